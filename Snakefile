@@ -1,0 +1,9 @@
+# The front door. With a Snakefile here, Snakemake does not look for workflow/Snakefile by itself, and a default target
+# inside an include is discarded: hence the include, and a rule of its own.
+include: "workflow/Snakefile"
+
+
+rule all:
+    input:
+        rules.finish_study.input,
+    default_target: True

@@ -1,0 +1,75 @@
+"""Weights on disk: one safetensors file per replica, each weight stacked over its checkpoints on a leading step axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from general_circuits.conditions import Model, from_json, to_json
+from general_circuits.models import Transformer
+from general_circuits.tables import replacing
+
+
+def file_name(position: int) -> str:
+    """The weights file of a block's replica, beside the block's tables, by its position in the block."""
+    return f"weights-{position}.safetensors"
+
+
+def write(path: Path, replica: int, weights: Mapping[str, Tensor], steps: Sequence[int], model: Transformer) -> None:
+    """Write every checkpoint of one replica.
+
+    Args:
+        path: the file.
+        replica: its seed.
+        weights: by TransformerLens name, each (step, …).
+        steps: the step of each checkpoint.
+        model: a network of the same shape; its settings and vocabulary are kept in the header.
+    """
+    header = {
+        "replica": str(replica),
+        "model": to_json(model.settings),
+        "d_vocab": str(model.embed.W_E.shape[0]),
+        "d_vocab_out": str(model.unembed.W_U.shape[1]),
+    }
+    tensors = {name: weight.contiguous() for name, weight in weights.items()}
+    with replacing(path) as temporary:
+        save_file({"steps": torch.tensor(steps), **tensors}, temporary, metadata=header)
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The checkpoints of one replica, read one at a time."""
+
+    path: Path
+
+    def steps(self) -> list[int]:
+        """The step of each checkpoint."""
+        with safe_open(self.path, "pt") as file:
+            return file.get_tensor("steps").tolist()
+
+    def models(self, steps: Sequence[int], device: torch.device) -> Iterator[tuple[int, Transformer]]:
+        """The network at each of these steps, in evaluation mode; the same object is filled anew each time."""
+        with safe_open(self.path, "pt") as file:
+            header = file.metadata()
+            settings = from_json(Model, header["model"])
+            model = Transformer(settings, int(header["d_vocab"]), int(header["d_vocab_out"])).to(device).eval()
+            places = {step: i for i, step in enumerate(file.get_tensor("steps").tolist())}
+            for step in steps:
+                weights = {name: file.get_slice(name)[places[step]] for name in model.state_dict()}
+                model.load_state_dict(weights)
+                yield step, model
+
+
+def chosen(steps: Sequence[int], how_many: int | None) -> list[int]:
+    """So many of the steps, evenly by position, the first and the last among them; all of them for None."""
+    if how_many is None or how_many >= len(steps):
+        return list(steps)
+    if how_many == 1:
+        return [steps[-1]]
+    return [steps[round(i * (len(steps) - 1) / (how_many - 1))] for i in range(how_many)]

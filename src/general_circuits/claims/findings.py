@@ -1,0 +1,88 @@
+"""What a claim's file returns, and the rules that every claim shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from general_circuits.statistics import Array, Estimate
+
+SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
+NOT_TESTABLE = "not testable in this study"
+REGISTERED = "registered"
+"""The contrast that carries a claim's verdict; every other one stands beside it, without a verdict."""
+
+ENOUGH_REPLICAS = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One contrast of a claim: its estimate over replicas, and for the registered one the verdict."""
+
+    contrast: str
+    estimate: Estimate
+    sentence: str
+    verdict: str = ""
+
+
+def beyond(estimate: Estimate, threshold: float) -> str:
+    """Supported where the interval lies above `threshold`, contradicted where it lies below −threshold.
+
+    The interval alone decides. Fewer than three replicas are undecided.
+    """
+    if estimate.n < ENOUGH_REPLICAS:
+        return UNDECIDED
+    if estimate.low > threshold:
+        return SUPPORTED
+    if estimate.high < -threshold:
+        return CONTRADICTED
+    return UNDECIDED
+
+
+def steps_of_events(events: pd.DataFrame, condition: str) -> pd.DataFrame:
+    """Events of one condition as a frame: a row per replica, a column per event, NaN where censored."""
+    rows = events[events["condition"] == condition]
+    steps = rows["step"].where(~rows["censored"])
+    return rows.assign(step=steps).pivot(index="replica", columns="event", values="step")
+
+
+def value_at(series: pd.Series, step: float) -> float:
+    """The value of a series (indexed by ascending step) at any step, linear between checkpoints; NaN outside."""
+    return float(np.interp(step, series.index, series.to_numpy(), left=np.nan, right=np.nan)) if len(series) else np.nan
+
+
+def late_window(series: pd.Series, generalised: float) -> float:
+    """The median of a series over the late window [t_g, 1.5 t_g], as far as it was trained; NaN if censored."""
+    return float(series[(series.index >= generalised) & (series.index <= 1.5 * generalised)].median())
+
+
+def change_to_late_window(series: pd.Series, steps: Mapping[str, float]) -> float:
+    """Median over the late window minus the value at t_m, at the steps of one replica's events."""
+    return late_window(series, steps["generalised"]) - value_at(series, steps["memorised"])
+
+
+def by_replica(frame: pd.DataFrame, value: str) -> dict[int, pd.Series]:
+    """One series over ascending steps per replica; steps whose value is missing are left out."""
+    kept = frame.dropna(subset=[value])
+    return {int(replica): rows.set_index("step")[value].sort_index() for replica, rows in kept.groupby("replica")}
+
+
+def written(estimate: Estimate) -> str:
+    """The estimate as a reader wants it."""
+    if not np.isfinite(estimate.low):
+        return f"{estimate.mean:.3g} (no interval)" if np.isfinite(estimate.mean) else "no estimate"
+    return f"{estimate.mean:+.3f} (95 % interval {estimate.low:+.3f} to {estimate.high:+.3f})"
+
+
+def counted(used: int, total: int) -> str:
+    """How many replicas the estimate rests on."""
+    if used == total:
+        return f"all {total} replicas"
+    return f"{used} of {total} replicas (the others are censored: an event was not reached)"
+
+
+def finite(values: Array) -> int:
+    return int(np.isfinite(values).sum())

@@ -1,0 +1,110 @@
+"""The claims of the source, all of them. Measuring one is a file beside this one and, here, what it reads.
+
+The ids are shared by code, config, figures and docs. No stage that trains or measures imports this list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim.
+
+    Attributes:
+        statement: what is claimed.
+        said_by: where in the source.
+        tables: what its file reads; none if it is not measured yet.
+        needs: conditions without which it cannot be judged.
+        beside: control conditions shown beside it, where the study has them.
+    """
+
+    statement: str
+    said_by: str
+    tables: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+
+    @property
+    def is_measured(self) -> bool:
+        return bool(self.tables)
+
+
+CLAIMS = {
+    "saliency_skew": Claim(
+        "the histogram over neurons of the per-neuron median saliency becomes more right-skewed during training",
+        "post, experimental investigations",
+        tables=("events", "distribution"),
+        needs=("grokking", "random_labels"),
+        beside=("too_little_data", "no_weight_decay", "no_delay"),
+    ),
+    "topk_damage": Claim(
+        "deleting the k most salient neurons of each epoch damages more and more of the model's predictions",
+        "post, experimental investigations",
+        tables=("events", "ablation"),
+        needs=("grokking",),
+        beside=("random_labels", "too_little_data", "no_weight_decay", "no_delay"),
+    ),
+    "update_share": Claim(
+        "a general circuit receives more frequent and stronger updates than the shallow circuits that make the same"
+        " predictions",
+        "post, experimental investigations",
+    ),
+    "takeover": Claim(
+        "with equal predictions at the start, the general circuit gradually replaces the shallow ones",
+        "post, toy example",
+    ),
+    "forgetting": Claim(
+        "on batches that lack its example a shallow circuit decays; general circuits recover", "post, toy example"
+    ),
+    "weight_decay": Claim(
+        "weight decay speeds generalisation, because it degrades shallow circuits more than general ones", "post"
+    ),
+    "stochasticity": Claim(
+        "minibatch noise speeds generalisation, because it degrades shallow circuits more than general ones", "post"
+    ),
+    "spikes": Claim(
+        "training-loss spikes coincide with validation-loss spikes, are regular, and mark events where circuits are"
+        " unified",
+        "post; rival account in the comments",
+    ),
+    "validation_leads": Claim(
+        "after the overfitting peak, validation loss starts to fall thousands of steps before training loss does",
+        "post",
+    ),
+    "gradual": Claim(
+        "the rise to full validation accuracy is a large part of the training time; the sudden jump is a log-axis"
+        " illusion",
+        "post; rival account in the comments",
+    ),
+    "partial_generalisation": Claim(
+        "mid-way the network is a patchwork: x·y mod p is right first where x·y < p, then band by band", "post"
+    ),
+    "learning_rate": Claim(
+        "once grokking has started, 5–100 times the learning rate speeds it up as much", "comments, rival account"
+    ),
+    "commutativity": Claim("with x+y in training and y+x in validation, about half of validation is free", "comments"),
+    "no_regularisation": Claim(
+        "full batch with no regularisation still groks, but much less; a perfectly tuned step size would prevent it",
+        "comments",
+    ),
+    "imperfect_confidence": Claim(
+        "memorisation stops short of full confidence, and the leftover gradient drives generalisation",
+        "comments, rival account",
+    ),
+    "complexity": Claim(
+        "time to generalise grows exponentially with the complexity of the operation", "comments, rival account"
+    ),
+    "combination": Claim(
+        "problems whose shallow circuits cannot be merged step by step take longer to generalise; or: only they grok",
+        "comments, two opposite predictions",
+    ),
+    "barrier": Claim(
+        "there is an activation barrier between the memorising and the general solution", "comments, disputed"
+    ),
+    "lottery_ticket": Claim("the lottery-ticket hypothesis holds for grokked networks", "comments, a question"),
+    "prior_sampling": Claim(
+        "random initialisations that fit the training set already generalise like SGD's solutions", "post"
+    ),
+}

@@ -1,0 +1,119 @@
+"""Does the histogram of the neurons' saliency become more right-skewed as the network generalises?
+
+Registered before any result was seen:
+
+- The surrogate that decides: L-skewness, over alive units of the last layer, of the mean |saliency| on training
+  examples; its median over the late window minus its value at t_m, minus the same in random labels of the same replica,
+  read at the same steps. Supported above 0.05, contradicted below −0.05, by the interval; p is against the threshold.
+- The literal row: moment skewness of the median of the signed saliency, dead units included. It is degenerate where
+  over half of the medians are exactly 0; the sentence says at how many checkpoints.
+- Beside it: the same change without the control, in each other control, with dead units, and of the median breadth.
+- Between checkpoints a value is interpolated linearly. A replica in which t_m or t_g was not reached has no late window
+  and is counted as censored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from general_circuits import statistics
+from general_circuits.claims.findings import (
+    CONTRADICTED,
+    REGISTERED,
+    SUPPORTED,
+    UNDECIDED,
+    Finding,
+    beyond,
+    by_replica,
+    change_to_late_window,
+    counted,
+    finite,
+    steps_of_events,
+    written,
+)
+
+THRESHOLD = 0.05
+METHOD = "activation_gradient"
+
+
+def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
+    """Findings from the `events` and `distribution` tables of grokking, random labels and other controls."""
+    distribution = tables["distribution"]
+    conditions = list(distribution["condition"].cat.categories)
+    distribution = distribution[
+        (distribution["split"] == "train")
+        & (distribution["method"] == METHOD)
+        & (distribution["layer"] == distribution["layer"].max())
+    ]
+    steps = steps_of_events(tables["events"], "grokking")
+
+    def changes(condition: str, statistic: str, dead_units: str, measure: str) -> statistics.Array:
+        """One change per grokking replica; a control is read at its partner's steps."""
+        rows = distribution[
+            (distribution["condition"] == condition)
+            & (distribution["statistic"] == statistic)
+            & (distribution["dead_units"] == dead_units)
+        ]
+        series = by_replica(rows, measure)
+        empty = pd.Series(dtype=float)
+        return np.array([change_to_late_window(series.get(r, empty), row) for r, row in steps.iterrows()])
+
+    surrogate = ("mean_magnitude", "excluded", "l_skewness")
+    grokking = changes("grokking", *surrogate)
+    decided = grokking - changes("random_labels", *surrogate)
+    findings = [
+        _registered(decided, len(steps)),
+        _literal(distribution, changes("grokking", "median", "included", "moment_skewness")),
+    ]
+    beside = {
+        "without the control": grokking,
+        **{
+            f"minus {name}": grokking - changes(name, *surrogate)
+            for name in conditions
+            if name not in ("grokking", "random_labels")
+        },
+        "with dead units": changes("grokking", "mean_magnitude", "included", "l_skewness")
+        - changes("random_labels", "mean_magnitude", "included", "l_skewness"),
+        "Gini coefficient": changes("grokking", "mean_magnitude", "excluded", "gini")
+        - changes("random_labels", "mean_magnitude", "excluded", "gini"),
+    }
+    for contrast, values in beside.items():
+        estimate = statistics.estimate(values)
+        findings.append(Finding(contrast, estimate, f"Change {contrast}: {written(estimate)}."))
+    return findings
+
+
+def _registered(values: statistics.Array, replicas: int) -> Finding:
+    mean = np.nanmean(values) if finite(values) else np.nan
+    estimate = statistics.estimate(values, null=THRESHOLD if mean > 0 else -THRESHOLD)
+    if abs(estimate.mean) <= THRESHOLD:
+        estimate = dataclasses.replace(estimate, p_value=1.0 if estimate.n > 1 else float("nan"))
+    verdict = beyond(estimate, THRESHOLD)
+    outcome = {
+        SUPPORTED: f"more right-skewed, by more than the registered {THRESHOLD}",
+        CONTRADICTED: f"less right-skewed, by more than the registered {THRESHOLD}",
+        UNDECIDED: f"not shown to move by more than the registered {THRESHOLD} either way",
+    }[verdict]
+    sentence = (
+        f"From memorised to the late window, the L-skewness of the neurons' saliency changed by {written(estimate)} more"
+        f" than in random labels: {outcome}. Over {counted(estimate.n, replicas)}."
+    )
+    return Finding(REGISTERED, estimate, sentence, verdict)
+
+
+def _literal(distribution: pd.DataFrame, values: statistics.Array) -> Finding:
+    rows = distribution[
+        (distribution["condition"] == "grokking")
+        & (distribution["statistic"] == "median")
+        & (distribution["dead_units"] == "included")
+    ]
+    estimate = statistics.estimate(values)
+    degenerate = f"degenerate at {int(rows['degenerate'].sum())} of {len(rows)} checkpoints"
+    sentence = (
+        f"Taken literally (moment skewness of the median saliency), it changed by {written(estimate)}; {degenerate}."
+    )
+    return Finding("literal", estimate, sentence)

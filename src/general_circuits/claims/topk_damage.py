@@ -1,0 +1,115 @@
+"""Does deleting the most salient neurons damage more and more of the network's predictions?
+
+Registered before any result was seen:
+
+- D is the mean loss of training accuracy over k from 1 to a quarter of the last layer's units (trapezoids between the
+  measured k), deleted units set to zero, ranked by mean |saliency| on training examples. Excess is D_top − D_random,
+  the latter averaged over the draws.
+- The rise of D_top, or of the excess, is its median over the late window minus its value at t_m. Its rates are changes
+  per step over [t_o, t_g] and over windows of equal length before t_o and after t_g; a window that would begin before
+  t_m or end after training is shortened to what there is.
+- Supported only if all six intervals lie above 0: both rise, and both rise faster within [t_o, t_g] than before and
+  than after. Its p is the largest of the six.
+- Contradicted if the interval of either rise lies below 0. Its p is twice the smaller of the two.
+- The estimate shown is the rise of the excess. Beside it: every one of the six, the excess over the bottom k and over k
+  matched on activation norm, the same rise of lost margin, and the rise in each control at its partner's steps.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from general_circuits import damage, statistics
+from general_circuits.claims.findings import (
+    CONTRADICTED,
+    ENOUGH_REPLICAS,
+    REGISTERED,
+    SUPPORTED,
+    UNDECIDED,
+    Finding,
+    by_replica,
+    change_to_late_window,
+    counted,
+    steps_of_events,
+    value_at,
+    written,
+)
+
+
+def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
+    """Findings from the `events` and `ablation` tables of grokking and its controls."""
+    areas = damage.areas(tables["ablation"])
+    steps = steps_of_events(tables["events"], "grokking")
+
+    def over_replicas(condition: str, column: str, contrast: object) -> statistics.Estimate:
+        series = by_replica(areas[areas["condition"] == condition], column)
+        empty = pd.Series(dtype=float)
+        return statistics.estimate([contrast(series.get(r, empty), row) for r, row in steps.iterrows()])
+
+    six = {
+        f"{what} {name}": over_replicas("grokking", column, contrast)
+        for name, contrast in (
+            ("rise", change_to_late_window),
+            ("rise while generalising against before", rate_against_before),
+            ("rise while generalising against after", rate_against_after),
+        )
+        for what, column in (("damage", "top"), ("excess damage", "excess"))
+    }
+    beside = {
+        "excess over the bottom k, rise": over_replicas("grokking", "over_bottom", change_to_late_window),
+        "excess over k matched on activation norm, rise": over_replicas(
+            "grokking", "over_matched", change_to_late_window
+        ),
+        "excess loss of margin, rise": over_replicas("grokking", "margin_excess", change_to_late_window),
+    }
+    for condition in tables["ablation"]["condition"].cat.categories:
+        if condition != "grokking":
+            beside[f"excess damage rise in {condition}"] = over_replicas(condition, "excess", change_to_late_window)
+    findings = [_registered(six, len(steps))]
+    for contrast, estimate in {**six, **beside}.items():
+        findings.append(Finding(contrast, estimate, f"{contrast[0].upper()}{contrast[1:]}: {written(estimate)}."))
+    return findings
+
+
+def rate_against_before(series: pd.Series, steps: Mapping[str, float]) -> float:
+    """Rate of change within [t_o, t_g] minus that of as long a window before it, not before t_m."""
+    onset, generalised = steps["onset"], steps["generalised"]
+    start = max(onset - (generalised - onset), steps["memorised"])
+    return _rate(series, onset, generalised) - _rate(series, start, onset)
+
+
+def rate_against_after(series: pd.Series, steps: Mapping[str, float]) -> float:
+    """Rate of change within [t_o, t_g] minus that of as long a window after it, not after the last checkpoint."""
+    onset, generalised = steps["onset"], steps["generalised"]
+    end = min(generalised + (generalised - onset), series.index.max() if len(series) else np.nan)
+    return _rate(series, onset, generalised) - _rate(series, generalised, end)
+
+
+def _rate(series: pd.Series, start: float, end: float) -> float:
+    """Change per 1,000 steps; NaN for an empty or unknown window."""
+    return 1000 * (value_at(series, end) - value_at(series, start)) / (end - start) if end > start else float("nan")
+
+
+def _registered(six: Mapping[str, statistics.Estimate], replicas: int) -> Finding:
+    rises = [six["damage rise"], six["excess damage rise"]]
+    shown = six["excess damage rise"]
+    complete = all(estimate.n >= ENOUGH_REPLICAS for estimate in six.values())
+    failing = [name for name, estimate in six.items() if not estimate.low > 0]
+    p_value = max((estimate.p_value for estimate in six.values()), default=float("nan"))
+    if any(rise.n >= ENOUGH_REPLICAS and rise.high < 0 for rise in rises):
+        verdict, p_value = CONTRADICTED, min(1.0, 2 * min(rise.p_value for rise in rises))
+        outcome = "it fell"
+    elif complete and not failing:
+        verdict, outcome = SUPPORTED, "it rose, faster while generalising than before and after"
+    else:
+        verdict = UNDECIDED
+        outcome = f"not shown: {', '.join(failing)}" if failing else "too few replicas"
+    sentence = (
+        f"From memorised to the late window, the damage of deleting the most salient neurons beyond that of random ones"
+        f" changed by {written(shown)} of training accuracy: {outcome}. Over {counted(shown.n, replicas)}."
+    )
+    return Finding(REGISTERED, dataclasses.replace(shown, p_value=p_value), sentence, verdict)

@@ -1,0 +1,38 @@
+"""All claims in one table: those with data are tested together, the others say why they have none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from general_circuits.claims.findings import CONTRADICTED, NOT_TESTABLE, REGISTERED, SUPPORTED
+from general_circuits.claims.registry import CLAIMS
+from general_circuits.statistics import holm
+
+CONFIRMED_BELOW = 0.05
+
+
+def merge(claims: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """`claim` tables → the `verdicts` table, one row per claim of the source.
+
+    `p_adjusted` is Holm's over the claims that have data; `confirmed` says that a verdict for or against also survives
+    it. The verdict itself is the interval's.
+    """
+    judged = pd.concat(claims, ignore_index=True)
+    judged = judged[judged["contrast"] == REGISTERED].drop(columns="contrast").astype({"claim": str, "verdict": str})
+    judged["p_adjusted"] = holm(judged["p_value"])
+    decided = judged["verdict"].isin([SUPPORTED, CONTRADICTED])
+    judged["confirmed"] = decided & (judged["p_adjusted"] < CONFIRMED_BELOW)
+    others = pd.DataFrame(
+        {
+            "claim": name,
+            "replicas": 0,
+            "verdict": NOT_TESTABLE,
+            "confirmed": False,
+            "sentence": "Not testable in this study: not measured yet.",
+        }
+        for name in CLAIMS
+        if name not in set(judged["claim"])
+    )
+    return pd.concat([judged, others], ignore_index=True)[judged.columns]

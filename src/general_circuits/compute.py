@@ -1,0 +1,20 @@
+"""How torch computes here: one pinned thread per job and no nondeterministic kernel, so that equal work is equal bytes."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+
+def device(name: str) -> torch.device:
+    """Set torch up for one job and return its device, "cpu" or "cuda"."""
+    torch.set_num_threads(1)
+    if name == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        if not torch.cuda.is_available():
+            raise SystemExit(
+                "device = 'cuda': torch finds no GPU here; set device: cpu, or install a CUDA build of torch"
+            )
+    torch.use_deterministic_algorithms(True)
+    return torch.device(name)

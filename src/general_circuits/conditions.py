@@ -1,0 +1,103 @@
+"""The settings a stage works on: frozen records without defaults, which `config.py` fills in and passes on as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from pydantic import TypeAdapter
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A complete table of examples (a, b → target)."""
+
+    operation: str
+    modulus: int
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which examples train, and which of their labels are replaced."""
+
+    train_fraction: float
+    split_by: Literal["pair", "example"]
+    label_noise: float
+
+
+@dataclass(frozen=True)
+class Model:
+    """A transformer that reads the tokens a b = and answers at the last position."""
+
+    n_layers: int
+    d_model: int
+    n_heads: int
+    d_mlp: int
+    activation: Literal["relu", "gelu"]
+    normalisation: Literal["none", "pre", "post"]
+    biases: Literal["none", "mlp", "all"]
+    positions: Literal["learned", "sinusoidal"]
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """How one step is taken."""
+
+    optimiser: Literal["adamw", "adam", "sgd"]
+    learning_rate: float
+    warm_up: int
+    weight_decay: float
+    decay: Literal["decoupled", "coupled"]
+    beta1: float
+    beta2: float
+    epsilon: float
+    momentum: float
+    batch_size: int | Literal["full"]
+    loss_precision: Literal["float32", "float64"]
+
+
+@dataclass(frozen=True)
+class Spacing:
+    """Steps spaced evenly on both axes: `log` of them from 1 geometrically, and one `every` so many steps."""
+
+    log: int
+    every: int
+
+    def steps(self, last: int) -> list[int]:
+        """The ascending steps from 0 to `last`, both included."""
+        geometric = {round(last ** (i / self.log)) for i in range(self.log)}
+        return sorted({0, last} | geometric | set(range(0, last, self.every)))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long training lasts, and when it is looked at."""
+
+    steps: int
+    checkpoints: Spacing
+    metrics: Spacing
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One complete setting of an experiment."""
+
+    task: Task
+    split: Split
+    model: Model
+    optimiser: Optimiser
+    schedule: Schedule
+
+
+def to_json(record: Any) -> str:
+    """The record as JSON with sorted keys, so that equal settings are equal bytes."""
+    return json.dumps(dataclasses.asdict(record), sort_keys=True)
+
+
+def from_json(kind: type[Record], text: str) -> Record:
+    """The record of this `kind` that `to_json` wrote."""
+    return TypeAdapter(kind).validate_json(text)

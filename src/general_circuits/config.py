@@ -1,0 +1,338 @@
+"""A study as typed settings: the only place that knows defaults. Read when the DAG is built; stages get the result.
+
+`load` turns a config into a `Study` or raises `ConfigError`, whose message names every key at fault, the value found
+and what would be right. `config/README.md` and `workflow/schemas/study.schema.json` are generated from these models.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from general_circuits import conditions as records
+from general_circuits import splits
+from general_circuits.tasks import registry
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "nanda": {
+        "n_layers": 1,
+        "d_model": 128,
+        "n_heads": 4,
+        "d_mlp": 512,
+        "activation": "relu",
+        "normalisation": "none",
+        "biases": "mlp",
+        "positions": "learned",
+    },
+}
+
+
+class ConfigError(ValueError):
+    """A config that cannot run; the message lists every fault."""
+
+
+def _number(value: Any) -> Any:
+    """YAML reads 1e-3 as text; the user meant the number."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class Settings(BaseModel):
+    """No unknown keys, no silent conversion, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Spacing(Settings):
+    """Steps spaced evenly on both axes. The first and the last step always belong."""
+
+    log: int = Field(10, ge=1, description="how many steps, evenly spaced on a log axis")
+    every: int = Field(250, ge=1, description="one step in so many, evenly spaced on a linear axis")
+
+
+class TaskSettings(Settings):
+    """A complete table of examples (a, b → target)."""
+
+    operation: str = Field("x+y", description=f"one of {', '.join(registry.OPERATIONS)}; all modulo `modulus`")
+    modulus: int = Field(59, ge=2, le=1024, description="p; operands run from 0 to p − 1. Prime for x/y")
+
+
+class SplitSettings(Settings):
+    """Which examples train. Equal fractions with equal seeds are equal splits; a smaller one is a subset."""
+
+    train_fraction: Number = Field(0.6, gt=0, lt=1, description="share of the examples that trains")
+    split_by: Literal["pair", "example"] = Field(
+        "pair", description="`pair`: (a, b) and (b, a) are on one side; `example`: each is drawn by itself"
+    )
+    label_noise: Number = Field(
+        0.0, ge=0, le=1, description="share of the training examples whose label is random; 1 is random labels"
+    )
+
+
+class ModelSettings(Settings):
+    """A transformer that reads the tokens a b = and answers at the last position."""
+
+    preset: Literal["nanda"] = Field(
+        "nanda", description="where the keys of this section that are not given come from (Nanda et al. 2023)"
+    )
+    n_layers: int | None = Field(None, ge=1, le=12, description="transformer blocks")
+    d_model: int | None = Field(None, ge=1, description="width of the residual stream")
+    n_heads: int | None = Field(None, ge=1, description="attention heads per block; must divide `d_model`")
+    d_mlp: int | None = Field(None, ge=2, description="neurons per block")
+    activation: Literal["relu", "gelu"] | None = Field(None, description="of the neurons")
+    normalisation: Literal["none", "pre", "post"] | None = Field(
+        None, description="layer norm: none; before attention and MLP, and a final one; or after each residual sum"
+    )
+    biases: Literal["none", "mlp", "all"] | None = Field(None, description="which linear maps have one")
+    positions: Literal["learned", "sinusoidal"] | None = Field(None, description="position embeddings")
+
+
+class OptimiserSettings(Settings):
+    """How one step is taken."""
+
+    optimiser: Literal["adamw", "adam", "sgd"] = Field("adamw", description="update rule")
+    learning_rate: Number = Field(1e-3, gt=0, description="after warm-up, constant")
+    warm_up: int = Field(10, ge=0, description="steps of linear warm-up")
+    weight_decay: Number = Field(
+        1.0, ge=0, description="of every weight; per step, decoupled decay removes rate × this"
+    )
+    decay: Literal["decoupled", "coupled"] | None = Field(
+        None, description="beside the gradient or inside it; by default decoupled for adamw, coupled for adam and sgd"
+    )
+    beta1: Number = Field(0.9, ge=0, lt=1, description="Adam's memory of the gradient")
+    beta2: Number = Field(0.98, ge=0, lt=1, description="Adam's memory of its square")
+    epsilon: Number = Field(1e-8, gt=0, description="Adam's ε")
+    momentum: Number = Field(0.0, ge=0, lt=1, description="of sgd")
+    batch_size: int | Literal["full"] = Field(512, description="examples per step, or `full`")
+    loss_precision: Literal["float32", "float64"] = Field("float32", description="of logits in the training loss")
+
+
+class ScheduleSettings(Settings):
+    """How long training lasts, and when it is looked at."""
+
+    steps: int = Field(6000, ge=1, description="updates")
+    checkpoints: Spacing = Field(Spacing(log=10, every=250), description="when weights are kept")
+    metrics: Spacing = Field(Spacing(log=30, every=50), description="when both splits are evaluated whole")
+
+
+class ConditionSettings(TaskSettings, SplitSettings, ModelSettings, OptimiserSettings, ScheduleSettings):
+    """One complete setting."""
+
+    def resolve(self) -> records.Condition:
+        """The frozen records that stages work on: presets filled in, nothing left open."""
+        values = self.model_dump()
+        preset = PRESETS[self.preset]
+        values |= {key: preset[key] for key in preset if values[key] is None}
+        if values["decay"] is None:
+            values["decay"] = "decoupled" if self.optimiser == "adamw" else "coupled"
+
+        def part(kind: Any) -> Any:
+            return kind(**{key: values[key] for key in kind.__dataclass_fields__})
+
+        schedule = records.Schedule(
+            steps=self.steps,
+            checkpoints=records.Spacing(**values["checkpoints"]),
+            metrics=records.Spacing(**values["metrics"]),
+        )
+        return records.Condition(
+            part(records.Task), part(records.Split), part(records.Model), part(records.Optimiser), schedule
+        )
+
+
+SECTIONS = (TaskSettings, SplitSettings, ModelSettings, OptimiserSettings, ScheduleSettings)
+
+
+class SaliencySettings(Settings):
+    """Attribution of the answer (right logit minus mean logit) to every MLP unit."""
+
+    methods: list[Literal["activation_gradient", "integrated_gradients"]] = Field(
+        ["activation_gradient"], min_length=1, description="both are one matrix product where the logits are linear"
+    )
+    integration_steps: int = Field(50, ge=1, description="of integrated gradients, where they are not exact")
+    checkpoints: int | Literal["all"] = Field("all", description="how many checkpoints, evenly chosen; or `all`")
+
+
+class AblationSettings(Settings):
+    """Deletion of the k most salient units, of as many others, and what that costs."""
+
+    deletions: list[Literal["zero", "mean"]] = Field(
+        ["zero", "mean"], min_length=1, description="what a deleted unit is set to; mean is over training examples"
+    )
+    k_points: int = Field(20, ge=2, description="sizes k, from 1 to all units, evenly spaced on a log axis")
+    random_draws: int = Field(20, ge=1, description="random rankings to compare with")
+    examples: int = Field(1024, ge=1, description="examples per split, drawn once per replica; all if there are fewer")
+    checkpoints: int | Literal["all"] = Field("all", description="of those with saliency; how many, or `all`")
+
+
+class MeasurementSettings(Settings):
+    """What is measured at checkpoints."""
+
+    saliency: SaliencySettings = SaliencySettings()
+    ablation: AblationSettings = AblationSettings()
+
+
+class Study(Settings):
+    """A config: conditions, replicas, measurements."""
+
+    study: Name = Field(description="its name; results lie under results/{study}/")
+    replicas: int = Field(3, ge=1, description="seeds per condition")
+    block: int = Field(1, ge=1, description="replicas that one job trains; must divide `replicas`")
+    first_seed: int = Field(0, ge=0, description="replicas have the seeds from here on; settings are tuned on ≥ 1000")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="where networks are trained and measured")
+    defaults: ConditionSettings = Field(ConditionSettings(), description="settings that every condition starts from")
+    conditions: dict[Name, ConditionSettings] = Field(
+        min_length=1, description="by name, the settings that differ from `defaults`"
+    )
+    measurements: MeasurementSettings = MeasurementSettings()
+
+    @property
+    def blocks(self) -> int:
+        """Blocks per condition."""
+        return self.replicas // self.block
+
+    def first_replica(self, block: int) -> int:
+        """The seed of a block's first replica."""
+        return self.first_seed + block * self.block
+
+
+def load(raw: Mapping[str, Any]) -> Study:
+    """The study that a parsed config describes, defaults merged into every condition; `ConfigError` if it cannot run."""
+    if not isinstance(raw, Mapping):
+        raise ConfigError(f"config: {raw!r}: should be a mapping of keys to values")
+    merged = dict(raw)
+    defaults = raw.get("defaults") or {}
+    own = raw.get("conditions")
+    if isinstance(defaults, Mapping) and isinstance(own, Mapping):
+        merged["defaults"] = dict(defaults)
+        merged["conditions"] = {
+            name: {**defaults, **(settings or {})} if isinstance(settings or {}, Mapping) else settings
+            for name, settings in own.items()
+        }
+    try:
+        study = Study.model_validate(merged)
+    except ValidationError as error:
+        raise ConfigError(_listed(_explain(fault, raw) for fault in error.errors())) from None
+    faults = list(_contradictions(study))
+    if faults:
+        raise ConfigError(_listed(_at(_place(location, raw), value, right) for location, value, right in faults))
+    return study
+
+
+def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+    """Values that are each possible but not together: where, what, and what would be right."""
+    if study.replicas % study.block:
+        yield ("replicas",), study.replicas, f"should be a multiple of block = {study.block}"
+    for name, settings in study.conditions.items():
+        here = ("conditions", name)
+        if settings.operation not in registry.OPERATIONS:
+            hint = _nearest(settings.operation, registry.OPERATIONS)
+            yield (*here, "operation"), settings.operation, f"no such operation{hint}"
+            continue
+        resolved = settings.resolve()
+        p = settings.modulus
+        if registry.OPERATIONS[settings.operation].needs_prime and not _is_prime(p):
+            primes = f"{_prime_from(p, -1)} or {_prime_from(p, 1)}"
+            yield (*here, "modulus"), p, f"should be prime, since {settings.operation} divides; nearest: {primes}"
+            continue
+        model = resolved.model
+        if model.d_model % model.n_heads:
+            yield (*here, "n_heads"), model.n_heads, f"should divide d_model = {model.d_model}"
+        if settings.optimiser == "adamw" and settings.decay == "coupled":
+            yield (*here, "decay"), "coupled", "adamw's is decoupled; for coupled decay set optimiser: adam"
+        if settings.optimiser != "sgd" and settings.momentum:
+            yield (*here, "momentum"), settings.momentum, "belongs to optimiser: sgd; leave it out, or see beta1"
+        pairs = registry.generate(resolved.task).pair
+        size = splits.training_size(pairs, resolved.split)
+        if not 0 < size < len(pairs):
+            which = "validation" if size else "training"
+            yield (*here, "train_fraction"), settings.train_fraction, f"leaves no {which} example of {len(pairs)}"
+        elif settings.batch_size != "full" and not 0 < settings.batch_size <= size:
+            yield (
+                (*here, "batch_size"),
+                settings.batch_size,
+                (f"should be from 1 to the {size} training examples, or full"),
+            )
+
+
+def _explain(fault: Any, raw: Mapping[str, Any]) -> str:
+    """One of pydantic's errors in our words."""
+    location = tuple(str(part) for part in fault["loc"] if not str(part).startswith(("function-", "literal[")))
+    if location and location[-1] in ("int", "float", "str", "[key]"):
+        location = location[:-1]
+    value, context = fault["input"], fault.get("ctx", {})
+    kind = fault["type"]
+    if kind == "extra_forbidden":
+        place = _place(location, raw)
+        return f"{place}: unknown key{_nearest(location[-1], _known_keys(location))}"
+    if kind == "missing":
+        return f"{'.'.join(location)}: missing; {_description(location)}"
+    reason = {
+        "literal_error": f"should be {context.get('expected')}",
+        "string_pattern_mismatch": "should be lower-case letters, digits and underscores, a letter first",
+        "model_type": "should be a mapping of keys to values",
+        "dict_type": "should be a mapping of keys to values",
+    }.get(kind, fault["msg"].replace("Input should be", "should be"))
+    return _at(_place(location, raw), value, reason)
+
+
+def _place(location: tuple[str, ...], raw: Mapping[str, Any]) -> str:
+    """Where the user wrote a value: under the condition, or under `defaults`."""
+    if len(location) >= 3 and location[0] == "conditions":
+        own, defaults = (raw.get("conditions") or {}).get(location[1]) or {}, raw.get("defaults") or {}
+        if location[2] not in own and location[2] in defaults:
+            return ".".join(("defaults", *location[2:]))
+    return ".".join(location)
+
+
+def _at(place: str, value: Any, right: str) -> str:
+    return f"{place} = {value!r}: {right}"
+
+
+def _listed(faults: Iterator[str]) -> str:
+    """Each fault once: one in `defaults` would be repeated by every condition."""
+    return "\n".join(["the config cannot run:", *(f"  {fault}" for fault in dict.fromkeys(faults))])
+
+
+def _fields(location: tuple[str, ...]) -> dict[str, Any]:
+    """The fields of the settings that a key at this location would belong to."""
+    if location[:1] == ("conditions",):
+        location = ("defaults", *location[2:])
+    settings: Any = Study
+    for part in location[:-1]:
+        settings = settings.model_fields[part].annotation
+    return settings.model_fields
+
+
+def _known_keys(location: tuple[str, ...]) -> list[str]:
+    return list(_fields(location))
+
+
+def _description(location: tuple[str, ...]) -> str:
+    return _fields(location)[location[-1]].description or "needed"
+
+
+def _nearest(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(known)}"
+
+
+def _is_prime(n: int) -> bool:
+    return n > 1 and all(n % divisor for divisor in range(2, int(n**0.5) + 1))
+
+
+def _prime_from(n: int, direction: int) -> int:
+    """The nearest prime upwards (1) or downwards (−1); 2 is the lowest."""
+    while not _is_prime(n):
+        n = max(2, n + direction)
+    return n

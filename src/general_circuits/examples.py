@@ -1,0 +1,45 @@
+"""Task and split tables → the tensors that networks read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+SPLITS = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Some examples on a device: tokens (example, 3) spelling a b =, and labels (example)."""
+
+    tokens: Tensor
+    labels: Tensor
+
+    def first(self, n: int, order: Tensor) -> Examples:
+        """The n examples that come first in `order`, a permutation; all of them if there are fewer."""
+        kept = order[:n].to(self.labels.device)
+        return Examples(self.tokens[kept], self.labels[kept])
+
+
+def by_split(task: pd.DataFrame, split: pd.DataFrame, n_symbols: int, device: torch.device) -> dict[str, Examples]:
+    """One replica's examples under "train" and "validation".
+
+    Args:
+        task: the `task` table.
+        split: one replica's rows of the `split` table.
+        n_symbols: operands are 0 to n_symbols − 1; the token n_symbols is "=".
+        device: where they are put.
+    """
+    operands = torch.tensor(task[["a", "b"]].to_numpy())
+    equals = torch.full((len(task), 1), n_symbols)
+    tokens = torch.cat([operands, equals], dim=1)
+    split = split.sort_values("example")
+    labels = torch.tensor(split["label"].to_numpy()).long()
+    found = {}
+    for name in SPLITS:
+        rows = torch.tensor((split["split"] == name).to_numpy())
+        found[name] = Examples(tokens[rows].to(device), labels[rows].to(device))
+    return found

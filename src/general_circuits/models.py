@@ -1,0 +1,235 @@
+"""The networks, written plainly: every position of every example is computed. Weights carry TransformerLens' names.
+
+This is the reference that anything faster is tested against.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from general_circuits.conditions import Model
+
+ACTIVATIONS = {"relu": functional.relu, "gelu": functional.gelu}
+
+
+class Embed(nn.Module):
+    def __init__(self, d_vocab: int, d_model: int) -> None:
+        super().__init__()
+        self.W_E = nn.Parameter(torch.empty(d_vocab, d_model))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.W_E[tokens]
+
+
+class PosEmbed(nn.Module):
+    def __init__(self, n_ctx: int, d_model: int, kind: str) -> None:
+        super().__init__()
+        if kind == "learned":
+            self.W_pos = nn.Parameter(torch.empty(n_ctx, d_model))
+        else:
+            self.register_buffer("W_pos", sinusoids(n_ctx, d_model), persistent=False)
+
+    def forward(self) -> Tensor:
+        return self.W_pos
+
+
+class LayerNorm(nn.Module):
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(d_model))
+        self.b = nn.Parameter(torch.zeros(d_model))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.layer_norm(x, self.w.shape, self.w, self.b, eps=1e-5)
+
+
+class Attention(nn.Module):
+    """Causal multi-head attention."""
+
+    def __init__(self, settings: Model) -> None:
+        super().__init__()
+        n_heads, d_model = settings.n_heads, settings.d_model
+        d_head = d_model // n_heads
+        self.W_Q = nn.Parameter(torch.empty(n_heads, d_model, d_head))
+        self.W_K = nn.Parameter(torch.empty(n_heads, d_model, d_head))
+        self.W_V = nn.Parameter(torch.empty(n_heads, d_model, d_head))
+        self.W_O = nn.Parameter(torch.empty(n_heads, d_head, d_model))
+        has_biases = settings.biases == "all"
+        self.b_Q, self.b_K, self.b_V = (_bias(n_heads, d_head, exists=has_biases) for _ in range(3))
+        self.b_O = _bias(d_model, exists=has_biases)
+
+    def forward(self, x: Tensor) -> Tensor:  # (example, position, d_model)
+        queries = _project(x, self.W_Q, self.b_Q)  # (example, head, position, d_head)
+        keys = _project(x, self.W_K, self.b_K)
+        values = _project(x, self.W_V, self.b_V)
+        scores = queries @ keys.transpose(-2, -1) / math.sqrt(queries.shape[-1])  # (example, head, query, key)
+        future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=x.device).triu(diagonal=1)
+        pattern = scores.masked_fill(future, float("-inf")).softmax(dim=-1)
+        z = (pattern @ values).transpose(1, 2).flatten(2)  # (example, position, head · d_head)
+        out = z @ self.W_O.flatten(0, 1)
+        return out if self.b_O is None else out + self.b_O
+
+
+class MLP(nn.Module):
+    def __init__(self, settings: Model) -> None:
+        super().__init__()
+        self.W_in = nn.Parameter(torch.empty(settings.d_model, settings.d_mlp))
+        self.b_in = _bias(settings.d_mlp, exists=settings.biases != "none")
+        self.W_out = nn.Parameter(torch.empty(settings.d_mlp, settings.d_model))
+        self.b_out = _bias(settings.d_model, exists=settings.biases != "none")
+        self.activation = ACTIVATIONS[settings.activation]
+
+    def post(self, x: Tensor) -> Tensor:
+        """The neurons: (…, d_model) → (…, d_mlp) after the activation, TransformerLens' `hook_post`."""
+        pre = x @ self.W_in
+        return self.activation(pre if self.b_in is None else pre + self.b_in)
+
+    def write(self, post: Tensor) -> Tensor:
+        """What the neurons add to the residual stream: (…, d_mlp) → (…, d_model)."""
+        out = post @ self.W_out
+        return out if self.b_out is None else out + self.b_out
+
+
+class Block(nn.Module):
+    """Attention, then MLP. Three parts, so that a measurement can step in where the neurons are."""
+
+    def __init__(self, settings: Model) -> None:
+        super().__init__()
+        self.attn = Attention(settings)
+        self.mlp = MLP(settings)
+        self.normalisation = settings.normalisation
+        if self.normalisation != "none":
+            self.ln1 = LayerNorm(settings.d_model)
+            self.ln2 = LayerNorm(settings.d_model)
+
+    def attend(self, resid_pre: Tensor) -> Tensor:
+        """`resid_pre` → `resid_mid`, both (example, position, d_model)."""
+        if self.normalisation == "pre":
+            return resid_pre + self.attn(self.ln1(resid_pre))
+        resid_mid = resid_pre + self.attn(resid_pre)
+        return self.ln1(resid_mid) if self.normalisation == "post" else resid_mid
+
+    def neurons(self, resid_mid: Tensor) -> Tensor:
+        """`resid_mid` → neurons after the activation, (example, position, d_mlp)."""
+        return self.mlp.post(self.ln2(resid_mid) if self.normalisation == "pre" else resid_mid)
+
+    def join(self, resid_mid: Tensor, post: Tensor) -> Tensor:
+        """`resid_mid` and the neurons → `resid_post`, (example, position, d_model)."""
+        resid_post = resid_mid + self.mlp.write(post)
+        return self.ln2(resid_post) if self.normalisation == "post" else resid_post
+
+    def forward(self, resid_pre: Tensor) -> Tensor:
+        resid_mid = self.attend(resid_pre)
+        return self.join(resid_mid, self.neurons(resid_mid))
+
+
+class Unembed(nn.Module):
+    def __init__(self, d_model: int, d_vocab_out: int, has_bias: bool) -> None:
+        super().__init__()
+        self.W_U = nn.Parameter(torch.empty(d_model, d_vocab_out))
+        self.b_U = _bias(d_vocab_out, exists=has_bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = x @ self.W_U
+        return logits if self.b_U is None else logits + self.b_U
+
+
+class Transformer(nn.Module):
+    """Decoder-only transformer over a short sequence of tokens; the answer is read at the last position.
+
+    Args:
+        settings: widths and options.
+        d_vocab: number of input tokens, the "=" included.
+        d_vocab_out: number of classes.
+        n_ctx: number of positions, 3 for "a b =".
+
+    Every weight matrix and embedding starts normal with standard deviation 1/√d_model (the unembedding 1/√d_vocab),
+    every bias at zero, as in the networks of "Progress measures for grokking via mechanistic interpretability"
+    (Nanda et al. 2023).
+    """
+
+    def __init__(self, settings: Model, d_vocab: int, d_vocab_out: int, n_ctx: int = 3) -> None:
+        super().__init__()
+        self.settings = settings
+        self.embed = Embed(d_vocab, settings.d_model)
+        self.pos_embed = PosEmbed(n_ctx, settings.d_model, settings.positions)
+        self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.n_layers))
+        if settings.normalisation == "pre":
+            self.ln_final = LayerNorm(settings.d_model)
+        self.unembed = Unembed(settings.d_model, d_vocab_out, settings.biases == "all")
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> Transformer:
+        """Draw every weight from `generator`, in the order of `named_parameters`."""
+        for name, weight in self.named_parameters():
+            leaf = name.rsplit(".", 1)[-1]
+            if leaf.startswith("W_"):
+                scale = self.embed.W_E.shape[0] if leaf == "W_U" else self.settings.d_model
+                weight.normal_(0.0, scale**-0.5, generator=generator)
+        return self
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens (example, position) → logits (example, position, d_vocab_out)."""
+        resid = self.embed(tokens) + self.pos_embed()
+        for block in self.blocks:
+            resid = block(resid)
+        return self.read_out(resid)
+
+    def read_out(self, resid: Tensor) -> Tensor:
+        """Residual stream after the last block → logits at every position."""
+        return self.unembed(self.ln_final(resid) if self.settings.normalisation == "pre" else resid)
+
+    def answer(self, tokens: Tensor) -> Tensor:
+        """Tokens (example, position) → logits at the last position, (example, d_vocab_out)."""
+        return self(tokens)[:, -1]
+
+    def run_to_neurons(self, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor]:
+        """`resid_mid` (example, position, d_model) and the neurons (example, position, d_mlp) of one layer."""
+        resid = self.embed(tokens) + self.pos_embed()
+        for block in self.blocks[:layer]:
+            resid = block(resid)
+        resid_mid = self.blocks[layer].attend(resid)
+        return resid_mid, self.blocks[layer].neurons(resid_mid)
+
+    def answer_from_neurons(self, resid_mid: Tensor, post: Tensor, layer: int) -> Tensor:
+        """What `run_to_neurons` gave, changed or not → logits at the last position, (example, d_vocab_out)."""
+        resid = self.blocks[layer].join(resid_mid, post)
+        for block in self.blocks[layer + 1 :]:
+            resid = block(resid)
+        return self.read_out(resid)[:, -1]
+
+    def is_linear_from(self, layer: int) -> bool:
+        """Whether the logits are an affine function of this layer's neurons: nothing but the unembedding follows."""
+        return layer == self.settings.n_layers - 1 and self.settings.normalisation == "none"
+
+    def logit_weights(self, layer: int) -> Tensor:
+        """How each neuron at the last position moves each logit, W_out·W_U (d_mlp, d_vocab_out). Linear layers only."""
+        if not self.is_linear_from(layer):
+            raise ValueError(f"layer {layer}: the logits are not linear in its neurons")
+        return self.blocks[layer].mlp.W_out @ self.unembed.W_U
+
+
+def sinusoids(n_ctx: int, d_model: int) -> Tensor:
+    """Fixed positions (n_ctx, d_model): sines and cosines in turn ("Attention Is All You Need", Vaswani et al. 2017, 3.5)."""
+    frequencies = 10_000.0 ** (-torch.arange(0, d_model, 2) / d_model)
+    angles = torch.arange(n_ctx).unsqueeze(1) * frequencies  # (n_ctx, ⌈d_model / 2⌉)
+    table = torch.empty(n_ctx, d_model)
+    table[:, 0::2] = angles.sin()
+    table[:, 1::2] = angles.cos()[:, : d_model // 2]
+    return table
+
+
+def _bias(*shape: int, exists: bool) -> nn.Parameter | None:
+    return nn.Parameter(torch.zeros(shape)) if exists else None
+
+
+def _project(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """(example, position, d_model) → (example, head, position, d_head)."""
+    n_heads, d_model, d_head = weight.shape
+    projected = x @ weight.transpose(0, 1).reshape(d_model, n_heads * d_head)
+    projected = projected.unflatten(-1, (n_heads, d_head)).transpose(1, 2)
+    return projected if bias is None else projected + bias.unsqueeze(1)

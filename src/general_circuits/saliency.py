@@ -1,0 +1,150 @@
+"""Saliency: how much each MLP unit contributed to each answer.
+
+The target is the right answer's logit minus the mean logit, which neither saturates with confidence nor moves when all
+logits shift together. A unit's saliency is summed over the positions it is computed at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+import torch
+from captum.attr import IntegratedGradients
+from torch import Tensor
+
+from general_circuits import scores
+from general_circuits.models import Transformer
+
+Method = Literal["activation_gradient", "integrated_gradients"]
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Saliency of one layer's units.
+
+    Attributes:
+        saliency: (example, neuron), in units of the logits.
+        fires: whether the unit's activation is anything but zero at some position, (example, neuron).
+        completeness_error: mean |Σ saliency − (target − target without the layer)| over mean |target − target without
+            the layer|; None where the method does not promise completeness.
+    """
+
+    saliency: Tensor
+    fires: Tensor
+    completeness_error: float | None
+
+
+def target(logits: Tensor, labels: Tensor) -> Tensor:
+    """Right logit minus mean logit: logits (example, class), labels (example) → (example)."""
+    return scores.right_logit(logits, labels) - logits.mean(dim=-1)
+
+
+def attribute(
+    model: Transformer, tokens: Tensor, labels: Tensor, layer: int, method: Method, integration_steps: int = 50
+) -> Attribution:
+    """Saliency of every unit of one layer for every example.
+
+    Args:
+        model: the network at one checkpoint.
+        tokens: (example, position).
+        labels: (example), the class each saliency explains.
+        layer: which block's MLP.
+        method: `activation_gradient` (activation × gradient of the target) or `integrated_gradients` (Sundararajan et
+            al. 2017) along the straight line from zero activation. Where the target is linear in the layer the two are
+            one matrix product, which is then used for either.
+        integration_steps: of integrated gradients, where they are not exact.
+    """
+    resid_mid, post = (part.detach() for part in model.run_to_neurons(tokens, layer))
+    fires = (post != 0).any(dim=1)
+    if model.is_linear_from(layer):
+        saliency = closed_form(model, post, labels, layer)
+        fires = post[:, -1] != 0  # the other positions reach no logit
+    elif method == "activation_gradient":
+        saliency = activation_gradient(model, resid_mid, post, labels, layer)
+    else:
+        saliency = integrated_gradients(model, resid_mid, post, labels, layer, integration_steps)
+    if method == "activation_gradient":
+        return Attribution(saliency, fires, None)
+    return Attribution(saliency, fires, completeness_error(model, resid_mid, post, labels, layer, saliency))
+
+
+@torch.no_grad()
+def closed_form(model: Transformer, post: Tensor, labels: Tensor, layer: int) -> Tensor:
+    """Activation × what the unit writes to the target, (example, neuron); exact where the logits are linear in it."""
+    weights = model.logit_weights(layer)  # (neuron, class)
+    effect = weights - weights.mean(dim=1, keepdim=True)
+    return post[:, -1] * effect.T[labels]
+
+
+def activation_gradient(model: Transformer, resid_mid: Tensor, post: Tensor, labels: Tensor, layer: int) -> Tensor:
+    """Activation × gradient of the target, summed over positions, (example, neuron)."""
+    post = post.requires_grad_()
+    total = target(model.answer_from_neurons(resid_mid, post, layer), labels).sum()
+    (gradient,) = torch.autograd.grad(total, post)
+    return (post * gradient).sum(dim=1).detach()
+
+
+def integrated_gradients(
+    model: Transformer, resid_mid: Tensor, post: Tensor, labels: Tensor, layer: int, steps: int
+) -> Tensor:
+    """Captum's integrated gradients from zero activation to `post`, summed over positions, (example, neuron).
+
+    `IntegratedGradients` on the rest of the network, not `LayerIntegratedGradients`: the latter's baseline is the
+    layer's activation at a baseline *input*, which is not zero activation.
+    """
+
+    def rest(post: Tensor, resid_mid: Tensor, labels: Tensor) -> Tensor:
+        return target(model.answer_from_neurons(resid_mid, post, layer), labels)
+
+    attribution = IntegratedGradients(rest).attribute(
+        post,
+        baselines=0.0,
+        additional_forward_args=(resid_mid, labels),
+        n_steps=steps,
+        internal_batch_size=max(2048, len(post)),
+    )
+    return attribution.sum(dim=1).detach()
+
+
+@torch.no_grad()
+def completeness_error(
+    model: Transformer, resid_mid: Tensor, post: Tensor, labels: Tensor, layer: int, saliency: Tensor
+) -> float:
+    """How far the saliencies are from adding up to what the layer changed, relative to its mean size."""
+    whole = target(model.answer_from_neurons(resid_mid, post, layer), labels)
+    without = target(model.answer_from_neurons(resid_mid, torch.zeros_like(post), layer), labels)
+    change = (whole - without).double()
+    error = (saliency.double().sum(dim=1) - change).abs().mean()
+    return float(error / change.abs().mean().clamp_min(torch.finfo(torch.float64).tiny))
+
+
+@torch.no_grad()
+def neuron_statistics(attribution: Attribution) -> pd.DataFrame:
+    """One row per neuron: how its saliency is spread over the examples.
+
+    Columns: `median` of the signed saliency; `median_magnitude`, `mean_magnitude`, `q95_magnitude` of its absolute
+    value; `breadth`, the participation ratio (Σ|s|)² / (n·Σs²) from 1/n (one example) to 1 (all alike), 0 for a unit
+    without saliency; `alive`, whether it fires on any example.
+    """
+    saliency = attribution.saliency.double()
+    magnitude = saliency.abs()
+    squares = saliency.square().sum(dim=0)
+    breadth = magnitude.sum(dim=0).square() / (len(saliency) * squares)
+    columns = {
+        "median": _quantile(saliency, 0.5),
+        "median_magnitude": _quantile(magnitude, 0.5),
+        "mean_magnitude": magnitude.mean(dim=0),
+        "q95_magnitude": _quantile(magnitude, 0.95),
+        "breadth": torch.where(squares > 0, breadth, torch.where(squares.isnan(), squares, 0.0)),
+        "alive": attribution.fires.any(dim=0),
+    }
+    frame = pd.DataFrame({name: column.cpu().numpy() for name, column in columns.items()})
+    error = attribution.completeness_error
+    return frame.assign(neuron=range(len(frame)), completeness_error=float("nan") if error is None else error)
+
+
+def _quantile(values: Tensor, q: float) -> Tensor:
+    """Quantile over examples of (example, neuron), in slices that torch.quantile takes."""
+    return torch.cat([torch.quantile(part, q, dim=0) for part in values.split(128, dim=1)])

@@ -1,0 +1,28 @@
+"""How well logits answer: the numbers that training and ablation both report."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy in nats, over the example axis (the last but one) of logits (…, example, class)."""
+    return (torch.logsumexp(logits, dim=-1) - right_logit(logits, labels)).mean(dim=-1)
+
+
+def right_logit(logits: Tensor, labels: Tensor) -> Tensor:
+    """The logit of each example's label: logits (…, example, class), labels (example) → (…, example)."""
+    index = labels.expand(logits.shape[:-1]).unsqueeze(-1)
+    return logits.gather(-1, index).squeeze(-1)
+
+
+def margins(logits: Tensor, labels: Tensor) -> Tensor:
+    """Right logit minus the largest other one, (…, example). Positive exactly where the answer is right."""
+    others = logits.scatter(-1, labels.expand(logits.shape[:-1]).unsqueeze(-1), float("-inf"))
+    return right_logit(logits, labels) - others.amax(dim=-1)
+
+
+def correct_probability(logits: Tensor, labels: Tensor) -> Tensor:
+    """Probability given to each example's label, (…, example)."""
+    return torch.exp(right_logit(logits, labels) - torch.logsumexp(logits, dim=-1))

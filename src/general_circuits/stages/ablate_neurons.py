@@ -1,0 +1,68 @@
+"""Checkpoints and saliencies of a block → what deleting neurons costs, by ranking, number and draw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from general_circuits import ablation, checkpoints, compute, tables
+from general_circuits.examples import Examples, by_split
+from general_circuits.randomness import stream_seed
+from general_circuits.stages.command import run
+
+
+def main(
+    task: Path,
+    split: Path,
+    saliency: Path,
+    condition: str,
+    method: str,
+    deletions: str,
+    k_points: int,
+    random_draws: int,
+    examples: int,
+    steps: int,
+    device: str,
+    output: Path,
+) -> None:
+    """Rank by the mean |saliency| of METHOD on training examples; delete on EXAMPLES of each split at STEPS checkpoints."""
+    torch_device = compute.device(device)
+    table, splits = tables.read(task, "task"), tables.read(split, "split")
+    n_symbols = tables.read_metadata(task)["n_symbols"]
+    salience = tables.read(saliency, "saliency")
+    salience = salience[(salience["method"] == method) & (salience["split"] == "train")]
+    frames = []
+    for position, (replica, rows) in enumerate(splits.groupby("replica")):
+        data = {
+            name: _some(part, examples, replica)
+            for name, part in by_split(table, rows, n_symbols, torch_device).items()
+        }
+        of_replica = salience[salience["replica"] == replica]
+        stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
+        wanted = checkpoints.chosen(sorted(of_replica["step"].unique()), steps or None)
+        for step, model in stored.models(wanted, torch_device):
+            print(f"{condition}, replica {replica}: step {step:,}", flush=True)
+            for layer in range(model.settings.n_layers):
+                here = of_replica[(of_replica["step"] == step) & (of_replica["layer"] == layer)].sort_values("neuron")
+                layers = {name: ablation.at_layer(model, d.tokens, d.labels, layer) for name, d in data.items()}
+                plan = ablation.Plan.of(
+                    here["mean_magnitude"].to_numpy(), layers["train"], k_points, random_draws, replica
+                )
+                for deletion in deletions.split(","):
+                    values = ablation.replacement(layers["train"], deletion)
+                    for name, at in layers.items():
+                        key = {"condition": condition, "replica": replica, "step": step, "split": name, "layer": layer}
+                        frames.append(plan.carry_out(at, values).assign(**key, deletion=deletion))
+    tables.write(output, "ablation", pd.concat(frames, ignore_index=True), tables.read_metadata(saliency))
+
+
+def _some(part: Examples, n: int, replica: int) -> Examples:
+    """The same n examples at every step of a replica."""
+    generator = torch.Generator().manual_seed(stream_seed(replica, "ablation"))
+    return part.first(n, torch.randperm(len(part.labels), generator=generator))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,25 @@
+"""Stages on the command line: every parameter of a stage's `main` is a required option of the same name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+Stage = Callable[..., None]
+
+
+def with_options(main: Stage) -> Stage:
+    """`main`, with its parameters declared to typer as options instead of positional arguments."""
+    annotations: dict[str, Any] = inspect.get_annotations(main, eval_str=True)
+    main.__annotations__ = {
+        name: kind if name == "return" else Annotated[kind, typer.Option()] for name, kind in annotations.items()
+    }
+    return main
+
+
+def run(main: Stage) -> None:
+    """Run a stage from the command line."""
+    typer.run(with_options(main))

@@ -1,0 +1,37 @@
+"""Checkpoints of a block → the saliency statistics of every MLP unit, layer, method and split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from general_circuits import checkpoints, compute, saliency, tables
+from general_circuits.examples import by_split
+from general_circuits.stages.command import run
+
+
+def main(
+    task: Path, split: Path, condition: str, methods: str, integration_steps: int, steps: int, device: str, output: Path
+) -> None:
+    """Read the weights beside SPLIT at STEPS checkpoints (0 is all) and attribute with METHODS (comma-separated)."""
+    torch_device = compute.device(device)
+    examples, splits = tables.read(task, "task"), tables.read(split, "split")
+    n_symbols = tables.read_metadata(task)["n_symbols"]
+    frames = []
+    for position, (replica, rows) in enumerate(splits.groupby("replica")):
+        data = by_split(examples, rows, n_symbols, torch_device)
+        stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
+        for step, model in stored.models(checkpoints.chosen(stored.steps(), steps or None), torch_device):
+            print(f"{condition}, replica {replica}: step {step:,}", flush=True)
+            for name, part in data.items():
+                for layer in range(model.settings.n_layers):
+                    for method in methods.split(","):
+                        found = saliency.attribute(model, part.tokens, part.labels, layer, method, integration_steps)
+                        key = {"condition": condition, "replica": replica, "step": step, "split": name, "layer": layer}
+                        frames.append(saliency.neuron_statistics(found).assign(**key, method=method))
+    tables.write(output, "saliency", pd.concat(frames, ignore_index=True), tables.read_metadata(split))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,44 @@
+"""The tables a claim reads → its findings."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pandas as pd
+
+from general_circuits import tables
+from general_circuits.claims.findings import NOT_TESTABLE, REGISTERED, Finding
+from general_circuits.stages.command import run
+from general_circuits.statistics import estimate
+
+
+def main(claim: str, results: Path, reads: str, needs: str, conditions: str, blocks: int, output: Path) -> None:
+    """Judge CLAIM from the tables it READS of CONDITIONS (comma-separated), BLOCKS each; it NEEDS some of these."""
+    present = conditions.split(",") if conditions else []
+    missing = [name for name in needs.split(",") if name not in present]
+    if missing:
+        sentence = f"Not testable in this study: it has no condition {' and no condition '.join(missing)}."
+        findings = [Finding(REGISTERED, estimate([]), sentence, NOT_TESTABLE)]
+    else:
+        frames = {name: tables.read_study(results, name, present, blocks) for name in reads.split(",")}
+        findings = importlib.import_module(f"general_circuits.claims.{claim}").judge(frames)
+    tables.write(output, "claim", pd.DataFrame([_row(claim, finding) for finding in findings]))
+
+
+def _row(claim: str, finding: Finding) -> dict[str, object]:
+    return {
+        "claim": claim,
+        "contrast": finding.contrast,
+        "estimate": finding.estimate.mean,
+        "low": finding.estimate.low,
+        "high": finding.estimate.high,
+        "p_value": finding.estimate.p_value,
+        "replicas": finding.estimate.n,
+        "verdict": finding.verdict,
+        "sentence": finding.sentence,
+    }
+
+
+if __name__ == "__main__":
+    run(main)

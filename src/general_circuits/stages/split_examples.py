@@ -1,0 +1,41 @@
+"""A task's table → which examples train in each replica of a block, and with which labels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from general_circuits import splits, tables
+from general_circuits.conditions import Split, from_json
+from general_circuits.stages.command import run
+
+
+def main(task: Path, split: str, condition: str, first_replica: int, replicas: int, output: Path) -> None:
+    """Split the examples of TASK as SPLIT (JSON) says, for REPLICAS seeds from FIRST_REPLICA on."""
+    settings = from_json(Split, split)
+    examples = tables.read(task, "task")
+    pair, target = examples["pair"].to_numpy(), examples["target"].to_numpy()
+    n_classes = tables.read_metadata(task)["n_classes"]
+    frames = []
+    for replica in range(first_replica, first_replica + replicas):
+        trains = splits.draw_training(pair, settings, replica)
+        labels = splits.draw_labels(target, trains, n_classes, settings.label_noise, replica)
+        frames.append(
+            pd.DataFrame(
+                {
+                    "condition": condition,
+                    "replica": replica,
+                    "example": range(len(pair)),
+                    "split": np.where(trains, "train", "validation"),
+                    "label": labels,
+                }
+            )
+        )
+    tables.write(output, "split", pd.concat(frames, ignore_index=True), {"split": json.loads(split)})
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,34 @@
+rule ablate_neurons:
+    input:
+        task=task_of,
+        split="<results>/runs/{condition}/{block}/split.parquet",
+        weights=WEIGHTS,
+        saliency="<results>/saliency/{condition}/{block}.parquet",
+    output:
+        "<results>/ablation/{condition}/{block}.parquet",
+    params:
+        method=STUDY.measurements.saliency.methods[0],
+        deletions=",".join(STUDY.measurements.ablation.deletions),
+        k_points=STUDY.measurements.ablation.k_points,
+        random_draws=STUDY.measurements.ablation.random_draws,
+        examples=STUDY.measurements.ablation.examples,
+        checkpoints=how_many(STUDY.measurements.ablation.checkpoints),
+        device=STUDY.device,
+        code=fingerprint("stages.ablate_neurons"),
+    threads: 1
+    resources:
+        mem_mb=2000,
+    log:
+        "<results>/logs/ablate_neurons/{condition}/{block}.log",
+    benchmark:
+        "<results>/benchmarks/ablate_neurons/{condition}/{block}.tsv"
+    conda:
+        "../../environment.yml"
+    message:
+        "Ablating neurons of {wildcards.condition}, block {wildcards.block}"
+    shell:
+        "python -m general_circuits.stages.ablate_neurons --task {input.task} --split {input.split}"
+        " --saliency {input.saliency} --condition {wildcards.condition} --method {params.method}"
+        " --deletions {params.deletions} --k-points {params.k_points} --random-draws {params.random_draws}"
+        " --examples {params.examples} --steps {params.checkpoints} --device {params.device}"
+        " --output {output} > {log} 2>&1"

@@ -1,0 +1,48 @@
+rule extract_saliency:
+    input:
+        task=task_of,
+        split="<results>/runs/{condition}/{block}/split.parquet",
+        weights=WEIGHTS,
+    output:
+        "<results>/saliency/{condition}/{block}.parquet",
+    params:
+        methods=",".join(STUDY.measurements.saliency.methods),
+        integration_steps=STUDY.measurements.saliency.integration_steps,
+        checkpoints=how_many(STUDY.measurements.saliency.checkpoints),
+        device=STUDY.device,
+        code=fingerprint("stages.extract_saliency"),
+    threads: 1
+    resources:
+        mem_mb=2000,
+    log:
+        "<results>/logs/extract_saliency/{condition}/{block}.log",
+    benchmark:
+        "<results>/benchmarks/extract_saliency/{condition}/{block}.tsv"
+    conda:
+        "../../environment.yml"
+    message:
+        "Extracting saliency of {wildcards.condition}, block {wildcards.block}"
+    shell:
+        "python -m general_circuits.stages.extract_saliency --task {input.task} --split {input.split}"
+        " --condition {wildcards.condition} --methods {params.methods}"
+        " --integration-steps {params.integration_steps} --steps {params.checkpoints}"
+        " --device {params.device} --output {output} > {log} 2>&1"
+
+
+rule describe_saliency:
+    input:
+        "<results>/saliency/{condition}/{block}.parquet",
+    output:
+        "<results>/distribution/{condition}/{block}.parquet",
+    params:
+        code=fingerprint("stages.describe_saliency"),
+    resources:
+        mem_mb=500,
+    log:
+        "<results>/logs/describe_saliency/{condition}/{block}.log",
+    conda:
+        "../../environment.yml"
+    message:
+        "Describing the saliency histograms of {wildcards.condition}, block {wildcards.block}"
+    shell:
+        "python -m general_circuits.stages.describe_saliency --saliency {input} --output {output} > {log} 2>&1"
