@@ -4,6 +4,6 @@ include: "workflow/Snakefile"
 
 
 rule all:
+    default_target: True
     input:
         rules.finish_study.input,
-    default_target: True

@@ -1,4 +1,4 @@
-"""Weights on disk: one safetensors file per replica, each weight stacked over its checkpoints on a leading step axis."""
+"""Weights on disk: one safetensors file per replica, each weight stacked over its checkpoints on a step axis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How torch computes here: one pinned thread per job and no nondeterministic kernel, so that equal work is equal bytes."""
+"""How torch computes here: one pinned thread per job, no nondeterministic kernel, so equal work is equal bytes."""
 
 from __future__ import annotations
 

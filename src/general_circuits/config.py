@@ -104,9 +104,7 @@ class OptimiserSettings(Settings):
     optimiser: Literal["adamw", "adam", "sgd"] = Field("adamw", description="update rule")
     learning_rate: Number = Field(1e-3, gt=0, description="after warm-up, constant")
     warm_up: int = Field(10, ge=0, description="steps of linear warm-up")
-    weight_decay: Number = Field(
-        1.0, ge=0, description="of every weight; per step, decoupled decay removes rate × this"
-    )
+    weight_decay: Number = Field(1.0, ge=0, description="of every weight; decoupled, a step removes rate × this")
     decay: Literal["decoupled", "coupled"] | None = Field(
         None, description="beside the gradient or inside it; by default decoupled for adamw, coupled for adam and sgd"
     )
@@ -207,7 +205,7 @@ class Study(Settings):
 
 
 def load(raw: Mapping[str, Any]) -> Study:
-    """The study that a parsed config describes, defaults merged into every condition; `ConfigError` if it cannot run."""
+    """The study that a parsed config describes, defaults merged into conditions; `ConfigError` if it cannot run."""
     if not isinstance(raw, Mapping):
         raise ConfigError(f"config: {raw!r}: should be a mapping of keys to values")
     merged = dict(raw)

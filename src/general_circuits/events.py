@@ -33,9 +33,9 @@ def events_of_run(run: pd.DataFrame) -> dict[str, int | None]:
     """The events of one replica, None where not reached.
 
     `memorised`: the first of three consecutive evaluations with training accuracy ≥ 0.99. The plateau is the mean
-    validation accuracy of those three. `onset` and `generalised`: the first evaluation from then on at which validation
-    accuracy has made 5 % and 99 % of its way from the plateau to 1. `validation_loss_peak`: the largest validation loss,
-    if it falls after that. A run that diverges has no event from there on.
+    validation accuracy of those three. `onset` and `generalised`: the first evaluation from then on at which
+    validation accuracy has made 5 % and 99 % of its way from the plateau to 1. `validation_loss_peak`: the largest
+    validation loss, if it falls after that. A run that diverges has no event from there on.
     """
     run = run[~run["diverged"]]
     train = run[run["split"] == "train"].sort_values("step")

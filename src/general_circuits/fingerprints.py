@@ -48,7 +48,7 @@ def _syntax(module: str) -> str:
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
-            node.body = [part for part in body if not _is_text(part)] or [ast.Pass()]
+            body[:] = [part for part in body if not _is_text(part)] or [ast.Pass()]
     return ast.unparse(tree)
 
 

@@ -6,6 +6,8 @@ This is the reference that anything faster is tested against.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +15,7 @@ from torch.nn import functional
 
 from general_circuits.conditions import Model
 
-ACTIVATIONS = {"relu": functional.relu, "gelu": functional.gelu}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": functional.relu, "gelu": functional.gelu}
 
 
 class Embed(nn.Module):
@@ -192,15 +194,19 @@ class Transformer(nn.Module):
         resid = self.embed(tokens) + self.pos_embed()
         for block in self.blocks[:layer]:
             resid = block(resid)
-        resid_mid = self.blocks[layer].attend(resid)
-        return resid_mid, self.blocks[layer].neurons(resid_mid)
+        resid_mid = self.block(layer).attend(resid)
+        return resid_mid, self.block(layer).neurons(resid_mid)
 
     def answer_from_neurons(self, resid_mid: Tensor, post: Tensor, layer: int) -> Tensor:
         """What `run_to_neurons` gave, changed or not → logits at the last position, (example, d_vocab_out)."""
-        resid = self.blocks[layer].join(resid_mid, post)
+        resid = self.block(layer).join(resid_mid, post)
         for block in self.blocks[layer + 1 :]:
             resid = block(resid)
         return self.read_out(resid)[:, -1]
+
+    def block(self, layer: int) -> Block:
+        """One block, by number from the input."""
+        return cast(Block, self.blocks[layer])
 
     def is_linear_from(self, layer: int) -> bool:
         """Whether the logits are an affine function of this layer's neurons: nothing but the unembedding follows."""
@@ -210,11 +216,11 @@ class Transformer(nn.Module):
         """How each neuron at the last position moves each logit, W_out·W_U (d_mlp, d_vocab_out). Linear layers only."""
         if not self.is_linear_from(layer):
             raise ValueError(f"layer {layer}: the logits are not linear in its neurons")
-        return self.blocks[layer].mlp.W_out @ self.unembed.W_U
+        return self.block(layer).mlp.W_out @ self.unembed.W_U
 
 
 def sinusoids(n_ctx: int, d_model: int) -> Tensor:
-    """Fixed positions (n_ctx, d_model): sines and cosines in turn ("Attention Is All You Need", Vaswani et al. 2017, 3.5)."""
+    """Fixed positions (n_ctx, d_model): sines and cosines in turn (Vaswani et al. 2017, section 3.5)."""
     frequencies = 10_000.0 ** (-torch.arange(0, d_model, 2) / d_model)
     angles = torch.arange(n_ctx).unsqueeze(1) * frequencies  # (n_ctx, ⌈d_model / 2⌉)
     table = torch.empty(n_ctx, d_model)

@@ -28,7 +28,8 @@ def estimate(values: ArrayLike, null: float = 0.0) -> Estimate:
     array = array[np.isfinite(array)]
     n = len(array)
     if n < 2:
-        return Estimate(float(array.mean()) if n else float("nan"), *[float("nan")] * 3, n)
+        nan = float("nan")
+        return Estimate(float(array.mean()) if n else nan, nan, nan, nan, n)
     mean, error = float(array.mean()), float(array.std(ddof=1) / np.sqrt(n))
     if error == 0:
         return Estimate(mean, mean, mean, float(mean == null), n)
@@ -61,7 +62,7 @@ def l_skewness(values: ArrayLike) -> float:
 
 
 def quantile_skewness(values: ArrayLike, q: float = 0.1) -> float:
-    """Position of the median between the q and 1 − q quantiles, from −1 to 1 (Kelly, for q = 0.1); NaN without spread."""
+    """Place of the median between the q and 1 − q quantiles, from −1 to 1 (Kelly, for q = 0.1); NaN without spread."""
     array = np.asarray(values, dtype=np.float64)
     if not _has_spread(array, 1):
         return float("nan")
@@ -70,7 +71,7 @@ def quantile_skewness(values: ArrayLike, q: float = 0.1) -> float:
 
 
 def gini(values: ArrayLike) -> float:
-    """Gini coefficient of non-negative values: 0 when all are equal, 1 − 1/n when one has everything; NaN if all are 0."""
+    """Gini coefficient of non-negative values: 0 if all are equal, 1 − 1/n if one has everything; NaN if all are 0."""
     array = np.sort(np.asarray(values, dtype=np.float64))
     n = len(array)
     if n == 0 or not np.isfinite(array).all() or array.sum() <= 0 or array[0] < 0:

@@ -119,7 +119,7 @@ def learning_rate(settings: Optimiser, step: int) -> float:
 
 
 def batch_indices(n_examples: int, batch_size: int | str, seed: int, device: torch.device) -> Iterator[Tensor]:
-    """Endless index tensors (batch). Each epoch is a fresh permutation, cut into whole batches; the rest is left out."""
+    """Endless index tensors (batch). Each epoch is a fresh permutation cut into whole batches; the rest is left out."""
     if batch_size == "full":
         everything = torch.arange(n_examples, device=device)
         while True:

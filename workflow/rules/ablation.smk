@@ -6,24 +6,24 @@ rule ablate_neurons:
         saliency="<results>/saliency/{condition}/{block}.parquet",
     output:
         "<results>/ablation/{condition}/{block}.parquet",
-    params:
-        method=STUDY.measurements.saliency.methods[0],
-        deletions=",".join(STUDY.measurements.ablation.deletions),
-        k_points=STUDY.measurements.ablation.k_points,
-        random_draws=STUDY.measurements.ablation.random_draws,
-        examples=STUDY.measurements.ablation.examples,
-        checkpoints=how_many(STUDY.measurements.ablation.checkpoints),
-        device=STUDY.device,
-        code=fingerprint("stages.ablate_neurons"),
-    threads: 1
-    resources:
-        mem_mb=2000,
     log:
         "<results>/logs/ablate_neurons/{condition}/{block}.log",
     benchmark:
         "<results>/benchmarks/ablate_neurons/{condition}/{block}.tsv"
     conda:
         "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        method=SALIENCY.methods[0],
+        deletions=",".join(ABLATION.deletions),
+        k_points=ABLATION.k_points,
+        random_draws=ABLATION.random_draws,
+        examples=ABLATION.examples,
+        checkpoints=how_many(ABLATION.checkpoints),
+        device=STUDY.device,
+        code=fingerprint("stages.ablate_neurons"),
     message:
         "Ablating neurons of {wildcards.condition}, block {wildcards.block}"
     shell:

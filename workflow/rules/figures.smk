@@ -9,21 +9,21 @@ rule plot_figure:
             labels=lambda wildcards: {"figure": FIGURES[wildcards.figure].title},
         ),
         png="<results>/figures/{figure}.png",
+    log:
+        "<results>/logs/plot_figure/{figure}.log",
+    wildcard_constraints:
+        figure="|".join(FIGURES),
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
     params:
-        results=RESULTS,
+        results=results_folder,
         reads=lambda wildcards: ",".join(FIGURES[wildcards.figure].tables),
         conditions=",".join(CONDITIONS),
         blocks=STUDY.blocks,
         caption=lambda wildcards: FIGURES[wildcards.figure].caption,
         code=lambda wildcards: fingerprint("stages.plot_figure", f"figures.{wildcards.figure}"),
-    wildcard_constraints:
-        figure="|".join(FIGURES),
-    resources:
-        mem_mb=2000,
-    log:
-        "<results>/logs/plot_figure/{figure}.log",
-    conda:
-        "../../environment.yml"
     message:
         "Drawing the figure {wildcards.figure}"
     shell:

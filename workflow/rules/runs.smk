@@ -1,29 +1,18 @@
-def replica_range(wildcards):
-    """The options that name a block's replicas."""
-    return f"--first-replica {STUDY.first_replica(int(wildcards.block))} --replicas {STUDY.block}"
-
-
-# One weights file per replica of a block, numbered within it; the header says which replica it is.
-WEIGHTS = expand(
-    "<results>/runs/{{condition}}/{{block}}/weights-{position}.safetensors", position=range(STUDY.block)
-)
-
-
 rule split_examples:
     input:
         task=task_of,
     output:
         "<results>/runs/{condition}/{block}/split.parquet",
-    params:
-        split=lambda wildcards: to_json(CONDITIONS[wildcards.condition].split),
-        replicas=replica_range,
-        code=fingerprint("stages.split_examples"),
-    resources:
-        mem_mb=500,
     log:
         "<results>/logs/split_examples/{condition}/{block}.log",
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=500,
+    params:
+        split=lambda wildcards: to_json(CONDITIONS[wildcards.condition].split),
+        replicas=replica_range,
+        code=fingerprint("stages.split_examples"),
     message:
         "Splitting the examples of {wildcards.condition}, block {wildcards.block}"
     shell:
@@ -38,19 +27,19 @@ rule train_block:
     output:
         metrics="<results>/runs/{condition}/{block}/metrics.parquet",
         weights=WEIGHTS,
-    params:
-        settings=lambda wildcards: to_json(CONDITIONS[wildcards.condition]),
-        device=STUDY.device,
-        code=fingerprint("stages.train_block"),
-    threads: 1
-    resources:
-        mem_mb=2000,
     log:
         "<results>/logs/train_block/{condition}/{block}.log",
     benchmark:
         "<results>/benchmarks/train_block/{condition}/{block}.tsv"
     conda:
         "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        settings=lambda wildcards: to_json(CONDITIONS[wildcards.condition]),
+        device=STUDY.device,
+        code=fingerprint("stages.train_block"),
     message:
         "Training {wildcards.condition}, block {wildcards.block}; progress in {log}"
     shell:
@@ -64,14 +53,14 @@ rule find_events:
         "<results>/runs/{condition}/{block}/metrics.parquet",
     output:
         "<results>/runs/{condition}/{block}/events.parquet",
-    params:
-        code=fingerprint("stages.find_events"),
-    resources:
-        mem_mb=500,
     log:
         "<results>/logs/find_events/{condition}/{block}.log",
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=500,
+    params:
+        code=fingerprint("stages.find_events"),
     message:
         "Finding events in {wildcards.condition}, block {wildcards.block}"
     shell:

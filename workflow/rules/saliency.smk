@@ -5,21 +5,21 @@ rule extract_saliency:
         weights=WEIGHTS,
     output:
         "<results>/saliency/{condition}/{block}.parquet",
-    params:
-        methods=",".join(STUDY.measurements.saliency.methods),
-        integration_steps=STUDY.measurements.saliency.integration_steps,
-        checkpoints=how_many(STUDY.measurements.saliency.checkpoints),
-        device=STUDY.device,
-        code=fingerprint("stages.extract_saliency"),
-    threads: 1
-    resources:
-        mem_mb=2000,
     log:
         "<results>/logs/extract_saliency/{condition}/{block}.log",
     benchmark:
         "<results>/benchmarks/extract_saliency/{condition}/{block}.tsv"
     conda:
         "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        methods=",".join(SALIENCY.methods),
+        integration_steps=SALIENCY.integration_steps,
+        checkpoints=how_many(SALIENCY.checkpoints),
+        device=STUDY.device,
+        code=fingerprint("stages.extract_saliency"),
     message:
         "Extracting saliency of {wildcards.condition}, block {wildcards.block}"
     shell:
@@ -34,14 +34,14 @@ rule describe_saliency:
         "<results>/saliency/{condition}/{block}.parquet",
     output:
         "<results>/distribution/{condition}/{block}.parquet",
-    params:
-        code=fingerprint("stages.describe_saliency"),
-    resources:
-        mem_mb=500,
     log:
         "<results>/logs/describe_saliency/{condition}/{block}.log",
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=500,
+    params:
+        code=fingerprint("stages.describe_saliency"),
     message:
         "Describing the saliency histograms of {wildcards.condition}, block {wildcards.block}"
     shell:

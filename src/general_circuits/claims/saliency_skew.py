@@ -99,8 +99,8 @@ def _registered(values: statistics.Array, replicas: int) -> Finding:
         UNDECIDED: f"not shown to move by more than the registered {THRESHOLD} either way",
     }[verdict]
     sentence = (
-        f"From memorised to the late window, the L-skewness of the neurons' saliency changed by {written(estimate)} more"
-        f" than in random labels: {outcome}. Over {counted(estimate.n, replicas)}."
+        f"From memorised to the late window, the L-skewness of the neurons' saliency changed by {written(estimate)}"
+        f" more than in random labels: {outcome}. Over {counted(estimate.n, replicas)}."
     )
     return Finding(REGISTERED, estimate, sentence, verdict)
 

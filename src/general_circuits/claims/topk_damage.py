@@ -18,7 +18,7 @@ Registered before any result was seen:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -39,13 +39,16 @@ from general_circuits.claims.findings import (
     written,
 )
 
+Contrast = Callable[[pd.Series, Mapping[str, float]], float]
+"""One number of one replica: from a series over steps and the steps of its events."""
+
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `events` and `ablation` tables of grokking and its controls."""
     areas = damage.areas(tables["ablation"])
     steps = steps_of_events(tables["events"], "grokking")
 
-    def over_replicas(condition: str, column: str, contrast: object) -> statistics.Estimate:
+    def over_replicas(condition: str, column: str, contrast: Contrast) -> statistics.Estimate:
         series = by_replica(areas[areas["condition"] == condition], column)
         empty = pd.Series(dtype=float)
         return statistics.estimate([contrast(series.get(r, empty), row) for r, row in steps.iterrows()])

@@ -24,7 +24,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> Figure:
     lost = damage.curves(tables["ablation"][tables["ablation"]["condition"] == condition])["accuracy"].reset_index()
     moments = _moments(style.median_steps(tables["events"], condition), np.sort(lost["step"].unique()))
     figure, grid = plt.subplots(1, len(moments), figsize=(style.WIDTH, 2.6), sharey=True, squeeze=False)
-    colours = dict(zip(RANKINGS, sns.color_palette("colorblind", 10)[:3] + [style.GREY], strict=True))
+    colours = dict(zip(RANKINGS, [*sns.color_palette("colorblind", 10)[:3], style.GREY], strict=True))
     for axes, (step, name) in zip(grid[0], moments.items(), strict=True):
         here = lost[lost["step"] == step]
         for ranking, label in RANKINGS.items():

@@ -8,6 +8,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from general_circuits.figures import style
 
@@ -31,7 +33,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> Figure:
                 axes.set_title(style.readable(condition), color=colours[condition], pad=14)
             else:
                 axes.set_xlim(0, last)
-                axes.xaxis.set_major_locator(plt.MaxNLocator(3, integer=True))
+                axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
                 axes.set_xlabel("step")
             axes.set_ylim(-0.02, 1.02)
     for axes in grid[:, 0]:
@@ -50,5 +52,5 @@ def _curves(axes: Axes, rows: pd.DataFrame, colour: object) -> None:
 
 
 def _name_lines(axes: Axes) -> None:
-    handles = [plt.Line2D([], [], color=style.GREY, linestyle=line) for line in ("--", "-")]
+    handles = [Line2D([], [], color=style.GREY, linestyle=line) for line in ("--", "-")]
     axes.legend(handles, ["training", "validation"], loc="center right", fontsize="x-small", handlelength=1.6)

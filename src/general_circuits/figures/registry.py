@@ -42,16 +42,16 @@ FIGURES = {
         ("events", "ablation"),
         "Training accuracy lost when k MLP units of the last layer are set to zero, in grokking: the k most salient,"
         " k random ones (mean over draws), the k least salient, and k matched to the most salient on activation norm"
-        " (drawn only where the layer has enough alike). Lines are means over replicas, bands their range; one panel per"
-        " moment of training.",
+        " (drawn only where the layer has enough alike). Lines are means over replicas, bands their range; one panel"
+        " per moment of training.",
     ),
     "damage_and_skew": Figure(
         "Excess damage and skewness over training",
         "topk_damage",
         ("events", "ablation", "distribution"),
-        "All conditions together. Above, the excess damage D_top − D_random: training accuracy lost to deleting the most"
-        " salient units beyond that lost to random ones, averaged over k from 1 to a quarter of the units. Below, the"
-        " L-skewness over alive units of the mean |saliency|. Lines are means over replicas, bands their range, marks"
-        " the median steps of grokking's events.",
+        "All conditions together. Above, the excess damage D_top − D_random: training accuracy lost to deleting the"
+        " most salient units beyond that lost to random ones, averaged over k from 1 to a quarter of the units. Below,"
+        " the L-skewness over alive units of the mean |saliency|. Lines are means over replicas, bands their range,"
+        " marks the median steps of grokking's events.",
     ),
 }

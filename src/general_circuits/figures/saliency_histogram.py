@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from general_circuits.figures import style
@@ -47,7 +48,7 @@ def _here(frame: pd.DataFrame, condition: str) -> pd.DataFrame:
     return rows[rows["layer"] == rows["layer"].max()]
 
 
-def _heat_map(axes: Axes, saliency: pd.DataFrame) -> object:
+def _heat_map(axes: Axes, saliency: pd.DataFrame) -> QuadMesh:
     alive = saliency[saliency["alive"]]
     mean = alive.groupby(["replica", "step"])["mean_magnitude"].transform("mean")
     relative = (alive["mean_magnitude"] / mean).clip(upper=BINS[-1])

@@ -27,7 +27,7 @@ def main(
     device: str,
     output: Path,
 ) -> None:
-    """Rank by the mean |saliency| of METHOD on training examples; delete on EXAMPLES of each split at STEPS checkpoints."""
+    """Rank by the mean |saliency| of METHOD on training examples, delete on EXAMPLES of each split at STEPS steps."""
     torch_device = compute.device(device)
     table, splits = tables.read(task, "task"), tables.read(split, "split")
     n_symbols = tables.read_metadata(task)["n_symbols"]

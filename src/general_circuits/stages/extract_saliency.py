@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 
@@ -16,6 +17,7 @@ def main(
 ) -> None:
     """Read the weights beside SPLIT at STEPS checkpoints (0 is all) and attribute with METHODS (comma-separated)."""
     torch_device = compute.device(device)
+    wanted = cast(list[saliency.Method], methods.split(","))
     examples, splits = tables.read(task, "task"), tables.read(split, "split")
     n_symbols = tables.read_metadata(task)["n_symbols"]
     frames = []
@@ -26,7 +28,7 @@ def main(
             print(f"{condition}, replica {replica}: step {step:,}", flush=True)
             for name, part in data.items():
                 for layer in range(model.settings.n_layers):
-                    for method in methods.split(","):
+                    for method in wanted:
                         found = saliency.attribute(model, part.tokens, part.labels, layer, method, integration_steps)
                         key = {"condition": condition, "replica": replica, "step": step, "split": name, "layer": layer}
                         frames.append(saliency.neuron_statistics(found).assign(**key, method=method))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -27,7 +28,7 @@ def main(task: Path, split: Path, condition: str, settings: str, device: str, me
             vocabulary["n_symbols"],
             vocabulary["n_classes"],
             replica,
-            report=lambda line, replica=replica: print(f"{condition}, replica {replica}: {line}", flush=True),
+            report=partial(print, f"{condition}, replica {replica}:", flush=True),
         )
         path = metrics.parent / checkpoints.file_name(position)
         checkpoints.write(path, replica, run.weights, run.steps, run.model)

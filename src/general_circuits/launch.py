@@ -1,0 +1,96 @@
+"""One command for a whole study: recover from whatever was interrupted, run Snakemake, make the report."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+
+class LaunchError(RuntimeError):
+    """A study that cannot be started now; the message says why."""
+
+
+def launch(study: str, cores: int, root: Path) -> Path:
+    """Bring a study up to date and return its report.
+
+    Args:
+        study: "workstation" is config/config.yaml, any other name config/{name}.yaml.
+        cores: how many jobs' threads run at once.
+        root: the checkout.
+
+    Raises:
+        LaunchError: no such config, another launch in this checkout, or a job that failed.
+    """
+    config = config_file(study, root)
+    snakemake = [sys.executable, "-m", "snakemake", "--configfile", str(config.relative_to(root))]
+    results = root / "results" / study
+    with _only_launch(root) as lock:
+        _recover(snakemake, root)
+        progress = ["--logger", "rich"] if sys.stderr.isatty() else []
+        # Snakemake holds the lock too: should this process be killed, no second launch can start beside it.
+        run = [*snakemake, "--cores", str(cores), "--rerun-incomplete", *progress]
+        if subprocess.run(run, cwd=root, pass_fds=[lock], check=False).returncode:
+            raise LaunchError(f"{study}: not finished; what is done is kept, and running this again goes on from there")
+        report = results / "report.html"
+        if _is_stale(report, results):
+            made = subprocess.run([*snakemake, "--report", str(report.relative_to(root))], cwd=root, check=False)
+            if made.returncode:
+                raise LaunchError(f"{study}: everything ran, but the report could not be made")
+    return report
+
+
+def config_file(study: str, root: Path) -> Path:
+    """The config of a study by name."""
+    path = root / "config" / ("config.yaml" if study == "workstation" else f"{study}.yaml")
+    if not path.is_file():
+        known = sorted({"workstation"} | {file.stem for file in path.parent.glob("*.yaml")} - {"config"})
+        raise LaunchError(f"study {study!r}: there is no {path.relative_to(root)}; known: {', '.join(known)}")
+    return path
+
+
+@contextmanager
+def _only_launch(root: Path) -> Iterator[int]:
+    """A lock for one launch per checkout, held as long as the process or the Snakemake it started lives."""
+    folder = root / ".snakemake"
+    folder.mkdir(exist_ok=True)
+    with (folder / "launch.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LaunchError("a study is already running in this folder; wait for it, or stop it first") from None
+        yield file.fileno()
+
+
+def _recover(snakemake: list[str], root: Path) -> None:
+    """Remove the locks that a killed Snakemake left, once no Snakemake runs here that might own them."""
+    if not any((root / ".snakemake" / "locks").glob("*")):
+        return
+    if running := _snakemake_in(root):
+        raise LaunchError(f"Snakemake is already running in this folder (process {running}); wait for it, or stop it")
+    subprocess.run([*snakemake, "--unlock", "--quiet"], cwd=root, check=True)
+
+
+def _snakemake_in(root: Path) -> int | None:
+    for process in psutil.process_iter():
+        try:
+            is_snakemake = any(Path(part).name == "snakemake" for part in process.cmdline()[:3])
+            if is_snakemake and Path(process.cwd()) == root and process.pid != os.getpid():
+                return int(process.pid)
+        except psutil.Error:  # ended, or somebody else's
+            continue
+    return None
+
+
+def _is_stale(report: Path, results: Path) -> bool:
+    """Whether something the report shows is newer than it."""
+    if not report.is_file():
+        return True
+    shown = [*results.glob("figures/*.svg"), *results.glob("claims/*.csv")]
+    return any(file.stat().st_mtime > report.stat().st_mtime for file in shown)

@@ -1,0 +1,86 @@
+# The study, read and checked before any rule; and what rules ask of it.
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+import general_circuits
+from general_circuits.claims.registry import CLAIMS
+from general_circuits.conditions import to_json
+from general_circuits.config import ConfigError, load
+from general_circuits.figures.registry import FIGURES
+from general_circuits.fingerprints import fingerprint
+from general_circuits.tables import TABLES
+from general_circuits.tasks import registry
+
+try:
+    STUDY = load(config)
+except ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+CONDITIONS = {name: settings.resolve() for name, settings in STUDY.conditions.items()}
+TASKS = {registry.file_stem(condition.task): condition.task for condition in CONDITIONS.values()}
+MEASURED = [name for name, claim in CLAIMS.items() if claim.is_measured]
+SALIENCY, ABLATION = STUDY.measurements.saliency, STUDY.measurements.ablation
+
+# Jobs run this interpreter and this checkout, whether or not an environment is activated.
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
+    PYTHONPATH=str(Path(general_circuits.__file__).parents[1]),
+)
+
+# One weights file per replica of a block, numbered within it; the header says which replica it is.
+WEIGHTS = expand(
+    "<results>/runs/{{condition}}/{{block}}/weights-{position}.safetensors",
+    position=range(STUDY.block),
+)
+
+
+def task_of(wildcards):
+    """The table of the task that a condition trains on."""
+    return f"<results>/tasks/{registry.file_stem(CONDITIONS[wildcards.condition].task)}.parquet"
+
+
+def task_family(wildcards):
+    """The module that computes a task."""
+    return registry.family_module(TASKS[wildcards.task].operation)
+
+
+def replica_range(wildcards):
+    """The options that name a block's replicas."""
+    return f"--first-replica {STUDY.first_replica(int(wildcards.block))} --replicas {STUDY.block}"
+
+
+def how_many(checkpoints):
+    """A number of checkpoints as the stages take it: 0 for all."""
+    return 0 if checkpoints == "all" else checkpoints
+
+
+def study_tables(names, conditions):
+    """Every block's file of these tables and conditions."""
+    return [
+        f"<results>/{TABLES[name].path.format(condition=condition, block=block)}"
+        for name in names
+        for condition in conditions
+        for block in range(STUDY.blocks)
+    ]
+
+
+def claim_conditions(wildcards):
+    """The study's conditions that a claim is judged from: those it needs, and its controls."""
+    claim = CLAIMS[wildcards.claim]
+    return [name for name in claim.needs + claim.beside if name in CONDITIONS]
+
+
+def claim_tables(wildcards):
+    """The tables that a claim reads; none where a condition it needs is missing."""
+    claim, present = CLAIMS[wildcards.claim], claim_conditions(wildcards)
+    if not set(claim.needs) <= set(present):
+        return []
+    return study_tables(claim.tables, present)
+
+
+def results_folder(wildcards, output):
+    """The study's folder, for a stage that reads many of its tables."""
+    return Path(output[0]).parents[1]
