@@ -70,8 +70,8 @@ def replacement(layer: Layer, deletion: str) -> Tensor:
 
 
 def activation_norm(layer: Layer) -> NDArray[np.float64]:
-    """Root of each unit's summed squared activation over examples and positions, (neuron)."""
-    post = layer.post[:, -1:] if layer.model.is_linear_from(layer.index) else layer.post
+    """Root of each unit's summed squared activation over examples and the positions that reach the answer, (neuron)."""
+    post = layer.post[:, -1:] if layer.model.is_last(layer.index) else layer.post
     return post.double().square().sum(dim=(0, 1)).sqrt().cpu().numpy()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +13,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from general_circuits.conditions import Model, from_json, to_json
+from general_circuits.conditions import Model
 from general_circuits.models import Transformer
 from general_circuits.tables import replacing
+
+HEADER = "checkpoints"
+"""The only key of the file's metadata: safetensors writes several in no fixed order, and equal work is equal bytes."""
 
 
 def file_name(position: int) -> str:
@@ -32,14 +37,16 @@ def write(path: Path, replica: int, weights: Mapping[str, Tensor], steps: Sequen
         model: a network of the same shape; its settings and vocabulary are kept in the header.
     """
     header = {
-        "replica": str(replica),
-        "model": to_json(model.settings),
-        "d_vocab": str(model.embed.W_E.shape[0]),
-        "d_vocab_out": str(model.unembed.W_U.shape[1]),
+        "replica": replica,
+        "model": dataclasses.asdict(model.settings),
+        "d_vocab": model.embed.W_E.shape[0],
+        "d_vocab_out": model.unembed.W_U.shape[1],
     }
     tensors = {name: weight.contiguous() for name, weight in weights.items()}
     with replacing(path) as temporary:
-        save_file({"steps": torch.tensor(steps), **tensors}, temporary, metadata=header)
+        save_file(
+            {"steps": torch.tensor(steps), **tensors}, temporary, metadata={HEADER: json.dumps(header, sort_keys=True)}
+        )
 
 
 @dataclass(frozen=True)
@@ -56,9 +63,8 @@ class Checkpoints:
     def models(self, steps: Sequence[int], device: torch.device) -> Iterator[tuple[int, Transformer]]:
         """The network at each of these steps, in evaluation mode; the same object is filled anew each time."""
         with safe_open(self.path, "pt") as file:
-            header = file.metadata()
-            settings = from_json(Model, header["model"])
-            model = Transformer(settings, int(header["d_vocab"]), int(header["d_vocab_out"])).to(device).eval()
+            header = json.loads(file.metadata()[HEADER])
+            model = Transformer(Model(**header["model"]), header["d_vocab"], header["d_vocab_out"]).to(device).eval()
             places = {step: i for i, step in enumerate(file.get_tensor("steps").tolist())}
             for step in steps:
                 weights = {name: file.get_slice(name)[places[step]] for name in model.state_dict()}

@@ -16,5 +16,5 @@ def device(name: str) -> torch.device:
             raise SystemExit(
                 "device = 'cuda': torch finds no GPU here; set device: cpu, or install a CUDA build of torch"
             )
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, without its two seconds of imports
     return torch.device(name)

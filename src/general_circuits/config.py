@@ -45,6 +45,7 @@ def _number(value: Any) -> Any:
 
 
 Number = Annotated[float, BeforeValidator(_number)]
+Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -158,7 +159,7 @@ class SaliencySettings(Settings):
         ["activation_gradient"], min_length=1, description="both are one matrix product where the logits are linear"
     )
     integration_steps: int = Field(50, ge=1, description="of integrated gradients, where they are not exact")
-    checkpoints: int | Literal["all"] = Field("all", description="how many checkpoints, evenly chosen; or `all`")
+    checkpoints: Count | Literal["all"] = Field("all", description="how many checkpoints, evenly chosen; or `all`")
 
 
 class AblationSettings(Settings):
@@ -170,7 +171,7 @@ class AblationSettings(Settings):
     k_points: int = Field(20, ge=2, description="sizes k, from 1 to all units, evenly spaced on a log axis")
     random_draws: int = Field(20, ge=1, description="random rankings to compare with")
     examples: int = Field(1024, ge=1, description="examples per split, drawn once per replica; all if there are fewer")
-    checkpoints: int | Literal["all"] = Field("all", description="of those with saliency; how many, or `all`")
+    checkpoints: Count | Literal["all"] = Field("all", description="of those with saliency; how many, or `all`")
 
 
 class MeasurementSettings(Settings):
@@ -214,7 +215,7 @@ def load(raw: Mapping[str, Any]) -> Study:
     if isinstance(defaults, Mapping) and isinstance(own, Mapping):
         merged["defaults"] = dict(defaults)
         merged["conditions"] = {
-            name: {**defaults, **(settings or {})} if isinstance(settings or {}, Mapping) else settings
+            name: _merged(defaults, settings or {}) if isinstance(settings or {}, Mapping) else settings
             for name, settings in own.items()
         }
     try:
@@ -227,10 +228,28 @@ def load(raw: Mapping[str, Any]) -> Study:
     return study
 
 
+def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """`own` over `defaults`, key by key also inside mappings."""
+    merged = {**defaults, **own}
+    for key in defaults.keys() & own.keys():
+        if isinstance(defaults[key], Mapping) and isinstance(own[key], Mapping):
+            merged[key] = _merged(defaults[key], own[key])
+    return merged
+
+
 def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
     """Values that are each possible but not together: where, what, and what would be right."""
     if study.replicas % study.block:
         yield ("replicas",), study.replicas, f"should be a multiple of block = {study.block}"
+    saliency, ablation = study.measurements.saliency, study.measurements.ablation
+    for section, key, values, needed in (
+        ("saliency", "methods", saliency.methods, "activation_gradient"),
+        ("ablation", "deletions", ablation.deletions, "zero"),
+    ):
+        if needed not in values:
+            yield ("measurements", section, key), values, f"should include {needed}, which the claims are judged by"
+        if len(set(values)) < len(values):
+            yield ("measurements", section, key), values, "should name each once"
     for name, settings in study.conditions.items():
         here = ("conditions", name)
         if settings.operation not in registry.OPERATIONS:
@@ -288,9 +307,18 @@ def _place(location: tuple[str, ...], raw: Mapping[str, Any]) -> str:
     """Where the user wrote a value: under the condition, or under `defaults`."""
     if len(location) >= 3 and location[0] == "conditions":
         own, defaults = (raw.get("conditions") or {}).get(location[1]) or {}, raw.get("defaults") or {}
-        if location[2] not in own and location[2] in defaults:
+        if not _has(own, location[2:]) and _has(defaults, location[2:]):
             return ".".join(("defaults", *location[2:]))
     return ".".join(location)
+
+
+def _has(settings: Any, path: tuple[str, ...]) -> bool:
+    """Whether nested settings have a value at this path."""
+    for key in path:
+        if not isinstance(settings, Mapping) or key not in settings:
+            return False
+        settings = settings[key]
+    return True
 
 
 def _at(place: str, value: Any, right: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from general_circuits.frames import registered_rows
+
 KEYS = ["condition", "replica", "step"]
 SHARE = 0.25
 """D averages over k from 1 to this share of the layer's units."""
@@ -15,11 +17,8 @@ def curves(ablation: pd.DataFrame) -> pd.DataFrame:
 
     Units are set to zero; random draws are averaged.
     """
-    rows = ablation[
-        (ablation["split"] == "train")
-        & (ablation["deletion"] == "zero")
-        & (ablation["layer"] == ablation["layer"].max())
-    ]
+    rows = registered_rows(ablation)
+    rows = rows[rows["deletion"] == "zero"]
     left = rows.groupby([*KEYS, "ranking", "k"], observed=True)[["accuracy", "margin"]].mean()
     whole = left.xs(0, level="k").xs("top", level="ranking")
     return whole - left[left.index.get_level_values("k") > 0]
@@ -32,9 +31,16 @@ def areas(ablation: pd.DataFrame) -> pd.DataFrame:
     where one of them is missing. Columns: `top`, `bottom`, `matched`, `random`; `excess` = top − random; `over_bottom`
     and `over_matched` likewise; `margin_excess`, top − random of lost margin.
     """
+    conditions = ablation["condition"].cat.categories
+    areas = [_areas(ablation[ablation["condition"] == condition]) for condition in conditions]
+    return pd.concat(areas, ignore_index=True).astype({"condition": ablation["condition"].dtype})
+
+
+def _areas(ablation: pd.DataFrame) -> pd.DataFrame:
+    """`areas` of one condition: layers of different conditions may differ in width."""
     lost = curves(ablation)
     k = lost.index.get_level_values("k")
-    lost = lost[k <= round(SHARE * k.max())]
+    lost = lost[k <= max(1, int(SHARE * k.max()))]
     accuracy, margin = (_mean_over_k(lost[column].unstack("k")).unstack("ranking") for column in ("accuracy", "margin"))
     found = pd.DataFrame({ranking: accuracy[ranking] for ranking in ("top", "bottom", "matched", "random")})
     return found.assign(

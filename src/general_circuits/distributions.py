@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from general_circuits import statistics
@@ -38,6 +39,7 @@ def measures(values: statistics.Array) -> dict[str, float | bool]:
     zero_fraction = float((values == 0).mean()) if len(values) else float("nan")
     l_skewness = statistics.l_skewness(values)
     return {
+        "median": float(np.median(values)) if len(values) else float("nan"),
         "zero_fraction": zero_fraction,
         "moment_skewness": statistics.moment_skewness(values),
         "l_skewness": l_skewness,

@@ -11,12 +11,12 @@ EVENTS = ("memorised", "validation_loss_peak", "onset", "generalised")
 def find(metrics: pd.DataFrame) -> pd.DataFrame:
     """The `metrics` table → the `events` table: one row per replica and event.
 
-    An event that never came is censored, its step the last evaluation that was looked at.
+    An event that never came is censored, its step the last evaluation before divergence, if any.
     """
     rows = []
     for (condition, replica), run in metrics.groupby(["condition", "replica"], observed=True, sort=False):
+        last = int(run.loc[~run["diverged"], "step"].max()) if not run["diverged"].all() else 0
         for event, step in events_of_run(run).items():
-            last = int(run["step"].max())
             rows.append(
                 {
                     "condition": condition,
@@ -43,7 +43,8 @@ def events_of_run(run: pd.DataFrame) -> dict[str, int | None]:
     steps = train["step"].to_numpy()
     losses, accuracy = validation["loss"].to_numpy(), validation["accuracy"].to_numpy()
     found: dict[str, int | None] = dict.fromkeys(EVENTS)
-    if len(steps) and (peak := int(np.argmax(losses))) < len(steps) - 1:
+    peak = int(np.argmax(losses)) if len(steps) else 0
+    if (losses[peak + 1 :] < losses[peak : peak + 1]).any():
         found["validation_loss_peak"] = int(steps[peak])
     fits = train["accuracy"].to_numpy() >= 0.99
     three_in_a_row = np.flatnonzero(fits[:-2] & fits[1:-1] & fits[2:])

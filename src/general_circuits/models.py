@@ -208,9 +208,13 @@ class Transformer(nn.Module):
         """One block, by number from the input."""
         return cast(Block, self.blocks[layer])
 
+    def is_last(self, layer: int) -> bool:
+        """Whether this block is the last: of its neurons, only those at the last position reach the answer."""
+        return layer == self.settings.n_layers - 1
+
     def is_linear_from(self, layer: int) -> bool:
         """Whether the logits are an affine function of this layer's neurons: nothing but the unembedding follows."""
-        return layer == self.settings.n_layers - 1 and self.settings.normalisation == "none"
+        return self.is_last(layer) and self.settings.normalisation == "none"
 
     def logit_weights(self, layer: int) -> Tensor:
         """How each neuron at the last position moves each logit, W_out·W_U (d_mlp, d_vocab_out). Linear layers only."""

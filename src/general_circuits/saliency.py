@@ -26,7 +26,7 @@ class Attribution:
 
     Attributes:
         saliency: (example, neuron), in units of the logits.
-        fires: whether the unit's activation is anything but zero at some position, (example, neuron).
+        fires: whether the unit is anything but zero at a position that can reach the answer, (example, neuron).
         completeness_error: mean |Σ saliency − (target − target without the layer)| over mean |target − target without
             the layer|; None where the method does not promise completeness.
     """
@@ -57,10 +57,9 @@ def attribute(
         integration_steps: of integrated gradients, where they are not exact.
     """
     resid_mid, post = (part.detach() for part in model.run_to_neurons(tokens, layer))
-    fires = (post != 0).any(dim=1)
+    fires = (post[:, -1:] if model.is_last(layer) else post).ne(0).any(dim=1)
     if model.is_linear_from(layer):
         saliency = closed_form(model, post, labels, layer)
-        fires = post[:, -1] != 0  # the other positions reach no logit
     elif method == "activation_gradient":
         saliency = activation_gradient(model, resid_mid, post, labels, layer)
     else:
@@ -80,7 +79,7 @@ def closed_form(model: Transformer, post: Tensor, labels: Tensor, layer: int) ->
 
 def activation_gradient(model: Transformer, resid_mid: Tensor, post: Tensor, labels: Tensor, layer: int) -> Tensor:
     """Activation × gradient of the target, summed over positions, (example, neuron)."""
-    post = post.requires_grad_()
+    post = post.detach().clone().requires_grad_()
     total = target(model.answer_from_neurons(resid_mid, post, layer), labels).sum()
     (gradient,) = torch.autograd.grad(total, post)
     return (post * gradient).sum(dim=1).detach()

@@ -85,6 +85,7 @@ TABLES = {
         {**_NEURONS, "method": CATEGORY, "statistic": CATEGORY, "dead_units": CATEGORY},
         {
             "neurons": INTEGER,
+            "median": NUMBER,
             "zero_fraction": NUMBER,
             "moment_skewness": NUMBER,
             "l_skewness": NUMBER,
@@ -153,9 +154,13 @@ def write(path: Path, name: str, frame: pd.DataFrame, metadata: Mapping[str, Any
     """
     schema = TABLES[name].schema
     _check_columns(path, name, frame.columns.tolist())
+    # Categories as plain strings first: a frame's own order and unused ones must reach neither rows nor bytes.
+    frame = frame.astype(
+        {column: str for column in frame.columns if isinstance(frame[column].dtype, pd.CategoricalDtype)}
+    )
     frame = frame.sort_values(list(TABLES[name].key), ignore_index=True)
     table = pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)
-    texts = {key: json.dumps(value, sort_keys=True) for key, value in (metadata or {}).items()}
+    texts = {key: json.dumps(value, sort_keys=True) for key, value in sorted((metadata or {}).items())}
     table = table.replace_schema_metadata({**texts, "general_circuits": __version__})
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")

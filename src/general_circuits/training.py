@@ -125,6 +125,8 @@ def batch_indices(n_examples: int, batch_size: int | str, seed: int, device: tor
         while True:
             yield everything
     size = int(batch_size)
+    if not 0 < size <= n_examples:
+        raise ValueError(f"batch_size = {size}: should be from 1 to the {n_examples} training examples")
     generator = torch.Generator().manual_seed(stream_seed(seed, "batches"))
     while True:
         order = torch.randperm(n_examples, generator=generator).to(device)

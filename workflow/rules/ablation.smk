@@ -16,7 +16,7 @@ rule ablate_neurons:
     resources:
         mem_mb=2000,
     params:
-        method=SALIENCY.methods[0],
+        method=REGISTERED_METHOD,
         deletions=",".join(ABLATION.deletions),
         k_points=ABLATION.k_points,
         random_draws=ABLATION.random_draws,

@@ -11,6 +11,7 @@ from general_circuits.conditions import to_json
 from general_circuits.config import ConfigError, load
 from general_circuits.figures.registry import FIGURES
 from general_circuits.fingerprints import fingerprint
+from general_circuits.frames import REGISTERED_METHOD
 from general_circuits.tables import TABLES
 from general_circuits.tasks import registry
 

@@ -55,8 +55,12 @@ def value_at(series: pd.Series, step: float) -> float:
 
 
 def late_window(series: pd.Series, generalised: float) -> float:
-    """The median of a series over the late window [t_g, 1.5 t_g], as far as it was trained; NaN if censored."""
-    return float(series[(series.index >= generalised) & (series.index <= 1.5 * generalised)].median())
+    """The median over the checkpoints in the late window [t_g, 1.5 t_g], as far as it was trained; NaN if censored.
+
+    Where no checkpoint lies in it, the value at its start.
+    """
+    inside = series[(series.index >= generalised) & (series.index <= 1.5 * generalised)]
+    return float(inside.median()) if len(inside) else value_at(series, generalised)
 
 
 def change_to_late_window(series: pd.Series, steps: Mapping[str, float]) -> float:
@@ -81,7 +85,7 @@ def counted(used: int, total: int) -> str:
     """How many replicas the estimate rests on."""
     if used == total:
         return f"all {total} replicas"
-    return f"{used} of {total} replicas (the others are censored: an event was not reached)"
+    return f"{used} of {total} replicas (in the others an event was not reached, or a value is undefined)"
 
 
 def finite(values: Array) -> int:

@@ -35,20 +35,15 @@ from general_circuits.claims.findings import (
     steps_of_events,
     written,
 )
+from general_circuits.frames import registered_rows
 
 THRESHOLD = 0.05
-METHOD = "activation_gradient"
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `events` and `distribution` tables of grokking, random labels and other controls."""
-    distribution = tables["distribution"]
+    distribution = registered_rows(tables["distribution"])
     conditions = list(distribution["condition"].cat.categories)
-    distribution = distribution[
-        (distribution["split"] == "train")
-        & (distribution["method"] == METHOD)
-        & (distribution["layer"] == distribution["layer"].max())
-    ]
     steps = steps_of_events(tables["events"], "grokking")
 
     def changes(condition: str, statistic: str, dead_units: str, measure: str) -> statistics.Array:
@@ -78,6 +73,8 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         },
         "with dead units": changes("grokking", "mean_magnitude", "included", "l_skewness")
         - changes("random_labels", "mean_magnitude", "included", "l_skewness"),
+        "of the median breadth": changes("grokking", "breadth", "excluded", "median")
+        - changes("random_labels", "breadth", "excluded", "median"),
         "Gini coefficient": changes("grokking", "mean_magnitude", "excluded", "gini")
         - changes("random_labels", "mean_magnitude", "excluded", "gini"),
     }

@@ -9,8 +9,8 @@ Registered before any result was seen:
   per step over [t_o, t_g] and over windows of equal length before t_o and after t_g; a window that would begin before
   t_m or end after training is shortened to what there is.
 - Supported only if all six intervals lie above 0: both rise, and both rise faster within [t_o, t_g] than before and
-  than after. Its p is the largest of the six.
-- Contradicted if the interval of either rise lies below 0. Its p is twice the smaller of the two.
+  than after. Its p is the largest of the six, where one whose mean is not positive counts as 1.
+- Contradicted if the interval of either rise lies below 0. Its p is twice the smallest of those that fall.
 - The estimate shown is the rise of the excess. Beside it: every one of the six, the excess over the bottom k and over k
   matched on activation norm, the same rise of lost margin, and the rise in each control at its partner's steps.
 """
@@ -102,9 +102,11 @@ def _registered(six: Mapping[str, statistics.Estimate], replicas: int) -> Findin
     shown = six["excess damage rise"]
     complete = all(estimate.n >= ENOUGH_REPLICAS for estimate in six.values())
     failing = [name for name, estimate in six.items() if not estimate.low > 0]
-    p_value = max((estimate.p_value for estimate in six.values()), default=float("nan"))
-    if any(rise.n >= ENOUGH_REPLICAS and rise.high < 0 for rise in rises):
-        verdict, p_value = CONTRADICTED, min(1.0, 2 * min(rise.p_value for rise in rises))
+    p_values = [estimate.p_value if estimate.mean > 0 else np.fmax(estimate.p_value, 1.0) for estimate in six.values()]
+    p_value = float(np.max(p_values))  # NaN if any has none
+    falls = [rise for rise in rises if rise.n >= ENOUGH_REPLICAS and rise.high < 0]
+    if falls:
+        verdict, p_value = CONTRADICTED, min(1.0, 2 * min(rise.p_value for rise in falls))
         outcome = "it fell"
     elif complete and not failing:
         verdict, outcome = SUPPORTED, "it rose, faster while generalising than before and after"

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 
 from general_circuits import damage
 from general_circuits.figures import style
-
-METHOD = "activation_gradient"
+from general_circuits.frames import registered_rows
 
 
 def draw(tables: Mapping[str, pd.DataFrame]) -> Figure:
@@ -38,10 +37,5 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def _skewness(distribution: pd.DataFrame) -> pd.DataFrame:
-    return distribution[
-        (distribution["split"] == "train")
-        & (distribution["method"] == METHOD)
-        & (distribution["statistic"] == "mean_magnitude")
-        & (distribution["dead_units"] == "excluded")
-        & (distribution["layer"] == distribution["layer"].max())
-    ]
+    rows = registered_rows(distribution)
+    return rows[(rows["statistic"] == "mean_magnitude") & (rows["dead_units"] == "excluded")]

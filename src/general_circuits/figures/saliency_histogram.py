@@ -12,9 +12,9 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from general_circuits.figures import style
+from general_circuits.frames import registered_rows
 
 SHOWN = ("grokking", "random_labels")
-METHOD = "activation_gradient"
 BINS = np.linspace(0, 4, 41)
 """Of saliency relative to its mean; what is larger is counted in the last bin."""
 
@@ -44,8 +44,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def _here(frame: pd.DataFrame, condition: str) -> pd.DataFrame:
-    rows = frame[(frame["condition"] == condition) & (frame["split"] == "train") & (frame["method"] == METHOD)]
-    return rows[rows["layer"] == rows["layer"].max()]
+    return registered_rows(frame[frame["condition"] == condition])
 
 
 def _heat_map(axes: Axes, saliency: pd.DataFrame) -> QuadMesh:

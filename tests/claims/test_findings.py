@@ -1,0 +1,120 @@
+"""The rules that every claim shares: what the interval decides, and how values are read off a series."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from general_circuits.claims import findings
+from general_circuits.claims.findings import CONTRADICTED, SUPPORTED, UNDECIDED
+from general_circuits.statistics import Estimate
+
+pytestmark = pytest.mark.filterwarnings("error")
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.06, 0.10, SUPPORTED),
+        (0.05, 0.10, UNDECIDED),  # the threshold itself is not beyond it
+        (0.01, 0.10, UNDECIDED),
+        (-0.04, 0.04, UNDECIDED),
+        (-0.10, -0.05, UNDECIDED),
+        (-0.10, -0.06, CONTRADICTED),
+        (NAN, NAN, UNDECIDED),
+    ],
+)
+def test_the_interval_alone_decides(low: float, high: float, verdict: str) -> None:
+    for p_value in (0.0, 1.0, NAN):
+        assert findings.beyond(Estimate((low + high) / 2, low, high, p_value, 5), 0.05) == verdict
+
+
+@pytest.mark.parametrize(("n", "verdict"), [(0, UNDECIDED), (2, UNDECIDED), (3, SUPPORTED)])
+def test_fewer_than_three_replicas_are_undecided(n: int, verdict: str) -> None:
+    assert findings.beyond(Estimate(0.5, 0.4, 0.6, 1e-9, n), 0.05) == verdict
+
+
+def test_values_between_checkpoints_are_interpolated_and_outside_there_are_none() -> None:
+    series = pd.Series({0: 1.0, 100: 3.0, 300: 7.0, 400: 0.0})
+    steps = (0, 50, 100, 150, 400)
+    assert [findings.value_at(series, step) for step in steps] == [1.0, 2.0, 3.0, 4.0, 0.0]
+    assert all(math.isnan(findings.value_at(series, step)) for step in (-1, 401, NAN))
+
+
+def test_a_series_without_values_has_none() -> None:
+    empty = pd.Series(dtype=float)
+    assert math.isnan(findings.value_at(empty, 10.0))
+    assert math.isnan(findings.late_window(empty, 10.0))
+
+
+@pytest.mark.parametrize(
+    ("generalised", "median"),
+    [
+        (200.0, 2.5),  # 200 and 300
+        (100.0, 1.0),  # 100 alone: 150 is no checkpoint
+        (250.0, 3.0),  # 300 alone
+        (400.0, 10.0),  # 400, 500, 600
+        (600.0, 60.0),  # as far as it was trained
+        (601.0, NAN),
+        (NAN, NAN),
+    ],
+)
+def test_the_late_window_is_the_median_from_t_g_to_half_as_long_again(generalised: float, median: float) -> None:
+    series = pd.Series({0: 0.0, 100: 1.0, 200: 2.0, 300: 3.0, 400: 4.0, 500: 10.0, 600: 60.0})
+    assert findings.late_window(series, generalised) == pytest.approx(median, nan_ok=True)
+
+
+def test_the_change_is_the_late_median_less_the_value_when_memorised() -> None:
+    series = pd.Series({0: 9.0, 100: 1.0, 200: 3.0, 400: 5.0, 500: 6.0, 600: 100.0, 700: 1000.0})
+    steps = {"memorised": 150.0, "generalised": 400.0}
+    assert findings.change_to_late_window(series, steps) == 6.0 - 2.0
+    for censored in ("memorised", "generalised"):
+        assert math.isnan(findings.change_to_late_window(series, {**steps, censored: NAN}))
+
+
+@given(st.floats(-10, 10), st.floats(0.1, 10))
+def test_a_straight_line_changes_by_its_slope(intercept: float, slope: float) -> None:
+    steps = np.arange(0, 1001, 100)
+    series = pd.Series(intercept + slope * steps, index=steps)
+    change = findings.change_to_late_window(series, {"memorised": 230.0, "generalised": 400.0})
+    assert change == pytest.approx(slope * (500 - 230), rel=1e-9)
+
+
+def test_steps_of_events_are_missing_where_censored() -> None:
+    events = pd.DataFrame(
+        {
+            "condition": pd.Categorical(["grokking"] * 4 + ["control"] * 2, categories=["grokking", "control"]),
+            "replica": [0, 0, 1, 1, 0, 0],
+            "event": pd.Categorical(["memorised", "generalised"] * 3),
+            "step": [10, 50, 20, 90, 30, 40],
+            "censored": [False, False, False, True, False, False],
+        }
+    )
+    steps = findings.steps_of_events(events, "grokking")
+    assert steps.index.tolist() == [0, 1]
+    assert steps["memorised"].tolist() == [10, 20]
+    assert steps["generalised"][0] == 50
+    assert math.isnan(steps["generalised"][1])
+
+
+def test_series_are_sorted_and_leave_missing_steps_out() -> None:
+    frame = pd.DataFrame({"replica": [1, 0, 0, 0, 1], "step": [5, 9, 3, 6, 1], "value": [1.0, 2.0, 3.0, NAN, 4.0]})
+    series = findings.by_replica(frame, "value")
+    assert {replica: one.to_dict() for replica, one in series.items()} == {0: {3: 3.0, 9: 2.0}, 1: {1: 4.0, 5: 1.0}}
+
+
+def test_estimates_are_written_with_their_interval() -> None:
+    assert findings.written(Estimate(0.1, 0.05, 0.15, 0.01, 5)) == "+0.100 (95 % interval +0.050 to +0.150)"
+    assert findings.written(Estimate(0.1, NAN, NAN, NAN, 1)) == "0.1 (no interval)"
+    assert findings.written(Estimate(NAN, NAN, NAN, NAN, 0)) == "no estimate"
+
+
+def test_censored_replicas_are_counted() -> None:
+    assert findings.counted(5, 5) == "all 5 replicas"
+    assert findings.counted(3, 5).startswith("3 of 5 replicas")

@@ -1,0 +1,134 @@
+"""Modular arithmetic against formulations that share nothing with the code: Python integers and repeated steps."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from general_circuits.conditions import Task
+from general_circuits.tasks import modular
+from general_circuits.tasks.table import NO_WRAP
+
+PRIMES = st.sampled_from([2, 3, 5, 7, 11, 13, 17, 19, 23])
+MODULI = st.integers(2, 24)
+
+
+def sum_by_increments(a: int, b: int, p: int) -> int:
+    """a + b on a clock of p hours, one hour at a time."""
+    hour = a
+    for _ in range(b):
+        hour = 0 if hour == p - 1 else hour + 1
+    return hour
+
+
+def product_by_increments(a: int, b: int, p: int) -> int:
+    """a · b as b-fold addition on the clock."""
+    total = 0
+    for _ in range(b):
+        total = sum_by_increments(total, a, p)
+    return total
+
+
+@settings(deadline=None, max_examples=20)
+@given(MODULI)
+def test_sum_is_repeated_increment(p: int) -> None:
+    table = modular.generate(Task("x+y", p))
+    assert table.target.tolist() == [sum_by_increments(a, b, p) for a, b in itertools.product(range(p), repeat=2)]
+
+
+@settings(deadline=None, max_examples=20)
+@given(MODULI)
+def test_difference_plus_subtrahend_is_minuend(p: int) -> None:
+    table = modular.generate(Task("x-y", p))
+    sums = [sum_by_increments(t, b, p) for t, b in zip(table.target.tolist(), table.b.tolist(), strict=True)]
+    assert sums == table.a.tolist()
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(2, 13))
+def test_product_is_repeated_addition(p: int) -> None:
+    table = modular.generate(Task("x*y", p))
+    assert table.target.tolist() == [product_by_increments(a, b, p) for a, b in itertools.product(range(p), repeat=2)]
+
+
+@settings(deadline=None, max_examples=15)
+@given(PRIMES)
+def test_quotient_times_divisor_is_dividend(p: int) -> None:
+    table = modular.generate(Task("x/y", p))
+    assert all(
+        (t * b - a) % p == 0 for a, b, t in zip(*(x.tolist() for x in (table.a, table.b, table.target)), strict=True)
+    )
+    assert 0 <= table.target.min() <= table.target.max() < p
+
+
+def test_largest_modulus_does_not_overflow() -> None:
+    p = 1021  # the largest prime that a config allows
+    for operation in ("x*y", "x/y"):
+        table = modular.generate(Task(operation, p))
+        a, b, target = (x.astype(np.int64) for x in (table.a, table.b, table.target))
+        product, of = (a * b, target) if operation == "x*y" else (target * b, a)
+        assert ((product - of) % p == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("operation", "a", "b", "target", "wrap"),
+    [
+        ("x+y", 3, 6, 2, 1),
+        ("x+y", 3, 3, 6, 0),
+        ("x-y", 2, 5, 4, -1),
+        ("x-y", 5, 2, 3, 0),
+        ("x*y", 5, 6, 2, 4),
+        ("x*y", 0, 6, 0, 0),
+        ("x/y", 1, 3, 5, NO_WRAP),  # 3 · 5 = 15 = 1 mod 7
+        ("x/y", 0, 4, 0, NO_WRAP),
+    ],
+)
+def test_known_examples_modulo_7(operation: str, a: int, b: int, target: int, wrap: int) -> None:
+    table = modular.generate(Task(operation, 7))
+    (row,) = np.flatnonzero((table.a == a) & (table.b == b))
+    assert (table.target[row], table.wrap[row]) == (target, wrap)
+
+
+@settings(deadline=None, max_examples=15)
+@given(PRIMES, st.sampled_from(["x+y", "x-y", "x*y", "x/y"]))
+def test_table_is_complete_and_sorted(p: int, operation: str) -> None:
+    table = modular.generate(Task(operation, p))
+    first_divisor = 1 if operation == "x/y" else 0
+    everything = list(itertools.product(range(p), range(first_divisor, p)))
+    assert list(zip(table.a.tolist(), table.b.tolist(), strict=True)) == everything
+    assert len(table.target) == (p * (p - 1) if operation == "x/y" else p**2)
+    assert (table.n_symbols, table.n_classes) == (p, p)
+
+
+@settings(deadline=None, max_examples=20)
+@given(MODULI, st.sampled_from(["x+y", "x-y", "x*y"]))
+def test_wrap_is_the_band_of_the_unreduced_value(p: int, operation: str) -> None:
+    table = modular.generate(Task(operation, p))
+    value = {"x+y": int.__add__, "x-y": int.__sub__, "x*y": int.__mul__}[operation]
+    for a, b, m, target in zip(*(x.tolist() for x in (table.a, table.b, table.wrap, table.target)), strict=True):
+        assert m * p <= value(a, b) < (m + 1) * p
+        assert value(a, b) == m * p + target
+
+
+def test_quotients_have_no_band() -> None:
+    assert (modular.generate(Task("x/y", 11)).wrap == NO_WRAP).all()
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.integers(2, 11).filter(lambda p: p in (2, 3, 5, 7, 11)), st.sampled_from(["x+y", "x/y"]))
+def test_pairs_are_equal_exactly_where_unordered_operands_are(p: int, operation: str) -> None:
+    table = modular.generate(Task(operation, p))
+    names: dict[frozenset[int], set[int]] = {}
+    for a, b, pair in zip(table.a.tolist(), table.b.tolist(), table.pair.tolist(), strict=True):
+        names.setdefault(frozenset((a, b)), set()).add(pair)
+    assert all(len(of_one) == 1 for of_one in names.values())
+    assert len(set.union(*names.values())) == len(names)
+
+
+def test_quotients_need_a_prime() -> None:
+    with pytest.raises(ValueError, match="invertible"):
+        modular.generate(Task("x/y", 6))

@@ -1,0 +1,98 @@
+"""Settings as JSON, and the steps a spacing means."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+
+import pytest
+from builders import condition, model_settings
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from general_circuits.conditions import Condition, Model, Optimiser, Schedule, Spacing, Split, Task, from_json, to_json
+
+POSITIVE = st.floats(0, 1e6, allow_nan=False)
+CONDITIONS = st.builds(
+    Condition,
+    task=st.builds(Task, operation=st.text(), modulus=st.integers(2, 1024)),
+    split=st.builds(
+        Split, train_fraction=POSITIVE, split_by=st.sampled_from(["pair", "example"]), label_noise=POSITIVE
+    ),
+    model=st.builds(Model),
+    optimiser=st.builds(
+        Optimiser,
+        learning_rate=POSITIVE,
+        weight_decay=POSITIVE,
+        beta1=POSITIVE,
+        beta2=POSITIVE,
+        epsilon=POSITIVE,
+        momentum=POSITIVE,
+        batch_size=st.one_of(st.integers(1, 10**6), st.just("full")),
+    ),
+    schedule=st.builds(
+        Schedule,
+        steps=st.integers(1, 10**6),
+        checkpoints=st.builds(Spacing),
+        metrics=st.builds(Spacing),
+    ),
+)
+
+
+@given(CONDITIONS)
+def test_a_condition_comes_back_from_json(setting):
+    text = to_json(setting)
+    assert from_json(Condition, text) == setting
+    assert to_json(from_json(Condition, text)) == text
+
+
+def test_json_is_flat_records_with_sorted_keys():
+    found = to_json(model_settings())
+    assert found == (
+        '{"activation": "relu", "biases": "mlp", "d_mlp": 12, "d_model": 8, "n_heads": 2, "n_layers": 1, '
+        '"normalisation": "none", "positions": "learned"}'
+    )
+    assert list(json.loads(to_json(condition()))) == ["model", "optimiser", "schedule", "split", "task"]
+
+
+def test_json_of_another_kind_or_an_unknown_option_is_refused():
+    with pytest.raises(ValidationError):
+        from_json(Optimiser, to_json(model_settings()))
+    with pytest.raises(ValidationError, match="activation"):
+        from_json(Model, to_json(dataclasses.replace(model_settings(), activation="tanh")))
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        condition().model.d_mlp = 3
+
+
+def test_steps_at_a_worked_example():
+    # 8⁰, 8^⅓, 8^⅔ = 1, 2, 4; every third below 8 = 0, 3, 6; and the last
+    assert Spacing(log=3, every=3).steps(8) == [0, 1, 2, 3, 4, 6, 8]
+
+
+@pytest.mark.parametrize(
+    ("spacing", "last", "expected"),
+    [
+        (Spacing(log=1, every=100), 10, [0, 1, 10]),
+        (Spacing(log=1, every=4), 8, [0, 1, 4, 8]),
+        (Spacing(log=4, every=1000), 10_000, [0, 1, 10, 100, *range(1000, 10_001, 1000)]),
+        (Spacing(log=30, every=50), 1, [0, 1]),
+        (Spacing(log=1, every=1), 3, [0, 1, 2, 3]),
+    ],
+)
+def test_steps_at_the_edges(spacing, last, expected):
+    assert spacing.steps(last) == expected
+
+
+@given(st.integers(1, 60), st.integers(1, 500), st.integers(1, 100_000))
+def test_steps_ascend_from_zero_to_the_last_through_every_multiple(log, every, last):
+    steps = Spacing(log, every).steps(last)
+    assert steps[0] == 0
+    assert steps[-1] == last
+    assert all(before < after for before, after in itertools.pairwise(steps))
+    assert set(range(0, last + 1, every)) <= set(steps)
+    assert len(set(steps) - set(range(0, last, every)) - {last}) <= log

@@ -1,0 +1,288 @@
+"""Every message a config can be refused with: where, what was found, what would be right. And what a good one is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from general_circuits import config
+from general_circuits.conditions import Condition, Spacing, from_json, to_json
+from general_circuits.config import ConfigError, load
+
+ROOT = Path(__file__).parents[1]
+
+
+def study(**changes: Any) -> dict[str, Any]:
+    """A config that runs, with some keys changed."""
+    return {"study": "tiny", "conditions": {"grokking": {}}, **changes}
+
+
+def faults(raw: Any) -> list[str]:
+    """The lines of the message that refuses this config, below its heading."""
+    with pytest.raises(ConfigError) as refused:
+        load(raw)
+    heading, *lines = str(refused.value).splitlines()
+    assert heading == "the config cannot run:"
+    return [line.strip() for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"replica": 3}, "replica: unknown key; did you mean replicas?"),
+        ({"defaults": {"operaton": "x+y"}}, "defaults.operaton: unknown key; did you mean operation?"),
+        (
+            {"conditions": {"grokking": {"weight_decya": 1.0}}},
+            "conditions.grokking.weight_decya: unknown key; did you mean weight_decay?",
+        ),
+        (
+            {"conditions": {"grokking": {"checkpoints": {"evry": 100}}}},
+            "conditions.grokking.checkpoints.evry: unknown key; did you mean every?",
+        ),
+        ({"defaults": {"metrics": {"lgo": 4}}}, "defaults.metrics.lgo: unknown key; did you mean log?"),
+        ({"measurements": {"ablaton": {}}}, "measurements.ablaton: unknown key; did you mean ablation?"),
+        (
+            {"measurements": {"saliency": {"integration_step": 5}}},
+            "measurements.saliency.integration_step: unknown key; did you mean integration_steps?",
+        ),
+        (
+            {"measurements": {"ablation": {"kpoints": 5}}},
+            "measurements.ablation.kpoints: unknown key; did you mean k_points?",
+        ),
+    ],
+)
+def test_an_unknown_key_is_answered_with_the_nearest(changes: dict[str, Any], message: str) -> None:
+    assert faults(study(**changes)) == [message]
+
+
+def test_an_unknown_key_like_no_other_is_answered_with_all() -> None:
+    assert faults(study(measurements={"qqq": 1})) == ["measurements.qqq: unknown key; known: saliency, ablation"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"replicas": "3"}, "replicas = '3': should be a valid integer"),
+        ({"replicas": True}, "replicas = True: should be a valid integer"),
+        ({"replicas": 0}, "replicas = 0: should be greater than or equal to 1"),
+        ({"device": "gpu"}, "device = 'gpu': should be 'cpu' or 'cuda'"),
+        ({"defaults": {"steps": 6e3}}, "defaults.steps = 6000.0: should be a valid integer"),
+        ({"defaults": {"learning_rate": "fast"}}, "defaults.learning_rate = 'fast': should be a valid number"),
+        ({"defaults": {"learning_rate": True}}, "defaults.learning_rate = True: should be a valid number"),
+        ({"defaults": {"learning_rate": float("nan")}}, "defaults.learning_rate = nan: should be a finite number"),
+        ({"defaults": {"learning_rate": "inf"}}, "defaults.learning_rate = inf: should be a finite number"),
+        ({"defaults": {"learning_rate": 0.0}}, "defaults.learning_rate = 0.0: should be greater than 0"),
+        ({"defaults": {"weight_decay": -1.0}}, "defaults.weight_decay = -1.0: should be greater than or equal to 0"),
+        ({"defaults": {"label_noise": 1.5}}, "defaults.label_noise = 1.5: should be less than or equal to 1"),
+        ({"defaults": {"train_fraction": 1.0}}, "defaults.train_fraction = 1.0: should be less than 1"),
+        ({"defaults": {"train_fraction": 0.0}}, "defaults.train_fraction = 0.0: should be greater than 0"),
+        ({"defaults": {"train_fraction": -0.2}}, "defaults.train_fraction = -0.2: should be greater than 0"),
+        ({"defaults": {"split_by": "row"}}, "defaults.split_by = 'row': should be 'pair' or 'example'"),
+        ({"defaults": {"modulus": 1}}, "defaults.modulus = 1: should be greater than or equal to 2"),
+        ({"defaults": {"checkpoints": 5}}, "defaults.checkpoints = 5: should be a mapping of keys to values"),
+        ({"defaults": [1]}, "defaults = [1]: should be a mapping of keys to values"),
+        ({"conditions": [1]}, "conditions = [1]: should be a mapping of keys to values"),
+        ({"conditions": {"grokking": [1]}}, "conditions.grokking = [1]: should be a mapping of keys to values"),
+        (
+            {"study": "My study"},
+            "study = 'My study': should be lower-case letters, digits and underscores, a letter first",
+        ),
+        (
+            {"conditions": {"2_layers": {}}},
+            "conditions.2_layers = '2_layers': should be lower-case letters, digits and underscores, a letter first",
+        ),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_key_and_what_would_be_right(changes: dict[str, Any], message: str) -> None:
+    assert faults(study(**changes)) == [message]
+
+
+def test_a_batch_size_may_be_a_number_or_full() -> None:
+    assert set(faults(study(defaults={"batch_size": "half"}))) == {
+        "defaults.batch_size = 'half': should be a valid integer",
+        "defaults.batch_size = 'half': should be 'full'",
+    }
+    assert load(study(defaults={"batch_size": "full"})).conditions["grokking"].resolve().optimiser.batch_size == "full"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"operation": "x/y", "modulus": 60},
+            "defaults.modulus = 60: should be prime, since x/y divides; nearest: 59 or 61",
+        ),
+        (
+            {"operation": "x/y", "modulus": 4},
+            "defaults.modulus = 4: should be prime, since x/y divides; nearest: 3 or 5",
+        ),
+        ({"operation": "x//y"}, "defaults.operation = 'x//y': no such operation; did you mean x/y?"),
+        ({"operation": "S5"}, "defaults.operation = 'S5': no such operation; known: x+y, x-y, x*y, x/y"),
+        # By pair, 13² examples are 13 of a = b and 78 pairs: round(6.5) up + 2 · 39.
+        (
+            {"modulus": 13, "train_fraction": 0.5, "batch_size": 86},
+            "defaults.batch_size = 86: should be from 1 to the 85 training examples, or full",
+        ),
+        ({"batch_size": 0}, "defaults.batch_size = 0: should be from 1 to the 2089 training examples, or full"),
+        ({"batch_size": -5}, "defaults.batch_size = -5: should be from 1 to the 2089 training examples, or full"),
+        ({"n_heads": 3}, "defaults.n_heads = 3: should divide d_model = 128"),
+        ({"train_fraction": 1e-4}, "defaults.train_fraction = 0.0001: leaves no training example of 3481"),
+        ({"train_fraction": 0.9999}, "defaults.train_fraction = 0.9999: leaves no validation example of 3481"),
+        (
+            {"optimiser": "adam", "momentum": 0.9},
+            "defaults.momentum = 0.9: belongs to optimiser: sgd; leave it out, or see beta1",
+        ),
+        (
+            {"decay": "coupled"},
+            "defaults.decay = 'coupled': adamw's is decoupled; for coupled decay set optimiser: adam",
+        ),
+    ],
+)
+def test_values_that_cannot_go_together_are_refused(settings: dict[str, Any], message: str) -> None:
+    assert faults(study(defaults=settings, conditions={"one": {}, "two": {}})) == [message]
+
+
+def test_the_largest_batch_that_fits_is_accepted() -> None:
+    load(study(defaults={"modulus": 13, "train_fraction": 0.5, "batch_size": 85}))
+
+
+def test_only_division_needs_a_prime() -> None:
+    for operation in ("x+y", "x-y", "x*y"):
+        load(study(defaults={"operation": operation, "modulus": 60}))
+
+
+def test_replicas_are_a_multiple_of_the_block() -> None:
+    assert faults(study(replicas=5, block=2)) == ["replicas = 5: should be a multiple of block = 2"]
+
+
+def test_every_fault_is_listed() -> None:
+    raw = study(
+        replicas="3",
+        blocks=1,
+        defaults={"modulus": 1},
+        conditions={"one": {"steps": 0}, "two": {"weight_decay": -1.0}},
+    )
+    assert sorted(faults(raw)) == [
+        "blocks: unknown key; did you mean block?",
+        "conditions.one.steps = 0: should be greater than or equal to 1",
+        "conditions.two.weight_decay = -1.0: should be greater than or equal to 0",
+        "defaults.modulus = 1: should be greater than or equal to 2",
+        "replicas = '3': should be a valid integer",
+    ]
+    together = study(replicas=3, block=2, conditions={"one": {"n_heads": 3}, "two": {"batch_size": 10_000}})
+    assert [line.split(" = ")[0] for line in faults(together)] == [
+        "replicas",
+        "conditions.one.n_heads",
+        "conditions.two.batch_size",
+    ]
+
+
+def test_a_fault_in_defaults_is_reported_once_and_there() -> None:
+    raw = study(defaults={"steps": 0}, conditions={"one": {}, "two": None, "three": {"modulus": 13}})
+    assert faults(raw) == ["defaults.steps = 0: should be greater than or equal to 1"]
+
+
+def test_a_fault_that_a_condition_repeats_is_reported_there_too() -> None:
+    raw = study(defaults={"steps": 0}, conditions={"one": {"steps": -1}})
+    assert faults(raw) == [
+        "defaults.steps = 0: should be greater than or equal to 1",
+        "conditions.one.steps = -1: should be greater than or equal to 1",
+    ]
+
+
+@pytest.mark.parametrize("raw", [None, [], "study", 3])
+def test_what_is_no_mapping_is_refused(raw: Any) -> None:
+    with pytest.raises(ConfigError, match="should be a mapping of keys to values"):
+        load(raw)
+
+
+def test_missing_keys_are_described() -> None:
+    assert faults({}) == [
+        "study: missing; its name; results lie under results/{study}/",
+        "conditions: missing; by name, the settings that differ from `defaults`",
+    ]
+
+
+def test_a_study_has_at_least_one_condition() -> None:
+    (message,) = faults(study(conditions={}))
+    assert message.startswith("conditions = {}: ")
+
+
+def test_text_that_is_a_number_is_read_as_one() -> None:
+    raw = yaml.safe_load("{study: tiny, defaults: {learning_rate: 1e-3, weight_decay: 5e-1}, conditions: {one: {}}}")
+    assert raw["defaults"]["learning_rate"] == "1e-3"  # what YAML 1.1 makes of it
+    optimiser = load(raw).conditions["one"].resolve().optimiser
+    assert (optimiser.learning_rate, optimiser.weight_decay) == (0.001, 0.5)
+
+
+def test_conditions_override_defaults_and_these_the_programmed_ones() -> None:
+    loaded = load(
+        study(defaults={"modulus": 13, "batch_size": 16}, conditions={"one": {"modulus": 17}, "two": {}, "three": None})
+    )
+    assert [loaded.conditions[name].modulus for name in ("one", "two", "three")] == [17, 13, 13]
+    assert {settings.batch_size for settings in loaded.conditions.values()} == {16}
+    assert {settings.train_fraction for settings in loaded.conditions.values()} == {0.6}
+
+
+def test_the_order_of_conditions_is_the_users() -> None:
+    assert list(load(study(conditions={"b": {}, "a": {}, "c": {}})).conditions) == ["b", "a", "c"]
+
+
+def test_resolving_fills_the_preset_in() -> None:
+    model = load(study(defaults={"d_mlp": 64})).conditions["grokking"].resolve().model
+    assert (model.n_layers, model.d_model, model.n_heads, model.d_mlp) == (1, 128, 4, 64)
+    assert (model.activation, model.normalisation, model.biases, model.positions) == ("relu", "none", "mlp", "learned")
+
+
+@pytest.mark.parametrize(
+    ("settings", "decay"),
+    [
+        ({}, "decoupled"),
+        ({"optimiser": "adamw"}, "decoupled"),
+        ({"optimiser": "adam"}, "coupled"),
+        ({"optimiser": "sgd"}, "coupled"),
+        ({"optimiser": "sgd", "decay": "decoupled"}, "decoupled"),
+    ],
+)
+def test_decay_is_decoupled_for_adamw_alone_unless_told(settings: dict[str, Any], decay: str) -> None:
+    assert load(study(defaults=settings)).conditions["grokking"].resolve().optimiser.decay == decay
+
+
+def test_nothing_is_left_open_and_json_carries_all() -> None:
+    raw = study(conditions={"grokking": {"checkpoints": {"log": 3, "every": 7}, "batch_size": "full"}})
+    resolved = load(raw).conditions["grokking"].resolve()
+    assert resolved.schedule.checkpoints == Spacing(3, 7)
+    assert "null" not in to_json(resolved)
+    assert from_json(Condition, to_json(resolved)) == resolved
+
+
+def test_blocks_are_consecutive_seeds() -> None:
+    loaded = load(study(replicas=6, block=2, first_seed=1000))
+    assert loaded.blocks == 3
+    assert [loaded.first_replica(block) for block in range(3)] == [1000, 1002, 1004]
+
+
+def test_settings_cannot_be_changed_after_loading() -> None:
+    loaded = load(study())
+    with pytest.raises(ValueError, match="frozen"):
+        loaded.replicas = 4
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
+def test_the_projects_own_configs_load(path: Path) -> None:
+    loaded = load(yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert loaded.conditions
+    assert loaded.replicas == loaded.blocks * loaded.block
+
+
+def test_there_is_a_default_and_a_smoke_config() -> None:
+    assert {"config.yaml", "smoke.yaml"} <= {path.name for path in (ROOT / "config").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("settings", [config.Study, *config.SECTIONS, config.SaliencySettings, config.AblationSettings])
+def test_every_key_is_described(settings: type[config.Settings]) -> None:
+    nested = {"measurements", "saliency", "ablation"} if settings is config.Study else set()
+    assert all(field.description for name, field in settings.model_fields.items() if name not in nested)

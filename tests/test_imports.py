@@ -1,0 +1,106 @@
+"""Who may know whom: the import graph holds the house rules."""
+
+from __future__ import annotations
+
+import grimp
+import pytest
+
+PACKAGE = "general_circuits"
+GRAPH = grimp.build_graph(PACKAGE, include_external_packages=True, cache_dir=None)
+MODULES = sorted(name for name in GRAPH.modules if name.split(".")[0] == PACKAGE)
+ROOMS = ("splits", "training", "events", "saliency", "distributions", "ablation")
+"""Each does the work of one stage; they meet in files."""
+
+
+def below(folder: str) -> list[str]:
+    return [name for name in MODULES if name.startswith(f"{PACKAGE}.{folder}.")]
+
+
+def test_the_graph_sees_indirect_imports_and_packages() -> None:
+    """What the other tests rely on."""
+    assert "torch" in GRAPH.find_upstream_modules(f"{PACKAGE}.stages.train_block")
+    assert f"{PACKAGE}.models" in GRAPH.find_upstream_modules(f"{PACKAGE}.stages.train_block")
+
+
+@pytest.mark.parametrize("module", [*below("claims"), *below("figures"), f"{PACKAGE}.damage"])
+def test_claims_and_figures_see_only_frames(module: str) -> None:
+    reached = GRAPH.find_upstream_modules(module)
+    assert not reached & {"torch", "captum", "safetensors"}
+    inside = {name.split(".")[1] for name in reached if name.startswith(f"{PACKAGE}.")}
+    assert inside <= {"statistics", "damage", "frames", "claims", "figures"}
+
+
+@pytest.mark.parametrize("folder", ["claims", "figures"])
+def test_claims_and_figures_do_not_know_each_other(folder: str) -> None:
+    other = {"claims": "figures", "figures": "claims"}[folder]
+    for module in below(folder):
+        assert not GRAPH.find_upstream_modules(module) & set(below(other))
+
+
+@pytest.mark.parametrize("folder", ["claims", "figures"])
+def test_a_claim_or_figure_knows_no_other_one(folder: str) -> None:
+    shared = {"claims": {"findings", "registry"}, "figures": {"style"}}[folder]
+    for module in below(folder):
+        known = {
+            name.rsplit(".", 1)[1] for name in GRAPH.find_modules_directly_imported_by(module) & set(below(folder))
+        }
+        assert known <= shared
+
+
+def test_nothing_but_the_command_line_knows_the_config() -> None:
+    """And what writes the config's own documentation for it."""
+    importers = GRAPH.find_downstream_modules(f"{PACKAGE}.config")
+    assert importers <= {f"{PACKAGE}.cli", f"{PACKAGE}.reference"}
+
+
+@pytest.mark.parametrize("stage", below("stages"))
+def test_stages_know_no_other_stage_nor_config_nor_a_list_of_tasks_or_figures(stage: str) -> None:
+    assert GRAPH.find_modules_directly_imported_by(stage) & set(below("stages")) <= {f"{PACKAGE}.stages.command"}
+    reached = GRAPH.find_upstream_modules(stage)
+    assert not reached & {f"{PACKAGE}.{name}" for name in ("config", "tasks.registry", "figures.registry", "cli")}
+    assert stage.endswith("merge_verdicts") or f"{PACKAGE}.claims.registry" not in reached
+
+
+@pytest.mark.parametrize("stage", below("stages"))
+def test_a_stage_knows_at_most_the_one_room_that_does_its_work(stage: str) -> None:
+    rooms = GRAPH.find_upstream_modules(stage) & {f"{PACKAGE}.{room}" for room in ROOMS}
+    assert len(rooms) <= 1
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_do_not_know_each_other(room: str) -> None:
+    reached = GRAPH.find_upstream_modules(f"{PACKAGE}.{room}")
+    forbidden = {f"{PACKAGE}.{name}" for name in (*ROOMS, "tables", "config")} | set(below("stages"))
+    assert not reached & forbidden
+
+
+def test_tables_know_no_room() -> None:
+    reached = GRAPH.find_upstream_modules(f"{PACKAGE}.tables")
+    assert {name for name in reached if name.startswith(PACKAGE)} <= {PACKAGE}
+    assert "torch" not in reached
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "generate_task",
+        "split_examples",
+        "find_events",
+        "describe_saliency",
+        "judge_claim",
+        "merge_verdicts",
+        "plot_figure",
+    ],
+)
+def test_stages_that_run_no_network_start_without_torch(stage: str) -> None:
+    assert "torch" not in GRAPH.find_upstream_modules(f"{PACKAGE}.stages.{stage}")
+
+
+def test_statistics_and_conditions_know_nothing_of_the_package() -> None:
+    for name in ("statistics", "conditions", "frames", "randomness"):
+        assert not {m for m in GRAPH.find_upstream_modules(f"{PACKAGE}.{name}") if m.startswith(f"{PACKAGE}.")}
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    for module in MODULES:
+        assert module not in GRAPH.find_upstream_modules(module)

@@ -1,0 +1,265 @@
+"""The networks against a plain formulation made of torch's own layers, and their names, shapes and beginnings."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from builders import NANDA, model_settings, random_examples, random_transformer
+from torch import Tensor, nn
+
+from general_circuits.models import Transformer, sinusoids
+
+NORMALISATIONS, BIASES = ("none", "pre", "post"), ("none", "mlp", "all")
+
+
+class PlainBlock(nn.Module):
+    def __init__(self, settings) -> None:
+        super().__init__()
+        d_model, d_mlp = settings.d_model, settings.d_mlp
+        self.normalisation = settings.normalisation
+        self.attention = nn.MultiheadAttention(
+            d_model, settings.n_heads, bias=settings.biases == "all", batch_first=True
+        )
+        self.into = nn.Linear(d_model, d_mlp, bias=settings.biases != "none")
+        self.activation = {"relu": nn.ReLU(), "gelu": nn.GELU()}[settings.activation]
+        self.out = nn.Linear(d_mlp, d_model, bias=settings.biases != "none")
+        if self.normalisation != "none":
+            self.first, self.second = nn.LayerNorm(d_model), nn.LayerNorm(d_model)
+
+    def attend(self, x: Tensor) -> Tensor:
+        return self.attention(x, x, x, attn_mask=torch.ones(3, 3).triu(1).bool(), need_weights=False)[0]
+
+    def mlp(self, x: Tensor) -> Tensor:
+        return self.out(self.activation(self.into(x)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.normalisation == "pre":
+            x = x + self.attend(self.first(x))
+            return x + self.mlp(self.second(x))
+        if self.normalisation == "post":
+            x = self.first(x + self.attend(x))
+            return self.second(x + self.mlp(x))
+        x = x + self.attend(x)
+        return x + self.mlp(x)
+
+
+class PlainTransformer(nn.Module):
+    """The same function of the tokens, sharing no code with ours."""
+
+    def __init__(self, settings, d_vocab: int, d_vocab_out: int) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(d_vocab, settings.d_model)
+        self.positions = nn.Embedding(3, settings.d_model)
+        self.blocks = nn.Sequential(*(PlainBlock(settings) for _ in range(settings.n_layers)))
+        self.final = nn.LayerNorm(settings.d_model) if settings.normalisation == "pre" else nn.Identity()
+        self.read = nn.Linear(settings.d_model, d_vocab_out, bias=settings.biases == "all")
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.read(self.final(self.blocks(self.tokens(tokens) + self.positions(torch.arange(3)))))
+
+
+def in_plain_layout(ours: dict[str, Tensor], settings) -> dict[str, Tensor]:
+    """Our weights, or their gradients, under the names and in the shapes of `PlainTransformer`."""
+    plain = {"tokens.weight": ours["embed.W_E"], "read.weight": ours["unembed.W_U"].T}
+    if settings.positions == "learned":
+        plain["positions.weight"] = ours["pos_embed.W_pos"]
+    renamed = {"unembed.b_U": "read.bias", "ln_final.w": "final.weight", "ln_final.b": "final.bias"}
+    for i in range(settings.n_layers):
+        block = {name.removeprefix(f"blocks.{i}."): weight for name, weight in ours.items()}
+        # (head, d_model, d_head) → (head · d_head, d_model), queries above keys above values
+        projections = [block[f"attn.W_{x}"].transpose(1, 2).flatten(0, 1) for x in "QKV"]
+        plain[f"blocks.{i}.attention.in_proj_weight"] = torch.cat(projections)
+        plain[f"blocks.{i}.attention.out_proj.weight"] = block["attn.W_O"].flatten(0, 1).T
+        if settings.biases == "all":
+            plain[f"blocks.{i}.attention.in_proj_bias"] = torch.cat([block[f"attn.b_{x}"].flatten() for x in "QKV"])
+        plain[f"blocks.{i}.into.weight"] = block["mlp.W_in"].T
+        plain[f"blocks.{i}.out.weight"] = block["mlp.W_out"].T
+        renamed |= {
+            f"blocks.{i}.attn.b_O": f"blocks.{i}.attention.out_proj.bias",
+            f"blocks.{i}.mlp.b_in": f"blocks.{i}.into.bias",
+            f"blocks.{i}.mlp.b_out": f"blocks.{i}.out.bias",
+            f"blocks.{i}.ln1.w": f"blocks.{i}.first.weight",
+            f"blocks.{i}.ln1.b": f"blocks.{i}.first.bias",
+            f"blocks.{i}.ln2.w": f"blocks.{i}.second.weight",
+            f"blocks.{i}.ln2.b": f"blocks.{i}.second.bias",
+        }
+    return plain | {theirs: ours[name] for name, theirs in renamed.items() if name in ours}
+
+
+def waves(n_ctx: int, d_model: int) -> Tensor:
+    """Vaswani et al. 2017, section 3.5, entry by entry."""
+    table = torch.empty(n_ctx, d_model, dtype=torch.float64)
+    for position in range(n_ctx):
+        for i in range(d_model):
+            angle = position / 10_000 ** (2 * (i // 2) / d_model)
+            table[position, i] = math.cos(angle) if i % 2 else math.sin(angle)
+    return table
+
+
+@pytest.mark.parametrize("n_layers", [1, 2])
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal"])
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+@pytest.mark.parametrize("biases", BIASES)
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
+def test_logits_and_gradients_are_those_of_torchs_own_layers(normalisation, biases, activation, positions, n_layers):
+    model = random_transformer(
+        normalisation=normalisation, biases=biases, activation=activation, positions=positions, n_layers=n_layers
+    )
+    plain = PlainTransformer(model.settings, d_vocab=6, d_vocab_out=5).double()
+    weights = in_plain_layout(dict(model.named_parameters()), model.settings)
+    if positions == "sinusoidal":
+        weights["positions.weight"] = waves(3, 8)
+        model.pos_embed.W_pos = weights["positions.weight"]  # in float64, which a conversion of float32 is not
+    plain.load_state_dict(weights)
+    tokens = random_examples().tokens
+
+    ours, theirs = model(tokens), plain(tokens)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
+
+    direction = torch.linspace(-1, 1, ours.numel(), dtype=torch.float64).view_as(ours)
+    (ours * direction).sum().backward()
+    (theirs * direction).sum().backward()
+    gradients = {name: weight.grad for name, weight in model.named_parameters()}
+    expected = {name: weight.grad for name, weight in plain.named_parameters()}
+    for name, gradient in in_plain_layout(gradients, model.settings).items():
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-10, atol=1e-10, msg=name)
+
+
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
+@pytest.mark.parametrize("changed", [0, 1, 2])
+def test_a_token_moves_its_own_and_later_positions_only(normalisation, changed):
+    model = random_transformer(normalisation=normalisation, n_layers=2)
+    before = random_examples().tokens
+    after = before.clone()
+    after[:, changed] = (before[:, changed] + 1) % 6
+    moved = (model(before) - model(after)).abs().amax(dim=(0, 2))  # (position)
+    assert (moved[:changed] < 1e-12).all()
+    assert (moved[changed:] > 1e-6).all()
+
+
+def test_names_and_shapes_are_transformerlens():
+    model = Transformer(NANDA, d_vocab=114, d_vocab_out=113)
+    assert {name: tuple(weight.shape) for name, weight in model.state_dict().items()} == {
+        "embed.W_E": (114, 128),
+        "pos_embed.W_pos": (3, 128),
+        "blocks.0.attn.W_Q": (4, 128, 32),
+        "blocks.0.attn.W_K": (4, 128, 32),
+        "blocks.0.attn.W_V": (4, 128, 32),
+        "blocks.0.attn.W_O": (4, 32, 128),
+        "blocks.0.mlp.W_in": (128, 512),
+        "blocks.0.mlp.b_in": (512,),
+        "blocks.0.mlp.W_out": (512, 128),
+        "blocks.0.mlp.b_out": (128,),
+        "unembed.W_U": (128, 113),
+    }
+    assert sum(weight.numel() for weight in model.parameters()) == 226_688
+
+
+def test_every_option_adds_its_parameters():
+    settings = model_settings(n_layers=2, normalisation="pre", biases="all", positions="sinusoidal")
+    shapes = {name: tuple(weight.shape) for name, weight in Transformer(settings, 6, 5).state_dict().items()}
+    assert "pos_embed.W_pos" not in shapes
+    assert {name: shape for name, shape in shapes.items() if ".b_" in name or "ln" in name} == {
+        **{f"blocks.{i}.attn.b_{x}": (2, 4) for i in (0, 1) for x in "QKV"},
+        **{f"blocks.{i}.attn.b_O": (8,) for i in (0, 1)},
+        **{f"blocks.{i}.mlp.b_in": (12,) for i in (0, 1)},
+        **{f"blocks.{i}.mlp.b_out": (8,) for i in (0, 1)},
+        **{f"blocks.{i}.ln{j}.{x}": (8,) for i in (0, 1) for j in (1, 2) for x in "wb"},
+        **{f"ln_final.{x}": (8,) for x in "wb"},
+        "unembed.b_U": (5,),
+    }
+    assert "ln_final.w" not in Transformer(model_settings(normalisation="post"), 6, 5).state_dict()
+
+
+def initialised(settings, seed: int, d_vocab: int = 114, d_vocab_out: int = 113) -> dict[str, Tensor]:
+    model = Transformer(settings, d_vocab, d_vocab_out).initialise(torch.Generator().manual_seed(seed))
+    return model.state_dict()
+
+
+def test_the_generator_decides_every_initial_byte():
+    torch.manual_seed(1)
+    first = initialised(NANDA, seed=3)
+    torch.manual_seed(2)
+    second, other = initialised(NANDA, seed=3), initialised(NANDA, seed=4)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not any(torch.equal(first[name], other[name]) for name in first if "b_" not in name)
+
+
+def test_weights_begin_normal_with_the_published_standard_deviations():
+    for name, weight in initialised(NANDA, seed=0).items():
+        if "b_" in name:
+            continue
+        expected = 1 / math.sqrt(114 if name == "unembed.W_U" else 128)
+        n = weight.numel()
+        assert abs(weight.std() / expected - 1) < 4 / math.sqrt(2 * n), name
+        assert abs(weight.mean() / expected) < 4 / math.sqrt(n), name
+
+
+def test_the_unembeddings_scale_counts_the_equals_sign():
+    generator = torch.Generator().manual_seed(0)
+    weights = Transformer(NANDA, 114, 113).initialise(generator)
+    repeated = torch.Generator().manual_seed(0)
+    for name, weight in weights.named_parameters():
+        if "W_" in name:
+            unit = torch.empty_like(weight).normal_(generator=repeated)
+            scale = 114**-0.5 if name == "unembed.W_U" else 128**-0.5
+            torch.testing.assert_close(weight.detach(), unit * scale, rtol=1e-6, atol=1e-9, msg=name)
+
+
+def test_biases_begin_at_zero_and_layer_norms_at_the_identity():
+    weights = initialised(model_settings(biases="all", normalisation="pre", n_layers=2), seed=0)
+    for name, weight in weights.items():
+        leaf = name.rsplit(".", 1)[-1]
+        if leaf == "w":
+            assert (weight == 1).all(), name
+        elif leaf.startswith("b"):
+            assert (weight == 0).all(), name
+
+
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
+@pytest.mark.parametrize("layer", [0, 1])
+def test_stopping_at_the_neurons_and_going_on_changes_nothing(normalisation, layer):
+    model, tokens = random_transformer(normalisation=normalisation, n_layers=2), random_examples().tokens
+    resid_mid, post = model.run_to_neurons(tokens, layer)
+    assert resid_mid.shape == (10, 3, 8)
+    assert post.shape == (10, 3, 12)
+    torch.testing.assert_close(model.answer_from_neurons(resid_mid, post, layer), model.answer(tokens))
+    torch.testing.assert_close(model.answer(tokens), model(tokens)[:, 2])
+
+
+@pytest.mark.parametrize(
+    ("normalisation", "n_layers", "linear_layers"),
+    [("none", 1, [0]), ("none", 2, [1]), ("none", 3, [2]), ("pre", 1, []), ("pre", 2, []), ("post", 1, [])],
+)
+def test_logits_are_linear_only_in_the_last_layer_without_normalisation(normalisation, n_layers, linear_layers):
+    model = random_transformer(normalisation=normalisation, n_layers=n_layers)
+    assert [layer for layer in range(n_layers) if model.is_linear_from(layer)] == linear_layers
+    for layer in set(range(n_layers)) - set(linear_layers):
+        with pytest.raises(ValueError, match=f"layer {layer}: the logits are not linear"):
+            model.logit_weights(layer)
+
+
+def test_logit_weights_are_the_derivative_of_the_logits():
+    model, tokens = random_transformer(n_layers=2, biases="all"), random_examples(n=1).tokens
+    resid_mid, post = model.run_to_neurons(tokens, 1)
+    jacobian = torch.autograd.functional.jacobian(lambda post: model.answer_from_neurons(resid_mid, post, 1), post)
+    jacobian = jacobian[0, :, 0]  # (class, position, neuron)
+    torch.testing.assert_close(jacobian[:, 2].T, model.logit_weights(1).detach())
+    assert (jacobian[:, :2] == 0).all()
+
+
+def test_sinusoids_at_worked_values():
+    table = sinusoids(n_ctx=3, d_model=4)  # wavelengths 2π and 200π
+    expected = [
+        [0, 1, 0, 1],
+        [math.sin(1), math.cos(1), math.sin(0.01), math.cos(0.01)],
+        [math.sin(2), math.cos(2), math.sin(0.02), math.cos(0.02)],
+    ]
+    torch.testing.assert_close(table, torch.tensor(expected), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("d_model", [1, 7, 128])
+def test_sinusoids_entry_by_entry(d_model):
+    torch.testing.assert_close(sinusoids(5, d_model).double(), waves(5, d_model), rtol=0, atol=1e-6)

@@ -1,0 +1,213 @@
+"""Statistics against values worked by hand, exact results for known distributions, and simulated coverage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from general_circuits import statistics
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+Measure = Callable[[ArrayLike], float]
+VALUES = st.lists(st.floats(-100, 100).map(lambda x: round(x, 3)), min_size=4, max_size=30)
+
+
+def spread(values: list[float]) -> bool:
+    return max(values) - min(values) > 0.01
+
+
+def test_an_estimate_by_hand() -> None:
+    """Mean 3, sd √2.5, standard error √0.5, and 2.776445 the 97.5 % point of t with 4 degrees of freedom."""
+    found = statistics.estimate([1.0, 2.0, 3.0, 4.0, 5.0])
+    half = 2.7764451 * math.sqrt(0.5)
+    assert (found.mean, found.n) == (3.0, 5)
+    assert found.low == pytest.approx(3 - half, abs=1e-6)
+    assert found.high == pytest.approx(3 + half, abs=1e-6)
+    # With 4 degrees of freedom, P(|T| > t) = 1 − s·(3 − s²)/2 for s = t/√(4 + t²).
+    s = (t := 3 / math.sqrt(0.5)) / math.sqrt(4 + t**2)
+    assert found.p_value == pytest.approx(1 - s * (3 - s**2) / 2, abs=1e-9)
+
+
+@given(st.lists(st.floats(-50, 50), min_size=2, max_size=12).filter(spread), st.floats(-5, 5))
+def test_p_is_below_5_percent_exactly_where_the_interval_leaves_the_null_out(values: list[float], null: float) -> None:
+    found = statistics.estimate(values, null)
+    if abs(found.p_value - 0.05) > 1e-9:
+        assert (found.p_value < 0.05) == (not found.low <= null <= found.high)
+
+
+@given(st.lists(st.floats(-50, 50), min_size=2, max_size=12).filter(spread), st.floats(-5, 5))
+def test_p_is_scipys_one_sample_test(values: list[float], null: float) -> None:
+    assert statistics.estimate(values, null).p_value == pytest.approx(
+        stats.ttest_1samp(values, null).pvalue, rel=1e-6, abs=1e-12
+    )
+
+
+def test_what_is_not_finite_is_left_out_of_an_estimate() -> None:
+    assert statistics.estimate([1.0, np.nan, 2.0, np.inf, 3.0]) == statistics.estimate([1.0, 2.0, 3.0])
+
+
+def test_too_few_replicas_have_no_interval() -> None:
+    none, one = statistics.estimate([]), statistics.estimate([2.0, np.nan])
+    assert (none.n, one.n, one.mean) == (0, 1, 2.0)
+    assert math.isnan(none.mean)
+    assert all(math.isnan(x) for found in (none, one) for x in (found.low, found.high, found.p_value))
+
+
+def test_equal_replicas_have_an_interval_of_no_width() -> None:
+    found = statistics.estimate([0.5, 0.5, 0.5])
+    assert (found.mean, found.low, found.high, found.p_value) == (0.5, 0.5, 0.5, 0.0)
+    assert statistics.estimate([0.5, 0.5, 0.5], null=0.5).p_value == 1.0
+
+
+@pytest.mark.parametrize("n", [5, 10])
+def test_the_interval_covers_95_percent(n: int) -> None:
+    simulations = 4000
+    samples = np.random.default_rng(n).normal(0.3, 2.0, size=(simulations, n))
+    found = [statistics.estimate(sample) for sample in samples]
+    covered = sum(one.low <= 0.3 <= one.high for one in found)
+    low, high = stats.binom.interval(0.999, simulations, 0.95)
+    assert low <= covered <= high
+
+
+def test_p_is_uniform_under_the_null() -> None:
+    samples = np.random.default_rng(7).normal(1.0, 3.0, size=(2000, 5))
+    p_values = [statistics.estimate(sample, null=1.0).p_value for sample in samples]
+    assert stats.kstest(p_values, "uniform").pvalue > 1e-3
+
+
+def test_holm_by_hand() -> None:
+    """Sorted 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1 are 0.04, 0.06, 0.06, 0.04, and none may fall."""
+    assert statistics.holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+
+
+def test_holm_counts_only_what_is_known() -> None:
+    found = statistics.holm([0.01, np.nan, 0.02])
+    assert found[[0, 2]] == pytest.approx([0.02, 0.02])
+    assert np.isnan(found[1])
+
+
+def test_holm_of_none_known_and_none_at_all() -> None:
+    assert np.isnan(statistics.holm([np.nan, np.nan])).all()
+    assert len(statistics.holm([])) == 0
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=10))
+def test_holm_is_never_below_p_nor_above_bonferroni_nor_out_of_order(p_values: list[float]) -> None:
+    p = np.array(p_values)
+    found = statistics.holm(p)
+    assert (found >= p).all()
+    assert (found <= np.minimum(1, len(p) * p)).all()
+    order = np.argsort(p, kind="stable")
+    assert (np.diff(found[order]) >= 0).all()
+    assert found[order[0]] == pytest.approx(min(1, len(p) * p[order[0]]))
+
+
+def test_holm_keeps_the_familywise_error() -> None:
+    p_values = np.random.default_rng(0).uniform(size=(4000, 6))
+    rejected = sum((statistics.holm(p) < 0.05).any() for p in p_values)
+    assert rejected <= stats.binom.ppf(0.999, 4000, 0.05)
+
+
+def test_moment_skewness_of_a_known_sample() -> None:
+    """0, 0, 0, 4: mean 1, m₂ = 3, m₃ = 6, so 6 / 3^1.5."""
+    assert statistics.moment_skewness([0.0, 0.0, 0.0, 4.0]) == pytest.approx(6 / 3**1.5)
+
+
+def test_l_skewness_of_a_known_sample() -> None:
+    """0, 0, 0, 4: b₀ = 1, b₁ = 1, b₂ = 1, so λ₂ = 2·1 − 1 = 1 and λ₃ = 6 − 6 + 1 = 1."""
+    assert statistics.l_skewness([0.0, 0.0, 0.0, 4.0]) == pytest.approx(1.0)
+
+
+def test_l_skewness_of_another_known_sample() -> None:
+    """1, 2, 4: b₀ = 7/3, b₁ = (0·1 + 1·2 + 2·4)/2/3 = 5/3, b₂ = 4/3; λ₂ = 1, λ₃ = 8 − 10 + 7/3 = 1/3."""
+    assert statistics.l_skewness([4.0, 1.0, 2.0]) == pytest.approx(1 / 3)
+
+
+def test_l_skewness_of_known_distributions() -> None:
+    generator = np.random.default_rng(0)
+    n = 200_000
+    for sample, exact in (
+        (generator.exponential(size=n), 1 / 3),
+        (generator.uniform(size=n), 0.0),
+        (generator.normal(size=n), 0.0),
+        (generator.gumbel(size=n), math.log(9 / 8) / math.log(2)),
+    ):
+        assert statistics.l_skewness(sample) == pytest.approx(exact, abs=0.005)
+
+
+@given(VALUES.filter(spread))
+def test_symmetric_values_have_no_skewness(values: list[float]) -> None:
+    both = [*values, *(-x for x in values)]
+    assert statistics.l_skewness(both) == pytest.approx(0, abs=1e-9)
+    assert statistics.moment_skewness(both) == pytest.approx(0, abs=1e-9)
+    assert statistics.quantile_skewness([*both, 1000.0, -1000.0]) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("measure", [statistics.l_skewness, statistics.moment_skewness, statistics.quantile_skewness])
+@given(values=VALUES.filter(spread), shift=st.floats(-50, 50), scale=st.floats(0.1, 50))
+def test_skewness_ignores_shift_and_scale_and_changes_sign_in_a_mirror(
+    measure: Measure, values: list[float], shift: float, scale: float
+) -> None:
+    array = np.array(values)
+    plain = measure(array)
+    if math.isnan(plain) or np.ptp(np.quantile(array, [0.1, 0.9])) < 1e-3:
+        return
+    assert measure(shift + scale * array) == pytest.approx(plain, abs=1e-6)
+    assert measure(-array) == pytest.approx(-plain, abs=1e-6)
+
+
+@given(VALUES.filter(spread))
+def test_l_and_quantile_skewness_stay_within_one(values: list[float]) -> None:
+    assert abs(statistics.l_skewness(values)) <= 1 + 1e-9
+    assert not abs(statistics.quantile_skewness(values)) > 1 + 1e-9
+
+
+def test_quantile_skewness_by_hand() -> None:
+    """0 … 10 squared: quantiles 1, 25 and 81, so (81 + 1 − 50) / 80."""
+    assert statistics.quantile_skewness(np.arange(11.0) ** 2) == pytest.approx(32 / 80)
+
+
+def test_quantile_skewness_has_no_value_where_its_quantiles_agree() -> None:
+    assert math.isnan(statistics.quantile_skewness([0.0] * 20 + [1.0]))
+
+
+@pytest.mark.parametrize("measure", [statistics.l_skewness, statistics.moment_skewness, statistics.quantile_skewness])
+@pytest.mark.parametrize("values", [[], [1.0], [2.0] * 7, [0.0] * 7, [1.0, np.nan, 3.0], [1.0, np.inf, 3.0, 4.0]])
+def test_no_spread_no_skewness(measure: Measure, values: list[float]) -> None:
+    assert math.isnan(measure(values))
+
+
+def test_rounding_is_no_spread() -> None:
+    noisy = 0.1 + np.array([0, 1, 0, 2, 0]) * 1e-17
+    assert math.isnan(statistics.l_skewness(noisy))
+
+
+@given(st.integers(1, 40), st.floats(0.01, 100))
+def test_gini_of_equal_shares_is_0_and_of_one_owner_the_most(n: int, value: float) -> None:
+    assert statistics.gini([value] * n) == pytest.approx(0, abs=1e-12)
+    assert statistics.gini([0.0] * (n - 1) + [value]) == pytest.approx(1 - 1 / n)
+
+
+@given(st.lists(st.floats(0, 100), min_size=2, max_size=20).filter(lambda v: sum(v) > 1))
+def test_gini_is_half_the_relative_mean_difference(values: list[float]) -> None:
+    array = np.array(values)
+    mean_difference = np.abs(array[:, None] - array[None]).mean()
+    assert statistics.gini(array) == pytest.approx(mean_difference / (2 * array.mean()), abs=1e-9)
+
+
+def test_gini_by_hand() -> None:
+    """1, 2, 3: mean |difference| over the 9 pairs is 8/9, mean 2."""
+    assert statistics.gini([3.0, 1.0, 2.0]) == pytest.approx(8 / 36)
+
+
+@pytest.mark.parametrize("values", [[], [0.0, 0.0], [-1.0, 2.0], [np.nan, 1.0], [np.inf, 1.0]])
+def test_gini_has_no_value_where_shares_mean_nothing(values: list[float]) -> None:
+    assert math.isnan(statistics.gini(values))

@@ -1,0 +1,25 @@
+"""One tiny study, run once; every test works on a copy of it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from checkouts import Project, checkout
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The study, run to its end. Not to be changed: ask for `project`."""
+    project = checkout(tmp_path_factory.mktemp("finished") / "project")
+    run = project.snakemake("--cores", "2")
+    assert run.returncode == 0, run.stdout + run.stderr
+    return project
+
+
+@pytest.fixture
+def project(finished: Project, tmp_path: Path) -> Project:
+    """A plain recursive copy of the finished study, dates not kept."""
+    shutil.copytree(finished.root, tmp_path / "copy", copy_function=shutil.copyfile)
+    return Project(tmp_path / "copy")

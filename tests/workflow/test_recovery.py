@@ -1,0 +1,92 @@
+"""Killed jobs, killed Snakemakes, and two launches at once."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from checkouts import TINY, Project, checkout
+
+LONG = {**TINY["defaults"], "steps": 4000, "checkpoints": {"log": 2, "every": 2000}}
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Project:
+    """Nothing run yet, and training long enough to be interrupted."""
+    project = checkout(tmp_path / "fresh")
+    project.configure(replicas=1, defaults=LONG, conditions={"grokking": {}})
+    return project
+
+
+def test_after_a_job_is_killed_the_same_command_finishes(fresh: Project) -> None:
+    first = fresh.launch()
+    _process(first.pid, lambda words: "general_circuits.stages.train_block" in words).send_signal(signal.SIGKILL)
+    _, said = first.communicate(timeout=120)
+    assert first.returncode == 1
+    assert "what is done is kept" in said
+    assert "Traceback" not in said
+    _finishes(fresh)
+
+
+def test_after_snakemake_is_killed_the_same_command_finishes(fresh: Project) -> None:
+    first = fresh.launch()
+    _process(first.pid, lambda words: "general_circuits.stages.train_block" in words)
+    snakemake = _process(first.pid, lambda words: "snakemake" in words)
+    orphans = snakemake.children(recursive=True)
+    snakemake.send_signal(signal.SIGKILL)
+    first.communicate(timeout=60)
+    assert any((fresh.root / ".snakemake/locks").iterdir()), "no lock was left: the test shows nothing"
+    for orphan in orphans:
+        if orphan.is_running():
+            orphan.kill()
+    _finishes(fresh)
+
+
+def test_two_launches_at_once_are_refused_not_mixed(fresh: Project) -> None:
+    first = fresh.launch()
+    _process(first.pid, lambda words: "snakemake" in words)
+    second = fresh.launch()
+    _, said = second.communicate(timeout=60)
+    assert second.returncode == 1
+    assert "already running" in said
+    _, said = first.communicate(timeout=240)
+    assert first.returncode == 0, said
+
+
+def test_an_unknown_study_is_refused_with_the_known_ones(fresh: Project) -> None:
+    (fresh.root / "config/tiny.yaml").unlink()
+    launched = fresh.launch()
+    _, said = launched.communicate(timeout=60)
+    assert launched.returncode == 1
+    assert "config/tiny.yaml" in said
+    assert "smoke, workstation" in said
+
+
+def _finishes(project: Project) -> None:
+    again = project.launch()
+    out, said = again.communicate(timeout=240)
+    assert again.returncode == 0, said
+    assert f"The report is in {project.results / 'report.html'}" in out
+    made = (project.results / "report.html").stat().st_mtime_ns
+    third = project.launch()
+    third.communicate(timeout=60)
+    assert third.returncode == 0
+    assert (project.results / "report.html").stat().st_mtime_ns == made, "a second call does nothing"
+
+
+def _process(ancestor: int, is_it: Callable[[list[str]], bool]) -> psutil.Process:
+    """The descendant with this command line, once it is there."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for process in psutil.Process(ancestor).children(recursive=True):
+            try:
+                if is_it(process.cmdline()):
+                    return process
+            except psutil.Error:
+                continue
+        time.sleep(0.05)
+    raise AssertionError("the process never started")

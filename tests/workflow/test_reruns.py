@@ -1,0 +1,95 @@
+"""What a change reruns: what depends on it, and nothing else."""
+
+from __future__ import annotations
+
+from checkouts import TINY, Project
+
+STUDY_WIDE = {"plot_figure", "judge_claim", "merge_verdicts", "all"}
+
+
+def test_a_recursive_copy_of_project_and_results_reruns_nothing(project: Project) -> None:
+    assert project.planned() == {}
+
+
+def test_touches_comments_and_docstrings_rerun_nothing(project: Project) -> None:
+    for file in project.root.rglob("*"):
+        if file.is_file():
+            file.touch()
+    for file in (project.root / "src").rglob("*.py"):
+        file.write_text(f"{file.read_text()}\n\n# a comment\n")
+    project.edit("src/general_circuits/training.py", "Train one replica.", "Train one replica, as before.")
+    for file in (project.root / "workflow").rglob("*.smk"):
+        file.write_text(f"# a comment\n{file.read_text()}")
+    assert project.planned() == {}
+
+
+def test_editing_a_figure_redraws_that_figure_alone(project: Project) -> None:
+    before = {file.name: file.read_bytes() for file in project.results.glob("figures/*.svg")}
+    project.edit(
+        "src/general_circuits/figures/learning_curves.py", 'set_ylabel("accuracy")', 'set_ylabel("share right")'
+    )
+    assert project.planned() == {"plot_figure": 1, "all": 1}
+    run = project.snakemake("--cores", "1")
+    assert run.returncode == 0, run.stderr
+    after = {file.name: file.read_bytes() for file in project.results.glob("figures/*.svg")}
+    assert [name for name in before if before[name] != after[name]] == ["learning_curves.svg"]
+    assert project.planned() == {}
+
+
+def test_editing_saliency_trains_nothing(project: Project) -> None:
+    project.edit("src/general_circuits/saliency.py", "_quantile(magnitude, 0.95)", "_quantile(magnitude, 0.94)")
+    planned = project.planned()
+    assert {"extract_saliency", "describe_saliency", "ablate_neurons"} <= planned.keys() - STUDY_WIDE
+    assert not planned.keys() & {"generate_task", "split_examples", "train_block", "find_events"}
+
+
+def test_editing_training_keeps_tasks_and_splits(project: Project) -> None:
+    project.edit("src/general_circuits/training.py", "1.0, (step + 1)", "1.0, (step + 2)")
+    planned = project.planned()
+    assert planned["train_block"] == 4
+    assert not planned.keys() & {"generate_task", "split_examples"}
+
+
+def test_a_new_condition_trains_alone(project: Project) -> None:
+    project.configure(conditions={**TINY["conditions"], "no_weight_decay": {"weight_decay": 0.0}})
+    planned = project.planned()
+    assert planned["train_block"] == planned["extract_saliency"] == planned["ablate_neurons"] == 2
+    assert "generate_task" not in planned
+
+
+def test_more_replicas_are_more_blocks(project: Project) -> None:
+    project.configure(replicas=3)
+    planned = project.planned()
+    assert planned["train_block"] == planned["extract_saliency"] == planned["ablate_neurons"] == 2
+
+
+def test_a_changed_condition_trains_alone(project: Project) -> None:
+    project.configure(conditions={**TINY["conditions"], "random_labels": {"label_noise": 0.5}})
+    assert project.planned()["train_block"] == 2
+
+
+def test_a_new_task_retrains_nothing(project: Project) -> None:
+    (project.root / "src/general_circuits/tasks/other.py").write_text('"""Another family."""\n')
+    project.edit(
+        "src/general_circuits/tasks/registry.py",
+        '    "x/y"',
+        '    "x^y": Operation("other"),\n    "x/y"',
+    )
+    assert project.planned() == {}
+
+
+def test_a_new_claim_is_judged_and_nothing_else_is_done(project: Project) -> None:
+    source = (project.root / "src/general_circuits/claims/saliency_skew.py").read_text()
+    (project.root / "src/general_circuits/claims/gradual.py").write_text(source)
+    project.edit(
+        "src/general_circuits/claims/registry.py",
+        'illusion",\n        "post; rival account in the comments",\n',
+        'illusion",\n        "post; rival account in the comments",\n'
+        '        tables=("events", "distribution"),\n        needs=("grokking", "random_labels"),\n',
+    )
+    assert project.planned() == {"judge_claim": 1, "merge_verdicts": 1, "all": 1}
+
+
+def test_a_new_default_in_the_config_models_retrains_nothing_that_sets_it(project: Project) -> None:
+    project.edit("src/general_circuits/config.py", "steps: int = Field(6000", "steps: int = Field(7000")
+    assert project.planned() == {}

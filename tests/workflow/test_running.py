@@ -1,0 +1,122 @@
+"""What a Snakemake user expects of the workflow."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from checkouts import TINY, Project, checkout
+
+from general_circuits.claims.registry import CLAIMS
+from general_circuits.tables import TABLES, read
+
+
+def test_every_table_keeps_its_contract(finished: Project) -> None:
+    for name, table in TABLES.items():
+        pattern = table.path.replace("{condition}/{block}", "*/*").replace("{task}", "*").replace("{claim}", "s*")
+        files = sorted(finished.results.glob(pattern))
+        assert files, name
+        for file in files:
+            frame = read(file, name)
+            keys = list(table.key)
+            assert not frame.duplicated(keys).any(), file
+            text = frame.astype({key: str for key in keys if frame[key].dtype == "category"})
+            assert text.sort_values(keys).index.equals(frame.index), f"{file} is not sorted by its key"
+            compression = pq.ParquetFile(file).metadata.row_group(0).column(0).compression
+            assert compression == "ZSTD", file
+
+
+def test_every_claim_has_a_verdict(finished: Project) -> None:
+    verdicts = read(finished.results / "claims/verdicts.parquet", "verdicts").set_index("claim")
+    assert set(verdicts.index) == set(CLAIMS)
+    unmeasured = [name for name, claim in CLAIMS.items() if not claim.is_measured]
+    assert len(unmeasured) == 18
+    assert (verdicts.loc[unmeasured, "verdict"] == "not testable in this study").all()
+    assert verdicts.loc[unmeasured, "sentence"].str.contains("not measured yet").all()
+
+
+def test_metadata_carries_the_resolved_condition(finished: Project) -> None:
+    metadata = pq.read_schema(finished.results / "runs/random_labels/0/metrics.parquet").metadata
+    assert b'"label_noise": 1.0' in metadata[b"condition"]
+    assert set(metadata) == {b"condition", b"general_circuits"}
+
+
+def test_figures_are_drawn_as_svg_and_png(finished: Project) -> None:
+    names = {file.stem for file in finished.results.glob("figures/*.svg")}
+    assert names == {file.stem for file in finished.results.glob("figures/*.png")}
+    assert len(names) == 4
+
+
+def test_one_figure_or_one_claim_can_be_asked_for(finished: Project) -> None:
+    planned = finished.planned("--forceall", "results/tiny/figures/learning_curves.svg")
+    assert planned["plot_figure"] == 1
+    assert not planned.keys() & {"extract_saliency", "judge_claim"}
+    planned = finished.planned("--forceall", "results/tiny/claims/topk_damage.parquet")
+    assert planned["judge_claim"] == 1
+    assert "plot_figure" not in planned
+
+
+def test_the_rule_graph_runs_downhill(finished: Project) -> None:
+    graph = finished.snakemake("--rulegraph", "--forceall").stdout
+    for rule in ("generate_task", "split_examples", "train_block", "extract_saliency", "ablate_neurons", "judge_claim"):
+        assert rule in graph
+
+
+def test_lint_finds_nothing(finished: Project) -> None:
+    lint = finished.snakemake("--lint")
+    assert lint.returncode == 0
+    assert "good condition" in lint.stdout + lint.stderr
+
+
+def test_the_report_is_one_file_with_every_figure(project: Project) -> None:
+    run = project.snakemake("--report", "results/tiny/report.html")
+    assert run.returncode == 0, run.stderr
+    report = (project.results / "report.html").read_text()
+    for title in ("Learning curves", "a verdict per claim", "Histogram of saliency over training"):
+        assert title in report
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"defaults": {**TINY["defaults"], "modulos": 7}}, ["defaults.modulos", "did you mean modulus?"]),
+        (
+            {"conditions": {"grokking": {"operation": "x/y", "modulus": 9}}},
+            ["conditions.grokking.modulus = 9", "7 or 11"],
+        ),
+        ({"replicas": 5, "block": 2}, ["replicas = 5", "multiple of block = 2"]),
+    ],
+)
+def test_a_config_that_cannot_run_stops_before_any_job(project: Project, changes: dict, words: list[str]) -> None:
+    project.configure(**changes)
+    run = project.snakemake("--cores", "1")
+    said = run.stdout + run.stderr
+    assert run.returncode != 0
+    assert all(word in said for word in words), said
+    assert "Traceback" not in said
+    assert "steps (" not in said
+
+
+def test_a_claim_whose_control_is_missing_says_so(project: Project) -> None:
+    project.configure(conditions={"grokking": {}})
+    run = project.snakemake("--cores", "1", "results/tiny/claims/saliency_skew.parquet")
+    assert run.returncode == 0, run.stderr
+    row = pd.read_parquet(project.results / "claims/saliency_skew.parquet").iloc[0]
+    assert row["verdict"] == "not testable in this study"
+    assert "random_labels" in row["sentence"]
+
+
+def test_the_same_study_twice_is_the_same_bytes(finished: Project, tmp_path) -> None:
+    """One condition, again from nothing and in one block: training does not depend on where or beside what it runs."""
+    again = checkout(tmp_path / "again")
+    again.configure(conditions={"random_labels": TINY["conditions"]["random_labels"]}, replicas=1)
+    run = again.snakemake("--cores", "2", "results/tiny/ablation/random_labels/0.parquet")
+    assert run.returncode == 0, run.stderr
+    files = [
+        file.relative_to(again.results)
+        for file in again.results.rglob("*.*")
+        if file.suffix in (".parquet", ".safetensors")
+    ]
+    assert len(files) == 6
+    for file in files:
+        assert (again.results / file).read_bytes() == (finished.results / file).read_bytes(), file
