@@ -286,3 +286,25 @@ def test_there_is_a_default_and_a_smoke_config() -> None:
 def test_every_key_is_described(settings: type[config.Settings]) -> None:
     nested = {"measurements", "saliency", "ablation"} if settings is config.Study else set()
     assert all(field.description for name, field in settings.model_fields.items() if name not in nested)
+
+
+def test_a_condition_overrides_a_nested_setting_key_by_key() -> None:
+    loaded = config.load(
+        study(defaults={"checkpoints": {"log": 4, "every": 100}}, conditions={"a": {"checkpoints": {"every": 50}}})
+    )
+    assert loaded.conditions["a"].checkpoints == config.Spacing(log=4, every=50)
+
+
+@pytest.mark.parametrize(
+    ("section", "settings", "message"),
+    [
+        ("saliency", {"checkpoints": 0}, "measurements.saliency.checkpoints = 0"),
+        ("saliency", {"methods": ["integrated_gradients"]}, "should include activation_gradient"),
+        ("saliency", {"methods": ["activation_gradient"] * 2}, "should name each once"),
+        ("ablation", {"checkpoints": -3}, "measurements.ablation.checkpoints = -3"),
+        ("ablation", {"deletions": ["mean"]}, "should include zero"),
+    ],
+)
+def test_measurements_that_no_claim_could_use_are_refused(section: str, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(config.ConfigError, match=message):
+        config.load(study(measurements={section: settings}))

@@ -148,3 +148,17 @@ def test_every_replica_has_every_event_once_whatever_the_order_of_rows() -> None
     assert len(rows) == 3 * len(events.EVENTS)
     memorised = rows[rows["event"] == "memorised"].set_index("replica")["step"]
     assert memorised.sort_index().to_dict() == {0: 0, 1: 10, 2: 20}
+
+
+def test_a_loss_that_never_falls_after_its_peak_has_no_peak() -> None:
+    assert found(metrics([0.1] * 5, [0.1] * 5, loss=[1.0, 2.0, 2.0, 2.0, 2.0]))["validation_loss_peak"] is None
+    assert found(metrics([0.1] * 5, [0.1] * 5, loss=[2.0] * 5))["validation_loss_peak"] is None
+
+
+def test_what_a_diverged_run_did_not_reach_is_censored_where_it_diverged() -> None:
+    frame = metrics([0.1] * 5, [0.1] * 5, diverged_from=2)
+    steps = sorted(frame["step"].unique())
+    rows = events.find(frame)
+    late = rows[rows["event"] != "validation_loss_peak"]
+    assert late["censored"].all()
+    assert (late["step"] == steps[1]).all()

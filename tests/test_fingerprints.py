@@ -147,9 +147,20 @@ def test_the_config_is_in_no_jobs_closure(package: Path, here: dict[str, str]) -
 
 
 def test_the_packages_own_init_is_in_every_closure(package: Path, here: dict[str, str]) -> None:
-    """It runs before any module of the package, and holds the version that every table carries."""
-    edit(package / "__init__.py", '__version__ = "', '__version__ = "9')
+    """It runs before any module of the package."""
+    edit(package / "__init__.py", '("general-circuits")', '("general-circuits") + "+local"')
     assert changed(package, here) == set(JOBS)
+
+
+def test_a_new_table_changes_no_fingerprint(package: Path, here: dict[str, str]) -> None:
+    source = (package / "schemas/events.py").read_text()
+    (package / "schemas/spikes.py").write_text(source.replace("events", "spikes"))
+    assert changed(package, here) == set()
+
+
+def test_a_changed_table_changes_those_who_write_and_read_it(package: Path, here: dict[str, str]) -> None:
+    edit(package / "schemas/ablation.py", '"margin": NUMBER', '"margin": NUMBER, "more": NUMBER')
+    assert changed(package, here) == {"ablate_neurons"}
 
 
 def test_jobs_of_different_code_have_different_fingerprints(here: dict[str, str]) -> None:

@@ -293,3 +293,12 @@ def test_layers_wider_than_a_quantile_slice_are_whole():
     np.testing.assert_allclose(found["median"], np.median(values.double().numpy(), axis=0))
     np.testing.assert_allclose(found["q95_magnitude"], np.quantile(values.abs().double().numpy(), 0.95, axis=0))
     assert (found["completeness_error"] == 0.25).all()
+
+
+@pytest.mark.parametrize("normalisation", ["none", "pre", "post"])
+def test_in_the_last_layer_only_what_fires_at_the_last_position_is_alive(normalisation: str) -> None:
+    model, examples = random_transformer(normalisation=normalisation), random_examples(50)
+    post = model.run_to_neurons(examples.tokens, 0)[1]
+    found = saliency.attribute(model, examples.tokens, examples.labels, 0, "integrated_gradients")
+    assert torch.equal(found.fires, post[:, -1] != 0)
+    assert (post != 0).any(dim=1).sum() > found.fires.sum()

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from general_circuits import __version__, tables
+from general_circuits.schemas import registry
 
 EVENTS = pd.DataFrame(
     {
@@ -28,7 +29,7 @@ EVENTS = pd.DataFrame(
 def example(name: str) -> pd.DataFrame:
     """Three rows of any table, unsorted, with a missing number where there are numbers."""
     frame = pd.DataFrame(index=range(3))
-    for field in tables.TABLES[name].schema:
+    for field in registry.table(name).schema:
         if field.type == tables.NUMBER:
             frame[field.name] = [0.1, np.nan, -1e300]
         elif field.type == tables.INTEGER:
@@ -40,22 +41,22 @@ def example(name: str) -> pd.DataFrame:
     return frame
 
 
-@pytest.mark.parametrize("name", tables.TABLES)
+@pytest.mark.parametrize("name", registry.names())
 def test_what_is_read_is_what_was_written_sorted_by_key(name: str, tmp_path: Path) -> None:
     frame, path = example(name), tmp_path / "one.parquet"
-    tables.write(path, name, frame)
-    read = tables.read(path, name)
-    expected = frame.sort_values(list(tables.TABLES[name].key), ignore_index=True)
-    assert read.columns.tolist() == tables.TABLES[name].schema.names
+    tables.write(path, registry.table(name), frame)
+    read = tables.read(path, registry.table(name))
+    expected = frame.sort_values(list(registry.table(name).key), ignore_index=True)
+    assert read.columns.tolist() == registry.table(name).schema.names
     pd.testing.assert_frame_equal(read, expected[read.columns], check_dtype=False, check_categorical=False)
 
 
 def test_categories_are_encoded_as_dictionaries(tmp_path: Path) -> None:
-    tables.write(tmp_path / "events.parquet", "events", EVENTS)
+    tables.write(tmp_path / "events.parquet", registry.table("events"), EVENTS)
     schema = pq.read_schema(tmp_path / "events.parquet")
     assert pa.types.is_dictionary(schema.field("condition").type)
     assert pq.ParquetFile(tmp_path / "events.parquet").metadata.row_group(0).column(0).compression == "ZSTD"
-    assert tables.read(tmp_path / "events.parquet", "events")["condition"].cat.categories.tolist() == [
+    assert tables.read(tmp_path / "events.parquet", registry.table("events"))["condition"].cat.categories.tolist() == [
         "control",
         "grokking",
     ]
@@ -63,24 +64,24 @@ def test_categories_are_encoded_as_dictionaries(tmp_path: Path) -> None:
 
 def test_missing_whole_numbers_come_back_missing(tmp_path: Path) -> None:
     frame = example("task").assign(wrap=pd.Series([1, None, -1], dtype="Int32"))
-    tables.write(tmp_path / "task.parquet", "task", frame)
-    read = tables.read(tmp_path / "task.parquet", "task").set_index("a")["wrap"]
+    tables.write(tmp_path / "task.parquet", registry.table("task"), frame)
+    read = tables.read(tmp_path / "task.parquet", registry.table("task")).set_index("a")["wrap"]
     assert (read[2], read[1]) == (1, -1)
     assert np.isnan(read[0])
 
 
 def test_equal_frames_are_equal_bytes_whatever_the_order_of_rows_and_columns(tmp_path: Path) -> None:
     metadata, same = {"condition": {"b": 1, "a": [2]}}, {"condition": {"a": [2], "b": 1}}
-    tables.write(tmp_path / "one.parquet", "events", EVENTS, metadata)
+    tables.write(tmp_path / "one.parquet", registry.table("events"), EVENTS, metadata)
     other = EVENTS.sample(frac=1, random_state=1)[EVENTS.columns[::-1]]
-    tables.write(tmp_path / "two.parquet", "events", other, same)
+    tables.write(tmp_path / "two.parquet", registry.table("events"), other, same)
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
 
 
 def test_metadata_come_back_and_hold_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "events.parquet"
     metadata = {"n_symbols": 97, "condition": {"task": {"operation": "x+y"}}}
-    tables.write(path, "events", EVENTS, metadata)
+    tables.write(path, registry.table("events"), EVENTS, metadata)
     assert tables.read_metadata(path) == metadata
     assert pq.read_schema(path).metadata == {
         b"n_symbols": b"97",
@@ -93,7 +94,7 @@ def test_metadata_come_back_and_hold_nothing_else(tmp_path: Path) -> None:
 def test_missing_and_unknown_columns_are_named_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "events.parquet"
     with pytest.raises(ValueError, match="missing columns") as refused:
-        tables.write(path, "events", EVENTS.rename(columns={"step": "steps", "censored": "gone"}))
+        tables.write(path, registry.table("events"), EVENTS.rename(columns={"step": "steps", "censored": "gone"}))
     assert str(refused.value) == (
         f"{path}: not a events table: missing columns ['censored', 'step'], unknown columns ['gone', 'steps']"
     )
@@ -102,16 +103,16 @@ def test_missing_and_unknown_columns_are_named_with_the_file(tmp_path: Path) -> 
 
 def test_another_table_is_not_read_as_this_one(tmp_path: Path) -> None:
     path = tmp_path / "split.parquet"
-    tables.write(path, "split", example("split"))
+    tables.write(path, registry.table("split"), example("split"))
     with pytest.raises(ValueError, match=r"split\.parquet: not a events table: missing columns \['censored', 'event'"):
-        tables.read(path, "events")
+        tables.read(path, registry.table("events"))
 
 
 def test_columns_of_another_type_are_named_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "events.parquet"
     pq.write_table(pa.Table.from_pandas(EVENTS, preserve_index=False), path)
     with pytest.raises(ValueError, match="another type") as refused:
-        tables.read(path, "events")
+        tables.read(path, registry.table("events"))
     message = str(refused.value)
     assert message.startswith(f"{path}: not a events table")
     assert all(f"'{column}'" in message for column in ("condition", "replica", "event", "step"))
@@ -120,15 +121,15 @@ def test_columns_of_another_type_are_named_with_the_file(tmp_path: Path) -> None
 
 def test_a_value_that_does_not_fit_its_column_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(pa.ArrowInvalid, match="step"):
-        tables.write(tmp_path / "events.parquet", "events", EVENTS.assign(step=["a", "b", "c", "d"]))
+        tables.write(tmp_path / "events.parquet", registry.table("events"), EVENTS.assign(step=["a", "b", "c", "d"]))
     with pytest.raises(pa.ArrowInvalid):
-        tables.write(tmp_path / "events.parquet", "events", EVENTS.assign(step=2**40))
+        tables.write(tmp_path / "events.parquet", registry.table("events"), EVENTS.assign(step=2**40))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_writer_that_fails_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "events.parquet"
-    tables.write(path, "events", EVENTS)
+    tables.write(path, registry.table("events"), EVENTS)
     before = path.read_bytes()
 
     def half_way(table: pa.Table, where: Path, **_: object) -> None:
@@ -137,7 +138,7 @@ def test_a_writer_that_fails_leaves_the_old_file_alone(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(pq, "write_table", half_way)
     with pytest.raises(OSError, match="disk full"):
-        tables.write(path, "events", EVENTS.assign(step=1))
+        tables.write(path, registry.table("events"), EVENTS.assign(step=1))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -178,14 +179,14 @@ def written_study(results: Path) -> list[pd.DataFrame]:
         for block in (0, 1):
             frame = EVENTS[:3].assign(condition=condition, replica=[2 * block, 2 * block + 1, 2 * block])
             path = results / f"runs/{condition}/{block}/events.parquet"
-            tables.write(path, "events", frame)
-            parts.append(tables.read(path, "events"))
+            tables.write(path, registry.table("events"), frame)
+            parts.append(tables.read(path, registry.table("events")))
     return parts
 
 
 def test_a_study_is_its_blocks_below_one_another(tmp_path: Path) -> None:
     parts = written_study(tmp_path)
-    study = tables.read_study(tmp_path, "events", ["zeta", "alpha"], 2)
+    study = tables.read_study(tmp_path, registry.table("events"), ["zeta", "alpha"], 2)
     assert len(study) == sum(len(part) for part in parts)
     assert study["condition"].tolist() == ["zeta"] * 6 + ["alpha"] * 6
     assert study["replica"].tolist() == [int(r) for part in parts for r in part["replica"]]
@@ -195,7 +196,7 @@ def test_a_study_is_its_blocks_below_one_another(tmp_path: Path) -> None:
 @pytest.mark.parametrize("conditions", [["zeta", "alpha"], ["alpha", "zeta"], ["alpha"]])
 def test_conditions_of_a_study_keep_the_given_order(conditions: list[str], tmp_path: Path) -> None:
     written_study(tmp_path)
-    study = tables.read_study(tmp_path, "events", conditions, 2)
+    study = tables.read_study(tmp_path, registry.table("events"), conditions, 2)
     assert study["condition"].cat.categories.tolist() == conditions
     assert not study["condition"].isna().any()
 
@@ -203,10 +204,21 @@ def test_conditions_of_a_study_keep_the_given_order(conditions: list[str], tmp_p
 def test_a_missing_block_is_named(tmp_path: Path) -> None:
     written_study(tmp_path)
     with pytest.raises(FileNotFoundError, match="events"):
-        tables.read_study(tmp_path, "events", ["alpha"], 3)
+        tables.read_study(tmp_path, registry.table("events"), ["alpha"], 3)
 
 
 def test_every_tables_path_is_its_own() -> None:
-    paths = [table.path for table in tables.TABLES.values()]
+    paths = [registry.table(name).path for name in registry.names()]
     assert len(set(paths)) == len(paths)
     assert all(path.endswith(".parquet") for path in paths)
+
+
+def test_categories_are_sorted_as_words_whatever_their_own_order(tmp_path: Path) -> None:
+    plain = EVENTS.assign(condition=EVENTS["condition"].astype(str))
+    names = sorted(plain["condition"].unique(), reverse=True)
+    ordered = plain.assign(condition=pd.Categorical(plain["condition"], categories=[*names, "unused"]))
+    tables.write(tmp_path / "one.parquet", registry.table("events"), plain)
+    tables.write(tmp_path / "two.parquet", registry.table("events"), ordered)
+    read = tables.read(tmp_path / "two.parquet", registry.table("events"))
+    tables.write(tmp_path / "three.parquet", registry.table("events"), read)
+    assert len({(tmp_path / f"{name}.parquet").read_bytes() for name in ("one", "two", "three")}) == 1

@@ -1,3 +1,5 @@
 """general-circuits: does gradient descent prefer general circuits? The experiments, as a pipeline."""
 
-__version__ = "0.1.0"
+from importlib.metadata import version
+
+__version__ = version("general-circuits")

@@ -8,7 +8,7 @@ import inspect
 import pytest
 
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.tables import TABLES
+from general_circuits.schemas import registry as schemas
 
 IDS = [
     "saliency_skew",
@@ -55,7 +55,7 @@ def test_a_measured_claim_has_a_file_that_judges_tables_of_every_block(name: str
     module = importlib.import_module(f"general_circuits.claims.{name}")
     assert list(inspect.signature(module.judge).parameters) == ["tables"]
     for table in CLAIMS[name].tables:
-        assert "{condition}/{block}" in TABLES[table].path
+        assert "{condition}/{block}" in schemas.table(table).path
 
 
 @pytest.mark.parametrize("name", MEASURED)

@@ -21,6 +21,11 @@ MEMORISED, ONSET, GENERALISED = 500, 1500, 2250
 KS = (0, 1, 2, 8)
 """Of a layer of 8 units: D is the mean over k = 1 and 2."""
 
+SIX = tuple(
+    f"{what} {contrast}"
+    for contrast in ("rise", "rise while generalising against before", "rise while generalising against after")
+    for what in ("damage", "excess damage")
+)
 Curve = Callable[[str, str, int], np.ndarray]
 """D over `STEPS` of a condition, ranking and replica."""
 
@@ -290,3 +295,29 @@ def test_the_registered_rule_errs_in_at_most_5_percent() -> None:
         decided.append(topk_damage._registered(six, replicas).verdict)
     for verdict in (SUPPORTED, CONTRADICTED):
         assert decided.count(verdict) <= stats.binom.ppf(0.999, simulations, 0.05)
+
+
+def test_a_fall_is_tested_by_the_rises_that_fall() -> None:
+    """Damage that rises beyond doubt says nothing for the fall of the excess."""
+    six = {name: Estimate(0.3, 0.2, 0.4, 1e-8, 5) for name in SIX}
+    six["excess damage rise"] = Estimate(-0.02, -0.039, -0.001, 0.04, 5)
+    finding = topk_damage._registered(six, 5)
+    assert finding.verdict == CONTRADICTED
+    assert finding.estimate.p_value == pytest.approx(0.08)
+
+
+def test_a_contrast_of_the_wrong_sign_is_no_evidence_however_small_its_p() -> None:
+    six = {name: Estimate(0.3, 0.2, 0.4, 1e-8, 5) for name in SIX}
+    six["damage rise while generalising against after"] = Estimate(-0.3, -0.4, -0.2, 1e-9, 5)
+    finding = topk_damage._registered(six, 5)
+    assert finding.verdict == UNDECIDED
+    assert finding.estimate.p_value == 1.0
+
+
+@pytest.mark.parametrize("missing", range(6))
+def test_there_is_no_p_where_one_of_the_six_has_none(missing: int) -> None:
+    six = {name: Estimate(0.3, 0.2, 0.4, 1e-8, 5) for name in SIX}
+    six[SIX[missing]] = estimate([])
+    finding = topk_damage._registered(six, 5)
+    assert finding.verdict == UNDECIDED
+    assert math.isnan(finding.estimate.p_value)

@@ -12,6 +12,7 @@ from general_circuits import tables
 from general_circuits.claims import verdicts
 from general_circuits.claims.findings import CONTRADICTED, NOT_TESTABLE, REGISTERED, SUPPORTED, UNDECIDED
 from general_circuits.claims.registry import CLAIMS
+from general_circuits.schemas.verdicts import TABLE as VERDICTS
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -106,6 +107,6 @@ def test_nothing_with_data_is_nothing_confirmed() -> None:
 
 
 def test_the_merged_table_is_a_verdicts_table(tmp_path: Path) -> None:
-    tables.write(tmp_path / "verdicts.parquet", "verdicts", verdicts.merge(TWO))
-    read = tables.read(tmp_path / "verdicts.parquet", "verdicts")
+    tables.write(tmp_path / "verdicts.parquet", VERDICTS, verdicts.merge(TWO))
+    read = tables.read(tmp_path / "verdicts.parquet", VERDICTS)
     assert read["claim"].tolist() == sorted(CLAIMS)

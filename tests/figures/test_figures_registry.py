@@ -11,7 +11,7 @@ import pytest
 from general_circuits import figures
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.figures.registry import FIGURES
-from general_circuits.tables import TABLES
+from general_circuits.schemas import registry as schemas
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -20,13 +20,13 @@ def test_a_figure_has_a_file_and_tables_of_every_block(name: str) -> None:
     assert list(inspect.signature(module.draw).parameters) == ["tables"]
     assert FIGURES[name].tables
     for table in FIGURES[name].tables:
-        assert "{condition}/{block}" in TABLES[table].path
+        assert "{condition}/{block}" in schemas.table(table).path
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figures_tables_are_the_ones_its_code_reads(name: str) -> None:
     code = inspect.getsource(importlib.import_module(f"general_circuits.figures.{name}"))
-    assert {table for table in TABLES if f'tables["{table}"]' in code} == set(FIGURES[name].tables)
+    assert {table for table in schemas.names() if f'tables["{table}"]' in code} == set(FIGURES[name].tables)
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -8,16 +8,19 @@ import pytest
 from checkouts import TINY, Project, checkout
 
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.tables import TABLES, read
+from general_circuits.schemas import registry as schemas
+from general_circuits.schemas.verdicts import TABLE as VERDICTS
+from general_circuits.tables import read
 
 
 def test_every_table_keeps_its_contract(finished: Project) -> None:
-    for name, table in TABLES.items():
+    for name in schemas.names():
+        table = schemas.table(name)
         pattern = table.path.replace("{condition}/{block}", "*/*").replace("{task}", "*").replace("{claim}", "s*")
         files = sorted(finished.results.glob(pattern))
         assert files, name
         for file in files:
-            frame = read(file, name)
+            frame = read(file, table)
             keys = list(table.key)
             assert not frame.duplicated(keys).any(), file
             text = frame.astype({key: str for key in keys if frame[key].dtype == "category"})
@@ -27,7 +30,7 @@ def test_every_table_keeps_its_contract(finished: Project) -> None:
 
 
 def test_every_claim_has_a_verdict(finished: Project) -> None:
-    verdicts = read(finished.results / "claims/verdicts.parquet", "verdicts").set_index("claim")
+    verdicts = read(finished.results / "claims/verdicts.parquet", VERDICTS).set_index("claim")
     assert set(verdicts.index) == set(CLAIMS)
     unmeasured = [name for name, claim in CLAIMS.items() if not claim.is_measured]
     assert len(unmeasured) == 18

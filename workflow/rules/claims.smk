@@ -17,7 +17,9 @@ rule judge_claim:
         needs=lambda wildcards: ",".join(CLAIMS[wildcards.claim].needs),
         conditions=lambda wildcards: ",".join(claim_conditions(wildcards)),
         blocks=STUDY.blocks,
-        code=lambda wildcards: fingerprint("stages.judge_claim", f"claims.{wildcards.claim}"),
+        code=lambda wildcards: reader_code(
+            "stages.judge_claim", f"claims.{wildcards.claim}", CLAIMS[wildcards.claim].tables
+        ),
     message:
         "Judging the claim {wildcards.claim}"
     shell:

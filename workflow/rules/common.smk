@@ -12,7 +12,7 @@ from general_circuits.config import ConfigError, load
 from general_circuits.figures.registry import FIGURES
 from general_circuits.fingerprints import fingerprint
 from general_circuits.frames import REGISTERED_METHOD
-from general_circuits.tables import TABLES
+from general_circuits.schemas import registry as schemas
 from general_circuits.tasks import registry
 
 try:
@@ -61,7 +61,7 @@ def how_many(checkpoints):
 def study_tables(names, conditions):
     """Every block's file of these tables and conditions."""
     return [
-        f"<results>/{TABLES[name].path.format(condition=condition, block=block)}"
+        f"<results>/{schemas.table(name).path.format(condition=condition, block=block)}"
         for name in names
         for condition in conditions
         for block in range(STUDY.blocks)
@@ -80,6 +80,11 @@ def claim_tables(wildcards):
     if not set(claim.needs) <= set(present):
         return []
     return study_tables(claim.tables, present)
+
+
+def reader_code(stage, module, tables):
+    """The fingerprint of a stage that reads tables by name and hands them to a module."""
+    return fingerprint(stage, module, *(f"schemas.{name}" for name in tables))
 
 
 def results_folder(wildcards, output):

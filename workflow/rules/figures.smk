@@ -23,7 +23,9 @@ rule plot_figure:
         conditions=",".join(CONDITIONS),
         blocks=STUDY.blocks,
         caption=lambda wildcards: FIGURES[wildcards.figure].caption,
-        code=lambda wildcards: fingerprint("stages.plot_figure", f"figures.{wildcards.figure}"),
+        code=lambda wildcards: reader_code(
+            "stages.plot_figure", f"figures.{wildcards.figure}", FIGURES[wildcards.figure].tables
+        ),
     message:
         "Drawing the figure {wildcards.figure}"
     shell:

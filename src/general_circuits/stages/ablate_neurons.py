@@ -10,6 +10,10 @@ import torch
 from general_circuits import ablation, checkpoints, compute, tables
 from general_circuits.examples import Examples, by_split
 from general_circuits.randomness import stream_seed
+from general_circuits.schemas.ablation import TABLE as ABLATION
+from general_circuits.schemas.saliency import TABLE as SALIENCY
+from general_circuits.schemas.split import TABLE as SPLIT
+from general_circuits.schemas.task import TABLE as TASK
 from general_circuits.stages.command import run
 
 
@@ -29,9 +33,9 @@ def main(
 ) -> None:
     """Rank by the mean |saliency| of METHOD on training examples, delete on EXAMPLES of each split at STEPS steps."""
     torch_device = compute.device(device)
-    table, splits = tables.read(task, "task"), tables.read(split, "split")
+    table, splits = tables.read(task, TASK), tables.read(split, SPLIT)
     n_symbols = tables.read_metadata(task)["n_symbols"]
-    salience = tables.read(saliency, "saliency")
+    salience = tables.read(saliency, SALIENCY)
     salience = salience[(salience["method"] == method) & (salience["split"] == "train")]
     frames = []
     for position, (replica, rows) in enumerate(splits.groupby("replica")):
@@ -55,7 +59,7 @@ def main(
                     for name, at in layers.items():
                         key = {"condition": condition, "replica": replica, "step": step, "split": name, "layer": layer}
                         frames.append(plan.carry_out(at, values).assign(**key, deletion=deletion))
-    tables.write(output, "ablation", pd.concat(frames, ignore_index=True), tables.read_metadata(saliency))
+    tables.write(output, ABLATION, pd.concat(frames, ignore_index=True), tables.read_metadata(saliency))
 
 
 def _some(part: Examples, n: int, replica: int) -> Examples:

@@ -9,6 +9,9 @@ import pandas as pd
 
 from general_circuits import checkpoints, compute, saliency, tables
 from general_circuits.examples import by_split
+from general_circuits.schemas.saliency import TABLE as SALIENCY
+from general_circuits.schemas.split import TABLE as SPLIT
+from general_circuits.schemas.task import TABLE as TASK
 from general_circuits.stages.command import run
 
 
@@ -18,7 +21,7 @@ def main(
     """Read the weights beside SPLIT at STEPS checkpoints (0 is all) and attribute with METHODS (comma-separated)."""
     torch_device = compute.device(device)
     wanted = cast(list[saliency.Method], methods.split(","))
-    examples, splits = tables.read(task, "task"), tables.read(split, "split")
+    examples, splits = tables.read(task, TASK), tables.read(split, SPLIT)
     n_symbols = tables.read_metadata(task)["n_symbols"]
     frames = []
     for position, (replica, rows) in enumerate(splits.groupby("replica")):
@@ -32,7 +35,7 @@ def main(
                         found = saliency.attribute(model, part.tokens, part.labels, layer, method, integration_steps)
                         key = {"condition": condition, "replica": replica, "step": step, "split": name, "layer": layer}
                         frames.append(saliency.neuron_statistics(found).assign(**key, method=method))
-    tables.write(output, "saliency", pd.concat(frames, ignore_index=True), tables.read_metadata(split))
+    tables.write(output, SALIENCY, pd.concat(frames, ignore_index=True), tables.read_metadata(split))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pandas as pd
 
 from general_circuits import tables
 from general_circuits.conditions import Task, from_json
+from general_circuits.schemas.task import TABLE as TASK
 from general_circuits.stages.command import run
 from general_circuits.tasks.table import NO_WRAP
 
@@ -21,7 +22,7 @@ def main(task: str, family: str, output: Path) -> None:
     frame = pd.DataFrame({name: getattr(table, name) for name in ("a", "b", "target", "pair")})
     frame["wrap"] = pd.Series(table.wrap, dtype="Int32").mask(table.wrap == NO_WRAP)
     metadata = {"task": json.loads(task), "n_symbols": table.n_symbols, "n_classes": table.n_classes}
-    tables.write(output, "task", frame, metadata)
+    tables.write(output, TASK, frame, metadata)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import pandas as pd
 
 from general_circuits import tables
 from general_circuits.claims.findings import NOT_TESTABLE, REGISTERED, Finding
+from general_circuits.schemas import registry
+from general_circuits.schemas.claim import TABLE as CLAIM
 from general_circuits.stages.command import run
 from general_circuits.statistics import estimate
 
@@ -21,9 +23,9 @@ def main(claim: str, results: Path, reads: str, needs: str, conditions: str, blo
         sentence = f"Not testable in this study: it has no condition {' and no condition '.join(missing)}."
         findings = [Finding(REGISTERED, estimate([]), sentence, NOT_TESTABLE)]
     else:
-        frames = {name: tables.read_study(results, name, present, blocks) for name in reads.split(",")}
+        frames = {name: tables.read_study(results, registry.table(name), present, blocks) for name in reads.split(",")}
         findings = importlib.import_module(f"general_circuits.claims.{claim}").judge(frames)
-    tables.write(output, "claim", pd.DataFrame([_row(claim, finding) for finding in findings]))
+    tables.write(output, CLAIM, pd.DataFrame([_row(claim, finding) for finding in findings]))
 
 
 def _row(claim: str, finding: Finding) -> dict[str, object]:

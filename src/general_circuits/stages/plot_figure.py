@@ -7,12 +7,16 @@ from pathlib import Path
 
 from general_circuits import tables
 from general_circuits.figures import style
+from general_circuits.schemas import registry
 from general_circuits.stages.command import run
 
 
 def main(figure: str, results: Path, reads: str, conditions: str, blocks: int, svg: Path, png: Path) -> None:
     """Draw FIGURE from the tables it READS of CONDITIONS (comma-separated), BLOCKS each."""
-    frames = {name: tables.read_study(results, name, conditions.split(","), blocks) for name in reads.split(",")}
+    frames = {
+        name: tables.read_study(results, registry.table(name), conditions.split(","), blocks)
+        for name in reads.split(",")
+    }
     module = importlib.import_module(f"general_circuits.figures.{figure}")
     with style.theme():
         drawn = module.draw(frames)

@@ -10,13 +10,15 @@ import pandas as pd
 
 from general_circuits import splits, tables
 from general_circuits.conditions import Split, from_json
+from general_circuits.schemas.split import TABLE as SPLIT
+from general_circuits.schemas.task import TABLE as TASK
 from general_circuits.stages.command import run
 
 
 def main(task: Path, split: str, condition: str, first_replica: int, replicas: int, output: Path) -> None:
     """Split the examples of TASK as SPLIT (JSON) says, for REPLICAS seeds from FIRST_REPLICA on."""
     settings = from_json(Split, split)
-    examples = tables.read(task, "task")
+    examples = tables.read(task, TASK)
     pair, target = examples["pair"].to_numpy(), examples["target"].to_numpy()
     n_classes = tables.read_metadata(task)["n_classes"]
     frames = []
@@ -34,7 +36,7 @@ def main(task: Path, split: str, condition: str, first_replica: int, replicas: i
                 }
             )
         )
-    tables.write(output, "split", pd.concat(frames, ignore_index=True), {"split": json.loads(split)})
+    tables.write(output, SPLIT, pd.concat(frames, ignore_index=True), {"split": json.loads(split)})
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ import pandas as pd
 from general_circuits import checkpoints, compute, tables, training
 from general_circuits.conditions import Condition, from_json
 from general_circuits.examples import by_split
+from general_circuits.schemas.metrics import TABLE as METRICS
+from general_circuits.schemas.split import TABLE as SPLIT
+from general_circuits.schemas.task import TABLE as TASK
 from general_circuits.stages.command import run
 
 
@@ -18,7 +21,7 @@ def main(task: Path, split: Path, condition: str, settings: str, device: str, me
     """Train every replica of SPLIT under SETTINGS (JSON); METRICS is written last, weights beside it."""
     resolved = from_json(Condition, settings)
     torch_device = compute.device(device)
-    examples, splits = tables.read(task, "task"), tables.read(split, "split")
+    examples, splits = tables.read(task, TASK), tables.read(split, SPLIT)
     vocabulary = tables.read_metadata(task)
     frames = []
     for position, (replica, rows) in enumerate(splits.groupby("replica")):
@@ -33,7 +36,7 @@ def main(task: Path, split: Path, condition: str, settings: str, device: str, me
         path = metrics.parent / checkpoints.file_name(position)
         checkpoints.write(path, replica, run.weights, run.steps, run.model)
         frames.append(run.metrics.assign(condition=condition, replica=replica))
-    tables.write(metrics, "metrics", pd.concat(frames, ignore_index=True), {"condition": json.loads(settings)})
+    tables.write(metrics, METRICS, pd.concat(frames, ignore_index=True), {"condition": json.loads(settings)})
 
 
 if __name__ == "__main__":
