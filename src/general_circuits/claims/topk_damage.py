@@ -102,7 +102,7 @@ def _registered(six: Mapping[str, statistics.Estimate], replicas: int) -> Findin
     shown = six["excess damage rise"]
     complete = all(estimate.n >= ENOUGH_REPLICAS for estimate in six.values())
     failing = [name for name, estimate in six.items() if not estimate.low > 0]
-    p_values = [estimate.p_value if estimate.mean > 0 else np.fmax(estimate.p_value, 1.0) for estimate in six.values()]
+    p_values = [estimate.p_value if estimate.mean > 0 else np.maximum(estimate.p_value, 1.0) for estimate in six.values()]
     p_value = float(np.max(p_values))  # NaN if any has none
     falls = [rise for rise in rises if rise.n >= ENOUGH_REPLICAS and rise.high < 0]
     if falls:
