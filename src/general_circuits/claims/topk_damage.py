@@ -102,8 +102,8 @@ def _registered(six: Mapping[str, statistics.Estimate], replicas: int) -> Findin
     shown = six["excess damage rise"]
     complete = all(estimate.n >= ENOUGH_REPLICAS for estimate in six.values())
     failing = [name for name, estimate in six.items() if not estimate.low > 0]
-    p_values = [estimate.p_value if estimate.mean > 0 else np.maximum(estimate.p_value, 1.0) for estimate in six.values()]
-    p_value = float(np.max(p_values))  # NaN if any has none
+    # The maximum is NaN if any has no p.
+    p_value = float(np.max([np.maximum(e.p_value, 0.0 if e.mean > 0 else 1.0) for e in six.values()]))
     falls = [rise for rise in rises if rise.n >= ENOUGH_REPLICAS and rise.high < 0]
     if falls:
         verdict, p_value = CONTRADICTED, min(1.0, 2 * min(rise.p_value for rise in falls))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -12,12 +13,17 @@ Stage = Callable[..., None]
 
 
 def with_options(main: Stage) -> Stage:
-    """`main`, with its parameters declared to typer as options instead of positional arguments."""
-    annotations: dict[str, Any] = inspect.get_annotations(main, eval_str=True)
-    main.__annotations__ = {
-        name: kind if name == "return" else Annotated[kind, typer.Option()] for name, kind in annotations.items()
+    """`main` with its parameters declared to typer as options instead of positional arguments."""
+
+    @functools.wraps(main)
+    def command(**arguments: Any) -> None:
+        main(**arguments)
+
+    command.__annotations__ = {
+        name: kind if name == "return" else Annotated[kind, typer.Option()]
+        for name, kind in inspect.get_annotations(main, eval_str=True).items()
     }
-    return main
+    return command
 
 
 def run(main: Stage) -> None:
