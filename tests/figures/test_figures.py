@@ -51,7 +51,6 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
                 neuron,
                 *generator.exponential(size=5),
                 neuron > 0,
-                np.nan,
             )
             for (run, layer), step, neuron in itertools.product(layers, STEPS, range(8))
         ],

@@ -19,10 +19,12 @@ def with_options(main: Stage) -> Stage:
     def command(**arguments: Any) -> None:
         main(**arguments)
 
-    command.__annotations__ = {
-        name: kind if name == "return" else Annotated[kind, typer.Option()]
-        for name, kind in inspect.get_annotations(main, eval_str=True).items()
-    }
+    signature = inspect.signature(main, eval_str=True)
+    options = [
+        part.replace(annotation=Annotated[part.annotation, typer.Option()]) for part in signature.parameters.values()
+    ]
+    command.__signature__ = signature.replace(parameters=options)  # type: ignore[attr-defined]
+    command.__annotations__ = {option.name: option.annotation for option in options}
     return command
 
 
