@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -16,7 +17,8 @@ from general_circuits.examples import SPLITS, Examples
 from general_circuits.models import Transformer
 from general_circuits.randomness import stream_seed
 
-SCORES = ("loss", "accuracy", "margin", "correct_probability")
+_COLUMNS = ("loss", "accuracy", "margin", "correct_probability", "gradient_norm", "weight_norm", "learning_rate")
+"""Of a row of metrics, in the order that `_evaluate` stacks them."""
 
 
 @dataclass(frozen=True)
@@ -172,9 +174,6 @@ def _evaluate(model: Transformer, splits: dict[str, Examples], gradient_norm: Te
     return torch.stack(rows)
 
 
-_COLUMNS = (*SCORES, "gradient_norm", "weight_norm", "learning_rate")
-
-
 def _norm(tensors: list[Tensor]) -> Tensor:
     return torch.stack([tensor.detach().norm() for tensor in tensors]).norm()
 
@@ -188,8 +187,9 @@ def _metrics_frame(rows: list[Tensor], steps: list[int]) -> pd.DataFrame:
         ],
         ignore_index=True,
     )
-    lost = ~pd.Series(values[:, :, [0, 5]].__abs__().max(axis=(1, 2)) < float("inf"), index=steps)
-    frame["diverged"] = frame["step"].map(lost.cummax())
+    decisive = [_COLUMNS.index("loss"), _COLUMNS.index("weight_norm")]
+    is_lost = ~np.isfinite(values[:, :, decisive]).all(axis=(1, 2))
+    frame["diverged"] = frame["step"].map(pd.Series(is_lost, index=steps).cummax())
     return frame.sort_values(["step", "split"], ignore_index=True)
 
 
@@ -206,9 +206,9 @@ class _Progress:
             return
         self.last = now
         (train_loss, train_accuracy), (validation_loss, validation_accuracy) = row[:, :2].tolist()
-        left = (now - self.start) / max(step, 1) * (self.steps - step)
+        minutes, seconds = divmod(round((now - self.start) / max(step, 1) * (self.steps - step)), 60)
         self.report(
             f"step {step:,} of {self.steps:,} · train loss {train_loss:.3g}, accuracy {train_accuracy:.3f}"
             f" · validation loss {validation_loss:.3g}, accuracy {validation_accuracy:.3f}"
-            f" · {left / 60:.0f} min {left % 60:02.0f} s left"
+            f" · {minutes} min {seconds:02} s left"
         )

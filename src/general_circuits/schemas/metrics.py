@@ -1,4 +1,9 @@
-"""One row per replica, step and split. `correct_probability` is the median over examples, `margin` the mean."""
+"""One row per replica, step and split, from logits in float64.
+
+`margin` is the mean over examples, `correct_probability` the median. `gradient_norm` is that of the batch of the last
+update (NaN before the first), `weight_norm` that of all weights; both stand in either split's row. `diverged` rows come
+after a loss or weight that is not finite.
+"""
 
 from general_circuits.tables import CATEGORY, FLAG, INTEGER, NUMBER, REPLICA, Table
 
