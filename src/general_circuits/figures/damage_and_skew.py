@@ -25,14 +25,14 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> Figure:
         style.draw_band(top, style.wide(here, "excess"), colours[condition], style.readable(condition))
         table = style.wide(skew[skew["condition"] == condition], "l_skewness")
         style.draw_band(bottom, table, colours[condition])
+    bottom.set_xlim(0, skew["step"].max())
     for axes in (top, bottom):
         axes.axhline(0, color=style.GREY, linewidth=0.6)
         style.mark_events(axes, marks, names=axes is top)
     top.set_ylabel("excess damage\n(share of training accuracy)")
     bottom.set_ylabel("L-skewness of saliency\nover alive units")
     bottom.set_xlabel("step")
-    bottom.set_xlim(0, skew["step"].max())
-    figure.legend(loc="outside right upper", fontsize="small")
+    figure.legend(loc="outside upper center", fontsize="small", ncols=3)
     return figure
 
 

@@ -27,15 +27,15 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> Figure:
         last = rows["step"].max()
         for axes, is_log in zip(grid[:, column], (True, False), strict=True):
             _curves(axes, rows, colours[condition])
-            style.mark_events(axes, style.median_steps(events, condition))
             if is_log:
                 style.log_steps(axes, last)
-                axes.set_title(style.readable(condition), color=colours[condition], pad=14)
+                axes.set_title(style.readable(condition), color=colours[condition], pad=24)
             else:
                 axes.set_xlim(0, last)
                 axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
                 axes.set_xlabel("step")
             axes.set_ylim(-0.02, 1.02)
+            style.mark_events(axes, style.median_steps(events, condition))
     for axes in grid[:, 0]:
         axes.set_ylabel("accuracy")
     _name_lines(grid[1, 0])

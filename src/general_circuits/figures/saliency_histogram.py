@@ -38,7 +38,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> Figure:
         bottom.set_xlabel("step")
     grid[0, 0].set_ylabel("mean |saliency| of a unit\nrelative to the layer's mean")
     grid[1, 0].set_ylabel("L-skewness over units")
-    grid[1, 0].legend(fontsize="x-small", loc="best", handlelength=1.6)
+    grid[1, 0].legend(fontsize="x-small", loc="upper right", handlelength=1.6)
     figure.colorbar(mesh, ax=list(grid[0]), label="share of units", pad=0.02)
     return figure
 

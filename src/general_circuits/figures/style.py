@@ -10,11 +10,15 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 
 WIDTH = 7.2
 """Inches: a printed page's text width."""
 
 EVENT_NAMES = {"memorised": "$t_m$", "onset": "$t_o$", "generalised": "$t_g$"}
+NAME_WIDTH = 10
+"""Pixels that the name of an event takes."""
+
 GREY = "#777777"
 
 
@@ -74,15 +78,19 @@ def median_steps(events: pd.DataFrame, condition: str) -> dict[str, float]:
 
 
 def mark_events(axes: Axes, steps: dict[str, float], names: bool = True) -> None:
-    """Vertical lines at events, named at the top edge; of names that would touch, the later ones move up."""
-    for event, step in steps.items():
-        axes.axvline(step, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
+    """Vertical lines at events, named at the top edge (set limits first); a name that would touch the last rises."""
+    last, height = -np.inf, 0
+    for event, step in sorted(steps.items(), key=lambda item: item[1]):
+        axes.axvline(step, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
         if names:
+            place = axes.transAxes.inverted().transform(axes.transData.transform((step, 0)))[0]
+            height = height + 1 if place - last < NAME_WIDTH / axes.get_window_extent().width else 0
+            last = place
             axes.annotate(
                 EVENT_NAMES[event],
                 (step, 1.0),
                 xycoords=("data", "axes fraction"),
-                xytext=(0, 1),
+                xytext=(0, 1 + 8 * height),
                 textcoords="offset points",
                 ha="center",
                 va="bottom",
@@ -92,6 +100,7 @@ def mark_events(axes: Axes, steps: dict[str, float], names: bool = True) -> None
 
 
 def log_steps(axes: Axes, last: float) -> None:
-    """A log axis of steps that has room for step 0, drawn as 1/2."""
-    axes.set_xscale("symlog", linthresh=1, linscale=0.3)
-    axes.set_xlim(0, last)
+    """A log axis of steps, from 1."""
+    axes.set_xscale("log")
+    axes.set_xlim(1, last)
+    axes.xaxis.set_major_locator(LogLocator(numticks=6))
