@@ -111,8 +111,8 @@ def test_series_are_sorted_and_leave_missing_steps_out() -> None:
 
 def test_estimates_are_written_with_their_interval() -> None:
     assert findings.written(Estimate(0.1, 0.05, 0.15, 0.01, 5)) == "+0.100 (95 % interval +0.050 to +0.150)"
-    assert findings.written(Estimate(0.1, NAN, NAN, NAN, 1)) == "0.1 (no interval)"
-    assert findings.written(Estimate(NAN, NAN, NAN, NAN, 0)) == "no estimate"
+    assert findings.written(Estimate(0.1, NAN, NAN, NAN, 1)) == "+0.100 (no interval)"
+    assert findings.written(Estimate(NAN, NAN, NAN, NAN, 0)) == "an unknown amount"
 
 
 def test_censored_replicas_are_counted() -> None:

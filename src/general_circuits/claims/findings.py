@@ -77,7 +77,7 @@ def by_replica(frame: pd.DataFrame, value: str) -> dict[int, pd.Series]:
 def written(estimate: Estimate) -> str:
     """The estimate as a reader wants it."""
     if not np.isfinite(estimate.low):
-        return f"{estimate.mean:.3g} (no interval)" if np.isfinite(estimate.mean) else "no estimate"
+        return f"{estimate.mean:+.3f} (no interval)" if np.isfinite(estimate.mean) else "an unknown amount"
     return f"{estimate.mean:+.3f} (95 % interval {estimate.low:+.3f} to {estimate.high:+.3f})"
 
 

@@ -23,6 +23,7 @@ import pandas as pd
 from general_circuits import statistics
 from general_circuits.claims.findings import (
     CONTRADICTED,
+    ENOUGH_REPLICAS,
     REGISTERED,
     SUPPORTED,
     UNDECIDED,
@@ -95,6 +96,8 @@ def _registered(values: statistics.Array, replicas: int) -> Finding:
         CONTRADICTED: f"less right-skewed, by more than the registered {THRESHOLD}",
         UNDECIDED: f"not shown to move by more than the registered {THRESHOLD} either way",
     }[verdict]
+    if estimate.n < ENOUGH_REPLICAS:
+        outcome = "too few replicas to say"
     sentence = (
         f"From memorised to the late window, the L-skewness of the neurons' saliency changed by {written(estimate)}"
         f" more than in random labels: {outcome}. Over {counted(estimate.n, replicas)}."

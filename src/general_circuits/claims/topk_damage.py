@@ -98,23 +98,27 @@ def _rate(series: pd.Series, start: float, end: float) -> float:
 
 
 def _registered(six: Mapping[str, statistics.Estimate], replicas: int) -> Finding:
-    rises = [six["damage rise"], six["excess damage rise"]]
     shown = six["excess damage rise"]
     complete = all(estimate.n >= ENOUGH_REPLICAS for estimate in six.values())
     failing = [name for name, estimate in six.items() if not estimate.low > 0]
     # The maximum is NaN if any has no p.
     p_value = float(np.max([np.maximum(e.p_value, 0.0 if e.mean > 0 else 1.0) for e in six.values()]))
-    falls = [rise for rise in rises if rise.n >= ENOUGH_REPLICAS and rise.high < 0]
+    falls = {
+        what: six[f"{what} rise"]
+        for what in ("damage", "excess damage")
+        if six[f"{what} rise"].n >= ENOUGH_REPLICAS and six[f"{what} rise"].high < 0
+    }
     if falls:
-        verdict, p_value = CONTRADICTED, min(1.0, 2 * min(rise.p_value for rise in falls))
-        outcome = "it fell"
-    elif complete and not failing:
-        verdict, outcome = SUPPORTED, "it rose, faster while generalising than before and after"
+        verdict, p_value = CONTRADICTED, min(1.0, 2 * min(rise.p_value for rise in falls.values()))
+        outcome = " and ".join(f"{what} fell, {written(rise)}" for what, rise in falls.items())
+    elif not complete:
+        verdict, outcome = UNDECIDED, "too few replicas to say"
+    elif failing:
+        verdict, outcome = UNDECIDED, f"not shown: {', '.join(failing)}"
     else:
-        verdict = UNDECIDED
-        outcome = f"not shown: {', '.join(failing)}" if failing else "too few replicas"
+        verdict, outcome = SUPPORTED, "damage and excess rose, faster while generalising than before and after"
     sentence = (
-        f"From memorised to the late window, the damage of deleting the most salient neurons beyond that of random ones"
-        f" changed by {written(shown)} of training accuracy: {outcome}. Over {counted(shown.n, replicas)}."
+        f"From memorised to the late window, the training accuracy lost to deleting the most salient neurons, beyond"
+        f" that lost to random ones, changed by {written(shown)}: {outcome}. Over {counted(shown.n, replicas)}."
     )
     return Finding(REGISTERED, dataclasses.replace(shown, p_value=p_value), sentence, verdict)
