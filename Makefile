@@ -10,26 +10,29 @@ STUDY ?= workstation
 CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTHON ?= python3
 BIN := .venv/bin
+# A copied or moved folder runs its own code, whatever path its environment was made under.
+export PYTHONPATH := $(CURDIR)/src
+COMMAND := $(BIN)/python -m general_circuits.cli
 
 .DELETE_ON_ERROR:
 .PHONY: figures test lint reference clean
 
 figures: .venv/runtime
-	@$(BIN)/general-circuits run --study $(STUDY) --cores $(CORES)
+	@$(COMMAND) run --study $(STUDY) --cores $(CORES)
 
 test: .venv/dev
 	$(BIN)/python -m pytest
 
 lint: .venv/dev
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/snakemake --lint
-	$(BIN)/general-circuits reference --check
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -m snakefmt --check Snakefile workflow
+	$(BIN)/python -m snakemake --lint
+	$(COMMAND) reference --check
 
 reference: .venv/runtime
-	$(BIN)/general-circuits reference
+	$(COMMAND) reference
 
 clean:
 	@case "$(STUDY)" in ""|*/*|.*) echo "make clean: STUDY=$(STUDY): name one study" >&2; exit 1;; esac

@@ -77,3 +77,7 @@ def reference(
 def main() -> None:
     """The `general-circuits` command."""
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -59,7 +59,7 @@ class Project:
 
     def launch(self) -> subprocess.Popen[str]:
         """What `make figures STUDY=tiny CORES=2` runs, started."""
-        command = [sys.executable, "-c", "from general_circuits.cli import main; main()", "run", "--study", "tiny"]
+        command = [sys.executable, "-m", "general_circuits.cli", "run", "--study", "tiny"]
         pipe = subprocess.PIPE
         return subprocess.Popen(
             [*command, "--cores", "2"], cwd=self.root, env=self.environment, stdout=pipe, stderr=pipe, text=True
