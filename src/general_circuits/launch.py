@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -36,7 +36,7 @@ def launch(study: str, cores: int, root: Path) -> Path:
         progress = ["--logger", "rich"] if sys.stderr.isatty() else []
         # Snakemake holds the lock too: should this process be killed, no second launch can start beside it.
         run = [*snakemake, "--cores", str(cores), "--rerun-incomplete", *progress]
-        if subprocess.run(run, cwd=root, pass_fds=[lock], check=False).returncode:
+        if _wait_for(subprocess.Popen(run, cwd=root, pass_fds=[lock])):
             raise LaunchError(f"{study}: not finished; what is done is kept, and running this again goes on from there")
         report = results / "report.html"
         if _is_stale(report, results):
@@ -55,7 +55,7 @@ def config_file(study: str, root: Path) -> Path:
     return path
 
 
-@contextmanager
+@contextlib.contextmanager
 def _only_launch(root: Path) -> Iterator[int]:
     """A lock for one launch per checkout, held as long as the process or the Snakemake it started lives."""
     folder = root / ".snakemake"
@@ -66,6 +66,13 @@ def _only_launch(root: Path) -> Iterator[int]:
         except BlockingIOError:
             raise LaunchError("a study is already running in this folder; wait for it, or stop it first") from None
         yield file.fileno()
+
+
+def _wait_for(process: subprocess.Popen[bytes]) -> int:
+    """The exit status, also after Ctrl-C, which reaches the process too: it has jobs to end and locks to clear."""
+    while True:
+        with contextlib.suppress(KeyboardInterrupt):
+            return process.wait()
 
 
 def _recover(snakemake: list[str], root: Path) -> None:

@@ -62,7 +62,13 @@ class Project:
         command = [sys.executable, "-m", "general_circuits.cli", "run", "--study", "tiny"]
         pipe = subprocess.PIPE
         return subprocess.Popen(
-            [*command, "--cores", "2"], cwd=self.root, env=self.environment, stdout=pipe, stderr=pipe, text=True
+            [*command, "--cores", "2"],
+            cwd=self.root,
+            env=self.environment,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            start_new_session=True,
         )
 
     def planned(self, *arguments: str) -> dict[str, int]:

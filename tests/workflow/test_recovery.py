@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -43,6 +44,17 @@ def test_after_snakemake_is_killed_the_same_command_finishes(fresh: Project) -> 
     for orphan in orphans:
         if orphan.is_running():
             orphan.kill()
+    _finishes(fresh)
+
+
+def test_after_ctrl_c_nothing_runs_on_and_the_same_command_finishes(fresh: Project) -> None:
+    first = fresh.launch()
+    training = _process(first.pid, lambda words: "general_circuits.stages.train_block" in words)
+    os.killpg(first.pid, signal.SIGINT)
+    first.communicate(timeout=60)
+    assert first.returncode == 1
+    assert not training.is_running()
+    assert not list((fresh.root / ".snakemake/locks").glob("*")), "Snakemake was not left the time to clear its lock"
     _finishes(fresh)
 
 
