@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import yaml
 
 
 class LaunchError(RuntimeError):
@@ -30,7 +31,7 @@ def launch(study: str, cores: int, root: Path) -> Path:
     """
     config = config_file(study, root)
     snakemake = [sys.executable, "-m", "snakemake", "--configfile", str(config.relative_to(root))]
-    results = root / "results" / study
+    results = root / "results" / _name(config)
     with _only_launch(root) as lock:
         _recover(snakemake, root)
         progress = ["--logger", "rich"] if sys.stderr.isatty() else []
@@ -53,6 +54,14 @@ def config_file(study: str, root: Path) -> Path:
         known = sorted({"workstation"} | {file.stem for file in path.parent.glob("*.yaml")} - {"config"})
         raise LaunchError(f"study {study!r}: there is no {path.relative_to(root)}; known: {', '.join(known)}")
     return path
+
+
+def _name(config: Path) -> str:
+    """What the study calls itself, which its results' folder is called; any fault is Snakemake's to explain."""
+    try:
+        return str(yaml.safe_load(config.read_text(encoding="utf-8"))["study"])
+    except (yaml.YAMLError, KeyError, TypeError):
+        return config.stem
 
 
 @contextlib.contextmanager
