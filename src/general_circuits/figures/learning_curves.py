@@ -38,7 +38,7 @@ def draw(tables: Mapping[str, pd.DataFrame]) -> Figure:
             style.mark_events(axes, style.median_steps(events, condition))
     for axes in grid[:, 0]:
         axes.set_ylabel("accuracy")
-    _name_lines(grid[1, 0])
+    _name_lines(grid[1, -1])
     return figure
 
 
