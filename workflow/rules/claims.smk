@@ -33,8 +33,8 @@ rule merge_verdicts:
         expand("<results>/claims/{claim}.parquet", claim=MEASURED),
     output:
         table="<results>/claims/verdicts.parquet",
-        csv=report(
-            "<results>/claims/verdicts.csv",
+        page=report(
+            "<results>/claims/verdicts.html",
             caption="../report/verdicts.rst",
             category="Verdicts",
             labels={"table": "a verdict per claim"},
@@ -53,4 +53,4 @@ rule merge_verdicts:
         "Merging the verdicts"
     shell:
         "python -m general_circuits.stages.merge_verdicts --results {params.results} --claims {params.claims}"
-        " --output {output.table} --csv {output.csv} > {log} 2>&1"
+        " --output {output.table} --page {output.page} > {log} 2>&1"
