@@ -100,7 +100,7 @@ def _registered(values: statistics.Array, replicas: int) -> Finding:
         outcome = "too few replicas to say"
     sentence = (
         f"From memorised to the late window, the L-skewness of the neurons' saliency changed by {written(estimate)}"
-        f" more than in random labels: {outcome}. Over {counted(estimate.n, replicas)}."
+        f" beyond that in random labels: {outcome}. Over {counted(estimate.n, replicas)}."
     )
     return Finding(REGISTERED, estimate, sentence, verdict)
 
