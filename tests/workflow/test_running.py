@@ -74,6 +74,7 @@ def test_lint_finds_nothing(finished: Project) -> None:
 def test_the_report_is_one_file_with_every_figure(project: Project) -> None:
     run = project.snakemake("--report", "results/tiny/report.html")
     assert run.returncode == 0, run.stderr
+    assert "(ERROR/" not in run.stderr, "a caption is no valid reStructuredText"
     report = (project.results / "report.html").read_text()
     for title in ("Learning curves", "a verdict per claim", "Histogram of saliency over training"):
         assert title in report
