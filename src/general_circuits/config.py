@@ -278,7 +278,7 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
             yield (
                 (*here, "batch_size"),
                 settings.batch_size,
-                (f"should be from 1 to the {size} training examples, or full"),
+                f"should be from 1 to the {size} training examples, or full",
             )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -97,7 +96,7 @@ def _snakemake_in(root: Path) -> int | None:
     for process in psutil.process_iter():
         try:
             is_snakemake = any(Path(part).name == "snakemake" for part in process.cmdline()[:3])
-            if is_snakemake and Path(process.cwd()) == root and process.pid != os.getpid():
+            if is_snakemake and Path(process.cwd()) == root:
                 return int(process.pid)
         except psutil.Error:  # ended, or somebody else's
             continue

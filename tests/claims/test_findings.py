@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -105,8 +106,20 @@ def test_steps_of_events_are_missing_where_censored() -> None:
 
 def test_series_are_sorted_and_leave_missing_steps_out() -> None:
     frame = pd.DataFrame({"replica": [1, 0, 0, 0, 1], "step": [5, 9, 3, 6, 1], "value": [1.0, 2.0, 3.0, NAN, 4.0]})
-    series = findings.by_replica(frame, "value")
-    assert {replica: one.to_dict() for replica, one in series.items()} == {0: {3: 3.0, 9: 2.0}, 1: {1: 4.0, 5: 1.0}}
+    steps = pd.DataFrame({"memorised": [10, 20, 30]}, index=pd.Index([0, 1, 2], name="replica"))
+    series: dict[float, pd.Series] = {}
+
+    def keep(one: pd.Series, events: Mapping[str, float]) -> float:
+        series[events["memorised"]] = one
+        assert one.index.is_monotonic_increasing
+        return float(len(one))
+
+    assert findings.over_replicas(frame, "value", steps, keep).tolist() == [2, 2, 0]
+    assert {step: one.to_dict() for step, one in series.items()} == {
+        10: {3: 3.0, 9: 2.0},
+        20: {1: 4.0, 5: 1.0},
+        30: {},
+    }
 
 
 def test_estimates_are_written_with_their_interval() -> None:

@@ -61,7 +61,7 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
     )
     ablation = pd.DataFrame(
         [
-            (*run, step, "train", layer, "zero", ranking, 0, k, 1 - k / 8 if k or ranking != "matched" else np.nan)
+            (*run, step, "train", layer, "zero", ranking, 0, k, 1 - k / 8)
             for (run, layer), step, ranking, k in itertools.product(
                 layers, STEPS, ("top", "bottom", "random", "matched"), (0, 1, 2, 8)
             )

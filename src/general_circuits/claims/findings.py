@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,10 +68,20 @@ def change_to_late_window(series: pd.Series, steps: Mapping[str, float]) -> floa
     return late_window(series, steps["generalised"]) - value_at(series, steps["memorised"])
 
 
-def by_replica(frame: pd.DataFrame, value: str) -> dict[int, pd.Series]:
-    """One series over ascending steps per replica; steps whose value is missing are left out."""
+Contrast = Callable[[pd.Series, Mapping[str, float]], float]
+"""One number of one replica: from a series over ascending steps and the steps of its events."""
+
+
+def over_replicas(frame: pd.DataFrame, value: str, steps: pd.DataFrame, contrast: Contrast) -> Array:
+    """A contrast of one condition's column `value`, once per row of `steps`, (replica).
+
+    A control is read at its partner's steps: `steps` are grokking's whatever condition `frame` is. Checkpoints whose
+    value is missing are left out; a replica that has none has an empty series.
+    """
     kept = frame.dropna(subset=[value])
-    return {int(replica): rows.set_index("step")[value].sort_index() for replica, rows in kept.groupby("replica")}
+    series = {replica: rows.set_index("step")[value].sort_index() for replica, rows in kept.groupby("replica")}
+    empty = pd.Series(dtype=float)
+    return np.array([contrast(series.get(replica, empty), row) for replica, row in steps.iterrows()])
 
 
 def written(estimate: Estimate) -> str:
@@ -86,7 +96,3 @@ def counted(used: int, total: int) -> str:
     if used == total:
         return f"all {total} replicas"
     return f"{used} of {total} replicas (in the others an event was not reached, or a value is undefined)"
-
-
-def finite(values: Array) -> int:
-    return int(np.isfinite(values).sum())

@@ -17,7 +17,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
 from general_circuits import statistics
@@ -29,10 +28,9 @@ from general_circuits.claims.findings import (
     UNDECIDED,
     Finding,
     beyond,
-    by_replica,
     change_to_late_window,
     counted,
-    finite,
+    over_replicas,
     steps_of_events,
     written,
 )
@@ -54,9 +52,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
             & (distribution["statistic"] == statistic)
             & (distribution["dead_units"] == dead_units)
         ]
-        series = by_replica(rows, measure)
-        empty = pd.Series(dtype=float)
-        return np.array([change_to_late_window(series.get(r, empty), row) for r, row in steps.iterrows()])
+        return over_replicas(rows, measure, steps, change_to_late_window)
 
     surrogate = ("mean_magnitude", "excluded", "l_skewness")
     grokking = changes("grokking", *surrogate)
@@ -86,8 +82,8 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
 
 
 def _registered(values: statistics.Array, replicas: int) -> Finding:
-    mean = np.nanmean(values) if finite(values) else np.nan
-    estimate = statistics.estimate(values, null=THRESHOLD if mean > 0 else -THRESHOLD)
+    side = 1 if statistics.estimate(values).mean > 0 else -1
+    estimate = statistics.estimate(values, null=side * THRESHOLD)
     if abs(estimate.mean) <= THRESHOLD:
         estimate = dataclasses.replace(estimate, p_value=1.0 if estimate.n > 1 else float("nan"))
     verdict = beyond(estimate, THRESHOLD)

@@ -18,7 +18,7 @@ Registered before any result was seen:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -30,17 +30,15 @@ from general_circuits.claims.findings import (
     REGISTERED,
     SUPPORTED,
     UNDECIDED,
+    Contrast,
     Finding,
-    by_replica,
     change_to_late_window,
     counted,
+    over_replicas,
     steps_of_events,
     value_at,
     written,
 )
-
-Contrast = Callable[[pd.Series, Mapping[str, float]], float]
-"""One number of one replica: from a series over steps and the steps of its events."""
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
@@ -48,13 +46,12 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     areas = damage.areas(tables["ablation"])
     steps = steps_of_events(tables["events"], "grokking")
 
-    def over_replicas(condition: str, column: str, contrast: Contrast) -> statistics.Estimate:
-        series = by_replica(areas[areas["condition"] == condition], column)
-        empty = pd.Series(dtype=float)
-        return statistics.estimate([contrast(series.get(r, empty), row) for r, row in steps.iterrows()])
+    def estimated(condition: str, column: str, contrast: Contrast) -> statistics.Estimate:
+        here = areas[areas["condition"] == condition]
+        return statistics.estimate(over_replicas(here, column, steps, contrast))
 
     six = {
-        f"{what} {name}": over_replicas("grokking", column, contrast)
+        f"{what} {name}": estimated("grokking", column, contrast)
         for name, contrast in (
             ("rise", change_to_late_window),
             ("rise while generalising against before", rate_against_before),
@@ -63,15 +60,13 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         for what, column in (("damage", "top"), ("excess damage", "excess"))
     }
     beside = {
-        "excess over the bottom k, rise": over_replicas("grokking", "over_bottom", change_to_late_window),
-        "excess over k matched on activation norm, rise": over_replicas(
-            "grokking", "over_matched", change_to_late_window
-        ),
-        "excess loss of margin, rise": over_replicas("grokking", "margin_excess", change_to_late_window),
+        "excess over the bottom k, rise": estimated("grokking", "over_bottom", change_to_late_window),
+        "excess over k matched on activation norm, rise": estimated("grokking", "over_matched", change_to_late_window),
+        "excess loss of margin, rise": estimated("grokking", "margin_excess", change_to_late_window),
     }
     for condition in tables["ablation"]["condition"].cat.categories:
         if condition != "grokking":
-            beside[f"excess damage rise in {condition}"] = over_replicas(condition, "excess", change_to_late_window)
+            beside[f"excess damage rise in {condition}"] = estimated(condition, "excess", change_to_late_window)
     findings = [_registered(six, len(steps))]
     for contrast, estimate in {**six, **beside}.items():
         findings.append(Finding(contrast, estimate, f"{contrast[0].upper()}{contrast[1:]}: {written(estimate)}."))
