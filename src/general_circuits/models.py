@@ -40,13 +40,15 @@ class PosEmbed(nn.Module):
 
 
 class LayerNorm(nn.Module):
+    eps = 1e-5
+
     def __init__(self, d_model: int) -> None:
         super().__init__()
         self.w = nn.Parameter(torch.ones(d_model))
         self.b = nn.Parameter(torch.zeros(d_model))
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.layer_norm(x, self.w.shape, self.w, self.b, eps=1e-5)
+        return functional.layer_norm(x, self.w.shape, self.w, self.b, self.eps)
 
 
 class Attention(nn.Module):

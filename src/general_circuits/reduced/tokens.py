@@ -1,0 +1,172 @@
+"""What depends on tokens alone, computed once per batch."""
+
+from __future__ import annotations
+
+import torch
+
+from general_circuits.reduced.shape import Shape, bias, leaf
+from general_circuits.reduced.tape import Tape, Value
+
+
+class Tokens:
+    """Tables with a row per symbol, or two: for the first position and, below, for the second.
+
+    Keys and values of the first block are relative to those of "=".
+
+    Attributes:
+        scores: of "=" for a symbol (2 · symbol, head).
+        values: (2 · symbol, head · d_head).
+        once: `resid_pre` with the constant part of what attention adds, for every symbol at the first position, at the
+            second, and for "=" (2 · symbol + 1, d_model); without a second block for "=" alone.
+        pair_scores, own_scores: with a second block, of the second position for the first (b · symbol + a, head), and
+            for itself (b, head).
+        first_keys, first_values: of every block after the first, at the first position (symbol, head · d_head).
+        table, table_once: where there is a table, what every head adds for every symbol to neurons' inputs and, beside
+            them, to logits (head · 2 · symbol, column); and what is added once (1, column).
+        folded, logit_bias: where the output is folded, W_out·W_U and b_out·W_U + b_U.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.tape = tape = Tape(shape.like, sums=True)
+        p, block = shape.p, shape.blocks[0]
+        attention = block.attn
+        stream = self._embed()
+        x = shape.read(tape, stream, block, "ln1")
+        last = x.part(2 * p, 2 * p + 1)
+        relative = self._relative(x.part(0, 2 * p), last)
+        W_Q, W_V, b_Q = tape.flat(leaf(attention.W_Q)), tape.flat(leaf(attention.W_V)), bias(attention.b_Q)
+        query = shape.head_first(tape.linear(last, W_Q, b_Q, scale=shape.scale))  # (head, 1, d_head)
+        sought = tape.batched(leaf(attention.W_K), query.view(lambda t: t.transpose(1, 2)))  # (head, d_model, 1)
+        self.scores = tape.linear(relative, sought.view(lambda t: t.squeeze(2).T))
+        self.values = tape.linear(relative, W_V)
+        own = tape.linear(last, W_V, bias(attention.b_V))
+        constant = tape.linear(own, shape.W_O(attention), bias(attention.b_O))
+        self.once = self._shifted(stream if shape.is_deep else stream.part(2 * p, 2 * p + 1), constant)
+        self.first_keys: list[Value] = []
+        self.first_values: list[Value] = []
+        if shape.is_deep:
+            self._second_position(x.part(p, 2 * p), relative, W_Q, b_Q)
+            self._first_position()
+        if shape.folds_output:
+            mlp = shape.blocks[-1].mlp
+            self.folded = tape.linear(leaf(mlp.W_out), shape.W_U)
+            self.logit_bias = shape.b_U
+            if mlp.b_out is not None:
+                self.logit_bias = tape.linear(leaf(mlp.b_out).view(lambda t: t.unsqueeze(0)), shape.W_U, shape.b_U)
+        if shape.has_table:
+            self._carry_to_logits()
+        tape.finish()
+
+    def _embed(self) -> Value:
+        """Every symbol at the first position, at the second, and "=" at the last, (2 · symbol + 1, d_model)."""
+        tape, p, model = self.tape, self.shape.p, self.shape.model
+        W_E, W_pos = leaf(model.embed.W_E), leaf(model.pos_embed.W_pos)
+        out = tape.new(2 * p + 1, self.shape.d_model)
+        places = [(W_E.part(0, p), out.part(0, p)), (W_E.part(0, p), out.part(p, 2 * p))]
+        places.append((W_E.part(p, p + 1), out.part(2 * p, 2 * p + 1)))
+        for position, (symbols, rows) in enumerate(places):
+            tape.do(torch.add, symbols.data, W_pos.data[position], out=rows.data)
+
+        def gradient() -> None:
+            for position, (symbols, rows) in enumerate(places):
+                tape.add(symbols, rows.grad)
+                tape.add_column_sums(W_pos.part(position, position + 1), rows.grad)
+
+        tape.pending.append(gradient)
+        return out
+
+    def _relative(self, symbols: Value, last: Value) -> Value:
+        tape, out = self.tape, self.tape.new(*symbols.data.shape)
+        tape.do(torch.sub, symbols.data, last.data, out=out.data)
+
+        def gradient() -> None:
+            tape.add(symbols, out.grad)
+            tape.add_column_sums(last, out.grad, sign=-1)
+
+        tape.pending.append(gradient)
+        return out
+
+    def _shifted(self, x: Value, constant: Value) -> Value:
+        tape, out = self.tape, self.tape.new(*x.data.shape)
+        tape.do(torch.add, x.data, constant.data, out=out.data)
+
+        def gradient() -> None:
+            tape.add(x, out.grad)
+            tape.add_column_sums(constant, out.grad)
+
+        tape.pending.append(gradient)
+        return out
+
+    def _second_position(self, x: Value, relative: Value, W_Q: Value, b_Q: Value | None) -> None:
+        """Scores that the second position of the first block gives."""
+        shape, tape, p = self.shape, self.tape, self.shape.p
+        keys = tape.linear(relative, tape.flat(leaf(shape.blocks[0].attn.W_K)))
+        queries = tape.linear(x, W_Q, b_Q, scale=shape.scale)
+        first = shape.head_first(keys.part(0, p)).view(lambda t: t.transpose(1, 2))
+        by_head = tape.batched(shape.head_first(queries), first)  # (head, b, a)
+        self.pair_scores = tape.new(p * p, shape.n_heads)
+        square = self.pair_scores.view(lambda t: t.view(p, p, shape.n_heads).permute(2, 0, 1))
+        tape.do(square.data.copy_, by_head.data)
+        tape.pending.append(lambda: tape.add(by_head, square.grad))
+        self.own_scores = tape.new(p, shape.n_heads)
+        tape.dots(shape.by_head(queries), shape.by_head(keys.part(p, 2 * p)), self.own_scores)
+
+    def _first_position(self) -> None:
+        """The first position, which sees only itself, as far as the last block's keys and values."""
+        shape, tape, p = self.shape, self.tape, self.shape.p
+        resid, values, b_O = self.once.part(0, p), self.values.part(0, p), None
+        for block, after in zip(shape.blocks, shape.blocks[1:], strict=False):
+            mid = shape.leave(tape, resid, values, block, b_O)
+            resid = shape.join(tape, mid, shape.neurons(tape, mid, block), block)
+            read = shape.read(tape, resid, after, "ln1")
+            values = tape.linear(read, tape.flat(leaf(after.attn.W_V)), bias(after.attn.b_V))
+            b_O = bias(after.attn.b_O)
+            self.first_keys.append(tape.linear(read, tape.flat(leaf(after.attn.W_K))))
+            self.first_values.append(values)
+
+    def _carry_to_logits(self) -> None:
+        """Values by W_O and on by W_in and, beside it, by W_U: columns of neurons and of logits."""
+        shape, tape, block = self.shape, self.tape, self.shape.blocks[0]
+        write = self._carried(shape.W_O(block.attn), None)
+        self.table_once = self._carried(self.once, bias(block.mlp.b_in))
+        self.table = tape.new(shape.n_heads * 2 * shape.p, write.data.shape[1])
+        self._both_positions(
+            shape.head_first(self.values),
+            write.view(lambda t: t.unflatten(0, (shape.n_heads, shape.d_head))),
+            self.table.view(lambda t: t.unflatten(0, (shape.n_heads, 2 * shape.p))),
+        )
+
+    def _carried(self, x: Value, b_in: Value | None) -> Value:
+        tape, d_mlp, n_classes = self.tape, self.shape.d_mlp, self.shape.n_classes
+        padded = (n_classes + 15) // 16 * 16  # whole cache lines: products of such matrices are faster
+        out = tape.new(len(x.data), d_mlp + padded)
+        tape.linear(x, leaf(self.shape.blocks[0].mlp.W_in), b_in, out=out.columns(0, d_mlp))
+        tape.linear(x, self.shape.W_U, out=out.columns(d_mlp, d_mlp + n_classes))
+        return out
+
+    def _both_positions(self, values: Value, write: Value, out: Value) -> None:
+        """values (head, 2 · symbol, d_head) @ write (head, d_head, column); only the first position's are multiplied.
+
+        Without a norm before attention, the two positions' values differ by the same for every symbol.
+        """
+        tape, p = self.tape, self.shape.p
+        first, second = out.middle(0, p), out.middle(p, 2 * p)
+        tape.batched(values.middle(0, p), write, out=first)
+        here, there = values.middle(0, 1), values.middle(p, p + 1)
+        step = tape.new(*here.data.shape)
+        tape.do(torch.sub, there.data, here.data, out=step.data)
+
+        def step_gradient() -> None:
+            tape.add(there, step.grad)
+            tape.back(here.grad.sub_, step.grad)
+
+        tape.pending.append(step_gradient)
+        difference = tape.batched(step, write)  # (head, 1, column)
+        tape.do(torch.add, first.data, difference.data, out=second.data)
+
+        def gradient() -> None:
+            tape.add(first, second.grad)
+            tape.back(torch.sum, second.grad, dim=1, keepdim=True, out=difference.grad)
+
+        tape.pending.append(gradient)
