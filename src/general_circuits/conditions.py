@@ -58,6 +58,7 @@ class Optimiser:
     momentum: float
     batch_size: int | Literal["full"]
     loss_precision: Literal["float32", "float64"]
+    arithmetic: Literal["reduced", "plain"]
 
 
 @dataclass(frozen=True)

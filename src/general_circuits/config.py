@@ -115,6 +115,9 @@ class OptimiserSettings(Settings):
     momentum: Number = Field(0.0, ge=0, lt=1, description="of sgd")
     batch_size: int | Literal["full"] = Field(512, description="examples per step, or `full`")
     loss_precision: Literal["float32", "float64"] = Field("float32", description="of logits in the training loss")
+    arithmetic: Literal["reduced", "plain"] = Field(
+        "reduced", description="of gradients: with what can be left out, or by the plain network; equal to rounding"
+    )
 
 
 class ScheduleSettings(Settings):
@@ -181,6 +184,15 @@ class MeasurementSettings(Settings):
     ablation: AblationSettings = AblationSettings()
 
 
+class KeepSettings(Settings):
+    """What stays on disk once a study has run. Changing it reruns nothing."""
+
+    weights: bool = Field(True, description="checkpoints; else they go once everything is measured from them")
+    states: int = Field(
+        8, ge=0, description="training states per replica, evenly by step, that replays start from; 0: from the seed"
+    )
+
+
 class Study(Settings):
     """A config: conditions, replicas, measurements."""
 
@@ -194,6 +206,7 @@ class Study(Settings):
         min_length=1, description="by name, the settings that differ from `defaults`"
     )
     measurements: MeasurementSettings = MeasurementSettings()
+    keep: KeepSettings = KeepSettings()
 
     @property
     def blocks(self) -> int:

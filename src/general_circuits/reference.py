@@ -55,6 +55,7 @@ def page() -> str:
         ("Spacing", config.Spacing, "Of `checkpoints` and `metrics`."),
         ("Measurements: saliency", config.SaliencySettings, "Under `measurements: saliency:`."),
         ("Measurements: ablation", config.AblationSettings, "Under `measurements: ablation:`."),
+        ("Keep", config.KeepSettings, "Under `keep:`."),
     ]
     parts = [INTRODUCTION]
     for title, model, where in sections:

@@ -1,9 +1,9 @@
-"""The training loop: one replica of one condition, from its seed to its metrics and checkpoints."""
+"""The training loop: one replica of one condition, from its seed, or a state, to its metrics and checkpoints."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +11,39 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from general_circuits import scores
-from general_circuits.conditions import Condition, Optimiser
+from general_circuits.conditions import Condition
 from general_circuits.examples import SPLITS, Examples
 from general_circuits.models import Transformer
-from general_circuits.randomness import stream_seed
+from general_circuits.replica import COLUMNS, Replica
+from general_circuits.states import State, States
 
-_COLUMNS = ("loss", "accuracy", "margin", "correct_probability", "gradient_norm", "weight_norm", "learning_rate")
-"""Of a row of metrics, in the order that `_evaluate` stacks them."""
+STATE_EVERY = 500
+"""Steps between two states. Fixed, so that what a killed run goes on from does not depend on when it was killed."""
+
+
+class Stopped(Exception):
+    """Training was asked to stop; its state is kept."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """When training is looked at, and when it ends."""
+
+    last: int
+    checkpoints: Collection[int]
+    metrics: Collection[int]
+
+    @classmethod
+    def of(cls, condition: Condition) -> Looks:
+        """As the condition's schedule says."""
+        schedule = condition.schedule
+        spacings = schedule.checkpoints, schedule.metrics
+        return cls(schedule.steps, *(frozenset(spacing.steps(schedule.steps)) for spacing in spacings))
+
+    @classmethod
+    def between(cls, first: int, last: int, checkpoints_every: int, metrics_every: int) -> Looks:
+        """From one step to another, both seen, and one in so many between them."""
+        return cls(last, *({last, *range(first, last, every)} for every in (checkpoints_every, metrics_every)))
 
 
 @dataclass(frozen=True)
@@ -45,6 +70,8 @@ def train(
     n_classes: int,
     seed: int,
     report: Callable[[str], None] = lambda line: None,
+    states: States | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> Run:
     """Train one replica.
 
@@ -55,139 +82,131 @@ def train(
         n_classes: output classes.
         seed: the replica; initialisation and batch order are separate streams of it.
         report: receives a line of progress now and then.
+        states: where to keep states, and to go on from the last one there; none are kept without.
+        is_stopped: asked after every step.
 
     A checkpoint at step s holds the weights after s updates; step 0 is the initialisation. A run that is no longer
     finite goes on, its rows flagged `diverged`: a diverged run is data.
+
+    Raises:
+        Stopped: after keeping a state, when `is_stopped`.
     """
-    schedule = condition.schedule
-    train_set = splits["train"]
-    model = Transformer(condition.model, d_vocab=n_symbols + 1, d_vocab_out=n_classes)
-    model.initialise(torch.Generator().manual_seed(stream_seed(seed, "initialisation")))
-    model.to(train_set.tokens.device)
-    optimiser = build_optimiser(condition.optimiser, model)
-    batches = batch_indices(len(train_set.labels), condition.optimiser.batch_size, seed, train_set.labels.device)
-    precision = torch.float64 if condition.optimiser.loss_precision == "float64" else torch.float32
-
-    checkpoint_steps = set(schedule.checkpoints.steps(schedule.steps))
-    metric_steps = set(schedule.metrics.steps(schedule.steps))
-    checkpoints: list[dict[str, Tensor]] = []
-    rows: list[Tensor] = []
-    progress = _Progress(schedule.steps, report)
-    gradient_norm = torch.full((), float("nan"), device=train_set.labels.device)
-    rate = 0.0
-    for step in range(schedule.steps + 1):
-        if step in checkpoint_steps:
-            checkpoints.append({name: weight.detach().cpu().clone() for name, weight in model.state_dict().items()})
-        if step in metric_steps:
-            rows.append(_evaluate(model, splits, gradient_norm, rate))
-            progress.update(step, rows[-1])
-        if step == schedule.steps:
-            break
-        batch = next(batches)
-        logits = model.answer(train_set.tokens[batch]).to(precision)
-        optimiser.zero_grad(set_to_none=True)
-        scores.loss(logits, train_set.labels[batch]).backward()
-        if step + 1 in metric_steps:
-            gradient_norm = _norm([weight.grad for weight in model.parameters() if weight.grad is not None])
-        rate = _step(optimiser, condition.optimiser, step)
-    return Run(
-        metrics=_metrics_frame(rows, sorted(metric_steps)),
-        weights={name: torch.stack([weights[name] for weights in checkpoints]) for name in checkpoints[0]},
-        steps=sorted(checkpoint_steps),
-        model=model,
-    )
+    replica, looks = Replica(condition, splits, n_symbols, n_classes, seed), Looks.of(condition)
+    log = Log(looks, replica.model)
+    found = states.resume() if states else None
+    if found:
+        state, records = found
+        replica.restore(state)
+        log.restore(records)
+        report(f"goes on from step {state.step:,}")
+    else:
+        log.look(replica)
+    progress = _Progress(replica.step, looks.last, report)
+    while replica.step < looks.last:
+        replica.update(is_observed=replica.step + 1 in looks.metrics)
+        log.look(replica)
+        if replica.step in looks.metrics:
+            progress.update(replica.step, log.metrics[replica.step])
+        is_last, stops = replica.step == looks.last, is_stopped()
+        if states and (replica.step % STATE_EVERY == 0 or is_last or stops):
+            states.keep(replica.state(), log.record(replica.step))
+        if stops and not is_last:
+            raise Stopped(f"stopped at step {replica.step:,}, which is kept")
+    return log.run(replica.model)
 
 
-def build_optimiser(settings: Optimiser, model: torch.nn.Module) -> torch.optim.Optimizer:
-    """torch's optimiser. Decoupled decay is AdamW's own; for SGD, which has none in torch, `_step` applies it."""
-    coupled = settings.weight_decay if settings.decay == "coupled" else 0.0
-    if settings.optimiser == "sgd":
-        return torch.optim.SGD(
-            model.parameters(), lr=settings.learning_rate, momentum=settings.momentum, weight_decay=coupled
-        )
-    family = torch.optim.Adam if settings.decay == "coupled" else torch.optim.AdamW
-    return family(
-        model.parameters(),
-        lr=settings.learning_rate,
-        betas=(settings.beta1, settings.beta2),
-        eps=settings.epsilon,
-        weight_decay=settings.weight_decay,
-    )
+def replay(
+    condition: Condition,
+    splits: dict[str, Examples],
+    n_symbols: int,
+    n_classes: int,
+    seed: int,
+    looks: Looks,
+    state: State | None,
+) -> Run:
+    """Train one replica again from a state of it, or from its seed, and look at other steps than its schedule says.
+
+    Equal steps give equal bytes. Arguments are those of `train`; only steps after the state's can be looked at, since a
+    row of metrics tells of the update that led to it.
+    """
+    replica = Replica(condition, splits, n_symbols, n_classes, seed)
+    log = Log(looks, replica.model)
+    if state:
+        replica.restore(state)
+        if replica.step >= min([*looks.checkpoints, *looks.metrics]):
+            raise ValueError(f"the state at step {replica.step} is not before what is looked at")
+    log.look(replica)
+    while replica.step < looks.last:
+        replica.update(is_observed=replica.step + 1 in looks.metrics)
+        log.look(replica)
+    return log.run(replica.model)
 
 
-def learning_rate(settings: Optimiser, step: int) -> float:
-    """The rate of update `step` (from 0): a linear warm-up, then constant."""
-    return settings.learning_rate * min(1.0, (step + 1) / max(1, settings.warm_up))
+class Log:
+    """What was seen of a run: metrics, and checkpoints in memory taken at the start.
 
+    Args:
+        looks: what will be seen.
+        model: a network of the shape that will be.
+    """
 
-def batch_indices(n_examples: int, batch_size: int | str, seed: int, device: torch.device) -> Iterator[Tensor]:
-    """Endless index tensors (batch). Each epoch is a fresh permutation cut into whole batches; the rest is left out."""
-    if batch_size == "full":
-        everything = torch.arange(n_examples, device=device)
-        while True:
-            yield everything
-    size = int(batch_size)
-    if not 0 < size <= n_examples:
-        raise ValueError(f"batch_size = {size}: should be from 1 to the {n_examples} training examples")
-    generator = torch.Generator().manual_seed(stream_seed(seed, "batches"))
-    while True:
-        order = torch.randperm(n_examples, generator=generator).to(device)
-        yield from order[: n_examples - n_examples % size].split(size)
+    def __init__(self, looks: Looks, model: Transformer) -> None:
+        self.looks = looks
+        self.metrics: dict[int, Tensor] = {}
+        self.places = {step: i for i, step in enumerate(sorted(looks.checkpoints))}
+        self.weights = {
+            name: torch.empty(len(self.places), *weight.shape, dtype=weight.dtype)
+            for name, weight in model.state_dict().items()
+        }
+        self.recorded: int | None = None
 
+    def look(self, replica: Replica) -> None:
+        """Take what is due at the replica's step."""
+        if replica.step in self.places:
+            for name, weight in replica.model.state_dict().items():
+                self.weights[name][self.places[replica.step]] = weight
+        if replica.step in self.looks.metrics:
+            self.metrics[replica.step] = replica.evaluate()
 
-def _step(optimiser: torch.optim.Optimizer, settings: Optimiser, step: int) -> float:
-    """One update at the scheduled rate, which is returned."""
-    rate = learning_rate(settings, step)
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    if settings.optimiser == "sgd" and settings.decay == "decoupled":
-        with torch.no_grad():
-            for weight in optimiser.param_groups[0]["params"]:
-                weight.mul_(1.0 - rate * settings.weight_decay)
-    optimiser.step()
-    return rate
+    def record(self, step: int) -> State:
+        """What was seen since the last record."""
+        after = -1 if self.recorded is None else self.recorded
+        tensors = {f"metrics.{seen}": row.cpu() for seen, row in self.metrics.items() if seen > after}
+        for seen, place in self.places.items():
+            if after < seen <= step:
+                tensors |= {f"checkpoint.{seen}.{name}": stack[place] for name, stack in self.weights.items()}
+        record = State(step, tensors, {"after": self.recorded})
+        self.recorded = step
+        return record
 
+    def restore(self, records: list[State]) -> None:
+        """Take what earlier records hold."""
+        for record in records:
+            for name, tensor in record.tensors.items():
+                kind, step, *weight = name.split(".", 2)
+                if kind == "metrics":
+                    self.metrics[int(step)] = tensor
+                else:
+                    self.weights[weight[0]][self.places[int(step)]] = tensor
+        self.recorded = records[-1].step
 
-@torch.no_grad()
-def _evaluate(model: Transformer, splits: dict[str, Examples], gradient_norm: Tensor, rate: float) -> Tensor:
-    """One row (split, column) of `_COLUMNS`, left on the device."""
-    weight_norm = _norm(list(model.parameters()))
-    rows = []
-    for name in SPLITS:
-        labels = splits[name].labels
-        chunks = [model.answer(tokens) for tokens in splits[name].tokens.split(2048)]
-        logits = torch.cat(chunks).double()
-        margins = scores.margins(logits, labels)
-        rows.append(
-            torch.stack(
-                [
-                    scores.loss(logits, labels),
-                    (margins > 0).double().mean(),
-                    margins.mean(),
-                    scores.correct_probability(logits, labels).median(),
-                    gradient_norm.double(),
-                    weight_norm.double(),
-                    torch.tensor(rate, dtype=torch.float64, device=labels.device),
-                ]
-            )
-        )
-    return torch.stack(rows)
-
-
-def _norm(tensors: list[Tensor]) -> Tensor:
-    return torch.stack([tensor.detach().norm() for tensor in tensors]).norm()
+    def run(self, model: Transformer) -> Run:
+        """All of it."""
+        steps = sorted(self.metrics)
+        metrics = _metrics_frame([self.metrics[step].cpu() for step in steps], steps) if steps else pd.DataFrame()
+        return Run(metrics, self.weights, sorted(self.places), model)
 
 
 def _metrics_frame(rows: list[Tensor], steps: list[int]) -> pd.DataFrame:
     values = torch.stack(rows).cpu().numpy()  # (step, split, column)
     frame = pd.concat(
         [
-            pd.DataFrame(values[:, i], columns=list(_COLUMNS)).assign(step=steps, split=name)
+            pd.DataFrame(values[:, i], columns=list(COLUMNS)).assign(step=steps, split=name)
             for i, name in enumerate(SPLITS)
         ],
         ignore_index=True,
     )
-    decisive = [_COLUMNS.index("loss"), _COLUMNS.index("weight_norm")]
+    decisive = [COLUMNS.index("loss"), COLUMNS.index("weight_norm")]
     is_lost = ~np.isfinite(values[:, :, decisive]).all(axis=(1, 2))
     frame["diverged"] = frame["step"].map(pd.Series(is_lost, index=steps).cummax())
     return frame.sort_values(["step", "split"], ignore_index=True)
@@ -196,19 +215,20 @@ def _metrics_frame(rows: list[Tensor], steps: list[int]) -> pd.DataFrame:
 class _Progress:
     """A line every ten seconds: steps, loss, accuracy, time left."""
 
-    def __init__(self, steps: int, report: Callable[[str], None], seconds: float = 10.0) -> None:
-        self.steps, self.report, self.seconds = steps, report, seconds
-        self.start = self.last = time.monotonic()
+    def __init__(self, first: int, last: int, report: Callable[[str], None], seconds: float = 10.0) -> None:
+        self.first, self.last, self.report, self.seconds = first, last, report, seconds
+        self.start = self.said = time.monotonic()
 
     def update(self, step: int, row: Tensor) -> None:
         now = time.monotonic()
-        if now - self.last < self.seconds and step < self.steps:
+        if now - self.said < self.seconds and step < self.last:
             return
-        self.last = now
+        self.said = now
         (train_loss, train_accuracy), (validation_loss, validation_accuracy) = row[:, :2].tolist()
-        minutes, seconds = divmod(round((now - self.start) / max(step, 1) * (self.steps - step)), 60)
+        left = (now - self.start) / max(step - self.first, 1) * (self.last - step)
+        minutes, seconds = divmod(round(left), 60)
         self.report(
-            f"step {step:,} of {self.steps:,} · train loss {train_loss:.3g}, accuracy {train_accuracy:.3f}"
+            f"step {step:,} of {self.last:,} · train loss {train_loss:.3g}, accuracy {train_accuracy:.3f}"
             f" · validation loss {validation_loss:.3g}, accuracy {validation_accuracy:.3f}"
             f" · {minutes} min {seconds:02} s left"
         )

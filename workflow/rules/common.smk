@@ -1,5 +1,6 @@
 # The study, read and checked before any rule; and what rules ask of it.
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -37,6 +38,8 @@ WEIGHTS = expand(
     position=range(STUDY.block),
 )
 
+TRAINING_CODE = fingerprint("stages.train_block")
+
 
 def task_of(wildcards):
     """The table of the task that a condition trains on."""
@@ -51,6 +54,18 @@ def task_family(wildcards):
 def replica_range(wildcards):
     """The options that name a block's replicas."""
     return f"--first-replica {STUDY.first_replica(int(wildcards.block))} --replicas {STUDY.block}"
+
+
+def states_folder(wildcards, output):
+    """Where a block's training states are: beside the study's results, not among them, since a rerun wipes outputs."""
+    results = Path(output.metrics.split(f"/{wildcards.condition}/")[0]).parent
+    return results / ".state" / wildcards.condition / wildcards.block
+
+
+def replay_options(wildcards):
+    """The options that a replay's name stands for."""
+    first, last, checkpoints, metrics = re.findall(r"\d+", wildcards.replay)
+    return f"--first {first} --last {last} --checkpoints-every {checkpoints} --metrics-every {metrics}"
 
 
 def how_many(checkpoints):

@@ -26,7 +26,7 @@ rule train_block:
         split="<results>/runs/{condition}/{block}/split.parquet",
     output:
         metrics="<results>/runs/{condition}/{block}/metrics.parquet",
-        weights=WEIGHTS,
+        weights=WEIGHTS if STUDY.keep.weights else temp(WEIGHTS),
     log:
         "<results>/logs/train_block/{condition}/{block}.log",
     benchmark:
@@ -36,15 +36,50 @@ rule train_block:
     threads: 1
     resources:
         mem_mb=2000,
+        # Not a parameter: how much is kept does not change what is computed.
+        keep_states=STUDY.keep.states,
     params:
         settings=lambda wildcards: to_json(CONDITIONS[wildcards.condition]),
         device=STUDY.device,
-        code=fingerprint("stages.train_block"),
+        code=TRAINING_CODE,
+        states=states_folder,
     message:
         "Training {wildcards.condition}, block {wildcards.block}; progress in {log}"
     shell:
         "python -m general_circuits.stages.train_block --task {input.task} --split {input.split}"
         " --condition {wildcards.condition} --settings {params.settings:q} --device {params.device}"
+        " --code {params.code} --states {params.states} --keep-states {resources.keep_states}"
+        " --metrics {output.metrics} > {log} 2>&1"
+
+
+rule replay_block:
+    input:
+        task=task_of,
+        split="<results>/runs/{condition}/{block}/split.parquet",
+        finished="<results>/runs/{condition}/{block}/metrics.parquet",
+    output:
+        metrics="<results>/replays/{condition}/{block}/{replay}/metrics.parquet",
+        weights=[weights.replace("/runs/", "/replays/").replace("weights-", "{replay}/weights-") for weights in WEIGHTS],
+    log:
+        "<results>/logs/replay_block/{condition}/{block}/{replay}.log",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        settings=lambda wildcards: to_json(CONDITIONS[wildcards.condition]),
+        device=STUDY.device,
+        training_code=TRAINING_CODE,
+        code=fingerprint("stages.replay_block"),
+        states=states_folder,
+        options=replay_options,
+    message:
+        "Replaying {wildcards.condition}, block {wildcards.block}, {wildcards.replay}"
+    shell:
+        "python -m general_circuits.stages.replay_block --task {input.task} --split {input.split}"
+        " --condition {wildcards.condition} --settings {params.settings:q} --device {params.device}"
+        " --training-code {params.training_code} --states {params.states} {params.options}"
         " --metrics {output.metrics} > {log} 2>&1"
 
 

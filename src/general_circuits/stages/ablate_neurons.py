@@ -8,12 +8,11 @@ import pandas as pd
 import torch
 
 from general_circuits import ablation, checkpoints, compute, tables
-from general_circuits.examples import Examples, by_split
+from general_circuits.blocks import Block
+from general_circuits.examples import Examples
 from general_circuits.randomness import stream_seed
 from general_circuits.schemas.ablation import TABLE as ABLATION
 from general_circuits.schemas.saliency import TABLE as SALIENCY
-from general_circuits.schemas.split import TABLE as SPLIT
-from general_circuits.schemas.task import TABLE as TASK
 from general_circuits.stages.command import run
 
 
@@ -33,16 +32,11 @@ def main(
 ) -> None:
     """Rank by the mean |saliency| of METHOD on training examples, delete on EXAMPLES of each split at STEPS steps."""
     torch_device = compute.device(device)
-    table, splits = tables.read(task, TASK), tables.read(split, SPLIT)
-    n_symbols = tables.read_metadata(task)["n_symbols"]
     salience = tables.read(saliency, SALIENCY)
     salience = salience[(salience["method"] == method) & (salience["split"] == "train")]
     frames = []
-    for position, (replica, rows) in enumerate(splits.groupby("replica")):
-        data = {
-            name: _some(part, examples, replica)
-            for name, part in by_split(table, rows, n_symbols, torch_device).items()
-        }
+    for position, replica, everything in Block(task, split, torch_device).replicas():
+        data = {name: _some(part, examples, replica) for name, part in everything.items()}
         of_replica = salience[salience["replica"] == replica]
         stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
         wanted = checkpoints.chosen(sorted(of_replica["step"].unique()), steps or None)

@@ -8,10 +8,8 @@ from typing import cast
 import pandas as pd
 
 from general_circuits import checkpoints, compute, saliency, tables
-from general_circuits.examples import by_split
+from general_circuits.blocks import Block
 from general_circuits.schemas.saliency import TABLE as SALIENCY
-from general_circuits.schemas.split import TABLE as SPLIT
-from general_circuits.schemas.task import TABLE as TASK
 from general_circuits.stages.command import run
 
 
@@ -21,15 +19,12 @@ def main(
     """Read the weights beside SPLIT at STEPS checkpoints (0 is all) and attribute with METHODS (comma-separated)."""
     torch_device = compute.device(device)
     wanted = cast(list[saliency.Method], methods.split(","))
-    examples, splits = tables.read(task, TASK), tables.read(split, SPLIT)
-    n_symbols = tables.read_metadata(task)["n_symbols"]
     frames = []
-    for position, (replica, rows) in enumerate(splits.groupby("replica")):
-        data = by_split(examples, rows, n_symbols, torch_device)
+    for position, replica, examples in Block(task, split, torch_device).replicas():
         stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
         for step, model in stored.models(checkpoints.chosen(stored.steps(), steps or None), torch_device):
             print(f"{condition}, replica {replica}: step {step:,}", flush=True)
-            for name, part in data.items():
+            for name, part in examples.items():
                 for layer in range(model.settings.n_layers):
                     for method in wanted:
                         found = saliency.attribute(model, part.tokens, part.labels, layer, method, integration_steps)

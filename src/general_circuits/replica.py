@@ -1,0 +1,215 @@
+"""One replica at one step: its network, its optimiser and its stream of batches, and the next update."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from general_circuits import scores
+from general_circuits.conditions import Condition, Optimiser
+from general_circuits.examples import SPLITS, Examples
+from general_circuits.models import Transformer
+from general_circuits.randomness import stream_seed
+from general_circuits.reduced.network import Reduced
+from general_circuits.states import State
+
+COLUMNS = ("loss", "accuracy", "margin", "correct_probability", "gradient_norm", "weight_norm", "learning_rate")
+"""Of a row of metrics, in the order that `Replica.evaluate` stacks them."""
+
+
+class Replica:
+    """One replica at one step: its network, its optimiser and its stream of batches.
+
+    Attributes:
+        step: how many updates were made.
+        gradient_norm: of the update that led here, where that was observed.
+        rate: of the update that led here.
+    """
+
+    def __init__(
+        self, condition: Condition, splits: dict[str, Examples], n_symbols: int, n_classes: int, seed: int
+    ) -> None:
+        settings, train_set = condition.optimiser, splits["train"]
+        self.settings, self.splits = settings, splits
+        self.model = Transformer(condition.model, d_vocab=n_symbols + 1, d_vocab_out=n_classes)
+        self.model.initialise(torch.Generator().manual_seed(stream_seed(seed, "initialisation")))
+        self.model.to(train_set.tokens.device)
+        size = len(train_set.labels) if settings.batch_size == "full" else int(settings.batch_size)
+        self.network = build_network(settings, self.model, size)
+        self.optimiser = build_optimiser(settings, self.model)
+        self.batches = Batches(len(train_set.labels), settings.batch_size, seed, train_set.labels.device)
+        self.precision = torch.float64 if settings.loss_precision == "float64" else torch.float32
+        self.step, self.rate = 0, 0.0
+        self.gradient_norm = torch.full((), float("nan"), device=train_set.labels.device)
+
+    def update(self, is_observed: bool) -> None:
+        """Make one update; note its gradient's norm if somebody will look."""
+        train_set, batch = self.splits["train"], self.batches.next()
+        self.network.gradients(train_set.tokens[batch], train_set.labels[batch], self.precision)
+        if is_observed:
+            self.gradient_norm = _norm([weight.grad for weight in self.model.parameters() if weight.grad is not None])
+        self.rate = take_step(self.optimiser, self.settings, self.step)
+        self.step += 1
+
+    @torch.no_grad()
+    def evaluate(self) -> Tensor:
+        """One row (split, column) of `COLUMNS`, left on the device."""
+        weight_norm = _norm(list(self.model.parameters()))
+        rows = []
+        for name in SPLITS:
+            labels = self.splits[name].labels
+            logits = self.network.answer(self.splits[name].tokens).double()
+            margins = scores.margins(logits, labels)
+            rows.append(
+                torch.stack(
+                    [
+                        scores.loss(logits, labels),
+                        (margins > 0).double().mean(),
+                        margins.mean(),
+                        scores.correct_probability(logits, labels).median(),
+                        self.gradient_norm.double(),
+                        weight_norm.double(),
+                        torch.tensor(self.rate, dtype=torch.float64, device=labels.device),
+                    ]
+                )
+            )
+        return torch.stack(rows)
+
+    def state(self) -> State:
+        """All that the next update depends on."""
+        tensors = {f"weights.{name}": weight.detach() for name, weight in self.model.named_parameters()}
+        for i, kept in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{i}.{key}": value for key, value in kept.items() if value is not None}
+        tensors["batches.generator"] = self.batches.epoch_start
+        return State(self.step, {name: tensor.cpu() for name, tensor in tensors.items()}, self.batches.values())
+
+    @torch.no_grad()
+    def restore(self, state: State) -> None:
+        """Go back, or on, to a state of the same replica."""
+        kept: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in state.tensors.items():
+            kind, _, rest = name.partition(".")
+            if kind == "weights":
+                self.model.get_parameter(rest).copy_(tensor)
+            elif kind == "optimiser":
+                i, _, key = rest.partition(".")
+                kept.setdefault(int(i), {})[key] = tensor
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": kept, "param_groups": groups})
+        self.batches.restore(state.tensors["batches.generator"], state.values)
+        self.step = state.step
+
+
+class Network(Protocol):
+    """Answers and gradients, however they are computed."""
+
+    def answer(self, tokens: Tensor) -> Tensor:
+        """Tokens (example, 3) → logits (example, d_vocab_out)."""
+
+    def gradients(self, tokens: Tensor, labels: Tensor, precision: torch.dtype) -> None:
+        """Set every weight's `.grad` to that of the mean cross-entropy, of logits in this precision."""
+
+
+class Plain:
+    """The plain network by autograd: the reference for `Reduced`."""
+
+    def __init__(self, model: Transformer) -> None:
+        self.model = model
+
+    @torch.no_grad()
+    def answer(self, tokens: Tensor) -> Tensor:
+        return torch.cat([self.model.answer(part) for part in tokens.split(2048)])
+
+    def gradients(self, tokens: Tensor, labels: Tensor, precision: torch.dtype) -> None:
+        self.model.zero_grad(set_to_none=True)
+        scores.loss(self.model.answer(tokens).to(precision), labels).backward()
+
+
+class Batches:
+    """Index tensors (batch) without end. Each epoch is a fresh permutation cut into whole batches, the rest left out.
+
+    Attributes:
+        epoch_start: the generator's state before this epoch's permutation was drawn.
+    """
+
+    def __init__(self, n_examples: int, batch_size: int | str, seed: int, device: torch.device) -> None:
+        self.n_examples, self.device = n_examples, device
+        self.is_full = batch_size == "full"
+        self.size = n_examples if self.is_full else int(batch_size)
+        if not 0 < self.size <= n_examples:
+            raise ValueError(f"batch_size = {self.size}: should be from 1 to the {n_examples} training examples")
+        self.generator = torch.Generator().manual_seed(stream_seed(seed, "batches"))
+        self.epoch_start, self.order, self.position = self._draw()
+
+    def next(self) -> Tensor:
+        """The next batch."""
+        if self.position + self.size > self.n_examples:
+            self.epoch_start, self.order, self.position = self._draw()
+        start, self.position = self.position, self.position + self.size
+        return self.order[start : self.position]
+
+    def values(self) -> dict[str, int]:
+        """Beside `epoch_start`, what a state holds."""
+        return {"position": self.position}
+
+    def restore(self, epoch_start: Tensor, values: Mapping[str, int]) -> None:
+        """Go back to where a state was."""
+        self.generator.set_state(epoch_start)
+        self.epoch_start, self.order, _ = self._draw()
+        self.position = values["position"]
+
+    def _draw(self) -> tuple[Tensor, Tensor, int]:
+        """A new epoch: the generator's state before it, its order, and its first position."""
+        before = self.generator.get_state()
+        if self.is_full:
+            return before, torch.arange(self.n_examples, device=self.device), 0
+        return before, torch.randperm(self.n_examples, generator=self.generator).to(self.device), 0
+
+
+def build_network(settings: Optimiser, model: Transformer, batch_size: int) -> Network:
+    """How this model's answers and gradients are computed."""
+    return Plain(model) if settings.arithmetic == "plain" else Reduced(model, batch_size)
+
+
+def build_optimiser(settings: Optimiser, model: nn.Module) -> torch.optim.Optimizer:
+    """torch's optimiser. Decoupled decay is AdamW's own; for SGD, which has none in torch, `take_step` applies it."""
+    fused = settings.arithmetic == "reduced"
+    coupled = settings.weight_decay if settings.decay == "coupled" else 0.0
+    if settings.optimiser == "sgd":
+        return torch.optim.SGD(
+            model.parameters(), lr=settings.learning_rate, momentum=settings.momentum, weight_decay=coupled, fused=fused
+        )
+    family = torch.optim.Adam if settings.decay == "coupled" else torch.optim.AdamW
+    return family(
+        model.parameters(),
+        lr=settings.learning_rate,
+        betas=(settings.beta1, settings.beta2),
+        eps=settings.epsilon,
+        weight_decay=settings.weight_decay,
+        fused=fused,
+    )
+
+
+def learning_rate(settings: Optimiser, step: int) -> float:
+    """The rate of update `step` (from 0): a linear warm-up, then constant."""
+    return settings.learning_rate * min(1.0, (step + 1) / max(1, settings.warm_up))
+
+
+def take_step(optimiser: torch.optim.Optimizer, settings: Optimiser, step: int) -> float:
+    """One update at the scheduled rate, which is returned."""
+    rate = learning_rate(settings, step)
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    if settings.optimiser == "sgd" and settings.decay == "decoupled":
+        with torch.no_grad():
+            for weight in optimiser.param_groups[0]["params"]:
+                weight.mul_(1.0 - rate * settings.weight_decay)
+    optimiser.step()
+    return rate
+
+
+def _norm(tensors: list[Tensor]) -> Tensor:
+    return torch.stack([tensor.detach().norm() for tensor in tensors]).norm()

@@ -1,0 +1,60 @@
+"""Some steps of a finished block, trained again from the nearest states and looked at more closely."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from general_circuits import checkpoints, compute, tables, training
+from general_circuits.blocks import Block
+from general_circuits.conditions import Condition, from_json
+from general_circuits.interruptions import room_for
+from general_circuits.schemas.metrics import TABLE as METRICS
+from general_circuits.stages.command import run
+from general_circuits.states import States, folder_of
+
+
+def main(
+    task: Path,
+    split: Path,
+    condition: str,
+    settings: str,
+    device: str,
+    training_code: str,
+    states: Path,
+    first: int,
+    last: int,
+    checkpoints_every: int,
+    metrics_every: int,
+    metrics: Path,
+) -> None:
+    """Replay steps FIRST to LAST of every replica of SPLIT, from STATES that TRAINING_CODE left or else the seed.
+
+    One step in so many is a checkpoint or a row of METRICS, FIRST and LAST always. Equal steps have equal bytes.
+    """
+    resolved = from_json(Condition, settings)
+    if not 0 <= first <= last <= resolved.schedule.steps:
+        raise SystemExit(
+            f"steps {first} to {last}: should be within the {resolved.schedule.steps} steps of {condition}"
+        )
+    looks = training.Looks.between(first, last, checkpoints_every, metrics_every)
+    block = Block(task, split, compute.device(device))
+    frames = []
+    with room_for(condition):
+        for position, replica, examples in block.replicas():
+            say = partial(print, f"{condition}, replica {replica}:", flush=True)
+            kept = States(folder_of(states, position, training_code, settings, device, [task, split]), say)
+            state = kept.nearest(first - 1)
+            say(f"replays from {f'the state at step {state.step:,}' if state else 'its seed'}")
+            run = training.replay(resolved, examples, block.n_symbols, block.n_classes, replica, looks, state)
+            path = metrics.parent / checkpoints.file_name(position)
+            checkpoints.write(path, replica, run.weights, run.steps, run.model)
+            frames.append(run.metrics.assign(condition=condition, replica=replica))
+        tables.write(metrics, METRICS, pd.concat(frames, ignore_index=True), {"condition": json.loads(settings)})
+
+
+if __name__ == "__main__":
+    run(main)
