@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from general_circuits import scores
 from general_circuits.conditions import Condition, Optimiser
 from general_circuits.examples import SPLITS, Examples
 from general_circuits.models import Transformer
+from general_circuits.optimisers import Updater
 from general_circuits.randomness import stream_seed
 from general_circuits.reduced.network import Reduced
 from general_circuits.states import State
@@ -39,7 +40,7 @@ class Replica:
         self.model.to(train_set.tokens.device)
         size = len(train_set.labels) if settings.batch_size == "full" else int(settings.batch_size)
         self.network = build_network(settings, self.model, size)
-        self.optimiser = build_optimiser(settings, self.model)
+        self.updater = Updater(settings, dict(self.model.named_parameters()))
         self.batches = Batches(len(train_set.labels), settings.batch_size, seed, train_set.labels.device)
         self.precision = torch.float64 if settings.loss_precision == "float64" else torch.float32
         self.step, self.rate = 0, 0.0
@@ -51,7 +52,7 @@ class Replica:
         self.network.gradients(train_set.tokens[batch], train_set.labels[batch], self.precision)
         if is_observed:
             self.gradient_norm = _norm([weight.grad for weight in self.model.parameters() if weight.grad is not None])
-        self.rate = take_step(self.optimiser, self.settings, self.step)
+        self.rate = self.updater.step(self.step)
         self.step += 1
 
     @torch.no_grad()
@@ -80,26 +81,17 @@ class Replica:
 
     def state(self) -> State:
         """All that the next update depends on."""
-        tensors = {f"weights.{name}": weight.detach() for name, weight in self.model.named_parameters()}
-        for i, kept in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{i}.{key}": value for key, value in kept.items() if value is not None}
-        tensors["batches.generator"] = self.batches.epoch_start
+        tensors = {name: weight.detach() for name, weight in self.model.named_parameters()}
+        tensors |= {**self.updater.tensors(), "epoch_start": self.batches.epoch_start}
         return State(self.step, {name: tensor.cpu() for name, tensor in tensors.items()}, self.batches.values())
 
     @torch.no_grad()
     def restore(self, state: State) -> None:
         """Go back, or on, to a state of the same replica."""
-        kept: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in state.tensors.items():
-            kind, _, rest = name.partition(".")
-            if kind == "weights":
-                self.model.get_parameter(rest).copy_(tensor)
-            elif kind == "optimiser":
-                i, _, key = rest.partition(".")
-                kept.setdefault(int(i), {})[key] = tensor
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": kept, "param_groups": groups})
-        self.batches.restore(state.tensors["batches.generator"], state.values)
+        for name, weight in self.model.named_parameters():
+            weight.copy_(state.tensors[name])
+        self.updater.restore(state.tensors, state.step)
+        self.batches.restore(state.tensors["epoch_start"], state.values)
         self.step = state.step
 
 
@@ -172,43 +164,6 @@ class Batches:
 def build_network(settings: Optimiser, model: Transformer, batch_size: int) -> Network:
     """How this model's answers and gradients are computed."""
     return Plain(model) if settings.arithmetic == "plain" else Reduced(model, batch_size)
-
-
-def build_optimiser(settings: Optimiser, model: nn.Module) -> torch.optim.Optimizer:
-    """torch's optimiser. Decoupled decay is AdamW's own; for SGD, which has none in torch, `take_step` applies it."""
-    fused = settings.arithmetic == "reduced"
-    coupled = settings.weight_decay if settings.decay == "coupled" else 0.0
-    if settings.optimiser == "sgd":
-        return torch.optim.SGD(
-            model.parameters(), lr=settings.learning_rate, momentum=settings.momentum, weight_decay=coupled, fused=fused
-        )
-    family = torch.optim.Adam if settings.decay == "coupled" else torch.optim.AdamW
-    return family(
-        model.parameters(),
-        lr=settings.learning_rate,
-        betas=(settings.beta1, settings.beta2),
-        eps=settings.epsilon,
-        weight_decay=settings.weight_decay,
-        fused=fused,
-    )
-
-
-def learning_rate(settings: Optimiser, step: int) -> float:
-    """The rate of update `step` (from 0): a linear warm-up, then constant."""
-    return settings.learning_rate * min(1.0, (step + 1) / max(1, settings.warm_up))
-
-
-def take_step(optimiser: torch.optim.Optimizer, settings: Optimiser, step: int) -> float:
-    """One update at the scheduled rate, which is returned."""
-    rate = learning_rate(settings, step)
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    if settings.optimiser == "sgd" and settings.decay == "decoupled":
-        with torch.no_grad():
-            for weight in optimiser.param_groups[0]["params"]:
-                weight.mul_(1.0 - rate * settings.weight_decay)
-    optimiser.step()
-    return rate
 
 
 def _norm(tensors: list[Tensor]) -> Tensor:
