@@ -7,7 +7,7 @@ Where the logits are linear in the layer, each larger k only subtracts what the 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from general_circuits import scores
+from general_circuits.examples import Examples
 from general_circuits.models import Transformer
 from general_circuits.randomness import stream_seed
 
@@ -59,6 +60,37 @@ def at_layer(model: Transformer, tokens: Tensor, labels: Tensor, index: int) -> 
     """Run the network on tokens (example, position) up to one layer's neurons."""
     resid_mid, post = model.run_to_neurons(tokens, index)
     return Layer(model, index, resid_mid, post, model.answer_from_neurons(resid_mid, post, index), labels)
+
+
+def measure(
+    model: Transformer,
+    splits: Mapping[str, Examples],
+    salience: Mapping[int, NDArray[np.float64]],
+    deletions: Sequence[str],
+    k_points: int,
+    random_draws: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Everything deleted in one checkpoint: a row per `split`, `layer`, `deletion`, `ranking`, `draw` and `k`.
+
+    Args:
+        model: the network.
+        splits: the examples to delete on.
+        salience: by layer, that of its units on training examples (neuron).
+        deletions: what deleted units are set to.
+        k_points: how many numbers of units, on a log axis.
+        random_draws: random rankings.
+        seed: the replica.
+    """
+    frames = []
+    for index in range(model.settings.n_layers):
+        layers = {name: at_layer(model, part.tokens, part.labels, index) for name, part in splits.items()}
+        plan = Plan.of(salience[index], layers["train"], k_points, random_draws, seed)
+        for deletion in deletions:
+            values = replacement(layers["train"], deletion)
+            for name, layer in layers.items():
+                frames.append(plan.carry_out(layer, values).assign(split=name, layer=index, deletion=deletion))
+    return pd.concat(frames, ignore_index=True)
 
 
 def sizes(n_neurons: int, points: int) -> list[int]:

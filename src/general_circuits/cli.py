@@ -51,9 +51,63 @@ def run(
     try:
         report = launch(study, cores, Path.cwd())
     except LaunchError as error:
-        typer.echo(f"general-circuits: {error}", err=True)
-        raise typer.Exit(1) from None
+        raise _refusal(error) from None
     typer.echo(f"\nThe report is in {report}")
+
+
+@app.command()
+def plan(
+    study: Annotated[str, typer.Option(help="workstation, smoke, full, or any config/{name}.yaml")] = "workstation",
+    seconds: Annotated[float, typer.Option(help="how long to measure each rate at least", min=0.0)] = 0.5,
+) -> None:
+    """Say what a study will take before anything runs: jobs, core-hours, memory and disk, from rates measured here."""
+    import yaml
+
+    from general_circuits.config import ConfigError, load
+    from general_circuits.costs import machine_mb
+    from general_circuits.launch import LaunchError, config_file
+
+    try:
+        settings = load(yaml.safe_load(config_file(study, Path.cwd()).read_text(encoding="utf-8")))
+    except (ConfigError, LaunchError) as error:
+        raise _refusal(error) from None
+    from general_circuits import compute
+    from general_circuits.plan import plan as planned
+
+    compute.device("cpu")
+    table = planned(settings, seconds)
+    total = table["core_hours"].sum()
+    formats = {"jobs": "{:,}", "core_hours": "{:,.2f}", "mem_mb": "{:,}", "disk_mb": "{:,.1f}"}
+    shown = table.apply(lambda column: column.map(formats[column.name].format))
+    shown.columns = ["jobs", "core-hours", "memory of one job, MB", "disk, MB"]
+    typer.echo(shown.to_string())
+    typer.echo(
+        f"\n{settings.study}: {table['jobs'].sum():,} jobs, {total:,.2f} core-hours"
+        f" ({total / (os.cpu_count() or 1):,.2f} hours on {os.cpu_count()} cores like this one),"
+        f" {table['disk_mb'].sum() / 1000:,.2f} GB of disk."
+        f"\nThe largest job needs {table['mem_mb'].max():,} MB; this machine has {machine_mb():,}."
+    )
+
+
+@app.command()
+def replay(
+    condition: Annotated[str, typer.Option(help="which one of the study")],
+    first: Annotated[int, typer.Option(help="the first step to look at", min=0)],
+    last: Annotated[int, typer.Option(help="the last step", min=0)],
+    study: Annotated[str, typer.Option(help="workstation, smoke, full, or any config/{name}.yaml")] = "workstation",
+    block: Annotated[int, typer.Option(help="which block of replicas", min=0)] = 0,
+    checkpoints_every: Annotated[int, typer.Option(help="keep weights of one step in so many", min=1)] = 1,
+    metrics_every: Annotated[int, typer.Option(help="evaluate one step in so many", min=1)] = 1,
+) -> None:
+    """Train some steps of a finished run again, byte for byte, and look more closely. One not finished is, first."""
+    from general_circuits.launch import LaunchError, target
+
+    name = f"steps-{first}-{last}-checkpoints-{checkpoints_every}-metrics-{metrics_every}"
+    try:
+        made = target(study, f"replays/{condition}/{block}/{name}/metrics.parquet", Path.cwd())
+    except LaunchError as error:
+        raise _refusal(error) from None
+    typer.echo(f"\nMetrics are in {made}, weights beside it")
 
 
 @app.command()
@@ -72,6 +126,12 @@ def reference(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         typer.echo(f"wrote {path}")
+
+
+def _refusal(error: Exception) -> typer.Exit:
+    """The end of a command that cannot do what was asked; says why."""
+    typer.echo(f"general-circuits: {error}", err=True)
+    return typer.Exit(1)
 
 
 def main() -> None:

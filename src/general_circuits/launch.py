@@ -28,22 +28,39 @@ def launch(study: str, cores: int, root: Path) -> Path:
     Raises:
         LaunchError: no such config, another launch in this checkout, or a job that failed.
     """
-    config = config_file(study, root)
-    snakemake = [sys.executable, "-m", "snakemake", "--configfile", str(config.relative_to(root))]
-    results = root / "results" / _name(config)
-    with _only_launch(root) as lock:
-        _recover(snakemake, root)
-        progress = ["--logger", "rich"] if sys.stderr.isatty() else []
-        # Snakemake holds the lock too: should this process be killed, no second launch can start beside it.
-        run = [*snakemake, "--cores", str(cores), "--rerun-incomplete", *progress]
-        if _wait_for(subprocess.Popen(run, cwd=root, pass_fds=[lock])):
-            raise LaunchError(f"{study}: not finished; what is done is kept, and running this again goes on from there")
+    with _snakemake(study, root) as (snakemake, results, lock):
+        _run([*snakemake, "--cores", str(cores)], study, root, lock)
         report = results / "report.html"
         if _is_stale(report, results):
             made = subprocess.run([*snakemake, "--report", str(report.relative_to(root))], cwd=root, check=False)
             if made.returncode:
                 raise LaunchError(f"{study}: everything ran, but the report could not be made")
     return report
+
+
+def target(study: str, path: str, root: Path) -> Path:
+    """Make one file below a study's results, and return where it is; arguments and errors as of `launch`."""
+    with _snakemake(study, root) as (snakemake, results, lock):
+        _run([*snakemake, "--cores", "1", str((results / path).relative_to(root))], study, root, lock)
+    return results / path
+
+
+@contextlib.contextmanager
+def _snakemake(study: str, root: Path) -> Iterator[tuple[list[str], Path, int]]:
+    """Snakemake's command for a study, ready to run, with the study's folder and the lock to hand on."""
+    config = config_file(study, root)
+    snakemake = [sys.executable, "-m", "snakemake", "--configfile", str(config.relative_to(root))]
+    with _only_launch(root) as lock:
+        _recover(snakemake, root)
+        yield snakemake, root / "results" / _name(config), lock
+
+
+def _run(snakemake: list[str], study: str, root: Path, lock: int) -> None:
+    progress = ["--logger", "rich"] if sys.stderr.isatty() else []
+    # Snakemake holds the lock too: should this process be killed, no second launch can start beside it.
+    run = [*snakemake, "--rerun-incomplete", *progress]
+    if _wait_for(subprocess.Popen(run, cwd=root, pass_fds=[lock])):
+        raise LaunchError(f"{study}: not finished; what is done is kept, and running this again goes on from there")
 
 
 def config_file(study: str, root: Path) -> Path:

@@ -6,6 +6,7 @@ logits shift together. A unit's saliency is summed over the positions it is comp
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,7 @@ from captum.attr import IntegratedGradients
 from torch import Tensor
 
 from general_circuits import scores
+from general_circuits.examples import Examples
 from general_circuits.models import Transformer
 
 Method = Literal["activation_gradient", "integrated_gradients"]
@@ -67,6 +69,19 @@ def attribute(
     if method == "activation_gradient":
         return Attribution(saliency, fires, None)
     return Attribution(saliency, fires, completeness_error(model, resid_mid, post, labels, layer, saliency))
+
+
+def measure(
+    model: Transformer, splits: Mapping[str, Examples], methods: Sequence[Method], integration_steps: int
+) -> pd.DataFrame:
+    """The statistics of every unit of one checkpoint: a row per `split`, `layer`, `method` and `neuron`."""
+    frames = []
+    for name, part in splits.items():
+        for layer in range(model.settings.n_layers):
+            for method in methods:
+                found = attribute(model, part.tokens, part.labels, layer, method, integration_steps)
+                frames.append(neuron_statistics(found).assign(split=name, layer=layer, method=method))
+    return pd.concat(frames, ignore_index=True)
 
 
 @torch.no_grad()

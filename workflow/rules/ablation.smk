@@ -14,7 +14,7 @@ rule ablate_neurons:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=ablation_mb,
     params:
         method=REGISTERED_METHOD,
         deletions=",".join(ABLATION.deletions),

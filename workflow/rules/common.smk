@@ -10,6 +10,7 @@ import general_circuits
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.conditions import to_json
 from general_circuits.config import ConfigError, load
+from general_circuits.costs import Size, machine_mb
 from general_circuits.figures.registry import FIGURES
 from general_circuits.fingerprints import fingerprint
 from general_circuits.frames import REGISTERED_METHOD
@@ -23,6 +24,7 @@ except ConfigError as error:
 
 CONDITIONS = {name: settings.resolve() for name, settings in STUDY.conditions.items()}
 TASKS = {registry.file_stem(condition.task): condition.task for condition in CONDITIONS.values()}
+SIZES = {name: Size.of(condition) for name, condition in CONDITIONS.items()}
 MEASURED = [name for name, claim in CLAIMS.items() if claim.is_measured]
 SALIENCY, ABLATION = STUDY.measurements.saliency, STUDY.measurements.ablation
 
@@ -39,6 +41,11 @@ WEIGHTS = expand(
 )
 
 TRAINING_CODE = fingerprint("stages.train_block")
+
+# However many cores are asked for, jobs that run here need no more memory together than this machine has. Jobs sent to
+# a cluster do not count; `--resources mem_mb=…` sets another limit.
+if "mem_mb" not in workflow.global_resources:
+    workflow.register_resource("mem_mb", machine_mb())
 
 
 def task_of(wildcards):
@@ -66,6 +73,21 @@ def replay_options(wildcards):
     """The options that a replay's name stands for."""
     first, last, checkpoints, metrics = re.findall(r"\d+", wildcards.replay)
     return f"--first {first} --last {last} --checkpoints-every {checkpoints} --metrics-every {metrics}"
+
+
+def training_mb(wildcards):
+    """Peak memory of a training job."""
+    return SIZES[wildcards.condition].training_mb()
+
+
+def saliency_mb(wildcards):
+    """Peak memory of a saliency job."""
+    return SIZES[wildcards.condition].saliency_mb()
+
+
+def ablation_mb(wildcards):
+    """Peak memory of an ablation job."""
+    return SIZES[wildcards.condition].ablation_mb(ABLATION.examples, ABLATION.random_draws)
 
 
 def how_many(checkpoints):

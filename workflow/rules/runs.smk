@@ -35,7 +35,7 @@ rule train_block:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=training_mb,
         # Not a parameter: how much is kept does not change what is computed.
         keep_states=STUDY.keep.states,
     params:
@@ -66,7 +66,7 @@ rule replay_block:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=training_mb,
     params:
         settings=lambda wildcards: to_json(CONDITIONS[wildcards.condition]),
         device=STUDY.device,

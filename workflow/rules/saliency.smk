@@ -13,7 +13,7 @@ rule extract_saliency:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=saliency_mb,
     params:
         methods=",".join(SALIENCY.methods),
         integration_steps=SALIENCY.integration_steps,

@@ -42,17 +42,10 @@ def main(
         wanted = checkpoints.chosen(sorted(of_replica["step"].unique()), steps or None)
         for step, model in stored.models(wanted, torch_device):
             print(f"{condition}, replica {replica}: step {step:,}", flush=True)
-            for layer in range(model.settings.n_layers):
-                here = of_replica[(of_replica["step"] == step) & (of_replica["layer"] == layer)].sort_values("neuron")
-                layers = {name: ablation.at_layer(model, d.tokens, d.labels, layer) for name, d in data.items()}
-                plan = ablation.Plan.of(
-                    here["mean_magnitude"].to_numpy(), layers["train"], k_points, random_draws, replica
-                )
-                for deletion in deletions.split(","):
-                    values = ablation.replacement(layers["train"], deletion)
-                    for name, at in layers.items():
-                        key = {"condition": condition, "replica": replica, "step": step, "split": name, "layer": layer}
-                        frames.append(plan.carry_out(at, values).assign(**key, deletion=deletion))
+            here = of_replica[of_replica["step"] == step].sort_values(["layer", "neuron"])
+            by_layer = {layer: units["mean_magnitude"].to_numpy() for layer, units in here.groupby("layer")}
+            found = ablation.measure(model, data, by_layer, deletions.split(","), k_points, random_draws, replica)
+            frames.append(found.assign(condition=condition, replica=replica, step=step))
     tables.write(output, ABLATION, pd.concat(frames, ignore_index=True), tables.read_metadata(saliency))
 
 

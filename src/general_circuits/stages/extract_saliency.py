@@ -24,12 +24,8 @@ def main(
         stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
         for step, model in stored.models(checkpoints.chosen(stored.steps(), steps or None), torch_device):
             print(f"{condition}, replica {replica}: step {step:,}", flush=True)
-            for name, part in examples.items():
-                for layer in range(model.settings.n_layers):
-                    for method in wanted:
-                        found = saliency.attribute(model, part.tokens, part.labels, layer, method, integration_steps)
-                        key = {"condition": condition, "replica": replica, "step": step, "split": name, "layer": layer}
-                        frames.append(saliency.neuron_statistics(found).assign(**key, method=method))
+            found = saliency.measure(model, examples, wanted, integration_steps)
+            frames.append(found.assign(condition=condition, replica=replica, step=step))
     tables.write(output, SALIENCY, pd.concat(frames, ignore_index=True), tables.read_metadata(split))
 
 

@@ -1,0 +1,147 @@
+"""What the jobs of a condition need, before they run: memory and disk, from the condition alone.
+
+Memory was measured (peak resident size on Linux, torch 2.13, one thread) on networks of 1 to 4 layers, and fitted from
+above: a prediction is at most twice the measured peak, and not below it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from general_circuits import splits
+from general_circuits.conditions import Condition
+from general_circuits.tasks import registry
+
+MB = 10**6
+FLOAT = 4
+"""Bytes of a number in a network."""
+SLICE = 1024
+"""Examples that a network of reduced arithmetic takes at once."""
+TRAINING_BASE, SALIENCY_BASE, ABLATION_BASE = 380 * MB, 420 * MB, 390 * MB
+"""Bytes of a job before it has done anything: Python with torch, pandas and Arrow, and Captum for saliency."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """What costs are computed from.
+
+    Attributes:
+        condition: the setting.
+        n_symbols, n_classes: of its task.
+        n_training, n_validation: examples.
+    """
+
+    condition: Condition
+    n_symbols: int
+    n_classes: int
+    n_training: int
+    n_validation: int
+
+    @classmethod
+    def of(cls, condition: Condition) -> Size:
+        """Generates the task to count."""
+        task = registry.generate(condition.task)
+        n_training = splits.training_size(task.pair, condition.split)
+        return cls(condition, task.n_symbols, task.n_classes, n_training, len(task.pair) - n_training)
+
+    @property
+    def batch(self) -> int:
+        """Examples per step."""
+        batch_size = self.condition.optimiser.batch_size
+        return self.n_training if batch_size == "full" else int(batch_size)
+
+    @property
+    def n_examples(self) -> int:
+        return self.n_training + self.n_validation
+
+    @property
+    def largest_split(self) -> int:
+        return max(self.n_training, self.n_validation)
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in the network, as `models.Transformer` has them."""
+        model = self.condition.model
+        d, m = model.d_model, model.d_mlp
+        block = 4 * d * d + 2 * d * m
+        block += {"none": 0, "mlp": m + d, "all": m + d + 4 * d}[model.biases]
+        block += 0 if model.normalisation == "none" else 4 * d
+        outside = (self.n_symbols + 1) * d + d * self.n_classes
+        outside += 3 * d if model.positions == "learned" else 0
+        outside += self.n_classes if model.biases == "all" else 0
+        outside += 2 * d if model.normalisation == "pre" else 0
+        return model.n_layers * block + outside
+
+    @property
+    def checkpoints(self) -> int:
+        """How many are kept."""
+        schedule = self.condition.schedule
+        return len(schedule.checkpoints.steps(schedule.steps))
+
+    @property
+    def weights_bytes(self) -> int:
+        """Of one replica's file of checkpoints, but for its header."""
+        return self.checkpoints * self.parameters * FLOAT
+
+    @property
+    def state_bytes(self) -> int:
+        """Of one training state: weights, and what the optimiser remembers of each."""
+        settings = self.condition.optimiser
+        moments = 2 if settings.optimiser != "sgd" else int(settings.momentum > 0)
+        return (1 + moments) * self.parameters * FLOAT
+
+    def training_mb(self) -> int:
+        """Peak memory of `train_block`."""
+        model = self.condition.model
+        per_row = 3 * model.d_mlp + 16 * model.d_model
+        # Evaluation: logits in double precision of a whole split, and what the scores make of them.
+        evaluation = 6 * self.largest_split * self.n_classes * 8
+        if self.condition.optimiser.arithmetic == "plain":
+            rows = 2 * 3 * model.n_layers * max(self.batch, min(2048, self.largest_split))
+        else:
+            # A set of buffers for each number of examples that occurs: batches, slices and what is left over.
+            examples = sum({min(n, SLICE) for n in (self.batch, self.largest_split)})
+            examples += sum(n % SLICE for n in {self.batch, self.n_training, self.n_validation} if n > SLICE)
+            rows = (2 * model.n_layers - 1) * 2 * examples
+        tables = 4 * self.n_symbols**2 * model.n_heads + 8 * self.n_symbols * model.n_heads * model.d_mlp
+        # Once in memory, and twice where many checkpoints are written at once.
+        return _mb(
+            TRAINING_BASE
+            + 3 * self.weights_bytes
+            + 5 * self.state_bytes
+            + FLOAT * (rows * per_row + tables)
+            + evaluation
+        )
+
+    def saliency_mb(self) -> int:
+        """Peak memory of `extract_saliency`: a whole split's neurons, and their statistics in double precision."""
+        model = self.condition.model
+        is_linear = model.n_layers == 1 and model.normalisation == "none"
+        return _mb(
+            SALIENCY_BASE
+            + (24 if is_linear else 55) * FLOAT * self.largest_split * (model.d_mlp + model.d_model)
+            + self.weights_bytes // 2
+        )
+
+    def ablation_mb(self, examples: int, draws: int) -> int:
+        """Peak memory of `ablate_neurons`: logits of every ranking at once, and what the scores make of them."""
+        model = self.condition.model
+        n = min(examples, self.largest_split)
+        neurons = 12 * 3 * n * (model.d_mlp + model.d_model)
+        logits = 40 * (draws + 2) * n * self.n_classes
+        return _mb(ABLATION_BASE + FLOAT * (neurons + logits) + self.weights_bytes // 2)
+
+
+def machine_mb() -> int:
+    """Memory of this machine, or of the container this runs in."""
+    limit = Path("/sys/fs/cgroup/memory.max")
+    found = limit.read_text().strip() if limit.is_file() else "max"
+    total = psutil.virtual_memory().total
+    return int(min(total, int(found)) if found.isdigit() else total) // MB
+
+
+def _mb(size: float) -> int:
+    return -(-int(size) // MB)

@@ -1,0 +1,183 @@
+"""What a study will take, before anything runs: jobs, core-hours, memory and disk, by rule.
+
+Rates are measured here and now: every distinct shape of network and batch makes some steps, and is evaluated,
+attributed and ablated, on this machine and one thread.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import torch
+
+from general_circuits import ablation, saliency
+from general_circuits.claims.registry import CLAIMS
+from general_circuits.conditions import Condition
+from general_circuits.config import Study
+from general_circuits.costs import MB, Size
+from general_circuits.examples import Examples, by_split
+from general_circuits.figures.registry import FIGURES
+from general_circuits.replica import Replica
+from general_circuits.splits import draw_labels, draw_training
+from general_circuits.tasks import registry
+
+ROW_BYTES = {"split": 4.5, "metrics": 60, "saliency": 32, "distribution": 30, "ablation": 14}
+"""Bytes a row of a table's file, measured in a finished study."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rates:
+    """Seconds, on this machine.
+
+    Attributes:
+        step: of an update.
+        evaluation: of both splits, whole.
+        attribution: of one checkpoint, all layers, methods and splits.
+        ablation: of one checkpoint, all layers and deletions.
+    """
+
+    step: float
+    evaluation: float
+    attribution: float
+    ablation: float
+
+
+def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
+    """One row per rule: `jobs`, `core_hours`, `mem_mb` of its largest job, and `disk_mb` that it leaves.
+
+    Args:
+        study: from `config.load`.
+        seconds: how long to measure each rate at least.
+    """
+    with_torch, without = (_start_seconds(stage) for stage in ("train_block", "find_events"))
+    attributed, deleted = study.measurements.saliency, study.measurements.ablation
+    conditions = {name: settings.resolve() for name, settings in study.conditions.items()}
+    sizes = {name: Size.of(condition) for name, condition in conditions.items()}
+    blocks = study.blocks
+    known: dict[object, Rates] = {}
+    rows: dict[str, list[float]] = {}
+
+    def add(rule: str, jobs: int, seconds_each: float, mem_mb: int, bytes_each: float) -> None:
+        row = rows.setdefault(rule, [0, 0.0, 0, 0.0])
+        row[0] += jobs
+        row[1] += jobs * seconds_each / 3600
+        row[2] = max(row[2], mem_mb)
+        row[3] += jobs * bytes_each / MB
+
+    for size in {size.condition.task: size for size in sizes.values()}.values():
+        add("generate_task", 1, without, 500, 3.4 * size.n_examples)
+    for name, condition in conditions.items():
+        size = sizes[name]
+        shape = condition.model, condition.optimiser.arithmetic, size.batch, size.n_training, size.n_validation
+        if shape not in known:
+            known[shape] = _measured(study, condition, seconds)
+        rates, model, schedule = known[shape], condition.model, condition.schedule
+        per_job = study.block
+        evaluations = len(schedule.metrics.steps(schedule.steps))
+        seen = _at_most(attributed.checkpoints, size.checkpoints)
+        ablated = _at_most(deleted.checkpoints, seen)
+        neurons = model.n_layers * model.d_mlp
+        training = schedule.steps * rates.step + evaluations * rates.evaluation
+        kept = study.keep.weights * size.weights_bytes + study.keep.states * size.state_bytes
+        saliency_rows = seen * 2 * neurons * len(attributed.methods)
+        ks = deleted.k_points + 1
+        ablation_rows = ablated * 2 * model.n_layers * len(deleted.deletions) * ks * (deleted.random_draws + 3)
+        row_bytes = ROW_BYTES
+        add("split_examples", blocks, without, 500, per_job * size.n_examples * row_bytes["split"])
+        add(
+            "train_block",
+            blocks,
+            with_torch + per_job * training,
+            size.training_mb(),
+            per_job * (kept + 2 * evaluations * row_bytes["metrics"]),
+        )
+        add("find_events", blocks, without, 500, 3400)
+        add(
+            "extract_saliency",
+            blocks,
+            with_torch + per_job * seen * rates.attribution,
+            size.saliency_mb(),
+            per_job * saliency_rows * row_bytes["saliency"],
+        )
+        add("describe_saliency", blocks, 2 * without, 500, per_job * 20 * seen * row_bytes["distribution"])
+        add(
+            "ablate_neurons",
+            blocks,
+            with_torch + per_job * ablated * rates.ablation,
+            size.ablation_mb(deleted.examples, deleted.random_draws),
+            per_job * ablation_rows * row_bytes["ablation"],
+        )
+    judged = sum(claim.is_measured for claim in CLAIMS.values())
+    add("judge_claim", judged, 2 * without, 2000, 5000)
+    add("merge_verdicts", 1, without, 500, 10_000)
+    add("plot_figure", len(FIGURES), 4 * without, 2000, 350_000)
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["jobs", "core_hours", "mem_mb", "disk_mb"])
+    return table.astype({"jobs": int, "mem_mb": int})
+
+
+def generated_splits(condition: Condition, seed: int) -> dict[str, Examples]:
+    """One replica's examples as a study would make them, without its files."""
+    task = registry.generate(condition.task)
+    trains = draw_training(task.pair, condition.split, seed)
+    labels = draw_labels(task.target, trains, task.n_classes, condition.split.label_noise, seed)
+    split = pd.DataFrame({"example": range(len(trains)), "label": labels})
+    split["split"] = np.where(trains, "train", "validation")
+    return by_split(pd.DataFrame({"a": task.a, "b": task.b}), split, task.n_symbols, torch.device("cpu"))
+
+
+def _measured(study: Study, condition: Condition, seconds: float) -> Rates:
+    splits, task = generated_splits(condition, seed=1000), registry.generate(condition.task)
+    replica = Replica(condition, splits, task.n_symbols, task.n_classes, seed=1000)
+    rates = [_seconds(lambda: replica.update(is_observed=False), seconds), _seconds(replica.evaluate, seconds)]
+    settings = study.measurements
+    rates.append(
+        _seconds(
+            lambda: saliency.measure(
+                replica.model, splits, settings.saliency.methods, settings.saliency.integration_steps
+            ),
+            seconds,
+        )
+    )
+    chosen = settings.ablation
+    some = {name: part.first(chosen.examples, torch.arange(len(part.labels))) for name, part in splits.items()}
+    salience = {layer: np.arange(condition.model.d_mlp, dtype=float) for layer in range(condition.model.n_layers)}
+    rates.append(
+        _seconds(
+            lambda: ablation.measure(
+                replica.model, some, salience, chosen.deletions, chosen.k_points, chosen.random_draws, seed=1000
+            ),
+            seconds,
+        )
+    )
+    return Rates(*rates)
+
+
+def _seconds(work: Callable[[], object], at_least: float) -> float:
+    """The median time of a call, after one that is not counted, unless that one already took long enough."""
+    start = time.perf_counter()
+    work()
+    times = [time.perf_counter() - start]
+    if times[0] < at_least:
+        times.clear()
+        while sum(times) < at_least:
+            start = time.perf_counter()
+            work()
+            times.append(time.perf_counter() - start)
+    return float(np.median(times))
+
+
+def _start_seconds(stage: str) -> float:
+    """How long a job takes before it does anything."""
+    return _seconds(
+        lambda: subprocess.run([sys.executable, "-c", f"import general_circuits.stages.{stage}"], check=True), 0.1
+    )
+
+
+def _at_most(wanted: int | str, available: int) -> int:
+    return available if wanted == "all" else min(int(wanted), available)
