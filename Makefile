@@ -3,6 +3,7 @@
 #   make figures [STUDY=smoke|workstation|full] [CORES=8]   run a study, make its figures, tables and report
 #   make test                                               the whole suite
 #   make lint                                               style, types, workflow
+#   make bench                                              time training, plain and reduced; refresh the README's table
 #   make reference                                          regenerate what is generated from the config's models
 #   make clean STUDY=smoke                                  remove a study's results, state included
 
@@ -15,7 +16,7 @@ export PYTHONPATH := $(CURDIR)/src
 COMMAND := $(BIN)/python -m general_circuits.cli
 
 .DELETE_ON_ERROR:
-.PHONY: figures test lint reference clean
+.PHONY: figures test lint bench reference clean
 
 figures: .venv/runtime
 	@$(COMMAND) run --study $(STUDY) --cores $(CORES)
@@ -30,6 +31,9 @@ lint: .venv/dev
 	$(BIN)/python -m snakefmt --check Snakefile workflow
 	$(BIN)/python -m snakemake --lint
 	$(COMMAND) reference --check
+
+bench: .venv/runtime
+	$(BIN)/python benchmarks/training.py
 
 reference: .venv/runtime
 	$(COMMAND) reference

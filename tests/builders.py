@@ -55,6 +55,7 @@ def optimiser_settings(**changes: Any) -> Optimiser:
         "momentum": 0.0,
         "batch_size": 4,
         "loss_precision": "float32",
+        "arithmetic": "reduced",
     }
     return Optimiser(**(tiny | changes))
 
@@ -77,13 +78,13 @@ def condition(
     )
 
 
-def addition() -> dict[str, Examples]:
-    """a + b modulo 5: two of five examples validate, by their place in the table."""
-    a, b = torch.meshgrid(torch.arange(MODULUS), torch.arange(MODULUS), indexing="ij")
+def addition(modulus: int = MODULUS, n_classes: int = MODULUS) -> dict[str, Examples]:
+    """a + b, its remainder by n_classes: two of `modulus` examples validate, by their place in the table."""
+    a, b = torch.meshgrid(torch.arange(modulus), torch.arange(modulus), indexing="ij")
     a, b = a.flatten(), b.flatten()
-    tokens = torch.stack([a, b, torch.full_like(a, MODULUS)], dim=1)
-    labels = (a + b) % MODULUS
-    validates = (a + 2 * b) % MODULUS < 2
+    tokens = torch.stack([a, b, torch.full_like(a, modulus)], dim=1)
+    labels = (a + b) % n_classes
+    validates = (a + 2 * b) % modulus < 2
     return {
         "train": Examples(tokens[~validates], labels[~validates]),
         "validation": Examples(tokens[validates], labels[validates]),
@@ -107,6 +108,14 @@ def random_examples(n: int = 10, d_vocab: int = 6, d_vocab_out: int = 5, seed: i
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randint(d_vocab, (n, 3), generator=generator)
     return Examples(tokens, torch.randint(d_vocab_out, (n,), generator=generator))
+
+
+def random_questions(n: int = 10, n_symbols: int = 5, n_classes: int = 5, seed: int = 0) -> Examples:
+    """Random pairs of symbols as tokens a b = (n, 3), and random labels (n)."""
+    generator = torch.Generator().manual_seed(seed)
+    pairs = torch.randint(n_symbols, (n, 2), generator=generator)
+    tokens = torch.cat([pairs, torch.full((n, 1), n_symbols)], dim=1)
+    return Examples(tokens, torch.randint(n_classes, (n,), generator=generator))
 
 
 def two_units() -> tuple[Transformer, Examples]:

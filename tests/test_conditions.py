@@ -7,7 +7,7 @@ import itertools
 import json
 
 import pytest
-from builders import condition, model_settings
+from builders import condition, model_settings, optimiser_settings
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -62,6 +62,16 @@ def test_json_of_another_kind_or_an_unknown_option_is_refused():
         from_json(Optimiser, to_json(model_settings()))
     with pytest.raises(ValidationError, match="activation"):
         from_json(Model, to_json(dataclasses.replace(model_settings(), activation="tanh")))
+    with pytest.raises(ValidationError, match="arithmetic"):
+        from_json(Optimiser, to_json(optimiser_settings(arithmetic="fast")))
+
+
+def test_json_without_a_key_is_refused():
+    """A record has no defaults."""
+    settings = json.loads(to_json(optimiser_settings()))
+    del settings["arithmetic"]
+    with pytest.raises(ValidationError, match="arithmetic"):
+        from_json(Optimiser, json.dumps(settings))
 
 
 def test_settings_cannot_be_changed():

@@ -48,6 +48,7 @@ def faults(raw: Any) -> list[str]:
             {"measurements": {"saliency": {"integration_step": 5}}},
             "measurements.saliency.integration_step: unknown key; did you mean integration_steps?",
         ),
+        ({"keep": {"weight": False}}, "keep.weight: unknown key; did you mean weights?"),
         (
             {"measurements": {"ablation": {"kpoints": 5}}},
             "measurements.ablation.kpoints: unknown key; did you mean k_points?",
@@ -80,6 +81,10 @@ def test_an_unknown_key_like_no_other_is_answered_with_all() -> None:
         ({"defaults": {"train_fraction": 1.0}}, "defaults.train_fraction = 1.0: should be less than 1"),
         ({"defaults": {"train_fraction": 0.0}}, "defaults.train_fraction = 0.0: should be greater than 0"),
         ({"defaults": {"train_fraction": -0.2}}, "defaults.train_fraction = -0.2: should be greater than 0"),
+        ({"defaults": {"arithmetic": "fast"}}, "defaults.arithmetic = 'fast': should be 'reduced' or 'plain'"),
+        ({"keep": {"states": -1}}, "keep.states = -1: should be greater than or equal to 0"),
+        ({"keep": {"weights": "no"}}, "keep.weights = 'no': should be a valid boolean"),
+        ({"keep": False}, "keep = False: should be a mapping of keys to values"),
         ({"defaults": {"split_by": "row"}}, "defaults.split_by = 'row': should be 'pair' or 'example'"),
         ({"defaults": {"modulus": 1}}, "defaults.modulus = 1: should be greater than or equal to 2"),
         ({"defaults": {"checkpoints": 5}}, "defaults.checkpoints = 5: should be a mapping of keys to values"),
@@ -251,6 +256,16 @@ def test_decay_is_decoupled_for_adamw_alone_unless_told(settings: dict[str, Any]
     assert load(study(defaults=settings)).conditions["grokking"].resolve().optimiser.decay == decay
 
 
+def test_arithmetic_is_reduced_unless_told() -> None:
+    loaded = load(study(conditions={"usual": {}, "reference": {"arithmetic": "plain"}}))
+    assert [setting.resolve().optimiser.arithmetic for setting in loaded.conditions.values()] == ["reduced", "plain"]
+
+
+def test_weights_and_eight_states_are_kept_unless_told() -> None:
+    assert load(study()).keep == config.KeepSettings(weights=True, states=8)
+    assert load(study(keep={"weights": False, "states": 0})).keep == config.KeepSettings(weights=False, states=0)
+
+
 def test_nothing_is_left_open_and_json_carries_all() -> None:
     raw = study(conditions={"grokking": {"checkpoints": {"log": 3, "every": 7}, "batch_size": "full"}})
     resolved = load(raw).conditions["grokking"].resolve()
@@ -282,9 +297,12 @@ def test_there_is_a_default_and_a_smoke_config() -> None:
     assert {"config.yaml", "smoke.yaml"} <= {path.name for path in (ROOT / "config").glob("*.yaml")}
 
 
-@pytest.mark.parametrize("settings", [config.Study, *config.SECTIONS, config.SaliencySettings, config.AblationSettings])
+@pytest.mark.parametrize(
+    "settings",
+    [config.Study, *config.SECTIONS, config.SaliencySettings, config.AblationSettings, config.KeepSettings],
+)
 def test_every_key_is_described(settings: type[config.Settings]) -> None:
-    nested = {"measurements", "saliency", "ablation"} if settings is config.Study else set()
+    nested = {"measurements", "saliency", "ablation", "keep"} if settings is config.Study else set()
     assert all(field.description for name, field in settings.model_fields.items() if name not in nested)
 
 

@@ -23,6 +23,7 @@ JOBS = {
         for stage in (
             "split_examples",
             "train_block",
+            "replay_block",
             "find_events",
             "extract_saliency",
             "describe_saliency",
@@ -97,7 +98,7 @@ def test_an_expression_in_an_imported_module_changes_every_job_that_reaches_it(
     package: Path, here: dict[str, str]
 ) -> None:
     edit(package / "randomness.py", ">> 1", ">> 2")
-    assert changed(package, here) == {"split_examples", "train_block", "ablate_neurons"}
+    assert changed(package, here) == {"split_examples", "train_block", "replay_block", "ablate_neurons"}
 
 
 def test_an_edit_with_an_older_date_is_seen(package: Path, here: dict[str, str]) -> None:
@@ -115,7 +116,18 @@ def test_saliency_reruns_saliency_and_not_training(package: Path, here: dict[str
 def test_the_network_reruns_all_that_runs_it(package: Path, here: dict[str, str]) -> None:
     file = package / "models.py"
     file.write_text(file.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
-    assert changed(package, here) == {"train_block", "extract_saliency", "ablate_neurons"}
+    assert changed(package, here) == {"train_block", "replay_block", "extract_saliency", "ablate_neurons"}
+
+
+@pytest.mark.parametrize(
+    "part", ["training.py", "replica.py", "optimisers.py", "states.py", "reduced/__init__.py", "reduced/tape.py"]
+)
+def test_how_a_step_is_taken_retrains_and_measures_with_the_same_code(
+    part: str, package: Path, here: dict[str, str]
+) -> None:
+    file = package / part
+    file.write_text(file.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
+    assert changed(package, here) == {"train_block", "replay_block"}
 
 
 @pytest.mark.parametrize("figure", FIGURES)

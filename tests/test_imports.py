@@ -10,6 +10,8 @@ GRAPH = grimp.build_graph(PACKAGE, include_external_packages=True, cache_dir=Non
 MODULES = sorted(name for name in GRAPH.modules if name.split(".")[0] == PACKAGE)
 ROOMS = ("splits", "training", "events", "saliency", "distributions", "ablation")
 """Each does the work of one stage; they meet in files."""
+OF_TRAINING = ("replica", "reduced", "optimisers", "states")
+"""What training is made of; nobody else trains."""
 
 
 def below(folder: str) -> list[str]:
@@ -48,9 +50,9 @@ def test_a_claim_or_figure_knows_no_other_one(folder: str) -> None:
 
 
 def test_nothing_but_the_command_line_knows_the_config() -> None:
-    """And what writes the config's own documentation for it."""
+    """And what plans for it, and what writes the config's own documentation."""
     importers = GRAPH.find_downstream_modules(f"{PACKAGE}.config")
-    assert importers <= {f"{PACKAGE}.cli", f"{PACKAGE}.reference"}
+    assert importers <= {f"{PACKAGE}.cli", f"{PACKAGE}.plan", f"{PACKAGE}.reference"}
 
 
 @pytest.mark.parametrize("stage", below("stages"))
@@ -70,8 +72,35 @@ def test_a_stage_knows_at_most_the_one_room_that_does_its_work(stage: str) -> No
 @pytest.mark.parametrize("room", ROOMS)
 def test_rooms_do_not_know_each_other(room: str) -> None:
     reached = GRAPH.find_upstream_modules(f"{PACKAGE}.{room}")
-    forbidden = {f"{PACKAGE}.{name}" for name in (*ROOMS, "tables", "config")} | set(below("stages"))
-    assert not reached & forbidden
+    forbidden = {f"{PACKAGE}.{name}" for name in (*ROOMS, "tables", "config", "blocks", "interruptions")}
+    if room == "training":
+        forbidden -= {f"{PACKAGE}.tables"}  # states are replaced whole, as tables are
+    assert not reached & (forbidden | set(below("stages")))
+
+
+@pytest.mark.parametrize("part", ["replica", "reduced.network"])
+def test_only_training_knows_how_a_step_is_taken(part: str) -> None:
+    """And the plan of a study, which times one."""
+    knowing = GRAPH.find_downstream_modules(f"{PACKAGE}.{part}") - {f"{PACKAGE}.replica"}
+    training = ("training", "stages.train_block", "stages.replay_block")
+    assert knowing == {f"{PACKAGE}.{name}" for name in (*training, "plan", "cli")}
+
+
+@pytest.mark.parametrize("room", sorted({*ROOMS} - {"training"}))
+def test_rooms_do_not_know_what_training_is_made_of(room: str) -> None:
+    reached = {name.split(".")[1] for name in GRAPH.find_upstream_modules(f"{PACKAGE}.{room}") if PACKAGE in name}
+    assert not reached & set(OF_TRAINING)
+
+
+def test_the_reduced_network_knows_the_plain_one_and_no_more() -> None:
+    known = set().union(*(GRAPH.find_upstream_modules(module) for module in below("reduced")))
+    inside = {name for name in known if name.startswith(f"{PACKAGE}.")} - {f"{PACKAGE}.reduced", *below("reduced")}
+    assert inside == {f"{PACKAGE}.models", f"{PACKAGE}.conditions"}
+
+
+def test_a_block_knows_tables_and_examples_and_no_room() -> None:
+    inside = {name for name in GRAPH.find_upstream_modules(f"{PACKAGE}.blocks") if name.startswith(f"{PACKAGE}.")}
+    assert {name.split(".")[1] for name in inside} == {"examples", "schemas", "tables"}
 
 
 def test_tables_know_no_room() -> None:
@@ -97,7 +126,7 @@ def test_stages_that_run_no_network_start_without_torch(stage: str) -> None:
 
 
 def test_statistics_and_conditions_know_nothing_of_the_package() -> None:
-    for name in ("statistics", "conditions", "frames", "randomness"):
+    for name in ("statistics", "conditions", "frames", "randomness", "interruptions"):
         assert not {m for m in GRAPH.find_upstream_modules(f"{PACKAGE}.{name}") if m.startswith(f"{PACKAGE}.")}
 
 

@@ -1,25 +1,29 @@
-"""The training loop: updates by hand, what the clock of steps means, and that equal settings give equal bytes."""
+"""The training loop: what the clock of steps means, that equal settings give equal bytes, and going on after a stop."""
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
 import math
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from builders import MODULUS, addition, condition, model_settings, optimiser_settings
+from builders import MODULUS, addition, condition, model_settings
 from torch import Tensor, nn
 
 from general_circuits import scores, training
 from general_circuits.conditions import Condition, Spacing
 from general_circuits.models import Transformer
 from general_circuits.randomness import stream_seed
+from general_circuits.replica import Batches, build_network
+from general_circuits.states import States
+from general_circuits.training import Looks, Stopped
 
 EVERY_STEP = Spacing(log=1, every=1)
+ARITHMETIC = pytest.mark.parametrize("arithmetic", ["reduced", "plain"])
 
 
 def trained(setting: Condition, seed: int = 0, **more: object) -> training.Run:
@@ -35,10 +39,11 @@ def same_bytes(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
 # Equal settings, equal bytes
 
 
+@ARITHMETIC
 @pytest.mark.parametrize("batch_size", [4, "full"])
 @pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
-def test_the_same_condition_and_seed_give_the_same_bytes_whatever_the_global_seed(optimiser, batch_size):
-    setting = condition(optimiser=optimiser, batch_size=batch_size)
+def test_the_same_condition_and_seed_give_the_same_bytes_whatever_the_global_seed(optimiser, batch_size, arithmetic):
+    setting = condition(optimiser=optimiser, batch_size=batch_size, arithmetic=arithmetic)
     torch.manual_seed(1)
     first = trained(setting)
     torch.manual_seed(2)
@@ -57,149 +62,29 @@ def test_training_leaves_the_global_generator_alone():
 def test_another_seed_is_another_initialisation_and_another_order():
     first, second = trained(condition(), seed=0), trained(condition(), seed=1)
     assert not torch.equal(first.weights["embed.W_E"][0], second.weights["embed.W_E"][0])
-    orders = [torch.cat(list(itertools.islice(indices(15, 5, seed), 3))) for seed in (0, 1)]
+    orders = [Batches(15, 15, seed, torch.device("cpu")).next() for seed in (0, 1)]
     assert not torch.equal(*orders)
 
 
 def test_initialisation_does_not_depend_on_how_the_network_is_trained():
     runs = [
-        trained(setting) for setting in (condition(), condition(batch_size="full"), condition(optimiser="sgd", steps=3))
+        trained(setting)
+        for setting in (
+            condition(),
+            condition(batch_size="full"),
+            condition(optimiser="sgd", steps=3),
+            condition(arithmetic="plain"),
+        )
     ]
-    beginnings = [{name: weight[0] for name, weight in run.weights.items()} for run in runs]
-    assert same_bytes(beginnings[0], beginnings[1])
-    assert same_bytes(beginnings[0], beginnings[2])
+    first, *others = [{name: weight[0] for name, weight in run.weights.items()} for run in runs]
+    assert all(same_bytes(first, other) for other in others)
 
 
 # Updates
 
 
-class Quadratic(nn.Module):
-    """½ (w − 1)², whose gradient is w − 1; w starts at 2."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.w = nn.Parameter(torch.tensor([2.0], dtype=torch.float64))
-
-    def forward(self) -> Tensor:
-        return 0.5 * (self.w - 1.0).square().sum()
-
-
-def path(settings, steps: int) -> list[float]:
-    """w after each step, as the code takes it."""
-    module = Quadratic()
-    optimiser = training.build_optimiser(settings, module)
-    found = []
-    for step in range(steps):
-        optimiser.zero_grad(set_to_none=True)
-        module().backward()
-        training._step(optimiser, settings, step)
-        found.append(module.w.item())
-    return found
-
-
-def adam_by_hand(settings, steps: int) -> list[float]:
-    """Kingma and Ba 2015; decoupled decay after Loshchilov and Hutter 2019, times the rate as in torch."""
-    w, mean, square, found = 2.0, 0.0, 0.0, []
-    for t in range(1, steps + 1):
-        rate = settings.learning_rate * min(1.0, t / settings.warm_up)
-        gradient = w - 1.0
-        if settings.decay == "coupled":
-            gradient += settings.weight_decay * w
-        else:
-            w -= rate * settings.weight_decay * w
-        mean = settings.beta1 * mean + (1 - settings.beta1) * gradient
-        square = settings.beta2 * square + (1 - settings.beta2) * gradient**2
-        w -= rate * (mean / (1 - settings.beta1**t)) / (math.sqrt(square / (1 - settings.beta2**t)) + settings.epsilon)
-        found.append(w)
-    return found
-
-
-def sgd_by_hand(settings, steps: int) -> list[float]:
-    w, velocity, found = 2.0, 0.0, []
-    for t in range(1, steps + 1):
-        rate = settings.learning_rate * min(1.0, t / settings.warm_up)
-        gradient = w - 1.0
-        if settings.decay == "coupled":
-            gradient += settings.weight_decay * w
-        else:
-            w -= rate * settings.weight_decay * w
-        velocity = settings.momentum * velocity + gradient
-        w -= rate * velocity
-        found.append(w)
-    return found
-
-
-@pytest.mark.parametrize(
-    ("changes", "first"),
-    [
-        # gradient 1; 2 · (1 − 0.1 · 0.5) − 0.1 · 1 / (1 + 0.25)
-        ({"optimiser": "adamw", "decay": "decoupled"}, 1.82),
-        # gradient 1 + 0.5 · 2; 2 − 0.1 · 2 / (2 + 0.25)
-        ({"optimiser": "adam", "decay": "coupled"}, 2 - 0.2 / 2.25),
-        # as adamw: beside the gradient, whichever name it goes by
-        ({"optimiser": "adam", "decay": "decoupled"}, 1.82),
-    ],
-)
-def test_adams_first_step_at_worked_values(changes, first):
-    settings = optimiser_settings(learning_rate=0.1, warm_up=0, weight_decay=0.5, epsilon=0.25, **changes)
-    assert path(settings, 1) == pytest.approx([first], rel=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("decay", "momentum", "expected"),
-    [
-        # Without momentum the two are one update: w − rate · (gradient + decay · w).
-        ("coupled", 0.0, [1.8, 1.63]),
-        ("decoupled", 0.0, [1.8, 1.63]),
-        # Gradients 2 and 1.7, velocities 2 and 3.5: decay has momentum too.
-        ("coupled", 0.9, [1.8, 1.45]),
-        # Gradients 1 and 0.8, velocities 1 and 1.7: it has none.
-        ("decoupled", 0.9, [1.8, 1.54]),
-    ],
-)
-def test_sgds_first_steps_at_worked_values(decay, momentum, expected):
-    settings = optimiser_settings(
-        optimiser="sgd", decay=decay, momentum=momentum, learning_rate=0.1, warm_up=0, weight_decay=0.5
-    )
-    assert path(settings, 2) == pytest.approx(expected, rel=1e-12)
-
-
-@pytest.mark.parametrize("decay", ["decoupled", "coupled"])
-@pytest.mark.parametrize("optimiser", ["adam", "sgd"])
-def test_later_steps_follow_the_recurrences(optimiser, decay):
-    settings = optimiser_settings(
-        optimiser=optimiser,
-        decay=decay,
-        learning_rate=0.3,
-        warm_up=4,
-        weight_decay=0.5,
-        beta1=0.7,
-        beta2=0.8,
-        epsilon=0.25,
-        momentum=0.9 if optimiser == "sgd" else 0.0,
-    )
-    by_hand = sgd_by_hand if optimiser == "sgd" else adam_by_hand
-    assert path(settings, 10) == pytest.approx(by_hand(settings, 10), rel=1e-10)
-
-
-def test_without_decay_decoupled_and_coupled_are_the_same_update():
-    for optimiser in ("adam", "sgd"):
-        both = [
-            path(optimiser_settings(optimiser=optimiser, decay=decay, weight_decay=0.0), 5)
-            for decay in ("decoupled", "coupled")
-        ]
-        assert both[0] == both[1]
-
-
-def test_the_rate_warms_up_linearly_and_then_stays():
-    settings = optimiser_settings(learning_rate=0.8, warm_up=4)
-    rates = [training.learning_rate(settings, step) for step in range(7)]
-    assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8, 0.8, 0.8])
-    at_once = dataclasses.replace(settings, warm_up=0)
-    assert [training.learning_rate(at_once, step) for step in range(3)] == [0.8, 0.8, 0.8]
-
-
-def test_training_takes_the_steps_it_says():
+@ARITHMETIC
+def test_training_takes_the_steps_it_says(arithmetic):
     """Two full-batch SGD steps with decay, by autograd's gradients of the plain loss."""
     setting = condition(
         steps=2,
@@ -209,6 +94,7 @@ def test_training_takes_the_steps_it_says():
         learning_rate=0.1,
         warm_up=2,
         batch_size="full",
+        arithmetic=arithmetic,
     )
     run = trained(setting)
     examples = addition()["train"]
@@ -223,57 +109,16 @@ def test_training_takes_the_steps_it_says():
             torch.testing.assert_close(run.weights[name][step + 1], expected.detach(), rtol=1e-5, atol=1e-6)
 
 
-def test_loss_precision_hardly_matters_at_the_start():
+@ARITHMETIC
+def test_loss_precision_hardly_matters_at_the_start(arithmetic):
+    setting = condition(steps=1, checkpoints=EVERY_STEP, optimiser="sgd", arithmetic=arithmetic)
     runs = [
-        trained(condition(steps=1, checkpoints=EVERY_STEP, optimiser="sgd", loss_precision=precision))
+        trained(replace(setting, optimiser=replace(setting.optimiser, loss_precision=precision)))
         for precision in ("float32", "float64")
     ]
     for name, weight in runs[0].weights.items():
         assert weight.dtype == runs[1].weights[name].dtype == torch.float32
         torch.testing.assert_close(weight, runs[1].weights[name], rtol=1e-5, atol=1e-7)
-
-
-# Batches
-
-
-def indices(n_examples: int, batch_size: int | str, seed: int):
-    return training.batch_indices(n_examples, batch_size, seed, torch.device("cpu"))
-
-
-@pytest.mark.parametrize(("n_examples", "batch_size"), [(15, 4), (15, 5), (16, 4), (7, 7), (3, 1), (9, 5)])
-def test_an_epoch_repeats_nothing_and_has_whole_batches_only(n_examples, batch_size):
-    batches = indices(n_examples, batch_size, seed=0)
-    epochs = []
-    for _ in range(4):
-        epoch = list(itertools.islice(batches, n_examples // batch_size))
-        assert [len(batch) for batch in epoch] == [batch_size] * (n_examples // batch_size)
-        drawn = torch.cat(epoch).tolist()
-        assert len(set(drawn)) == len(drawn)
-        assert set(drawn) <= set(range(n_examples))
-        epochs.append(drawn)
-    assert len({tuple(epoch) for epoch in epochs}) > 1 or n_examples == 1
-
-
-def test_what_one_epoch_leaves_out_another_takes():
-    drawn = torch.cat(list(itertools.islice(indices(15, 4, seed=0), 30)))
-    assert set(drawn.tolist()) == set(range(15))
-
-
-def test_full_is_every_example_every_time():
-    for batch in itertools.islice(indices(15, "full", seed=0), 3):
-        assert torch.equal(batch, torch.arange(15))
-
-
-def test_the_seed_decides_the_order():
-    first, second = (list(itertools.islice(indices(15, 4, seed=3), 12)) for _ in range(2))
-    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
-
-
-def test_the_order_is_a_stream_of_its_own():
-    expected = torch.randperm(15, generator=torch.Generator().manual_seed(stream_seed(3, "batches")))
-    assert torch.equal(torch.cat(list(itertools.islice(indices(15, 5, seed=3), 3))), expected)
-    start = torch.Generator().manual_seed(stream_seed(3, "initialisation"))
-    assert not torch.equal(torch.randperm(15, generator=start), expected)
 
 
 # Checkpoints and metrics
@@ -312,16 +157,18 @@ def test_metrics_are_at_the_scheduled_steps_for_both_splits():
     }
 
 
+@ARITHMETIC
 @pytest.mark.parametrize("step", [0, 12])
-def test_metrics_are_those_of_the_network_at_that_step(step):
-    run = trained(condition(steps=12))
+def test_metrics_are_those_of_the_network_at_that_step(step, arithmetic):
+    setting = condition(steps=12, arithmetic=arithmetic)
+    run = trained(setting)
     place = run.steps.index(step)
     model = Transformer(condition().model, MODULUS + 1, MODULUS)
     model.load_state_dict({name: weight[place] for name, weight in run.weights.items()})
+    network = build_network(setting.optimiser, model, batch_size=4)
     for split, examples in addition().items():
         row = run.metrics[(run.metrics["step"] == step) & (run.metrics["split"] == split)].iloc[0]
-        with torch.no_grad():
-            logits = model.answer(examples.tokens).double()
+        logits = network.answer(examples.tokens).double()
         assert row["loss"] == pytest.approx(nn.functional.cross_entropy(logits, examples.labels).item(), rel=1e-9)
         assert row["accuracy"] == (logits.argmax(dim=1) == examples.labels).double().mean().item()
         assert row["margin"] == pytest.approx(scores.margins(logits, examples.labels).mean().item(), rel=1e-9)
@@ -332,9 +179,16 @@ def test_metrics_are_those_of_the_network_at_that_step(step):
         assert not row["diverged"]
 
 
-def test_rate_and_gradient_norm_are_those_of_the_update_that_led_to_the_step():
+@ARITHMETIC
+def test_rate_and_gradient_norm_are_those_of_the_update_that_led_to_the_step(arithmetic):
     setting = condition(
-        steps=4, checkpoints=EVERY_STEP, metrics=EVERY_STEP, batch_size="full", learning_rate=0.03, warm_up=3
+        steps=4,
+        checkpoints=EVERY_STEP,
+        metrics=EVERY_STEP,
+        batch_size="full",
+        learning_rate=0.03,
+        warm_up=3,
+        arithmetic=arithmetic,
     )
     run = trained(setting)
     rows = run.metrics[run.metrics["split"] == "train"]
@@ -349,8 +203,10 @@ def test_rate_and_gradient_norm_are_those_of_the_update_that_led_to_the_step():
         assert rows["gradient_norm"].iloc[step] == pytest.approx(norm, rel=1e-5)
 
 
-def test_the_tiny_task_is_learned():
-    run = trained(condition(steps=300, model=model_settings(d_mlp=32), weight_decay=0.0, batch_size="full"))
+@ARITHMETIC
+def test_the_tiny_task_is_learned(arithmetic):
+    setting = condition(300, model=model_settings(d_mlp=32), weight_decay=0.0, batch_size="full", arithmetic=arithmetic)
+    run = trained(setting)
     last = run.metrics[run.metrics["split"] == "train"].iloc[-1]
     assert last["accuracy"] == 1.0
     assert last["loss"] < 0.1
@@ -359,8 +215,11 @@ def test_the_tiny_task_is_learned():
 # Divergence
 
 
-def test_a_run_that_overflows_goes_on_and_its_rows_say_so():
-    run = trained(condition(steps=12, metrics=EVERY_STEP, optimiser="sgd", learning_rate=1e30, warm_up=0))
+@ARITHMETIC
+def test_a_run_that_overflows_goes_on_and_its_rows_say_so(arithmetic):
+    run = trained(
+        condition(12, metrics=EVERY_STEP, optimiser="sgd", learning_rate=1e30, warm_up=0, arithmetic=arithmetic)
+    )
     assert len(run.metrics) == 26
     for _, rows in run.metrics.groupby("split"):
         diverged = rows.sort_values("step")["diverged"]
@@ -401,3 +260,159 @@ def test_the_last_report_gives_steps_loss_and_accuracy():
         f"{validation['loss']:.3g}",
         f"{validation['accuracy']:.3f}",
     )
+
+
+# Going on
+
+LONG = condition(30)
+"""With `a_state_every_seven`, states at 7, 14, 21, 28 and 30."""
+
+
+@pytest.fixture
+def a_state_every_seven(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "STATE_EVERY", 7)
+
+
+def after(n_steps: int):
+    """Asks training to stop once it has taken so many steps."""
+    asked = iter([False] * (n_steps - 1))
+    return lambda: next(asked, True)
+
+
+def assert_same_run(first: training.Run, second: training.Run) -> None:
+    assert first.steps == second.steps
+    assert same_bytes(first.weights, second.weights)
+    assert same_bytes(first.model.state_dict(), second.model.state_dict())
+    pd.testing.assert_frame_equal(first.metrics, second.metrics, check_exact=True)
+
+
+@pytest.mark.usefixtures("a_state_every_seven")
+@pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
+@pytest.mark.parametrize("batch_size", [4, "full"])
+@ARITHMETIC
+def test_a_run_that_was_stopped_twice_is_the_run_that_was_not(arithmetic, batch_size, optimiser, tmp_path: Path):
+    setting = condition(30, optimiser=optimiser, momentum=0.9, batch_size=batch_size, arithmetic=arithmetic)
+    states = States(tmp_path / "states")
+    for n_steps, place in ((9, 9), (10, 19)):
+        with pytest.raises(Stopped, match=f"stopped at step {place}, which is kept"):
+            trained(setting, states=states, is_stopped=after(n_steps))
+    lines: list[str] = []
+    assert_same_run(trained(setting, states=states, report=lines.append), trained(setting))
+    assert lines[0] == "goes on from step 19"
+
+
+@pytest.mark.usefixtures("a_state_every_seven")
+@pytest.mark.parametrize("lost", range(5))
+def test_a_run_that_was_killed_goes_on_from_the_last_state_that_is_left(lost, tmp_path: Path):
+    states = States(tmp_path / "states", report=lambda line: None)
+    whole = trained(LONG, states=states)
+    for path in sorted(states.folder.glob("state-*"))[5 - lost :]:
+        path.write_bytes(path.read_bytes()[:-1])
+    lines: list[str] = []
+    assert_same_run(trained(LONG, states=states, report=lines.append), whole)
+    assert lines[0] == f"goes on from step {[30, 28, 21, 14, 7][lost]}"
+
+
+@pytest.mark.usefixtures("a_state_every_seven")
+def test_states_are_kept_at_fixed_steps_and_at_the_last(tmp_path: Path):
+    states = States(tmp_path / "states")
+    assert_same_run(trained(LONG, states=states), trained(LONG))
+    kept = [
+        sorted(int(path.name.split("-")[1]) for path in states.folder.glob(f"{kind}-*")) for kind in ("state", "record")
+    ]
+    assert kept == [[7, 14, 21, 28, 30]] * 2
+
+
+@pytest.mark.usefixtures("a_state_every_seven")
+def test_each_thing_seen_is_in_one_record(tmp_path: Path):
+    states = States(tmp_path / "states")
+    run = trained(LONG, states=states)
+    _, records = states.resume()
+    names = [name for record in records for name in record.tensors]
+    assert len(set(names)) == len(names)
+    assert set(names) == {
+        *(f"metrics.{step}" for step in run.metrics["step"].unique()),
+        *(f"checkpoint.{step}.{name}" for step in run.steps for name in run.weights),
+    }
+    assert [record.values["after"] for record in records] == [None, 7, 14, 21, 28]
+
+
+@pytest.mark.usefixtures("a_state_every_seven")
+def test_a_finished_run_is_read_and_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    states = States(tmp_path / "states")
+    whole = trained(LONG, states=states)
+    monkeypatch.setattr(training.Replica, "update", lambda self, is_observed: pytest.fail("an update"))
+    assert_same_run(trained(LONG, states=states), whole)
+
+
+def test_a_stop_that_is_asked_for_at_the_last_step_stops_nothing(tmp_path: Path):
+    states = States(tmp_path / "states")
+    assert_same_run(trained(LONG, states=states, is_stopped=after(30)), trained(LONG))
+    assert states.nearest(30).step == 30
+
+
+def test_a_diverged_run_stays_diverged_when_it_goes_on(tmp_path: Path):
+    setting = condition(12, metrics=EVERY_STEP, optimiser="sgd", learning_rate=1e30, warm_up=0)
+    states = States(tmp_path / "states")
+    with pytest.raises(Stopped):
+        trained(setting, states=states, is_stopped=after(6))
+    run = trained(setting, states=states)
+    assert_same_run(run, trained(setting))
+    assert run.metrics["diverged"].iloc[-1]
+
+
+# Replays
+
+
+def replayed(looks: Looks, state=None, setting: Condition = LONG) -> training.Run:
+    return training.replay(setting, addition(), MODULUS, MODULUS, 0, looks, state)
+
+
+def test_looks_are_the_conditions_schedule():
+    looks = Looks.of(condition(12))
+    assert looks.last == 12
+    assert looks.checkpoints == {0, 1, 3, 5, 10, 12}
+    assert looks.metrics == {0, 1, 2, 4, 5, 8, 12}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "checkpoints", "metrics"),
+    [
+        ((10, 20, 5, 3), {10, 15, 20}, {10, 13, 16, 19, 20}),
+        ((10, 12, 100, 1), {10, 12}, {10, 11, 12}),
+        ((4, 4, 1, 1), {4}, {4}),
+    ],
+)
+def test_looks_between_two_steps_see_both(arguments, checkpoints, metrics):
+    looks = Looks.between(*arguments)
+    assert (looks.last, set(looks.checkpoints), set(looks.metrics)) == (arguments[1], checkpoints, metrics)
+
+
+@pytest.mark.usefixtures("a_state_every_seven")
+@pytest.mark.parametrize("before", [None, 7, 14])
+@ARITHMETIC
+def test_a_replay_has_the_bytes_of_the_run(arithmetic, before, tmp_path: Path):
+    setting = condition(30, EVERY_STEP, EVERY_STEP, arithmetic=arithmetic)
+    states = States(tmp_path / "states")
+    run = trained(setting, states=states)
+    replay = replayed(Looks.between(16, 22, 3, 2), before and states.nearest(before), setting)
+    assert replay.steps == [16, 19, 22]
+    for name, weight in replay.weights.items():
+        assert torch.equal(weight, run.weights[name][[16, 19, 22]]), name
+    expected = run.metrics[run.metrics["step"].isin([16, 18, 20, 22])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(replay.metrics, expected, check_exact=True)
+
+
+def test_a_replay_of_everything_is_the_run():
+    run = trained(LONG)
+    replay = replayed(Looks.of(LONG))
+    assert_same_run(replay, run)
+
+
+@pytest.mark.usefixtures("a_state_every_seven")
+@pytest.mark.parametrize("first", [0, 13, 14])
+def test_a_replay_cannot_look_at_its_state_or_before(first, tmp_path: Path):
+    states = States(tmp_path / "states")
+    trained(LONG, states=states)
+    with pytest.raises(ValueError, match="the state at step 14 is not before what is looked at"):
+        replayed(Looks.between(first, 20, 1, 1), states.nearest(14))

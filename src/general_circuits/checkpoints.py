@@ -44,9 +44,12 @@ def write(path: Path, replica: int, weights: Mapping[str, Tensor], steps: Sequen
     }
     tensors = {name: weight.contiguous() for name, weight in weights.items()}
     with replacing(path) as temporary:
+        temporary.touch()
+        mode = temporary.stat().st_mode
         save_file(
             {"steps": torch.tensor(steps), **tensors}, temporary, metadata={HEADER: json.dumps(header, sort_keys=True)}
         )
+        temporary.chmod(mode)  # as any other file here: safetensors makes one that only its owner may read
 
 
 @dataclass(frozen=True)

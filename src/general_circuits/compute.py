@@ -16,5 +16,7 @@ def device(name: str) -> torch.device:
             raise SystemExit(
                 "device = 'cuda': torch finds no GPU here; set device: cpu, or install a CUDA build of torch"
             )
+    # Deterministic mode would also set all new memory to NaN, which takes time; the tests do let it.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, without its two seconds of imports
     return torch.device(name)

@@ -74,6 +74,10 @@ class Spacing:
         return sorted({0, last} | geometric | set(range(0, last, self.every)))
 
 
+STATE_EVERY = 500
+"""Steps between two states of training. Fixed, so that they do not depend on when a run was killed."""
+
+
 @dataclass(frozen=True)
 class Schedule:
     """How long training lasts, and when it is looked at."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from general_circuits import splits
-from general_circuits.conditions import Condition
+from general_circuits.conditions import STATE_EVERY, Condition
 from general_circuits.tasks import registry
 
 MB = 10**6
@@ -92,6 +92,11 @@ class Size:
         settings = self.condition.optimiser
         moments = 2 if settings.optimiser != "sgd" else int(settings.momentum > 0)
         return (1 + moments) * self.parameters * FLOAT
+
+    def kept_bytes(self, weights: bool, states: int) -> int:
+        """What a finished replica leaves on disk, but for its tables: checkpoints, and at most so many states."""
+        made = -(-self.condition.schedule.steps // STATE_EVERY)
+        return weights * self.weights_bytes + min(states, made) * self.state_bytes
 
     def training_mb(self) -> int:
         """Peak memory of `train_block`."""

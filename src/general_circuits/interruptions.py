@@ -42,9 +42,10 @@ def room_for(work: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        raise SystemExit(_message(work, f"{error.strerror}: {error.filename}")) from None
+        reason = f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
+        raise SystemExit(_message(work, reason)) from None
     except SafetensorError as error:
-        if "os error" not in str(error).lower():
+        if not any(f"os error {number})" in str(error) for number in FULL):
             raise
         raise SystemExit(_message(work, str(error))) from None
 

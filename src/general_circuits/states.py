@@ -20,6 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
+from general_circuits.conditions import STATE_EVERY
 from general_circuits.tables import replacing
 
 HEADER = "state"
@@ -72,7 +73,7 @@ class States:
     def only(self) -> States:
         """These, after removing any that other code or settings left beside them."""
         for folder in self.folder.parent.glob("*"):
-            if folder != self.folder:
+            if folder != self.folder and folder.is_dir():
                 shutil.rmtree(folder)
         return self
 
@@ -89,8 +90,9 @@ class States:
             if state is not None:
                 found = state, list(records)
         last = found[0].step if found else -1
-        for path in [*self._files("record"), *self._files("state")]:
-            if _step(path) > last:
+        unfinished = self.folder.glob(".*")
+        for path in [*unfinished, *(path for kind in ("record", "state") for path in self._files(kind))]:
+            if path.name.startswith(".") or _step(path) > last:
                 path.unlink()
         return found
 
@@ -103,10 +105,11 @@ class States:
 
     def thin(self, how_many: int) -> None:
         """Of a finished run: remove all records, and all states but so many, the last among them, evenly by step."""
-        states = self._files("state")
+        files = self._files("state")
+        states = [path for path in files if _step(path) % STATE_EVERY == 0 or path == files[-1]]
         how_many = min(how_many, len(states))
         kept = {states[-1 - round(i * len(states) / how_many)] for i in range(how_many)}
-        for path in [*self._files("record"), *(path for path in states if path not in kept)]:
+        for path in [*self._files("record"), *(path for path in files if path not in kept)]:
             path.unlink()
 
     def _at(self, step: int) -> State | None:
@@ -116,7 +119,7 @@ class States:
         return None
 
     def _files(self, kind: str) -> list[Path]:
-        return sorted(self.folder.glob(f"{kind}-*.safetensors"))
+        return sorted(self.folder.glob(f"{kind}-[0-9]*-*.safetensors"))
 
     def _write(self, kind: str, state: State) -> None:
         header = json.dumps({"step": state.step, **state.values}, sort_keys=True)
@@ -129,10 +132,13 @@ class States:
         """The file's content if it is what was written."""
         content = path.read_bytes()
         if _digest(content) != path.stem.rsplit("-", 1)[1]:
-            self.report(f"{path}: truncated or altered since it was written; what came before it is used")
+            self.report(f"{path}: truncated or altered since it was written, and not used")
             return None
         with safe_open(path, "pt") as file:
             values = json.loads(file.metadata()[HEADER])
+        if values["step"] != _step(path):
+            self.report(f"{path}: of step {values['step']}, whatever its name says, and not used")
+            return None
         # Copies: what `load` gives lies in the bytes that were read, which nothing may write to.
         return State(values.pop("step"), {name: tensor.clone() for name, tensor in load(content).items()}, values)
 

@@ -11,14 +11,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from general_circuits.conditions import Condition
+from general_circuits.conditions import STATE_EVERY, Condition
 from general_circuits.examples import SPLITS, Examples
 from general_circuits.models import Transformer
 from general_circuits.replica import COLUMNS, Replica
 from general_circuits.states import State, States
-
-STATE_EVERY = 500
-"""Steps between two states. Fixed, so that what a killed run goes on from does not depend on when it was killed."""
 
 
 class Stopped(Exception):

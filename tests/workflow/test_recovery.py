@@ -25,12 +25,20 @@ def fresh(tmp_path: Path) -> Project:
 
 def test_after_a_job_is_killed_the_same_command_finishes(fresh: Project) -> None:
     first = fresh.launch()
-    _process(first.pid, lambda words: "general_circuits.stages.train_block" in words).send_signal(signal.SIGKILL)
+    training = _process(first.pid, lambda words: "general_circuits.stages.train_block" in words)
+    states = fresh.results / ".state/grokking/0/replica-0"
+    while not list(states.glob("*/state-*")):
+        assert training.is_running(), "it ended before it kept a state: the test shows nothing"
+        time.sleep(0.01)
+    training.send_signal(signal.SIGKILL)
     _, said = first.communicate(timeout=120)
     assert first.returncode == 1
     assert "what is done is kept" in said
     assert "Traceback" not in said
+    kept = max(int(path.name.split("-")[1]) for path in states.glob("*/state-*"))
+    assert kept > 0
     _finishes(fresh)
+    assert f"goes on from step {kept:,}\n" in (fresh.results / "logs/train_block/grokking/0.log").read_text()
 
 
 def test_after_snakemake_is_killed_the_same_command_finishes(fresh: Project) -> None:

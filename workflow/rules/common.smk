@@ -22,6 +22,7 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
+RESULTS = Path("results") / STUDY.study
 CONDITIONS = {name: settings.resolve() for name, settings in STUDY.conditions.items()}
 TASKS = {registry.file_stem(condition.task): condition.task for condition in CONDITIONS.values()}
 SIZES = {name: Size.of(condition) for name, condition in CONDITIONS.items()}
@@ -63,10 +64,9 @@ def replica_range(wildcards):
     return f"--first-replica {STUDY.first_replica(int(wildcards.block))} --replicas {STUDY.block}"
 
 
-def states_folder(wildcards, output):
+def states_folder(wildcards):
     """Where a block's training states are: beside the study's results, not among them, since a rerun wipes outputs."""
-    results = Path(output.metrics.split(f"/{wildcards.condition}/")[0]).parent
-    return results / ".state" / wildcards.condition / wildcards.block
+    return RESULTS / ".state" / wildcards.condition / wildcards.block
 
 
 def replay_options(wildcards):

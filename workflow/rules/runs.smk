@@ -79,7 +79,7 @@ rule replay_block:
     shell:
         "python -m general_circuits.stages.replay_block --task {input.task} --split {input.split}"
         " --condition {wildcards.condition} --settings {params.settings:q} --device {params.device}"
-        " --training-code {params.training_code} --states {params.states} {params.options}"
+        " --finished {input.finished} --training-code {params.training_code} --states {params.states} {params.options}"
         " --metrics {output.metrics} > {log} 2>&1"
 
 

@@ -273,6 +273,7 @@ class Tape:
             self.do(aten.gelu.out, pre.data, approximate="none", out=post.data)
 
         def gradient() -> None:
+            assert pre.is_sum or not pre.is_written
             pre.mark_written()
             if kind == "relu":
                 self.back(aten.threshold_backward.grad_input, post.grad, post.data, 0, grad_input=pre.grad)
@@ -304,6 +305,7 @@ class Tape:
         self.do(torch.softmax, scores.data, dim=0, out=out.data)
 
         def gradient() -> None:
+            assert not scores.is_written
             scores.mark_written()
             options = {"dim": 0, "input_dtype": out.data.dtype, "grad_input": scores.grad}
             self.back(aten._softmax_backward_data.out, out.grad, out.data, **options)
@@ -323,6 +325,7 @@ class Tape:
             self.do(out.data.addcmul_, value.data, weight)
 
         def gradient() -> None:
+            assert not weights.is_written
             weights.mark_written()
             for key, value in enumerate(values):
                 self.back(torch.mul, out.grad, value.data, out=product)

@@ -141,6 +141,7 @@ class Tokens:
         tape, d_mlp, n_classes = self.tape, self.shape.d_mlp, self.shape.n_classes
         padded = (n_classes + 15) // 16 * 16  # whole cache lines: products of such matrices are faster
         out = tape.new(len(x.data), d_mlp + padded)
+        out.data.zero_()  # the padding stays so: multiplied by gradients of zero, anything else might be NaN
         tape.linear(x, leaf(self.shape.blocks[0].mlp.W_in), b_in, out=out.columns(0, d_mlp))
         tape.linear(x, self.shape.W_U, out=out.columns(d_mlp, d_mlp + n_classes))
         return out

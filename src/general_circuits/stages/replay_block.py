@@ -22,6 +22,7 @@ def main(
     split: Path,
     condition: str,
     settings: str,
+    finished: Path,
     device: str,
     training_code: str,
     states: Path,
@@ -33,6 +34,8 @@ def main(
 ) -> None:
     """Replay steps FIRST to LAST of every replica of SPLIT, from STATES that TRAINING_CODE left or else the seed.
 
+    FINISHED are the metrics of the whole run: what had diverged before FIRST still has.
+
     One step in so many is a checkpoint or a row of METRICS, FIRST and LAST always. Equal steps have equal bytes.
     """
     resolved = from_json(Condition, settings)
@@ -40,8 +43,11 @@ def main(
         raise SystemExit(
             f"steps {first} to {last}: should be within the {resolved.schedule.steps} steps of {condition}"
         )
+    if min(checkpoints_every, metrics_every) < 1:
+        raise SystemExit(f"one step in {min(checkpoints_every, metrics_every)}: should be one in 1 or more")
     looks = training.Looks.between(first, last, checkpoints_every, metrics_every)
     block = Block(task, split, compute.device(device))
+    whole = tables.read(finished, METRICS)
     frames = []
     with room_for(condition):
         for position, replica, examples in block.replicas():
@@ -52,7 +58,9 @@ def main(
             run = training.replay(resolved, examples, block.n_symbols, block.n_classes, replica, looks, state)
             path = metrics.parent / checkpoints.file_name(position)
             checkpoints.write(path, replica, run.weights, run.steps, run.model)
-            frames.append(run.metrics.assign(condition=condition, replica=replica))
+            before = whole[(whole["replica"] == replica) & (whole["step"] < first)]
+            has_diverged = run.metrics["diverged"] | before["diverged"].any()
+            frames.append(run.metrics.assign(condition=condition, replica=replica, diverged=has_diverged))
         tables.write(metrics, METRICS, pd.concat(frames, ignore_index=True), {"condition": json.loads(settings)})
 
 

@@ -1,0 +1,208 @@
+"""What a training step costs, plain and with reduced arithmetic, and what a job costs beside its steps.
+
+`make bench` runs this: one table on the terminal, as Parquet under results/, and in the README between its marks. Plain
+and reduced steps take turns, on one thread, so their ratio holds on a machine whose speed drifts; times are medians.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pandas as pd
+import torch
+
+from general_circuits import checkpoints, compute, training
+from general_circuits.conditions import Condition
+from general_circuits.config import load
+from general_circuits.plan import generated_splits
+from general_circuits.reduced.network import SLICE, Reduced
+from general_circuits.replica import Replica
+from general_circuits.states import States
+from general_circuits.tasks import registry
+
+ROOT = Path(__file__).parents[1]
+TABLE, README = ROOT / "results" / "benchmarks.parquet", ROOT / "README.md"
+START, END = "<!-- bench -->\n", "<!-- /bench -->"
+ROUNDS = 15
+"""Turns of plain and reduced steps; each of the latter is four."""
+
+P113 = {"modulus": 113, "train_fraction": 0.3, "split_by": "example"}
+POST = {"normalisation": "post", "biases": "none", "positions": "sinusoidal"}
+PRE = {"normalisation": "pre", "activation": "gelu", "biases": "all"}
+CASES: dict[str, dict[str, Any]] = {
+    "1 layer, p = 113, full batch": {**P113, "batch_size": "full"},
+    "1 layer, p = 113": {**P113, "batch_size": 512},
+    "1 layer, p = 59": {"modulus": 59, "train_fraction": 0.7, "batch_size": 256},
+    "2 layers, p = 113": {**P113, "batch_size": 512, "n_layers": 2},
+    "2 layers, post-norm, p = 97": {"modulus": 97, "train_fraction": 0.5, "batch_size": 512, "n_layers": 2, **POST},
+    "2 layers, pre-norm, p = 113": {**P113, "batch_size": 512, "n_layers": 2, **PRE},
+}
+PRODUCTS = {"mm", "addmm", "bmm", "addmm_", "baddbmm_"}
+
+
+def main() -> None:
+    """Measure, print, write and refresh."""
+    compute.device("cpu")
+    table = pd.DataFrame([_steps(name, settings) for name, settings in CASES.items()])
+    overhead = _overhead()
+    TABLE.parent.mkdir(exist_ok=True)
+    table.assign(**overhead).to_parquet(TABLE)
+    text = _markdown(table, overhead)
+    print(text)
+    readme = README.read_text(encoding="utf-8")
+    before, _, rest = readme.partition(START)
+    _, _, after = rest.partition(END)
+    README.write_text(f"{before}{START}{text}{END}{after}", encoding="utf-8")
+
+
+def _condition(settings: dict[str, Any]) -> Condition:
+    study = load({"study": "bench", "conditions": {"case": settings}})
+    return study.conditions["case"].resolve()
+
+
+def _replica(settings: dict[str, Any], arithmetic: str) -> Replica:
+    condition = _condition({**settings, "arithmetic": arithmetic})
+    task = registry.generate(condition.task)
+    return Replica(condition, generated_splits(condition, seed=1000), task.n_symbols, task.n_classes, seed=1000)
+
+
+def _steps(name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """One row: both step times, and what the reduced one is made of."""
+    plain, reduced = _replica(settings, "plain"), _replica(settings, "reduced")
+    times: dict[str, list[float]] = {"plain": [], "reduced": [], "products": [], "alone": []}
+    network = reduced.network
+    assert isinstance(network, Reduced)
+    reduced.update(is_observed=False)
+    calls = _calls(network, reduced.batches.size)
+    products = [call for call in calls if _is_product(call)]
+    for _ in range(ROUNDS):
+        times["plain"].append(_time(lambda: plain.update(is_observed=False), 1))
+        times["reduced"].append(_time(lambda: reduced.update(is_observed=False), 4))
+        times["alone"].append(sum(_time(call, 8, warm=2) for call in products))
+        times["products"].append(sum(_time_in_turn(calls, _is_product)))
+    found = {kind: median(of) for kind, of in times.items()}
+    operations = sum(_operations(call) for call in products)
+    return {
+        "case": name,
+        "batch": reduced.batches.size,
+        "plain_ms": found["plain"] * 1e3,
+        "reduced_ms": found["reduced"] * 1e3,
+        "ratio": found["plain"] / found["reduced"],
+        "gflop": operations / 1e9,
+        "machine_gflops": operations / found["alone"] / 1e9,
+        "share_of_machine": found["alone"] / found["reduced"],
+        "products_share": found["products"] / found["reduced"],
+    }
+
+
+def _calls(network: Reduced, batch: int) -> list[Callable[[], Any]]:
+    """Every call of a step, slices repeated as a batch has them."""
+    calls = [*network.tokens.tape.forward]
+    for part in torch.empty(batch).split(SLICE):
+        tape = network.slices[len(part)].tape
+        calls += [*tape.forward, *tape.backward]
+    return calls + network.tokens.tape.backward
+
+
+def _is_product(call: Callable[[], Any]) -> bool:
+    return isinstance(call, partial) and call.func.__name__ in PRODUCTS
+
+
+def _operations(call: partial[Any]) -> int:
+    """Multiplications and additions of a matrix product."""
+    left, right = [part for part in call.args if part.dim() > 1][-2:]
+    return 2 * left.numel() * right.shape[-1]
+
+
+def _time(work: Callable[[], Any], repeats: int, warm: int = 1) -> float:
+    """Seconds of one call."""
+    for _ in range(warm):
+        work()
+    start = time.perf_counter()
+    for _ in range(repeats):
+        work()
+    return (time.perf_counter() - start) / repeats
+
+
+def _time_in_turn(calls: list[Callable[[], Any]], counts: Callable[[Callable[[], Any]], bool]) -> list[float]:
+    """Seconds of those calls that count, in a step as it runs."""
+    times = []
+    for call in calls:
+        start = time.perf_counter()
+        call()
+        if counts(call):
+            times.append(time.perf_counter() - start)
+    return times
+
+
+def _overhead() -> dict[str, float]:
+    """What a job of the workstation study costs beside its steps: seconds to start, and shares of its time to write."""
+    start_up = median(
+        _time(lambda: subprocess.run([sys.executable, "-c", START_UP], check=True), 1, warm=0) for _ in range(5)
+    )
+    condition = _condition({"modulus": 59, "train_fraction": 0.7, "batch_size": 256, "steps": 1500})
+    every_hundred = dataclasses.replace(condition.schedule.checkpoints, log=8, every=100)
+    condition = dataclasses.replace(
+        condition, schedule=dataclasses.replace(condition.schedule, checkpoints=every_hundred)
+    )
+    spent: list[float] = []
+
+    class Timed(States):
+        def keep(self, *arguments: Any) -> None:
+            start = time.perf_counter()
+            super().keep(*arguments)
+            spent.append(time.perf_counter() - start)
+
+    task = registry.generate(condition.task)
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        splits = generated_splits(condition, seed=1000)
+        run = training.train(
+            condition, splits, task.n_symbols, task.n_classes, 1000, states=Timed(Path(folder) / "states")
+        )
+        trained = time.perf_counter() - start
+        writing = _time(
+            lambda: checkpoints.write(Path(folder) / "weights", 1000, run.weights, run.steps, run.model), 1, warm=0
+        )
+    return {
+        "start_up_s": start_up,
+        "checkpoint_writing_s": writing,
+        "checkpoint_writing_share": writing / trained,
+        "state_writing_share": sum(spent) / trained,
+    }
+
+
+START_UP = "import general_circuits.stages.train_block as stage; stage.compute.device('cpu')"
+
+
+def _markdown(table: pd.DataFrame, overhead: dict[str, float]) -> str:
+    lines = [
+        "| network | batch | plain, ms | reduced, ms | times as fast | of the machine's matrix rate |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in table.itertuples():
+        lines.append(
+            f"| {row.case} | {row.batch:,} | {row.plain_ms:.1f} | {row.reduced_ms:.1f} | {row.ratio:.1f}"
+            f" | {row.share_of_machine:.0%} of {row.machine_gflops:.0f} GFLOP/s |"
+        )
+    checkpoint_share, state_share = overhead["checkpoint_writing_share"], overhead["state_writing_share"]
+    lines += [
+        "",
+        f"A training job takes {overhead['start_up_s']:.1f} s to start; writing its checkpoints takes"
+        f" {checkpoint_share:.1%} of its time, and its states {state_share:.1%}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

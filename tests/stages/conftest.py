@@ -1,0 +1,44 @@
+"""The inputs of a tiny block, made by the stages that make them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from builders import condition
+from jobs import finish
+
+from general_circuits.conditions import to_json
+
+
+@pytest.fixture(scope="session")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One replica of addition modulo 5."""
+    return make_inputs(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.fixture(scope="session")
+def other_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As many examples, of which others train."""
+    return make_inputs(tmp_path_factory.mktemp("other"), first_replica=7)
+
+
+@pytest.fixture(scope="session")
+def two_replicas(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A block of two."""
+    return make_inputs(tmp_path_factory.mktemp("two"), replicas=2)
+
+
+def make_inputs(folder: Path, first_replica: int = 0, replicas: int = 1) -> Path:
+    settings = condition()
+    task = {"task": to_json(settings.task), "family": "general_circuits.tasks.modular"}
+    assert finish("generate_task", {**task, "output": folder / "task.parquet"}, folder / "task.log") == 0
+    split = {
+        "task": folder / "task.parquet",
+        "split": to_json(settings.split),
+        "condition": "tiny",
+        "first_replica": first_replica,
+        "replicas": replicas,
+    }
+    assert finish("split_examples", {**split, "output": folder / "split.parquet"}, folder / "split.log") == 0
+    return folder

@@ -1,0 +1,115 @@
+"""Costs predicted from a condition, against the networks and the jobs themselves."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from builders import model_settings
+
+from general_circuits import costs
+from general_circuits.conditions import Condition, to_json
+from general_circuits.config import load
+from general_circuits.models import Transformer
+from general_circuits.reduced import network
+from general_circuits.tasks import registry
+
+DRAWS = 3
+RARELY = {"log": 1, "every": 1000}
+FEW = {"steps": 3, "checkpoints": RARELY, "metrics": RARELY}
+JOBS = {
+    "many checkpoints": {"modulus": 59, "batch_size": 256, "steps": 60, "checkpoints": {"log": 1, "every": 1}},
+    "full batch": {"modulus": 113, "train_fraction": 0.3, "batch_size": "full", **FEW},
+    "two pre-norm layers": {
+        "modulus": 97,
+        "n_layers": 2,
+        "normalisation": "pre",
+        "activation": "gelu",
+        "biases": "all",
+        "batch_size": 512,
+        **FEW,
+    },
+    "plain, large batch": {"modulus": 97, "batch_size": 2048, "arithmetic": "plain", **FEW},
+    "tiny": {"modulus": 7, "d_model": 8, "n_heads": 2, "d_mlp": 16, "batch_size": 16, **FEW},
+}
+
+
+def condition(settings: dict[str, object]) -> Condition:
+    return load({"study": "costs", "conditions": {"case": settings}}).conditions["case"].resolve()
+
+
+@pytest.mark.parametrize(
+    ("n_layers", "normalisation", "biases", "positions"),
+    list(itertools.product((1, 3), ("none", "pre", "post"), ("none", "mlp", "all"), ("learned", "sinusoidal"))),
+)
+def test_parameters_are_those_of_the_network(n_layers: int, normalisation: str, biases: str, positions: str) -> None:
+    options = {"n_layers": n_layers, "normalisation": normalisation, "biases": biases, "positions": positions}
+    size = costs.Size.of(
+        condition({"modulus": 11, "d_model": 12, "n_heads": 3, "d_mlp": 20, "batch_size": 8, **options})
+    )
+    model = Transformer(model_settings(d_model=12, n_heads=3, d_mlp=20, **options), d_vocab=12, d_vocab_out=11)
+    assert size.parameters == sum(weight.numel() for weight in model.parameters())
+
+
+def test_the_slice_is_the_networks() -> None:
+    assert costs.SLICE == network.SLICE
+
+
+def test_examples_are_counted_as_they_are_split() -> None:
+    size = costs.Size.of(condition({"modulus": 7, "train_fraction": 0.5, "split_by": "example", "batch_size": "full"}))
+    assert (size.n_training, size.n_validation, size.batch) == (25, 24, 25)
+
+
+@pytest.mark.parametrize(
+    ("settings", "copies"),
+    [({"optimiser": "adamw"}, 3), ({"optimiser": "sgd"}, 1), ({"optimiser": "sgd", "momentum": 0.9}, 2)],
+)
+def test_a_state_holds_weights_and_moments(settings: dict[str, object], copies: int) -> None:
+    size = costs.Size.of(condition(settings))
+    assert size.state_bytes == copies * size.parameters * 4
+
+
+@pytest.fixture(scope="module", params=JOBS)
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Condition, Path, int]:
+    """A condition, the folder of its one block, and the peak of its training job."""
+    setting, folder = condition(JOBS[request.param]), tmp_path_factory.mktemp("job")
+    family = registry.family_module(setting.task.operation)
+    peak_mb("generate_task", task=to_json(setting.task), family=family, output=folder / "task.parquet")
+    tables = {"task": folder / "task.parquet", "condition": "case"}
+    replicas = {"first_replica": 0, "replicas": 1}
+    peak_mb("split_examples", **tables, split=to_json(setting.split), **replicas, output=folder / "split.parquet")
+    states = {"code": "0", "states": folder / "state", "keep_states": 0}
+    files = {"split": folder / "split.parquet", "metrics": folder / "metrics.parquet"}
+    return setting, folder, peak_mb("train_block", **tables, **files, **states, settings=to_json(setting), device="cpu")
+
+
+def test_a_job_needs_what_was_predicted_and_not_much_less(trained: tuple[Condition, Path, int]) -> None:
+    setting, folder, peak = trained
+    size = costs.Size.of(setting)
+    assert peak <= size.training_mb() <= 2 * peak
+    tables = {"task": folder / "task.parquet", "split": folder / "split.parquet", "condition": "case", "device": "cpu"}
+    method = {"methods": "activation_gradient", "integration_steps": 10}
+    peak = peak_mb("extract_saliency", **tables, **method, steps=1, output=folder / "saliency.parquet")
+    assert peak <= size.saliency_mb() <= 2 * peak
+    plan = {"method": "activation_gradient", "deletions": "zero,mean", "k_points": 2, "random_draws": DRAWS}
+    files = {"saliency": folder / "saliency.parquet", "output": folder / "ablation.parquet"}
+    peak = peak_mb("ablate_neurons", **tables, **plan, **files, examples=1024, steps=1)
+    assert peak <= size.ablation_mb(1024, DRAWS) <= 2.5 * peak
+
+
+def peak_mb(stage: str, **options: object) -> int:
+    """Run a stage by itself, and return its peak resident memory in MB."""
+    words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    command = [sys.executable, "-m", f"general_circuits.stages.{stage}", *words]
+    measured = subprocess.run([sys.executable, "-c", MEASURE, *command], capture_output=True, text=True, check=True)
+    return int(measured.stdout.split()[-1]) * 1024 // costs.MB
+
+
+MEASURE = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""

@@ -1,0 +1,85 @@
+"""What is said about a study before it runs, and what jobs may take together."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+from checkouts import TINY, Project, checkout
+
+from general_circuits.config import load
+from general_circuits.plan import plan
+
+
+def test_the_plan_names_every_job_that_will_run(tmp_path: Path) -> None:
+    project = checkout(tmp_path / "fresh")
+    table = plan(load(TINY), seconds=0.0)
+    expected = project.planned()
+    del expected["all"]
+    assert table["jobs"].to_dict() == expected
+
+
+def test_the_plan_says_what_training_leaves_on_disk(finished: Project) -> None:
+    kept = [*finished.results.glob("runs/*/*/weights-*"), *finished.results.glob(".state/**/*.safetensors")]
+    predicted = plan(load(TINY), seconds=0.0).loc["train_block", "disk_mb"] * 1e6
+    headers = 4000 * len(kept)
+    metrics = sum(path.stat().st_size for path in finished.results.glob("runs/*/*/metrics.parquet"))
+    assert abs(sum(path.stat().st_size for path in kept) - predicted) < headers + metrics
+
+
+def test_the_command_prints_totals_and_refuses_what_cannot_run(finished: Project) -> None:
+    command = [sys.executable, "-m", "general_circuits.cli", "plan", "--seconds", "0", "--study"]
+    options = {"cwd": finished.root, "env": finished.environment, "capture_output": True, "text": True}
+    run = subprocess.run([*command, "tiny"], **options, check=True)
+    assert "train_block" in run.stdout
+    assert "core-hours" in run.stdout
+    assert "GB of disk" in run.stdout
+    refused = subprocess.run([*command, "no_such_study"], **options, check=False)
+    assert refused.returncode == 1
+    assert "there is no config/no_such_study.yaml" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_jobs_together_take_no_more_memory_than_is_given(tmp_path: Path) -> None:
+    """Each training job is predicted to need about 400 MB: two at once fit 1,000 MB, and one fits 500."""
+    longer = {**TINY["defaults"], "steps": 1500, "metrics": {"log": 2, "every": 10}}
+    for limit, together in ((1000, 2), (500, 1)):
+        project = checkout(tmp_path / str(limit))
+        project.configure(defaults=longer)
+        targets = [f"results/tiny/runs/{name}/0/metrics.parquet" for name in TINY["conditions"]]
+        command = [sys.executable, "-m", "snakemake", "--configfile", "config/tiny.yaml", "--cores", "8"]
+        process = subprocess.Popen(
+            [*command, "--resources", f"mem_mb={limit}", "--", *targets],
+            cwd=project.root,
+            env=project.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        most = 0
+        while process.poll() is None:
+            most = max(most, _training_jobs(process.pid))
+            time.sleep(0.02)
+        assert process.returncode == 0
+        assert most == together
+
+
+def test_without_a_limit_it_is_the_machines(tmp_path: Path) -> None:
+    project = checkout(tmp_path / "fresh")
+    said = project.snakemake("--dry-run", "--cores", "8").stderr
+    run = project.snakemake("--cores", "1", "results/tiny/tasks/x_plus_y_mod_7.parquet")
+    assert "mem_mb=" in said + run.stderr
+
+
+def _training_jobs(ancestor: int) -> int:
+    """How many run now, each counted once: the process whose parent is a shell."""
+    count = 0
+    for process in psutil.Process(ancestor).children(recursive=True):
+        try:
+            words = process.cmdline()
+            count += "general_circuits.stages.train_block" in words and Path(words[0]).name.startswith("python")
+        except psutil.Error:
+            continue
+    return count
