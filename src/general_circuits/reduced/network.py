@@ -81,14 +81,15 @@ class Slice:
         self.tape = tape = Tape(shape.like)
         self.pairs = Pairs(n_examples, shape.p, shape.like.device)
         if shape.has_table:
-            self.logits = self._from_table()
+            logits = self._from_table()
         else:
             mid = self._attend_first()
             for block, after in zip(shape.blocks, shape.blocks[1:], strict=False):
                 resid = shape.join(tape, mid, shape.neurons(tape, mid, block), block)
                 mid = self._attend(resid, shape.blocks.index(after))
-            self.logits = self._read_out(mid, shape.neurons(tape, mid, shape.blocks[-1]))
-        self.logits.mark_written()
+            logits = self._read_out(mid, shape.neurons(tape, mid, shape.blocks[-1]))
+        logits.mark_written()
+        self.logits = logits.columns(0, shape.n_classes)
         tape.finish()
 
     def _patterns(self) -> list[Value]:
@@ -116,7 +117,7 @@ class Slice:
         tape.pending.append(lambda: tape.back(pattern.grad[:2].copy_, seen.grad))
         packed = add_up(tape, tokens.table, weights, tokens.table_once, Bags(self.pairs, shape.n_heads))
         post = tape.activate(packed.columns(0, shape.d_mlp), shape.settings.activation)
-        beside = packed.columns(shape.d_mlp, shape.d_mlp + shape.n_classes)
+        beside = packed.columns(shape.d_mlp, shape.d_mlp + shape.logit_columns)
         return tape.linear_onto(beside, post, tokens.folded, tokens.logit_bias)
 
     def _attend_first(self) -> Value:
@@ -165,11 +166,11 @@ class Slice:
     def _read_out(self, mid: Value, post: Value) -> Value:
         shape, tape = self.shape, self.tape
         if shape.folds_output:
-            return tape.linear_onto(tape.linear(mid, shape.W_U), post, self.tokens.folded, self.tokens.logit_bias)
+            return tape.linear_onto(tape.linear(mid, self.tokens.W_U), post, self.tokens.folded, self.tokens.logit_bias)
         resid = shape.join(tape, mid, post, shape.blocks[-1])
         if shape.settings.normalisation == "pre":
             resid = tape.norm(resid, shape.model.ln_final)
-        return tape.linear(resid, shape.W_U, shape.b_U)
+        return tape.linear(resid, self.tokens.W_U, self.tokens.logit_bias)
 
 
 def _key(scores: Value, key: int) -> Value:

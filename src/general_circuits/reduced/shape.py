@@ -41,8 +41,9 @@ class Shape:
         self.scale = 1 / math.sqrt(self.d_head)
         self.blocks = [model.block(layer) for layer in range(settings.n_layers)]
         self.is_deep = len(self.blocks) > 1
-        self.W_U, self.b_U = leaf(model.unembed.W_U), bias(model.unembed.b_U)
-        self.n_classes = self.W_U.data.shape[1]
+        self.n_classes = model.unembed.W_U.shape[1]
+        self.logit_columns = -(-self.n_classes // 16) * 16
+        """Whole cache lines; those beyond the classes are zero."""
 
         saved = batch_size * (self.d_model - self.n_classes)
         self.folds_output = model.is_linear_from(len(self.blocks) - 1) and saved > self.d_model * self.n_classes

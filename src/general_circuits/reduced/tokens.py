@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from general_circuits.reduced.shape import Shape, bias, leaf
 from general_circuits.reduced.tape import Tape, Value
@@ -23,7 +24,9 @@ class Tokens:
         first_keys, first_values: of every block after the first, at the first position (symbol, head · d_head).
         table, table_once: where there is a table, what every head adds for every symbol to neurons' inputs and, beside
             them, to logits (head · 2 · symbol, column); and what is added once (1, column).
-        folded, logit_bias: where the output is folded, W_out·W_U and b_out·W_U + b_U.
+        W_U: as it is, (d_model, column).
+        folded: where the output is folded, W_out·W_U (neuron, column).
+        logit_bias: b_U, and where the output is folded b_out·W_U + b_U; None where neither is there.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -48,12 +51,14 @@ class Tokens:
         if shape.is_deep:
             self._second_position(x.part(p, 2 * p), relative, W_Q, b_Q)
             self._first_position()
+        unembed = shape.model.unembed
+        self.W_U = tape.widen(leaf(unembed.W_U), shape.logit_columns)
+        self.logit_bias = None if unembed.b_U is None else tape.widen(_row(unembed.b_U), shape.logit_columns)
         if shape.folds_output:
             mlp = shape.blocks[-1].mlp
-            self.folded = tape.linear(leaf(mlp.W_out), shape.W_U)
-            self.logit_bias = shape.b_U
+            self.folded = tape.linear(leaf(mlp.W_out), self.W_U)
             if mlp.b_out is not None:
-                self.logit_bias = tape.linear(leaf(mlp.b_out).view(lambda t: t.unsqueeze(0)), shape.W_U, shape.b_U)
+                self.logit_bias = tape.linear(_row(mlp.b_out), self.W_U, self.logit_bias)
         if shape.has_table:
             self._carry_to_logits()
         tape.finish()
@@ -138,12 +143,10 @@ class Tokens:
         )
 
     def _carried(self, x: Value, b_in: Value | None) -> Value:
-        tape, d_mlp, n_classes = self.tape, self.shape.d_mlp, self.shape.n_classes
-        padded = (n_classes + 15) // 16 * 16  # whole cache lines: products of such matrices are faster
-        out = tape.new(len(x.data), d_mlp + padded)
-        out.data.zero_()  # the padding stays so: multiplied by gradients of zero, anything else might be NaN
+        tape, d_mlp, n_logits = self.tape, self.shape.d_mlp, self.shape.logit_columns
+        out = tape.new(len(x.data), d_mlp + n_logits)
         tape.linear(x, leaf(self.shape.blocks[0].mlp.W_in), b_in, out=out.columns(0, d_mlp))
-        tape.linear(x, self.shape.W_U, out=out.columns(d_mlp, d_mlp + n_classes))
+        tape.linear(x, self.W_U, out=out.columns(d_mlp, d_mlp + n_logits))
         return out
 
     def _both_positions(self, values: Value, write: Value, out: Value) -> None:
@@ -171,3 +174,7 @@ class Tokens:
             tape.back(torch.sum, second.grad, dim=1, keepdim=True, out=difference.grad)
 
         tape.pending.append(gradient)
+
+
+def _row(bias: Tensor) -> Value:
+    return leaf(bias).view(lambda t: t.unsqueeze(0))
