@@ -46,6 +46,7 @@ CASES: dict[str, dict[str, Any]] = {
     "2 layers, post-norm, p = 97": {"modulus": 97, "train_fraction": 0.5, "batch_size": 512, "n_layers": 2, **POST},
     "2 layers, pre-norm, p = 113": {**P113, "batch_size": 512, "n_layers": 2, **PRE},
 }
+KINDS = ("products", "rows", "elementwise")
 PRODUCTS = {"mm", "addmm", "bmm", "addmm_", "baddbmm_"}
 
 
@@ -78,7 +79,7 @@ def _replica(settings: dict[str, Any], arithmetic: str) -> Replica:
 def _steps(name: str, settings: dict[str, Any]) -> dict[str, Any]:
     """One row: both step times, and what the reduced one is made of."""
     plain, reduced = _replica(settings, "plain"), _replica(settings, "reduced")
-    times: dict[str, list[float]] = {"plain": [], "reduced": [], "products": [], "alone": []}
+    times: dict[str, list[float]] = {kind: [] for kind in ("plain", "reduced", "alone", *KINDS)}
     network = reduced.network
     assert isinstance(network, Reduced)
     reduced.update(is_observed=False)
@@ -88,7 +89,8 @@ def _steps(name: str, settings: dict[str, Any]) -> dict[str, Any]:
         times["plain"].append(_time(lambda: plain.update(is_observed=False), 1))
         times["reduced"].append(_time(lambda: reduced.update(is_observed=False), 4))
         times["alone"].append(sum(_time(call, 8, warm=2) for call in products))
-        times["products"].append(sum(_time_in_turn(calls, _is_product)))
+        for kind, seconds in _time_by_kind(calls).items():
+            times[kind].append(seconds)
     found = {kind: median(of) for kind, of in times.items()}
     operations = sum(_operations(call) for call in products)
     return {
@@ -100,7 +102,7 @@ def _steps(name: str, settings: dict[str, Any]) -> dict[str, Any]:
         "gflop": operations / 1e9,
         "machine_gflops": operations / found["alone"] / 1e9,
         "share_of_machine": found["alone"] / found["reduced"],
-        "products_share": found["products"] / found["reduced"],
+        **{f"{kind}_share": found[kind] / found["reduced"] for kind in KINDS},
     }
 
 
@@ -133,14 +135,14 @@ def _time(work: Callable[[], Any], repeats: int, warm: int = 1) -> float:
     return (time.perf_counter() - start) / repeats
 
 
-def _time_in_turn(calls: list[Callable[[], Any]], counts: Callable[[Callable[[], Any]], bool]) -> list[float]:
-    """Seconds of those calls that count, in a step as it runs."""
-    times = []
+def _time_by_kind(calls: list[Callable[[], Any]]) -> dict[str, float]:
+    """Seconds that a step's calls take as it runs: matrix products, sums of table rows, elementwise ones."""
+    times = dict.fromkeys(KINDS, 0.0)
     for call in calls:
         start = time.perf_counter()
         call()
-        if counts(call):
-            times.append(time.perf_counter() - start)
+        kind = "products" if _is_product(call) else "elementwise" if isinstance(call, partial) else "rows"
+        times[kind] += time.perf_counter() - start
     return times
 
 
@@ -186,13 +188,16 @@ START_UP = "import general_circuits.stages.train_block as stage; stage.compute.d
 
 def _markdown(table: pd.DataFrame, overhead: dict[str, float]) -> str:
     lines = [
-        "| network | batch | plain, ms | reduced, ms | times as fast | of the machine's matrix rate |",
-        "|---|---|---|---|---|---|",
+        "| network | batch | plain, ms | reduced, ms | times as fast | of the machine's matrix rate"
+        " | products · rows · elementwise · rest |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in table.itertuples():
+        shares = [getattr(row, f"{kind}_share") for kind in KINDS]
+        spent = " · ".join(f"{share:.0%}" for share in [*shares, 1 - sum(shares)])
         lines.append(
             f"| {row.case} | {row.batch:,} | {row.plain_ms:.1f} | {row.reduced_ms:.1f} | {row.ratio:.1f}"
-            f" | {row.share_of_machine:.0%} of {row.machine_gflops:.0f} GFLOP/s |"
+            f" | {row.share_of_machine:.0%} of {row.machine_gflops:.0f} GFLOP/s | {spent} |"
         )
     checkpoint_share, state_share = overhead["checkpoint_writing_share"], overhead["state_writing_share"]
     lines += [
