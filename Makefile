@@ -2,6 +2,7 @@
 #
 #   make figures [STUDY=smoke|workstation|full] [CORES=8]   run a study, make its figures, tables and report
 #   make test                                               the whole suite
+#   make faults                                             twenty kills of a training job instead of the suite's five
 #   make lint                                               style, types, workflow
 #   make bench                                              time training, plain and reduced; refresh the README's table
 #   make reference                                          regenerate what is generated from the config's models
@@ -16,13 +17,16 @@ export PYTHONPATH := $(CURDIR)/src
 COMMAND := $(BIN)/python -m general_circuits.cli
 
 .DELETE_ON_ERROR:
-.PHONY: figures test lint bench reference clean
+.PHONY: figures test faults lint bench reference clean
 
 figures: .venv/runtime
 	@$(COMMAND) run --study $(STUDY) --cores $(CORES)
 
 test: .venv/dev
 	$(BIN)/python -m pytest
+
+faults: .venv/dev
+	KILLS=20 $(BIN)/python -m pytest tests/stages/test_train_block.py
 
 lint: .venv/dev
 	$(BIN)/python -m ruff check .

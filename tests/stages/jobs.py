@@ -21,10 +21,8 @@ from general_circuits.conditions import Condition, to_json
 ROOT = Path(__file__).parents[2]
 
 WARM = multiprocessing.get_context("forkserver")
-"""Starts processes from one that has imported torch, and what torch's first optimiser imports: most of a job's time."""
-WARM.set_forkserver_preload(
-    ["general_circuits.stages.train_block", "general_circuits.stages.replay_block", "torch._dynamo"]
-)
+"""Starts processes from one that has imported torch: most of a job's time."""
+WARM.set_forkserver_preload(["general_circuits.stages.train_block", "general_circuits.stages.replay_block"])
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ from builders import condition
 from jobs import Job, finish
 from safetensors.torch import load_file
 
+from general_circuits import tables
 from general_circuits.conditions import Condition, Schedule, Spacing
+from general_circuits.schemas.metrics import TABLE as METRICS
 
 STEPS = 1700
 SHORT = Schedule(600, checkpoints=Spacing(log=3, every=50), metrics=Spacing(log=10, every=25))
@@ -58,7 +60,8 @@ class Replay:
 
 def replay(job: Job, folder: Path, first: int, last: int, checkpoints: int = 50, metrics: int = 10) -> Replay:
     options = {key: value for key, value in job.options().items() if key not in ("code", "keep_states")}
-    options |= {"training_code": job.code, "first": first, "last": last, "metrics": folder / "metrics.parquet"}
+    options |= {"finished": job.metrics, "training_code": job.code}
+    options |= {"first": first, "last": last, "metrics": folder / "metrics.parquet"}
     options |= {"checkpoints_every": checkpoints, "metrics_every": metrics}
     log = folder.with_suffix(".log")
     return Replay(finish("replay_block", options, log), log.read_text(), folder)
@@ -195,3 +198,12 @@ def test_a_damaged_state_is_reported_and_the_one_before_used(finished: Callable[
     assert replayed.log.endswith("tiny, replica 0: replays from the state at step 500\n")
     assert_equal_where_both_looked(replayed.folder, job.run, 3, 2)
     assert path.read_bytes() == content
+
+
+def test_what_had_diverged_before_the_first_step_still_has(finished: Callable[[str], Job], tmp_path: Path) -> None:
+    job = finished("adamw in batches")
+    assert not replay(job, tmp_path / "before", 1250, 1300).metrics["diverged"].any()
+    lost = Job(job.inputs, job.folder, job.settings, places={"run": tmp_path / "lost"})
+    metrics = tables.read(job.metrics, METRICS)
+    tables.write(lost.metrics, METRICS, metrics.assign(diverged=metrics["step"] >= 500))
+    assert replay(lost, tmp_path / "after", 1250, 1300).metrics["diverged"].all()
