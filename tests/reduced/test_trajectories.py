@@ -7,15 +7,19 @@ the noise's own size, turns into steps of the learning rate: its path is left ou
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import torch
+import yaml
 from builders import addition, condition, model_settings
 
 from general_circuits import training
 from general_circuits.conditions import Condition, Spacing
+from general_circuits.config import load
+from general_circuits.plan import generated_splits
 from general_circuits.replica import Replica
 
 MODULUS, N_CLASSES = 11, 5
@@ -129,3 +133,18 @@ def test_a_bias_of_keys_stays_where_it_began(optimiser):
     assert (reduced.weights["blocks.0.attn.b_K"] == 0).all()
     moved = plain.weights["blocks.0.attn.b_K"].abs().max().item()
     assert moved > 1e-4 if optimiser == "adamw" else moved < 1e-6
+
+
+def test_the_workstation_study_takes_the_plain_path_too():
+    """Its grokking condition, 100 steps in float32: later, rounding grows as it does from weights moved by one ulp."""
+    raw = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())
+    raw["defaults"] |= {"steps": 100, "checkpoints": {"log": 2, "every": 50}, "metrics": {"log": 10, "every": 25}}
+    raw["conditions"] = {name: {"arithmetic": name} for name in ("plain", "reduced")}
+    runs = []
+    for settings in load(raw).conditions.values():
+        resolved = settings.resolve()
+        n = resolved.task.modulus
+        runs.append(training.train(resolved, generated_splits(resolved, seed=0), n, n, seed=0))
+    plain, reduced = (run.metrics.set_index(["step", "split"]) for run in runs)
+    for column, tolerance in {"loss": 1e-3, "accuracy": 2e-3, "weight_norm": 1e-2}.items():
+        assert (plain[column] - reduced[column]).abs().max() < tolerance

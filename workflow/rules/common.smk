@@ -36,9 +36,13 @@ os.environ.update(
 )
 
 # One weights file per replica of a block, numbered within it; the header says which replica it is.
-WEIGHTS = expand(
-    "<results>/runs/{{condition}}/{{block}}/weights-{position}.safetensors",
-    position=range(STUDY.block),
+WEIGHTS, REPLAYED_WEIGHTS = (
+    expand(
+        "<results>/{folder}/weights-{position}.safetensors",
+        folder=folder,
+        position=range(STUDY.block),
+    )
+    for folder in ("runs/{condition}/{block}", "replays/{condition}/{block}/{replay}")
 )
 
 TRAINING_CODE = fingerprint("stages.train_block")

@@ -59,7 +59,7 @@ rule replay_block:
         finished="<results>/runs/{condition}/{block}/metrics.parquet",
     output:
         metrics="<results>/replays/{condition}/{block}/{replay}/metrics.parquet",
-        weights=[weights.replace("/runs/", "/replays/").replace("weights-", "{replay}/weights-") for weights in WEIGHTS],
+        weights=REPLAYED_WEIGHTS,
     log:
         "<results>/logs/replay_block/{condition}/{block}/{replay}.log",
     conda:
