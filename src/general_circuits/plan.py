@@ -74,7 +74,8 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
         add("generate_task", 1, without, 500, 3.4 * size.n_examples)
     for name, condition in conditions.items():
         size = sizes[name]
-        shape = condition.model, condition.optimiser.arithmetic, size.batch, size.n_training, size.n_validation
+        optimiser, examples = condition.optimiser, (size.n_training, size.n_validation)
+        shape = condition.model, optimiser.arithmetic, optimiser.loss_precision, size.batch, examples
         if shape not in known:
             known[shape] = _measured(study, condition, seconds)
         rates, model, schedule = known[shape], condition.model, condition.schedule

@@ -37,7 +37,7 @@ class Tokens:
         stream = self._embed()
         x = shape.read(tape, stream, block, "ln1")
         last = x.part(2 * p, 2 * p + 1)
-        relative = self._relative(x.part(0, 2 * p), last)
+        relative = self._shifted(x.part(0, 2 * p), last, sign=-1)
         W_Q, W_V, b_Q = tape.flat(leaf(attention.W_Q)), tape.flat(leaf(attention.W_V)), bias(attention.b_Q)
         query = shape.head_first(tape.linear(last, W_Q, b_Q, scale=shape.scale))  # (head, 1, d_head)
         sought = tape.batched(leaf(attention.W_K), query.view(lambda t: t.transpose(1, 2)))  # (head, d_model, 1)
@@ -81,24 +81,14 @@ class Tokens:
         tape.pending.append(gradient)
         return out
 
-    def _relative(self, symbols: Value, last: Value) -> Value:
-        tape, out = self.tape, self.tape.new(*symbols.data.shape)
-        tape.do(torch.sub, symbols.data, last.data, out=out.data)
-
-        def gradient() -> None:
-            tape.add(symbols, out.grad)
-            tape.add_column_sums(last, out.grad, sign=-1)
-
-        tape.pending.append(gradient)
-        return out
-
-    def _shifted(self, x: Value, constant: Value) -> Value:
+    def _shifted(self, x: Value, by: Value, sign: int = 1) -> Value:
+        """x (row, d_model) ± `by` (1, d_model)."""
         tape, out = self.tape, self.tape.new(*x.data.shape)
-        tape.do(torch.add, x.data, constant.data, out=out.data)
+        tape.do(torch.add, x.data, by.data, alpha=sign, out=out.data)
 
         def gradient() -> None:
             tape.add(x, out.grad)
-            tape.add_column_sums(constant, out.grad)
+            tape.add_column_sums(by, out.grad, sign)
 
         tape.pending.append(gradient)
         return out
