@@ -14,4 +14,6 @@ An example is three tokens, a b =, and only the answer at the last position coun
 - W_out·W_U is multiplied out where that saves operations.
 
 `tape.py` is how: a step is a list of calls on fixed memory, made once and then repeated. `network.py` is what.
+Autograd on such a forward pass was a fifth slower (9.4 ms a step: 1 layer, p = 113, batch 512); torch.compile made up
+for that (8.1 ms), after 21 s of compiling in every job.
 """
