@@ -6,12 +6,15 @@ import importlib
 import os
 import pkgutil
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from general_circuits import stages
+
+if TYPE_CHECKING:
+    from general_circuits.config import Study
 
 
 class StagesOnDemand(TyperGroup):
@@ -61,17 +64,9 @@ def plan(
     seconds: Annotated[float, typer.Option(help="how long to measure each rate at least", min=0.0)] = 0.5,
 ) -> None:
     """Say what a study will take before anything runs: jobs, core-hours, memory and disk, from rates measured here."""
-    import yaml
-
-    from general_circuits.config import ConfigError, load
-    from general_circuits.costs import machine_mb
-    from general_circuits.launch import LaunchError, config_file
-
-    try:
-        settings = load(yaml.safe_load(config_file(study, Path.cwd()).read_text(encoding="utf-8")))
-    except (ConfigError, LaunchError) as error:
-        raise _refusal(error) from None
+    settings = _study(study)
     from general_circuits import compute
+    from general_circuits.costs import machine_mb
     from general_circuits.plan import plan as planned
 
     compute.device("cpu")
@@ -102,6 +97,7 @@ def replay(
     """Train some steps of a finished run again, byte for byte, and look more closely. One not finished is, first."""
     from general_circuits.launch import LaunchError, target
 
+    _check_replay(_study(study), condition, block, first, last)
     name = f"steps-{first}-{last}-checkpoints-{checkpoints_every}-metrics-{metrics_every}"
     try:
         made = target(study, f"replays/{condition}/{block}/{name}/metrics.parquet", Path.cwd())
@@ -126,6 +122,32 @@ def reference(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         typer.echo(f"wrote {path}")
+
+
+def _study(name: str) -> Study:
+    """The settings of a study by its name; ends the command if there are none or they cannot run."""
+    import yaml
+
+    from general_circuits.config import ConfigError, load
+    from general_circuits.launch import LaunchError, config_file
+
+    try:
+        return load(yaml.safe_load(config_file(name, Path.cwd()).read_text(encoding="utf-8")))
+    except (ConfigError, LaunchError) as error:
+        raise _refusal(error) from None
+
+
+def _check_replay(study: Study, condition: str, block: int, first: int, last: int) -> None:
+    """End the command if the study has no such steps, before anything is trained for them."""
+    if condition not in study.conditions:
+        raise _refusal(ValueError(f"--condition {condition}: {study.study} has {', '.join(study.conditions)}"))
+    if block >= study.blocks:
+        raise _refusal(ValueError(f"--block {block}: {study.study} has blocks 0 to {study.blocks - 1}"))
+    steps = study.conditions[condition].steps
+    if not first <= last <= steps:
+        raise _refusal(
+            ValueError(f"--first {first} --last {last}: should ascend within the {steps} steps of {condition}")
+        )
 
 
 def _refusal(error: Exception) -> typer.Exit:
