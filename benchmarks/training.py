@@ -24,8 +24,9 @@ import torch
 from general_circuits import checkpoints, compute, training
 from general_circuits.conditions import Condition
 from general_circuits.config import load
-from general_circuits.plan import generated_splits
-from general_circuits.reduced.network import SLICE, Reduced
+from general_circuits.plan import generated_replica, generated_splits
+from general_circuits.reduced import SLICE
+from general_circuits.reduced.network import Reduced
 from general_circuits.replica import Replica
 from general_circuits.states import States
 from general_circuits.tasks import registry
@@ -72,9 +73,7 @@ def _condition(settings: dict[str, Any]) -> Condition:
 
 
 def _replica(settings: dict[str, Any], arithmetic: str) -> Replica:
-    condition = _condition({**settings, "arithmetic": arithmetic})
-    task = registry.generate(condition.task)
-    return Replica(condition, generated_splits(condition, seed=1000), task.n_symbols, task.n_classes, seed=1000)
+    return generated_replica(_condition({**settings, "arithmetic": arithmetic}), seed=1000)
 
 
 def _steps(name: str, settings: dict[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def test_a_replica_takes_the_steps_of_its_optimiser(optimiser, arithmetic):
     ours = replica_of(optimiser=optimiser, arithmetic=arithmetic)
     model = Transformer(condition().model, MODULUS + 1, MODULUS)
     model.load_state_dict(weights_of(ours.model))
-    theirs = Updater(ours.settings, dict(model.named_parameters()))
+    theirs = Updater(ours.updater.settings, dict(model.named_parameters()))
     batches, examples = batches_of(15, 4, seed=0), addition()["train"]
     for step in range(7):
         batch = batches.next()

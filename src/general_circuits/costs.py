@@ -13,13 +13,12 @@ import psutil
 
 from general_circuits import splits
 from general_circuits.conditions import STATE_EVERY, Condition
+from general_circuits.reduced import SLICE
 from general_circuits.tasks import registry
 
 MB = 10**6
 FLOAT = 4
 """Bytes of a number in a network."""
-SLICE = 1024
-"""Examples that a network of reduced arithmetic takes at once."""
 TRAINING_BASE, SALIENCY_BASE, ABLATION_BASE = 380 * MB, 420 * MB, 390 * MB
 """Bytes of a job before it has done anything: Python with torch, pandas and Arrow, and Captum for saliency."""
 

@@ -89,14 +89,13 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
         saliency_rows = seen * 2 * neurons * len(attributed.methods)
         ks = deleted.k_points + 1
         ablation_rows = ablated * 2 * model.n_layers * len(deleted.deletions) * ks * (deleted.random_draws + 3)
-        row_bytes = ROW_BYTES
-        add("split_examples", blocks, without, 500, per_job * size.n_examples * row_bytes["split"])
+        add("split_examples", blocks, without, 500, per_job * size.n_examples * ROW_BYTES["split"])
         add(
             "train_block",
             blocks,
             with_torch + per_job * training,
             size.training_mb(),
-            per_job * (kept + 2 * evaluations * row_bytes["metrics"]),
+            per_job * (kept + 2 * evaluations * ROW_BYTES["metrics"]),
         )
         add("find_events", blocks, without, 500, 3400)
         add(
@@ -104,15 +103,15 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
             blocks,
             with_torch + per_job * seen * rates.attribution,
             size.saliency_mb(),
-            per_job * saliency_rows * row_bytes["saliency"],
+            per_job * saliency_rows * ROW_BYTES["saliency"],
         )
-        add("describe_saliency", blocks, 2 * without, 500, per_job * 20 * seen * row_bytes["distribution"])
+        add("describe_saliency", blocks, 2 * without, 500, per_job * 20 * seen * ROW_BYTES["distribution"])
         add(
             "ablate_neurons",
             blocks,
             with_torch + per_job * ablated * rates.ablation,
             size.ablation_mb(deleted.examples, deleted.random_draws),
-            per_job * ablation_rows * row_bytes["ablation"],
+            per_job * ablation_rows * ROW_BYTES["ablation"],
         )
     judged = sum(claim.is_measured for claim in CLAIMS.values())
     add("judge_claim", judged, 2 * without, 2000, 5000)
@@ -132,9 +131,15 @@ def generated_splits(condition: Condition, seed: int) -> dict[str, Examples]:
     return by_split(pd.DataFrame({"a": task.a, "b": task.b}), split, task.n_symbols, torch.device("cpu"))
 
 
+def generated_replica(condition: Condition, seed: int) -> Replica:
+    """One replica before its first update, on `generated_splits`."""
+    task = registry.generate(condition.task)
+    return Replica(condition, generated_splits(condition, seed), task.n_symbols, task.n_classes, seed)
+
+
 def _measured(study: Study, condition: Condition, seconds: float) -> Rates:
-    splits, task = generated_splits(condition, seed=1000), registry.generate(condition.task)
-    replica = Replica(condition, splits, task.n_symbols, task.n_classes, seed=1000)
+    replica = generated_replica(condition, seed=1000)
+    splits = replica.splits
     rates = [_seconds(lambda: replica.update(is_observed=False), seconds), _seconds(replica.evaluate, seconds)]
     settings = study.measurements
     rates.append(

@@ -34,7 +34,7 @@ class Replica:
         self, condition: Condition, splits: dict[str, Examples], n_symbols: int, n_classes: int, seed: int
     ) -> None:
         settings, train_set = condition.optimiser, splits["train"]
-        self.settings, self.splits = settings, splits
+        self.splits = splits
         self.model = Transformer(condition.model, d_vocab=n_symbols + 1, d_vocab_out=n_classes)
         self.model.initialise(torch.Generator().manual_seed(stream_seed(seed, "initialisation")))
         self.model.to(train_set.tokens.device)

@@ -100,8 +100,7 @@ def train(
         log.look(replica)
     progress = _Progress(replica.step, looks.last, report)
     while replica.step < looks.last:
-        replica.update(is_observed=replica.step + 1 in looks.metrics)
-        log.look(replica)
+        log.follow(replica)
         if replica.step in looks.metrics:
             progress.update(replica.step, log.metrics[replica.step])
         is_last, stops = replica.step == looks.last, is_stopped()
@@ -134,8 +133,7 @@ def replay(
             raise ValueError(f"the state at step {replica.step} is not before what is looked at")
     log.look(replica)
     while replica.step < looks.last:
-        replica.update(is_observed=replica.step + 1 in looks.metrics)
-        log.look(replica)
+        log.follow(replica)
     return log.run(replica.model)
 
 
@@ -164,6 +162,11 @@ class Log:
                 self.weights[name][self.places[replica.step]] = weight
         if replica.step in self.looks.metrics:
             self.metrics[replica.step] = replica.evaluate()
+
+    def follow(self, replica: Replica) -> None:
+        """Make one update, and take what is due after it."""
+        replica.update(is_observed=replica.step + 1 in self.looks.metrics)
+        self.look(replica)
 
     def record(self, step: int) -> State:
         """What was seen since the last record."""

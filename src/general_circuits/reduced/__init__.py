@@ -17,3 +17,6 @@ An example is three tokens, a b =, and only the answer at the last position coun
 Autograd on such a forward pass was a fifth slower (9.4 ms a step: 1 layer, p = 113, batch 512); torch.compile made up
 for that (8.1 ms), after 21 s of compiling in every job.
 """
+
+SLICE = 1024
+"""Examples at once: what their neurons need stays in the cache. The fastest of 256 … 4,096 within 3 %."""

@@ -6,13 +6,11 @@ import torch
 from torch import Tensor
 
 from general_circuits.models import Transformer
+from general_circuits.reduced import SLICE
 from general_circuits.reduced.bags import Bags, Pairs, add_up
-from general_circuits.reduced.shape import Shape, bias, leaf
+from general_circuits.reduced.shape import Shape, bias
 from general_circuits.reduced.tape import Tape, Value, gradient_of, run
-from general_circuits.reduced.tokens import Tokens
-
-SLICE = 1024
-"""Examples at once: what their neurons need stays in the cache. The fastest of 256 … 4,096 within 3 %."""
+from general_circuits.reduced.tokens import Later, Tokens
 
 
 class Reduced:
@@ -84,9 +82,9 @@ class Slice:
             logits = self._from_table()
         else:
             mid = self._attend_first()
-            for block, after in zip(shape.blocks, shape.blocks[1:], strict=False):
+            for block, later in zip(shape.blocks, tokens.later, strict=False):
                 resid = shape.join(tape, mid, shape.neurons(tape, mid, block), block)
-                mid = self._attend(resid, shape.blocks.index(after))
+                mid = self._attend(resid, later)
             logits = self._read_out(mid, shape.neurons(tape, mid, shape.blocks[-1]))
         logits.mark_written()
         self.logits = logits.columns(0, shape.n_classes)
@@ -137,21 +135,19 @@ class Slice:
         tape.pending.append(lambda: tape.add_column_sums(last, of_last.grad))
         return shape.leave(tape, base, z, shape.blocks[0])
 
-    def _attend(self, resid: Value, layer: int) -> Value:
+    def _attend(self, resid: Value, later: Later) -> Value:
         """`resid_mid` of a later block: rows (second positions, last ones), of the last block last ones only."""
         shape, tape, n = self.shape, self.tape, self.n
-        block = shape.blocks[layer]
+        block = later.block
         attention, is_last = block.attn, block is shape.blocks[-1]
         read = shape.read(tape, resid, block, "ln1")
-        keys = tape.linear(read, tape.flat(leaf(attention.W_K)))
-        values = tape.linear(read, tape.flat(leaf(attention.W_V)), bias(attention.b_V))
+        keys = tape.linear(read, later.W_K)
+        values = tape.linear(read, later.W_V, bias(attention.b_V))
         stays = tape.split(resid, n, n)[1] if is_last else resid
         asks = stays if read is resid else tape.split(read, n, n)[1] if is_last else read
-        queries = tape.linear(asks, tape.flat(leaf(attention.W_Q)), bias(attention.b_Q), scale=shape.scale)
+        queries = tape.linear(asks, later.W_Q, bias(attention.b_Q), scale=shape.scale)
 
-        first = [
-            tape.rows(table[layer - 1], self.pairs.a) for table in (self.tokens.first_keys, self.tokens.first_values)
-        ]
+        first = [tape.rows(table, self.pairs.a) for table in (later.keys, later.values)]
         keys_by_position = [shape.by_head(x) for x in (first[0], *tape.split(keys, n, n))]
         values_by_position = [shape.by_head(x) for x in (first[1], *tape.split(values, n, n))]
         z = tape.new(*queries.data.shape)

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
+from general_circuits.models import Block
 from general_circuits.reduced.shape import Shape, bias, leaf
 from general_circuits.reduced.tape import Tape, Value
+
+
+@dataclass(frozen=True)
+class Later:
+    """A block after the first.
+
+    Attributes:
+        block: the plain one.
+        W_Q, W_K, W_V: laid out flat, (d_model, head · d_head).
+        keys, values: at the first position, (symbol, head · d_head).
+    """
+
+    block: Block
+    W_Q: Value
+    W_K: Value
+    W_V: Value
+    keys: Value
+    values: Value
 
 
 class Tokens:
@@ -21,7 +42,7 @@ class Tokens:
             second, and for "=" (2 · symbol + 1, d_model); without a second block for "=" alone.
         pair_scores, own_scores: with a second block, of the second position for the first (b · symbol + a, head), and
             for itself (b, head).
-        first_keys, first_values: of every block after the first, at the first position (symbol, head · d_head).
+        later: of every block after the first.
         table, table_once: where there is a table, what every head adds for every symbol to neurons' inputs and, beside
             them, to logits (head · 2 · symbol, column); and what is added once (1, column).
         W_U: as it is, (d_model, column).
@@ -46,8 +67,7 @@ class Tokens:
         own = tape.linear(last, W_V, bias(attention.b_V))
         constant = tape.linear(own, shape.W_O(attention), bias(attention.b_O))
         self.once = self._shifted(stream if shape.is_deep else stream.part(2 * p, 2 * p + 1), constant)
-        self.first_keys: list[Value] = []
-        self.first_values: list[Value] = []
+        self.later: list[Later] = []
         if shape.is_deep:
             self._second_position(x.part(p, 2 * p), relative, W_Q, b_Q)
             self._first_position()
@@ -115,10 +135,9 @@ class Tokens:
             mid = shape.leave(tape, resid, values, block, b_O)
             resid = shape.join(tape, mid, shape.neurons(tape, mid, block), block)
             read = shape.read(tape, resid, after, "ln1")
-            values = tape.linear(read, tape.flat(leaf(after.attn.W_V)), bias(after.attn.b_V))
-            b_O = bias(after.attn.b_O)
-            self.first_keys.append(tape.linear(read, tape.flat(leaf(after.attn.W_K))))
-            self.first_values.append(values)
+            W_Q, W_K, W_V = (tape.flat(leaf(weight)) for weight in (after.attn.W_Q, after.attn.W_K, after.attn.W_V))
+            values, b_O = tape.linear(read, W_V, bias(after.attn.b_V)), bias(after.attn.b_O)
+            self.later.append(Later(after, W_Q, W_K, W_V, tape.linear(read, W_K), values))
 
     def _carry_to_logits(self) -> None:
         """Values by W_O and on by W_in and, beside it, by W_U: columns of neurons and of logits."""
