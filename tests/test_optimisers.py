@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -39,9 +40,9 @@ def path(settings, steps: int) -> list[float]:
     return found
 
 
-def adam_by_hand(settings, steps: int) -> list[float]:
-    """Kingma and Ba 2015; decoupled decay after Loshchilov and Hutter 2019, times the rate as in torch."""
-    w, mean, square, found = 2.0, 0.0, 0.0, []
+def by_hand(settings, steps: int, direction: Callable[[int, float], float]) -> list[float]:
+    """w after each step, warmed up and decayed; the direction is a function of the step, from 1, and the gradient."""
+    w, found = 2.0, []
     for t in range(1, steps + 1):
         rate = settings.learning_rate * min(1.0, t / settings.warm_up)
         gradient = w - 1.0
@@ -49,26 +50,33 @@ def adam_by_hand(settings, steps: int) -> list[float]:
             gradient += settings.weight_decay * w
         else:
             w -= rate * settings.weight_decay * w
-        mean = settings.beta1 * mean + (1 - settings.beta1) * gradient
-        square = settings.beta2 * square + (1 - settings.beta2) * gradient**2
-        w -= rate * (mean / (1 - settings.beta1**t)) / (math.sqrt(square / (1 - settings.beta2**t)) + settings.epsilon)
+        w -= rate * direction(t, gradient)
         found.append(w)
     return found
+
+
+def adam_by_hand(settings, steps: int) -> list[float]:
+    """Kingma and Ba 2015; decoupled decay after Loshchilov and Hutter 2019, times the rate as in torch."""
+    mean, square = 0.0, 0.0
+
+    def direction(t: int, gradient: float) -> float:
+        nonlocal mean, square
+        mean = settings.beta1 * mean + (1 - settings.beta1) * gradient
+        square = settings.beta2 * square + (1 - settings.beta2) * gradient**2
+        return (mean / (1 - settings.beta1**t)) / (math.sqrt(square / (1 - settings.beta2**t)) + settings.epsilon)
+
+    return by_hand(settings, steps, direction)
 
 
 def sgd_by_hand(settings, steps: int) -> list[float]:
-    w, velocity, found = 2.0, 0.0, []
-    for t in range(1, steps + 1):
-        rate = settings.learning_rate * min(1.0, t / settings.warm_up)
-        gradient = w - 1.0
-        if settings.decay == "coupled":
-            gradient += settings.weight_decay * w
-        else:
-            w -= rate * settings.weight_decay * w
+    velocity = 0.0
+
+    def direction(t: int, gradient: float) -> float:
+        nonlocal velocity
         velocity = settings.momentum * velocity + gradient
-        w -= rate * velocity
-        found.append(w)
-    return found
+        return velocity
+
+    return by_hand(settings, steps, direction)
 
 
 @ARITHMETIC

@@ -24,7 +24,7 @@ from general_circuits.costs import MB, Size
 from general_circuits.examples import Examples, by_split
 from general_circuits.figures.registry import FIGURES
 from general_circuits.replica import Replica
-from general_circuits.splits import draw_labels, draw_training
+from general_circuits.splits import draw
 from general_circuits.tasks import registry
 
 ROW_BYTES = {"split": 4.5, "metrics": 60, "saliency": 32, "distribution": 30, "ablation": 14}
@@ -124,10 +124,7 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
 def generated_splits(condition: Condition, seed: int) -> dict[str, Examples]:
     """One replica's examples as a study would make them, without its files."""
     task = registry.generate(condition.task)
-    trains = draw_training(task.pair, condition.split, seed)
-    labels = draw_labels(task.target, trains, task.n_classes, condition.split.label_noise, seed)
-    split = pd.DataFrame({"example": range(len(trains)), "label": labels})
-    split["split"] = np.where(trains, "train", "validation")
+    split = draw(task.pair, task.target, task.n_classes, condition.split, seed)
     return by_split(pd.DataFrame({"a": task.a, "b": task.b}), split, task.n_symbols, torch.device("cpu"))
 
 

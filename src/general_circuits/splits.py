@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from general_circuits.conditions import Split
@@ -56,6 +57,14 @@ def draw_labels(
     labels = target.copy()
     labels[replaced] = noise[replaced]
     return labels
+
+
+def draw(pair: IntArray, target: IntArray, n_classes: int, split: Split, seed: int) -> pd.DataFrame:
+    """One replica's split: for each `example` its side, `split`, and its `label`."""
+    trains = draw_training(pair, split, seed)
+    side = np.where(trains, "train", "validation")
+    labels = draw_labels(target, trains, n_classes, split.label_noise, seed)
+    return pd.DataFrame({"example": range(len(pair)), "split": side, "label": labels})
 
 
 def _rounded(count: float) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from general_circuits import splits, tables
@@ -21,21 +20,10 @@ def main(task: Path, split: str, condition: str, first_replica: int, replicas: i
     examples = tables.read(task, TASK)
     pair, target = examples["pair"].to_numpy(), examples["target"].to_numpy()
     n_classes = tables.read_metadata(task)["n_classes"]
-    frames = []
-    for replica in range(first_replica, first_replica + replicas):
-        trains = splits.draw_training(pair, settings, replica)
-        labels = splits.draw_labels(target, trains, n_classes, settings.label_noise, replica)
-        frames.append(
-            pd.DataFrame(
-                {
-                    "condition": condition,
-                    "replica": replica,
-                    "example": range(len(pair)),
-                    "split": np.where(trains, "train", "validation"),
-                    "label": labels,
-                }
-            )
-        )
+    frames = [
+        splits.draw(pair, target, n_classes, settings, replica).assign(condition=condition, replica=replica)
+        for replica in range(first_replica, first_replica + replicas)
+    ]
     tables.write(output, SPLIT, pd.concat(frames, ignore_index=True), {"split": json.loads(split)})
 
 
