@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from general_circuits import conditions as records
-from general_circuits import splits
+from general_circuits.costs import Size
 from general_circuits.tasks import registry
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -282,11 +282,11 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
             yield (*here, "decay"), "coupled", "adamw's is decoupled; for coupled decay set optimiser: adam"
         if settings.optimiser != "sgd" and settings.momentum:
             yield (*here, "momentum"), settings.momentum, "belongs to optimiser: sgd; leave it out, or see beta1"
-        pairs = registry.generate(resolved.task).pair
-        size = splits.training_size(pairs, resolved.split)
-        if not 0 < size < len(pairs):
+        found = Size.of(resolved)
+        size = found.n_training
+        if not 0 < size < found.n_examples:
             which = "validation" if size else "training"
-            yield (*here, "train_fraction"), settings.train_fraction, f"leaves no {which} example of {len(pairs)}"
+            yield (*here, "train_fraction"), settings.train_fraction, f"leaves no {which} example of {found.n_examples}"
         elif settings.batch_size != "full" and not 0 < settings.batch_size <= size:
             yield (
                 (*here, "batch_size"),

@@ -7,6 +7,7 @@ above: a prediction is at most twice the measured peak, and not below it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import psutil
@@ -40,8 +41,9 @@ class Size:
     n_validation: int
 
     @classmethod
+    @lru_cache
     def of(cls, condition: Condition) -> Size:
-        """Generates the task to count."""
+        """Generates the task to count; once, since the config is checked by it before the DAG asks."""
         task = registry.generate(condition.task)
         n_training = splits.training_size(task.pair, condition.split)
         return cls(condition, task.n_symbols, task.n_classes, n_training, len(task.pair) - n_training)
