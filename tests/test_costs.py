@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from builders import model_settings
 
-from general_circuits import costs
+from general_circuits import ablation, costs
 from general_circuits.conditions import Condition, to_json
 from general_circuits.config import load
 from general_circuits.models import Transformer
@@ -58,6 +58,10 @@ def test_the_slice_is_the_networks() -> None:
     assert costs.SLICE == network.SLICE
 
 
+def test_logits_at_once_are_those_of_the_ablation() -> None:
+    assert costs.LOGITS_AT_ONCE == ablation.LOGITS_AT_ONCE
+
+
 def test_examples_are_counted_as_they_are_split() -> None:
     size = costs.Size.of(condition({"modulus": 7, "train_fraction": 0.5, "split_by": "example", "batch_size": "full"}))
     assert (size.n_training, size.n_validation, size.batch) == (25, 24, 25)
@@ -97,7 +101,7 @@ def test_a_job_needs_what_was_predicted_and_not_much_less(trained: tuple[Conditi
     plan = {"method": "activation_gradient", "deletions": "zero,mean", "k_points": 2, "random_draws": DRAWS}
     files = {"saliency": folder / "saliency.parquet", "output": folder / "ablation.parquet"}
     peak = peak_mb("ablate_neurons", **tables, **plan, **files, examples=1024, steps=1)
-    assert peak <= size.ablation_mb(1024, DRAWS) <= 2.5 * peak
+    assert peak <= size.ablation_mb(1024) <= 2.5 * peak
 
 
 def peak_mb(stage: str, **options: object) -> int:

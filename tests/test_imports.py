@@ -29,7 +29,7 @@ def test_claims_and_figures_see_only_frames(module: str) -> None:
     reached = GRAPH.find_upstream_modules(module)
     assert not reached & {"torch", "captum", "safetensors"}
     inside = {name.split(".")[1] for name in reached if name.startswith(f"{PACKAGE}.")}
-    assert inside <= {"statistics", "damage", "frames", "claims", "figures"}
+    assert inside <= {"statistics", "windows", "damage", "frames", "claims", "figures"}
 
 
 @pytest.mark.parametrize("folder", ["claims", "figures"])
@@ -41,7 +41,7 @@ def test_claims_and_figures_do_not_know_each_other(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", ["claims", "figures"])
 def test_a_claim_or_figure_knows_no_other_one(folder: str) -> None:
-    shared = {"claims": {"findings", "registry"}, "figures": {"style"}}[folder]
+    shared = {"claims": {"findings", "registry"}, "figures": {"style", "captions"}}[folder]
     for module in below(folder):
         known = {
             name.rsplit(".", 1)[1] for name in GRAPH.find_modules_directly_imported_by(module) & set(below(folder))

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from general_circuits import config, reference
+from general_circuits.schemas import registry
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,6 +24,21 @@ def test_the_page_documents_every_key() -> None:
     for section in (config.Study, *config.SECTIONS, config.SaliencySettings, config.AblationSettings, config.Spacing):
         for key in section.model_fields:
             assert f"| `{key}` |" in reference.page()
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_the_results_page_explains_every_column_in_its_tables_section(name: str) -> None:
+    table = registry.table(name)
+    assert f"| `{table.path}` | {table.row} | [{name}](#{name}) |" in reference.results_page()
+    section = reference.results_page().split(f"\n## {name}\n")[1].split("\n## ")[0]
+    listed = [line.split("`")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert listed == table.schema.names
+
+
+def test_a_stroke_in_a_meaning_does_not_end_its_cell() -> None:
+    (line,) = (line for line in reference.results_page().splitlines() if line.startswith("| `mean_magnitude` |"))
+    assert line.replace("\\|", "").count("|") == 4
+    assert "\\|saliency\\|" in line
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("config/*.yaml")), ids=lambda path: path.stem)

@@ -186,7 +186,7 @@ def written_study(results: Path) -> list[pd.DataFrame]:
 
 def test_a_study_is_its_blocks_below_one_another(tmp_path: Path) -> None:
     parts = written_study(tmp_path)
-    study = tables.read_study(tmp_path, registry.table("events"), ["zeta", "alpha"], 2)
+    study = tables.read_study(tmp_path, registry.table("events"), {"condition": ["zeta", "alpha"], "block": range(2)})
     assert len(study) == sum(len(part) for part in parts)
     assert study["condition"].tolist() == ["zeta"] * 6 + ["alpha"] * 6
     assert study["replica"].tolist() == [int(r) for part in parts for r in part["replica"]]
@@ -196,7 +196,7 @@ def test_a_study_is_its_blocks_below_one_another(tmp_path: Path) -> None:
 @pytest.mark.parametrize("conditions", [["zeta", "alpha"], ["alpha", "zeta"], ["alpha"]])
 def test_conditions_of_a_study_keep_the_given_order(conditions: list[str], tmp_path: Path) -> None:
     written_study(tmp_path)
-    study = tables.read_study(tmp_path, registry.table("events"), conditions, 2)
+    study = tables.read_study(tmp_path, registry.table("events"), {"condition": conditions, "block": range(2)})
     assert study["condition"].cat.categories.tolist() == conditions
     assert not study["condition"].isna().any()
 
@@ -204,7 +204,7 @@ def test_conditions_of_a_study_keep_the_given_order(conditions: list[str], tmp_p
 def test_a_missing_block_is_named(tmp_path: Path) -> None:
     written_study(tmp_path)
     with pytest.raises(FileNotFoundError, match="events"):
-        tables.read_study(tmp_path, registry.table("events"), ["alpha"], 3)
+        tables.read_study(tmp_path, registry.table("events"), {"condition": ["alpha"], "block": range(3)})
 
 
 def test_every_tables_path_is_its_own() -> None:
@@ -222,3 +222,37 @@ def test_categories_are_sorted_as_words_whatever_their_own_order(tmp_path: Path)
     read = tables.read(tmp_path / "two.parquet", registry.table("events"))
     tables.write(tmp_path / "three.parquet", registry.table("events"), read)
     assert len({(tmp_path / f"{name}.parquet").read_bytes() for name in ("one", "two", "three")}) == 1
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_every_column_of_a_table_has_a_meaning_and_none_is_left_over(name: str) -> None:
+    table = registry.table(name)
+    assert table.name == name
+    assert set(table.meanings) <= set(table.schema.names) <= {*table.meanings, *tables.MEANINGS}
+    assert list(table.described()) == table.schema.names
+    for text in (table.row, *(word for words in table.described().values() for word in words)):
+        assert text
+        assert text == text.strip().rstrip(".")
+        assert "\n" not in text
+
+
+def test_a_shared_meaning_is_used_and_said_once() -> None:
+    every = [registry.table(name) for name in registry.names()]
+    for column, meaning in tables.MEANINGS.items():
+        assert sum(column in table.schema.names and column not in table.meanings for table in every) > 1
+        assert all(table.meanings.get(column) != meaning for table in every)
+
+
+def test_a_tables_own_meaning_goes_before_the_shared_one() -> None:
+    assert registry.table("events").described()["step"][1] == registry.table("events").meanings["step"]
+    assert registry.table("metrics").described()["step"] == ("integer", tables.MEANINGS["step"])
+
+
+def test_the_dictionary_has_every_column_of_every_table_once() -> None:
+    found = [(entry.table, entry.path, entry.row, entry.column) for entry in registry.dictionary()]
+    assert found == [
+        (name, registry.table(name).path, registry.table(name).row, column)
+        for name in registry.names()
+        for column in registry.table(name).schema.names
+    ]
+    assert {entry.type for entry in registry.dictionary()} == set(tables.TYPES.values())

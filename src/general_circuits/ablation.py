@@ -24,6 +24,9 @@ from general_circuits.randomness import stream_seed
 CALIPER = 0.25
 """Largest distance of a matched unit's activation norm, in standard deviations over the layer's units."""
 
+LOGITS_AT_ONCE = 2**18
+"""About as many as stay in a processor's cache while they are scored, for every k."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -193,7 +196,11 @@ def damage_curve(layer: Layer, orders: NDArray[np.int64], ks: Sequence[int], val
         ks: ascending numbers of deleted units; 0 is the whole network.
         values: (position, neuron), what deleted units are set to.
     """
-    return _score(_logits_without(layer, torch.as_tensor(orders, device=values.device), ks, values), layer.labels)
+    together = max(1, LOGITS_AT_ONCE // layer.logits.numel())
+    groups = torch.as_tensor(orders, device=values.device).split(together)
+    curves = [_score(_logits_without(layer, group, ks, values), layer.labels) for group in groups]
+    columns = ("accuracy", "loss", "margin")
+    return Curve(*(np.concatenate([getattr(curve, column) for curve in curves]) for column in columns))
 
 
 def damage_of_sets(layer: Layer, sets: Sequence[NDArray[np.int64]], values: Tensor) -> Curve:
@@ -227,7 +234,7 @@ def _recomputed(layer: Layer, orders: Tensor, ks: Sequence[int], values: Tensor)
 def _downdated(layer: Layer, orders: Tensor, ks: Sequence[int], values: Tensor) -> Iterator[Tensor]:
     """The same where the logits are linear in the layer: each k subtracts what the units since the last one wrote."""
     weights = layer.model.logit_weights(layer.index)  # (neuron, class)
-    written = (layer.post[:, -1] - values[-1]).T  # (neuron, example)
+    written = (layer.post[:, -1] - values[-1]).T.contiguous()  # (neuron, example)
     logits = layer.logits.repeat(len(orders), 1, 1)  # (order, example, class)
     done = 0
     for k in ks:

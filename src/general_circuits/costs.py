@@ -20,6 +20,9 @@ from general_circuits.tasks import registry
 MB = 10**6
 FLOAT = 4
 """Bytes of a number in a network."""
+LOGITS_AT_ONCE = 2**18
+"""`ablation`'s; this module does without torch."""
+
 TRAINING_BASE, SALIENCY_BASE, ABLATION_BASE = 380 * MB, 420 * MB, 390 * MB
 """Bytes of a job before it has done anything: Python with torch, pandas and Arrow, and Captum for saliency."""
 
@@ -132,12 +135,12 @@ class Size:
             + self.weights_bytes // 2
         )
 
-    def ablation_mb(self, examples: int, draws: int) -> int:
-        """Peak memory of `ablate_neurons`: logits of every ranking at once, and what the scores make of them."""
+    def ablation_mb(self, examples: int) -> int:
+        """Peak memory of `ablate_neurons`: the neurons, and the logits of a few rankings with their scores."""
         model = self.condition.model
         n = min(examples, self.largest_split)
         neurons = 12 * 3 * n * (model.d_mlp + model.d_model)
-        logits = 40 * (draws + 2) * n * self.n_classes
+        logits = 20 * max(LOGITS_AT_ONCE, n * self.n_classes)
         return _mb(ABLATION_BASE + FLOAT * (neurons + logits) + self.weights_bytes // 2)
 
 

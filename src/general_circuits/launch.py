@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
+import platform
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,13 +32,41 @@ def launch(study: str, cores: int, root: Path) -> Path:
         LaunchError: no such config, another launch in this checkout, or a job that failed.
     """
     with _snakemake(study, root) as (snakemake, results, lock):
-        _run([*snakemake, "--cores", str(cores)], study, root, lock)
+        start = time.monotonic()
+        try:
+            _run([*snakemake, "--cores", str(cores)], study, root, lock)
+        finally:
+            _record(results, time.monotonic() - start, cores)
         report = results / "report.html"
         if _is_stale(report, results):
             made = subprocess.run([*snakemake, "--report", str(report.relative_to(root))], cwd=root, check=False)
             if made.returncode:
                 raise LaunchError(f"{study}: everything ran, but the report could not be made")
     return report
+
+
+LAUNCHES = Path("benchmarks/launches.tsv")
+"""Below a study's results: what each launch took, until its jobs were done."""
+
+
+def _record(results: Path, seconds: float, cores: int) -> None:
+    """Add a line to `LAUNCHES`."""
+    path = results / LAUNCHES
+    path.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not path.exists()
+    with path.open("a", encoding="utf-8") as file:
+        if is_new:
+            file.write("s\tcores\tmachine\n")
+        file.write(f"{seconds:.1f}\t{cores}\t{_machine()}\n")
+
+
+def _machine() -> str:
+    """This machine in words: processor, cores, memory."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    processor = names[0] if names else platform.processor() or platform.machine()
+    return f"{processor}, {os.cpu_count()} cores, {psutil.virtual_memory().total / 1e9:.0f} GB"
 
 
 def target(study: str, path: str, root: Path) -> Path:

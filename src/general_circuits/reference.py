@@ -1,9 +1,10 @@
-"""What is generated from the config's models: its JSON schema and the page that documents its keys."""
+"""What is generated: the config's JSON schema and page from its models, the results' page from the tables."""
 
 from __future__ import annotations
 
 import json
 import types
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -11,9 +12,12 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from general_circuits import config
+from general_circuits.schemas import registry
+from general_circuits.tables import Table
 
 SCHEMA = Path("workflow/schemas/study.schema.json")
 PAGE = Path("config/README.md")
+RESULTS = Path("results/README.md")
 
 INTRODUCTION = """\
 # Configuring a study
@@ -41,6 +45,41 @@ every fault listed. Claims are judged from conditions by their names: `grokking`
 `too_little_data`, `no_weight_decay` and `no_delay` beside it.
 """
 
+RESULTS_INTRODUCTION = """\
+# Results
+
+<!-- Generated from src/general_circuits/schemas/ by `make reference`. -->
+
+Nothing here is kept in the repository: `make figures` makes it again, and `make clean STUDY=…` removes it. After a run,
+`results/{study}/` holds
+"""
+
+OTHER_FILES = (
+    ("`report.html`", "", "the report; opens without a network"),
+    ("`figures/*.svg`, `*.png`", "", "the figures"),
+    ("`claims/verdicts.html`", "claim", "the table of verdicts, to read"),
+    (
+        "`runs/{condition}/{block}/weights-*.safetensors`",
+        "",
+        "all checkpoints of a replica, on a leading step axis",
+    ),
+    (
+        "`replays/{condition}/{block}/{replay}/`",
+        "as under `runs/`",
+        "metrics and weights of a stretch trained again; only where asked for",
+    ),
+    ("`.state/`", "", "training states, from which killed jobs and replays go on"),
+    ("`logs/`, `benchmarks/`", "", "what each job said, and what it cost"),
+)
+"""What is no table: path, one row per, what."""
+
+RESULTS_NOTES = """\
+Each table's columns are below, its key first; code has them in
+[`src/general_circuits/schemas/`](../src/general_circuits/schemas), one file per table. Rows are sorted by the key. A
+number that is missing reads as NaN. Every file carries the package version in its schema and, but for the claims', the
+settings that made it, and no date: equal work gives equal bytes.
+"""
+
 
 def schema() -> str:
     """The JSON schema of a config."""
@@ -63,9 +102,17 @@ def page() -> str:
     return "\n".join(parts)
 
 
+def results_page() -> str:
+    """What a study leaves, and what every column of its tables means."""
+    tables = [registry.table(name) for name in registry.names()]
+    of_tables = [(f"`{table.path}`", table.row, f"[{table.name}](#{table.name})") for table in tables]
+    overview = _markdown(("path", "one row per", "what"), [*of_tables, *OTHER_FILES])
+    return "\n".join([RESULTS_INTRODUCTION, overview, RESULTS_NOTES, *map(_columns, tables)])
+
+
 def files() -> dict[Path, str]:
     """Every generated file, relative to the checkout, with the text it should have."""
-    return {SCHEMA: schema(), PAGE: page()}
+    return {SCHEMA: schema(), PAGE: page(), RESULTS: results_page()}
 
 
 def _title(section: type[BaseModel]) -> str:
@@ -73,12 +120,25 @@ def _title(section: type[BaseModel]) -> str:
 
 
 def _table(model: type[BaseModel]) -> str:
-    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    rows = []
     for name, field in model.model_fields.items():
         meaning = field.description or (field.annotation.__doc__ if field.annotation else "") or ""
-        cells = (f"`{name}`", _type(field.annotation) + _bounds(field), _default(name, field), meaning)
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(rows) + "\n"
+        rows.append((f"`{name}`", _type(field.annotation) + _bounds(field), _default(name, field), meaning))
+    return _markdown(("key", "type", "default", "meaning"), rows)
+
+
+def _columns(table: Table) -> str:
+    """A table's section of the results' page."""
+    key = ", ".join(f"`{column}`" for column in table.key)
+    rows = [(f"`{column}`", *words) for column, words in table.described().items()]
+    about = f"## {table.name}\n\n`{table.path}`: one row per {table.row}. Key: {key}.\n\n"
+    return about + _markdown(("column", "type", "meaning"), rows)
+
+
+def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    texts = ["| " + " | ".join(cells) + " |" for cells in lines]
+    return "\n".join([texts[0], "|" + "---|" * len(header), *texts[1:]]) + "\n"
 
 
 def _type(annotation: Any) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 import torch
 from captum.attr import IntegratedGradients
@@ -142,23 +143,21 @@ def neuron_statistics(attribution: Attribution) -> pd.DataFrame:
     value; `breadth`, the participation ratio (Σ|s|)² / (n·Σs²) from 1/n (one example) to 1 (all alike), 0 for a unit
     without saliency; `alive`, whether it fires on any example.
     """
-    saliency = attribution.saliency.double()
-    magnitude = saliency.abs()
-    squares = saliency.square().sum(dim=0)
-    breadth = magnitude.sum(dim=0).square() / (len(saliency) * squares)
+    # Units in rows: numpy sorts the examples of one unit much faster where they lie side by side.
+    saliency = attribution.saliency.T.double().contiguous().cpu().numpy()  # (neuron, example)
+    magnitude = np.abs(saliency)
+    squares = np.square(saliency).sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        breadth = np.square(magnitude.sum(axis=1)) / (saliency.shape[1] * squares)
+    median_magnitude, q95_magnitude = np.quantile(magnitude, [0.5, 0.95], axis=1)
     columns = {
-        "median": _quantile(saliency, 0.5),
-        "median_magnitude": _quantile(magnitude, 0.5),
-        "mean_magnitude": magnitude.mean(dim=0),
-        "q95_magnitude": _quantile(magnitude, 0.95),
-        "breadth": torch.where(squares > 0, breadth, torch.where(squares.isnan(), squares, 0.0)),
-        "alive": attribution.fires.any(dim=0),
+        "median": np.quantile(saliency, 0.5, axis=1),
+        "median_magnitude": median_magnitude,
+        "mean_magnitude": magnitude.mean(axis=1),
+        "q95_magnitude": q95_magnitude,
+        "breadth": np.where(squares == 0, 0.0, breadth),
+        "alive": attribution.fires.any(dim=0).cpu().numpy(),
     }
-    frame = pd.DataFrame({name: column.cpu().numpy() for name, column in columns.items()})
+    frame = pd.DataFrame(columns)
     error = attribution.completeness_error
     return frame.assign(neuron=range(len(frame)), completeness_error=float("nan") if error is None else error)
-
-
-def _quantile(values: Tensor, q: float) -> Tensor:
-    """Quantile over examples of (example, neuron), in slices that torch.quantile takes."""
-    return torch.cat([torch.quantile(part, q, dim=0) for part in values.split(128, dim=1)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import uuid
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import pandas as pd
@@ -19,6 +21,18 @@ from general_circuits import __version__
 
 CATEGORY = pa.dictionary(pa.int32(), pa.string())
 INTEGER, NUMBER, FLAG, TEXT = pa.int32(), pa.float64(), pa.bool_(), pa.string()
+TYPES = {CATEGORY: "category", INTEGER: "integer", NUMBER: "number", FLAG: "yes/no", TEXT: "text"}
+"""The types in words."""
+
+MEANINGS: Mapping[str, str] = {
+    "condition": "the setting, by its name in the study's config",
+    "replica": "the seed, of everything that is drawn; conditions are paired by it",
+    "step": "updates made so far; 0 is the initialisation",
+    "split": "on which examples: train or validation",
+    "layer": "the transformer block whose MLP it is, from 0",
+    "method": "how saliency is computed: activation_gradient or integrated_gradients",
+}
+"""Of the columns that tell rows apart in several tables, said once."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +42,32 @@ class Table:
     Attributes:
         name: as claims and figures ask for it.
         path: under `results/{study}/`.
+        row: what there is one row per, in words.
         key: the columns that tell rows apart, with their types; rows are sorted by them.
         columns: the others.
+        meanings: what each column is, with its unit and range, save where `MEANINGS` says it.
     """
 
     name: str
     path: str
+    row: str
     key: Mapping[str, pa.DataType]
     columns: Mapping[str, pa.DataType]
+    meanings: Mapping[str, str]
+
+    @property
+    def axes(self) -> list[str]:
+        """What its path names: a study has one file for each combination of their values."""
+        return [name for _, name, _, _ in Formatter().parse(self.path) if name]
 
     @property
     def schema(self) -> pa.Schema:
         return pa.schema(list({**self.key, **self.columns}.items()))
+
+    def described(self) -> dict[str, tuple[str, str]]:
+        """Every column's type in words and its meaning, in the order of columns."""
+        meanings = {**MEANINGS, **self.meanings}
+        return {field.name: (TYPES[field.type], meanings[field.name]) for field in self.schema}
 
 
 REPLICA: Mapping[str, pa.DataType] = {"condition": CATEGORY, "replica": INTEGER}
@@ -99,23 +127,29 @@ def read_metadata(path: Path) -> dict[str, Any]:
     return {key.decode(): json.loads(value) for key, value in metadata.items() if key != b"general_circuits"}
 
 
-def read_study(results: Path, table: Table, conditions: Sequence[str], blocks: int) -> pd.DataFrame:
-    """Every block's table of these conditions, below one another; `condition` keeps the given order.
+def files(table: Table, axes: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Where a study's files of a table are, under its folder: one for each combination of what its path names.
+
+    Args:
+        table: which kind.
+        axes: by the names in a path (`condition`, `block`, `claim`), the study's values in order.
+    """
+    combinations = itertools.product(*(axes[name] for name in table.axes))
+    return [table.path.format(**dict(zip(table.axes, values, strict=True))) for values in combinations]
+
+
+def read_study(results: Path, table: Table, axes: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """All of a study's files of a table, below one another; `condition`, if it has one, keeps the given order.
 
     Args:
         results: the study's folder, `results/{study}`.
-        table: one with a file per condition and block.
-        conditions: which ones.
-        blocks: how many blocks each condition has.
+        table: which kind.
+        axes: as of `files`.
     """
-    frames = [
-        read(results / table.path.format(condition=condition, block=block), table)
-        for condition in conditions
-        for block in range(blocks)
-    ]
-    frame = pd.concat([part.astype({"condition": str}) for part in frames], ignore_index=True)
-    frame["condition"] = pd.Categorical(frame["condition"], categories=list(conditions))
-    return frame
+    frames = [read(results / file, table) for file in files(table, axes)]
+    categories = [name for name, kind in table.key.items() if kind == CATEGORY and name in axes]
+    frame = pd.concat([part.astype(dict.fromkeys(categories, str)) for part in frames], ignore_index=True)
+    return frame.assign(**{name: pd.Categorical(frame[name], categories=list(axes[name])) for name in categories})
 
 
 def _check_columns(path: Path, table: Table, found: Sequence[str]) -> None:

@@ -23,6 +23,7 @@ def claim(name: str, verdict: str, p_value: float, replicas: int = 5) -> pd.Data
         {
             "claim": name,
             "contrast": [REGISTERED, "beside"],
+            "unit": "L-skewness",
             "estimate": [0.2, 0.3],
             "low": [0.1, 0.2],
             "high": [0.3, 0.4],

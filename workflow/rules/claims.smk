@@ -15,8 +15,7 @@ rule judge_claim:
         results=results_folder,
         reads=lambda wildcards: ",".join(CLAIMS[wildcards.claim].tables),
         needs=lambda wildcards: ",".join(CLAIMS[wildcards.claim].needs),
-        conditions=lambda wildcards: ",".join(claim_conditions(wildcards)),
-        blocks=STUDY.blocks,
+        axes=lambda wildcards: axes_option(CLAIMS[wildcards.claim].tables, claim_axes(wildcards)),
         code=lambda wildcards: reader_code(
             "stages.judge_claim", f"claims.{wildcards.claim}", CLAIMS[wildcards.claim].tables
         ),
@@ -24,8 +23,7 @@ rule judge_claim:
         "Judging the claim {wildcards.claim}"
     shell:
         "python -m general_circuits.stages.judge_claim --claim {wildcards.claim} --results {params.results}"
-        " --reads {params.reads} --needs {params.needs:q} --conditions {params.conditions:q}"
-        " --blocks {params.blocks} --output {output} > {log} 2>&1"
+        " --reads {params.reads} --needs {params.needs:q} --axes {params.axes:q} --output {output} > {log} 2>&1"
 
 
 rule merge_verdicts:

@@ -1,4 +1,5 @@
 # The study, read and checked before any rule; and what rules ask of it.
+import json
 import os
 import re
 import sys
@@ -11,10 +12,11 @@ from general_circuits.claims.registry import CLAIMS
 from general_circuits.conditions import to_json
 from general_circuits.config import ConfigError, load
 from general_circuits.costs import Size, machine_mb
-from general_circuits.figures.registry import FIGURES
+from general_circuits.figures.registry import DRAWINGS, FIGURES
 from general_circuits.fingerprints import fingerprint
 from general_circuits.frames import REGISTERED_METHOD
 from general_circuits.schemas import registry as schemas
+from general_circuits.tables import files
 from general_circuits.tasks import registry
 
 try:
@@ -27,6 +29,7 @@ CONDITIONS = {name: settings.resolve() for name, settings in STUDY.conditions.it
 TASKS = {registry.file_stem(condition.task): condition.task for condition in CONDITIONS.values()}
 SIZES = {name: Size.of(condition) for name, condition in CONDITIONS.items()}
 MEASURED = [name for name, claim in CLAIMS.items() if claim.is_measured]
+AXES = {"condition": list(CONDITIONS), "block": list(range(STUDY.blocks)), "claim": MEASURED}
 SALIENCY, ABLATION = STUDY.measurements.saliency, STUDY.measurements.ablation
 
 # Jobs run this interpreter and this checkout, whether or not an environment is activated.
@@ -91,7 +94,7 @@ def saliency_mb(wildcards):
 
 def ablation_mb(wildcards):
     """Peak memory of an ablation job."""
-    return SIZES[wildcards.condition].ablation_mb(ABLATION.examples, ABLATION.random_draws)
+    return SIZES[wildcards.condition].ablation_mb(ABLATION.examples)
 
 
 def how_many(checkpoints):
@@ -99,28 +102,38 @@ def how_many(checkpoints):
     return 0 if checkpoints == "all" else checkpoints
 
 
-def study_tables(names, conditions):
-    """Every block's file of these tables and conditions."""
-    return [
-        f"<results>/{schemas.table(name).path.format(condition=condition, block=block)}"
-        for name in names
-        for condition in conditions
-        for block in range(STUDY.blocks)
-    ]
+def study_tables(names, axes):
+    """All of the study's files of these tables."""
+    return [f"<results>/{file}" for name in names for file in files(schemas.table(name), axes)]
 
 
-def claim_conditions(wildcards):
-    """The study's conditions that a claim is judged from: those it needs, and its controls."""
+def axes_option(names, axes):
+    """The axes of these tables, as a stage takes them."""
+    used = {axis for name in names for axis in schemas.table(name).axes}
+    return json.dumps({axis: values for axis, values in axes.items() if axis in used})
+
+
+def claim_axes(wildcards):
+    """The axes with the conditions that a claim is judged from: those it needs, and its controls."""
     claim = CLAIMS[wildcards.claim]
-    return [name for name in claim.needs + claim.beside if name in CONDITIONS]
+    return AXES | {"condition": [name for name in claim.needs + claim.beside if name in CONDITIONS]}
 
 
 def claim_tables(wildcards):
     """The tables that a claim reads; none where a condition it needs is missing."""
-    claim, present = CLAIMS[wildcards.claim], claim_conditions(wildcards)
-    if not set(claim.needs) <= set(present):
-        return []
-    return study_tables(claim.tables, present)
+    claim, axes = CLAIMS[wildcards.claim], claim_axes(wildcards)
+    return study_tables(claim.tables, axes) if set(claim.needs) <= set(axes["condition"]) else []
+
+
+def figure_of(wildcards):
+    """The figure that a drawing is a variant of."""
+    return FIGURES[DRAWINGS[wildcards.drawing][0]]
+
+
+def figure_labels(wildcards):
+    """What the report lists a drawing by; a label with two values becomes a toggle."""
+    figure, variant = figure_of(wildcards), DRAWINGS[wildcards.drawing][1]
+    return {"figure": figure.title} | ({figure.toggle: variant} if figure.toggle else {})
 
 
 def reader_code(stage, module, tables):

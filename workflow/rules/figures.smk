@@ -1,34 +1,37 @@
 rule plot_figure:
     input:
-        lambda wildcards: study_tables(FIGURES[wildcards.figure].tables, CONDITIONS),
+        lambda wildcards: study_tables(figure_of(wildcards).tables, AXES),
     output:
         svg=report(
-            "<results>/figures/{figure}.svg",
+            "<results>/figures/{drawing}.svg",
             caption="../report/figure.rst",
-            category=lambda wildcards: FIGURES[wildcards.figure].category,
-            labels=lambda wildcards: {"figure": FIGURES[wildcards.figure].title},
+            category=lambda wildcards: figure_of(wildcards).category,
+            labels=figure_labels,
         ),
-        png="<results>/figures/{figure}.png",
+        png="<results>/figures/{drawing}.png",
+        found="<results>/figures/{drawing}.txt",
     log:
-        "<results>/logs/plot_figure/{figure}.log",
+        "<results>/logs/plot_figure/{drawing}.log",
     wildcard_constraints:
-        figure="|".join(FIGURES),
+        drawing="|".join(DRAWINGS),
     conda:
         "../../environment.yml"
     resources:
         mem_mb=2000,
     params:
+        figure=lambda wildcards: DRAWINGS[wildcards.drawing][0],
+        variant=lambda wildcards: DRAWINGS[wildcards.drawing][1],
+        title=lambda wildcards: figure_of(wildcards).title,
+        caption=lambda wildcards: figure_of(wildcards).caption,
         results=results_folder,
-        reads=lambda wildcards: ",".join(FIGURES[wildcards.figure].tables),
-        conditions=",".join(CONDITIONS),
-        blocks=STUDY.blocks,
-        caption=lambda wildcards: FIGURES[wildcards.figure].caption,
+        reads=lambda wildcards: ",".join(figure_of(wildcards).tables),
+        axes=lambda wildcards: axes_option(figure_of(wildcards).tables, AXES),
         code=lambda wildcards: reader_code(
-            "stages.plot_figure", f"figures.{wildcards.figure}", FIGURES[wildcards.figure].tables
+            "stages.plot_figure", f"figures.{DRAWINGS[wildcards.drawing][0]}", figure_of(wildcards).tables
         ),
     message:
-        "Drawing the figure {wildcards.figure}"
+        "Drawing {wildcards.drawing}"
     shell:
-        "python -m general_circuits.stages.plot_figure --figure {wildcards.figure} --results {params.results}"
-        " --reads {params.reads} --conditions {params.conditions} --blocks {params.blocks}"
-        " --svg {output.svg} --png {output.png} > {log} 2>&1"
+        "python -m general_circuits.stages.plot_figure --figure {params.figure} --variant {params.variant}"
+        " --title {params.title:q} --results {params.results} --reads {params.reads} --axes {params.axes:q}"
+        " --svg {output.svg} --png {output.png} --found {output.found} > {log} 2>&1"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from general_circuits.statistics import Array, Estimate
+from general_circuits.statistics import Estimate
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 NOT_TESTABLE = "not testable in this study"
@@ -20,9 +18,10 @@ ENOUGH_REPLICAS = 3
 
 @dataclass(frozen=True)
 class Finding:
-    """One contrast of a claim: its estimate over replicas, and for the registered one the verdict."""
+    """One contrast of a claim: its estimate over replicas with its unit, and for the registered one the verdict."""
 
     contrast: str
+    unit: str
     estimate: Estimate
     sentence: str
     verdict: str = ""
@@ -40,48 +39,6 @@ def beyond(estimate: Estimate, threshold: float) -> str:
     if estimate.high < -threshold:
         return CONTRADICTED
     return UNDECIDED
-
-
-def steps_of_events(events: pd.DataFrame, condition: str) -> pd.DataFrame:
-    """Events of one condition as a frame: a row per replica, a column per event, NaN where censored."""
-    rows = events[events["condition"] == condition]
-    steps = rows["step"].where(~rows["censored"])
-    return rows.assign(step=steps).pivot(index="replica", columns="event", values="step")
-
-
-def value_at(series: pd.Series, step: float) -> float:
-    """The value of a series (indexed by ascending step) at any step, linear between checkpoints; NaN outside."""
-    return float(np.interp(step, series.index, series.to_numpy(), left=np.nan, right=np.nan)) if len(series) else np.nan
-
-
-def late_window(series: pd.Series, generalised: float) -> float:
-    """The median over the checkpoints in the late window [t_g, 1.5 t_g], as far as it was trained; NaN if censored.
-
-    Where no checkpoint lies in it, the value at its start.
-    """
-    inside = series[(series.index >= generalised) & (series.index <= 1.5 * generalised)]
-    return float(inside.median()) if len(inside) else value_at(series, generalised)
-
-
-def change_to_late_window(series: pd.Series, steps: Mapping[str, float]) -> float:
-    """Median over the late window minus the value at t_m, at the steps of one replica's events."""
-    return late_window(series, steps["generalised"]) - value_at(series, steps["memorised"])
-
-
-Contrast = Callable[[pd.Series, Mapping[str, float]], float]
-"""One number of one replica: from a series over ascending steps and the steps of its events."""
-
-
-def over_replicas(frame: pd.DataFrame, value: str, steps: pd.DataFrame, contrast: Contrast) -> Array:
-    """A contrast of one condition's column `value`, once per row of `steps`, (replica).
-
-    A control is read at its partner's steps: `steps` are grokking's whatever condition `frame` is. Checkpoints whose
-    value is missing are left out; a replica that has none has an empty series.
-    """
-    kept = frame.dropna(subset=[value])
-    series = {replica: rows.set_index("step")[value].sort_index() for replica, rows in kept.groupby("replica")}
-    empty = pd.Series(dtype=float)
-    return np.array([contrast(series.get(replica, empty), row) for replica, row in steps.iterrows()])
 
 
 def written(estimate: Estimate) -> str:

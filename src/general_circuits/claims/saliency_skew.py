@@ -28,15 +28,14 @@ from general_circuits.claims.findings import (
     UNDECIDED,
     Finding,
     beyond,
-    change_to_late_window,
     counted,
-    over_replicas,
-    steps_of_events,
     written,
 )
 from general_circuits.frames import registered_rows
+from general_circuits.windows import change_to_late_window, over_replicas, steps_of_events
 
 THRESHOLD = 0.05
+UNIT = "L-skewness"
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
@@ -61,23 +60,21 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         _registered(decided, len(steps)),
         _literal(distribution, changes("grokking", "median", "included", "moment_skewness")),
     ]
-    beside = {
-        "without the control": grokking,
-        **{
-            f"minus {name}": grokking - changes(name, *surrogate)
-            for name in conditions
-            if name not in ("grokking", "random_labels")
-        },
-        "with dead units": changes("grokking", "mean_magnitude", "included", "l_skewness")
-        - changes("random_labels", "mean_magnitude", "included", "l_skewness"),
-        "of the median breadth": changes("grokking", "breadth", "excluded", "median")
-        - changes("random_labels", "breadth", "excluded", "median"),
-        "Gini coefficient": changes("grokking", "mean_magnitude", "excluded", "gini")
-        - changes("random_labels", "mean_magnitude", "excluded", "gini"),
-    }
-    for contrast, values in beside.items():
+
+    def beyond_random_labels(*what: str) -> statistics.Array:
+        return changes("grokking", *what) - changes("random_labels", *what)
+
+    others = [name for name in conditions if name not in ("grokking", "random_labels")]
+    beside = [
+        ("without the control", UNIT, grokking),
+        *((f"minus {name}", UNIT, grokking - changes(name, *surrogate)) for name in others),
+        ("with dead units", UNIT, beyond_random_labels("mean_magnitude", "included", "l_skewness")),
+        ("of the median breadth", "breadth", beyond_random_labels("breadth", "excluded", "median")),
+        ("of the Gini coefficient", "Gini coefficient", beyond_random_labels("mean_magnitude", "excluded", "gini")),
+    ]
+    for contrast, unit, values in beside:
         estimate = statistics.estimate(values)
-        findings.append(Finding(contrast, estimate, f"Change {contrast}: {written(estimate)}."))
+        findings.append(Finding(contrast, unit, estimate, f"Change {contrast}: {written(estimate)}."))
     return findings
 
 
@@ -98,7 +95,7 @@ def _registered(values: statistics.Array, replicas: int) -> Finding:
         f"From memorised to the late window, the L-skewness of the neurons' saliency changed by {written(estimate)}"
         f" beyond that in random labels: {outcome}. Over {counted(estimate.n, replicas)}."
     )
-    return Finding(REGISTERED, estimate, sentence, verdict)
+    return Finding(REGISTERED, UNIT, estimate, sentence, verdict)
 
 
 def _literal(distribution: pd.DataFrame, values: statistics.Array) -> Finding:
@@ -112,4 +109,4 @@ def _literal(distribution: pd.DataFrame, values: statistics.Array) -> Finding:
     sentence = (
         f"Taken literally (moment skewness of the median saliency), it changed by {written(estimate)}; {degenerate}."
     )
-    return Finding("literal", estimate, sentence)
+    return Finding("literal", "moment skewness", estimate, sentence)

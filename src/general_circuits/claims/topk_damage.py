@@ -11,8 +11,11 @@ Registered before any result was seen:
 - Supported only if all six intervals lie above 0: both rise, and both rise faster within [t_o, t_g] than before and
   than after. Its p is the largest of the six, where one whose mean is not positive counts as 1.
 - Contradicted if the interval of either rise lies below 0. Its p is twice the smallest of those that fall.
-- The estimate shown is the rise of the excess. Beside it: every one of the six, the excess over the bottom k and over k
-  matched on activation norm, the same rise of lost margin, and the rise in each control at its partner's steps.
+- The estimate shown is the rise of the excess or, where it is damage itself that contradicts the claim, the rise of
+  that: a verdict's estimate is the one it rests on. (In the first version it was always the excess; changed for this
+  reason before the setting that the study now has was measured.)
+- Beside it: every one of the six, the excess over the bottom k and over k matched on activation norm, the same rise of
+  lost margin, and the rise in each control at its partner's steps.
 """
 
 from __future__ import annotations
@@ -30,15 +33,14 @@ from general_circuits.claims.findings import (
     REGISTERED,
     SUPPORTED,
     UNDECIDED,
-    Contrast,
     Finding,
-    change_to_late_window,
     counted,
-    over_replicas,
-    steps_of_events,
-    value_at,
     written,
 )
+from general_circuits.windows import Contrast, change_to_late_window, over_replicas, steps_of_events, value_at
+
+UNIT = "share of training accuracy"
+RATE = f"{UNIT} per 1,000 steps"
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
@@ -59,17 +61,22 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         )
         for what, column in (("damage", "top"), ("excess damage", "excess"))
     }
-    beside = {
-        "excess over the bottom k, rise": estimated("grokking", "over_bottom", change_to_late_window),
-        "excess over k matched on activation norm, rise": estimated("grokking", "over_matched", change_to_late_window),
-        "excess loss of margin, rise": estimated("grokking", "margin_excess", change_to_late_window),
-    }
-    for condition in tables["ablation"]["condition"].cat.categories:
-        if condition != "grokking":
-            beside[f"excess damage rise in {condition}"] = estimated(condition, "excess", change_to_late_window)
+    controls = [name for name in tables["ablation"]["condition"].cat.categories if name != "grokking"]
+    rows = [
+        *((contrast, RATE if "against" in contrast else UNIT, estimate) for contrast, estimate in six.items()),
+        *(
+            (contrast, unit, estimated(condition, column, change_to_late_window))
+            for contrast, unit, condition, column in (
+                ("excess over the bottom k, rise", UNIT, "grokking", "over_bottom"),
+                ("excess over k matched on activation norm, rise", UNIT, "grokking", "over_matched"),
+                ("excess loss of margin, rise", "logits", "grokking", "margin_excess"),
+                *((f"excess damage rise in {control}", UNIT, control, "excess") for control in controls),
+            )
+        ),
+    ]
     findings = [_registered(six, len(steps))]
-    for contrast, estimate in {**six, **beside}.items():
-        findings.append(Finding(contrast, estimate, f"{contrast[0].upper()}{contrast[1:]}: {written(estimate)}."))
+    for contrast, unit, estimate in rows:
+        findings.append(Finding(contrast, unit, estimate, f"{contrast[0].upper()}{contrast[1:]}: {written(estimate)}."))
     return findings
 
 
@@ -93,27 +100,25 @@ def _rate(series: pd.Series, start: float, end: float) -> float:
 
 
 def _registered(six: Mapping[str, statistics.Estimate], replicas: int) -> Finding:
-    shown = six["excess damage rise"]
-    complete = all(estimate.n >= ENOUGH_REPLICAS for estimate in six.values())
+    damage_rise, excess_rise = six["damage rise"], six["excess damage rise"]
+    falls = [rise for rise in (damage_rise, excess_rise) if rise.n >= ENOUGH_REPLICAS and rise.high < 0]
     failing = [name for name, estimate in six.items() if not estimate.low > 0]
-    # The maximum is NaN if any has no p.
-    p_value = float(np.max([np.maximum(e.p_value, 0.0 if e.mean > 0 else 1.0) for e in six.values()]))
-    falls = {
-        what: six[f"{what} rise"]
-        for what in ("damage", "excess damage")
-        if six[f"{what} rise"].n >= ENOUGH_REPLICAS and six[f"{what} rise"].high < 0
-    }
     if falls:
-        verdict, p_value = CONTRADICTED, min(1.0, 2 * min(rise.p_value for rise in falls.values()))
-        outcome = " and ".join(f"{what} fell, {written(rise)}" for what, rise in falls.items())
-    elif not complete:
-        verdict, outcome = UNDECIDED, "too few replicas to say"
-    elif failing:
-        verdict, outcome = UNDECIDED, f"not shown: {', '.join(failing)}"
+        # Where both fall, the one that is shown with less doubt.
+        shown = min(falls, key=lambda rise: rise.p_value)
+        verdict, p_value = CONTRADICTED, min(1.0, 2 * shown.p_value)
+        outcome = f"{'damage' if shown is damage_rise else 'the excess'} fell"
     else:
-        verdict, outcome = SUPPORTED, "damage and excess rose, faster while generalising than before and after"
+        # The maximum is NaN if any has no p.
+        p_value = float(np.max([np.maximum(e.p_value, 0.0 if e.mean > 0 else 1.0) for e in six.values()]))
+        shown, verdict, outcome = excess_rise, UNDECIDED, f"not shown: {', '.join(failing)}"
+        if any(estimate.n < ENOUGH_REPLICAS for estimate in six.values()):
+            outcome = "too few replicas to say"
+        elif not failing:
+            verdict, outcome = SUPPORTED, "both rose, faster while generalising than before and after"
     sentence = (
-        f"From memorised to the late window, the training accuracy lost to deleting the most salient neurons, beyond"
-        f" that lost to random ones, changed by {written(shown)}: {outcome}. Over {counted(shown.n, replicas)}."
+        f"From memorised to the late window, the training accuracy lost to deleting the most salient neurons changed by"
+        f" {written(damage_rise)}, and what it exceeds that lost to random ones by {written(excess_rise)}: {outcome}."
+        f" Over {counted(shown.n, replicas)}."
     )
-    return Finding(REGISTERED, dataclasses.replace(shown, p_value=p_value), sentence, verdict)
+    return Finding(REGISTERED, UNIT, dataclasses.replace(shown, p_value=p_value), sentence, verdict)

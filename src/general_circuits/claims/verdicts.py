@@ -27,6 +27,7 @@ def merge(claims: Sequence[pd.DataFrame]) -> pd.DataFrame:
     others = pd.DataFrame(
         {
             "claim": name,
+            "unit": "",
             "replicas": 0,
             "verdict": NOT_TESTABLE,
             "confirmed": False,

@@ -1,4 +1,4 @@
-"""Accuracy lost against the number of deleted units, at several moments of training, beside its controls."""
+"""What is lost against the number of deleted units, at several moments of training, beside its controls."""
 
 from __future__ import annotations
 
@@ -15,30 +15,61 @@ from general_circuits.figures import style
 
 RANKINGS = {"top": "most salient", "matched": "matched on activation", "random": "random", "bottom": "least salient"}
 PANELS = 4
+LABELS = {"accuracy": "training accuracy lost", "margin": "margin lost, logits"}
 
 
-def draw(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Grokking (or the first condition there is) from `ablation` and `events`."""
-    conditions = list(tables["ablation"]["condition"].cat.categories)
-    condition = "grokking" if "grokking" in conditions else conditions[0]
-    lost = damage.curves(tables["ablation"][tables["ablation"]["condition"] == condition])["accuracy"].reset_index()
-    moments = _moments(style.median_steps(tables["events"], condition), np.sort(lost["step"].unique()))
+def draw(tables: Mapping[str, pd.DataFrame], lost: str) -> Figure:
+    """Lost `accuracy` or `margin` in grokking (or the first condition there is); from `ablation` and `events`."""
+    _, rows, moments = _read(tables, lost)
     figure, grid = plt.subplots(1, len(moments), figsize=(style.WIDTH, 2.6), sharey=True, squeeze=False)
     colours = dict(zip(RANKINGS, [*sns.color_palette("colorblind", 10)[:3], style.GREY], strict=True))
+    names = {ranking: label for ranking, label in RANKINGS.items() if (rows["ranking"] == ranking).any()}
     for axes, (step, name) in zip(grid[0], moments.items(), strict=True):
-        here = lost[lost["step"] == step]
-        for ranking, label in RANKINGS.items():
-            rows = here[here["ranking"] == ranking].dropna(subset=["accuracy"])
-            if len(rows):
-                table = rows.pivot(index="k", columns="replica", values="accuracy")
-                style.draw_band(axes, table, colours[ranking], label)
+        here = rows[rows["step"] == step]
+        for ranking in names:
+            table = here[here["ranking"] == ranking].pivot(index="k", columns="replica", values=lost)
+            if len(table):
+                style.draw_band(axes, table, colours[ranking])
+        axes.axvline(damage.SHARE * rows["k"].max(), color=style.GREY, linewidth=0.6, linestyle=(0, (1, 2)))
         axes.set_xscale("log")
         axes.set_title(f"step {step:,}{name}", fontsize="medium")
         axes.set_xlabel("deleted units k")
-        axes.set_ylim(-0.02, 1.02)
-    grid[0, 0].set_ylabel("training accuracy lost")
-    grid[0, 0].legend(fontsize="x-small", loc="upper left", handlelength=1.4)
+        if lost == "accuracy":
+            axes.set_ylim(-0.02, 1.02)
+    grid[0, 0].set_ylabel(LABELS[lost])
+    for place, (ranking, label) in enumerate(names.items()):
+        grid[0, 0].annotate(
+            label,
+            (0.04, 0.97 - 0.1 * place),
+            xycoords="axes fraction",
+            va="top",
+            fontsize="small",
+            color=colours[ranking],
+        )
     return figure
+
+
+def found(tables: Mapping[str, pd.DataFrame], lost: str) -> str:
+    """What a quarter of the units is worth at each moment."""
+    condition, rows, moments = _read(tables, lost)
+    k = rows["k"].max() * damage.SHARE
+    quarter = rows["k"].unique()[np.abs(rows["k"].unique() - k).argmin()]
+    means = rows[rows["k"] == quarter].groupby(["step", "ranking"], observed=True)[lost].mean()
+    parts = [
+        f"step {step:,}{name}: most salient {means[step, 'top']:.2f}, random {means[step, 'random']:.2f},"
+        f" least salient {means[step, 'bottom']:.2f}"
+        for step, name in moments.items()
+    ]
+    return f"{style.readable(condition).capitalize()}, mean lost to k = {quarter}: {'; '.join(parts)}."
+
+
+def _read(tables: Mapping[str, pd.DataFrame], lost: str) -> tuple[str, pd.DataFrame, dict[int, str]]:
+    """The condition shown, its curves, and the measured steps to show with the event that each is near."""
+    conditions = list(tables["ablation"]["condition"].cat.categories)
+    condition = "grokking" if "grokking" in conditions else conditions[0]
+    curves = damage.curves(tables["ablation"][tables["ablation"]["condition"] == condition])
+    rows = curves[lost].dropna().reset_index()
+    return condition, rows, _moments(style.median_steps(tables["events"], condition), np.sort(rows["step"].unique()))
 
 
 def _moments(events: dict[str, float], steps: np.ndarray) -> dict[int, str]:

@@ -1,56 +1,92 @@
-"""Accuracy over training in every condition, on log and linear axes."""
+"""Accuracy or loss over training in every condition, on log and linear axes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from general_circuits.figures import style
+from general_circuits.figures import captions, style
+from general_circuits.windows import steps_of_events
+
+LINES = {"train": ("training", (0, (3, 1.5))), "validation": ("validation", "-")}
 
 
-def draw(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """One column per condition, log steps above linear ones; from `metrics` and `events`."""
+def draw(tables: Mapping[str, pd.DataFrame], measure: str) -> Figure:
+    """One column per condition, log steps above linear ones, of `accuracy` or `loss`; from `metrics` and `events`."""
     metrics, events = tables["metrics"], tables["events"]
     conditions = list(metrics["condition"].cat.categories)
     colours = style.condition_colours(conditions)
-    figure, grid = plt.subplots(
-        2, len(conditions), figsize=(max(style.WIDTH, 1.55 * len(conditions)), 3.6), sharey=True, squeeze=False
-    )
+    figure, grid = plt.subplots(2, len(conditions), figsize=(style.WIDTH, 3.4), sharey=True, squeeze=False)
     for column, condition in enumerate(conditions):
         rows = metrics[metrics["condition"] == condition]
         last = rows["step"].max()
         for axes, is_log in zip(grid[:, column], (True, False), strict=True):
-            _curves(axes, rows, colours[condition])
+            for split, (name, line) in LINES.items():
+                table = style.wide(rows[rows["split"] == split], measure)
+                for replica in table:
+                    axes.plot(table.index, table[replica], linestyle=line, color=colours[condition], lw=0.4, alpha=0.6)
+                axes.plot(table.index, table.median(axis=1), linestyle=line, color=colours[condition], linewidth=1.5)
+                if column == 0 and not is_log:
+                    _name(axes, table.median(axis=1), name, colours[condition], low=split == "validation")
+            if measure == "accuracy":
+                axes.set_ylim(-0.02, 1.02)
+            else:
+                axes.set_yscale("log")
             if is_log:
                 style.log_steps(axes, last)
-                axes.set_title(style.readable(condition), color=colours[condition], pad=24)
+                axes.set_title(style.readable(condition), color=colours[condition], pad=22, fontsize="medium")
             else:
                 axes.set_xlim(0, last)
-                axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+                axes.xaxis.set_major_locator(MaxNLocator(2, integer=True))
+                axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
                 axes.set_xlabel("step")
-            axes.set_ylim(-0.02, 1.02)
-            style.mark_events(axes, style.median_steps(events, condition))
-    for axes in grid[:, 0]:
-        axes.set_ylabel("accuracy")
-    _name_lines(grid[1, -1])
+            style.mark_events(axes, style.median_steps(events, condition), names=is_log)
+    for axes, kind in zip(grid[:, 0], ("log", "linear"), strict=True):
+        axes.set_ylabel(f"{measure}\n({kind} steps)")
     return figure
 
 
-def _curves(axes: Axes, rows: pd.DataFrame, colour: object) -> None:
-    for split, line in (("train", "--"), ("validation", "-")):
-        table = style.wide(rows[rows["split"] == split], "accuracy")
-        axes.fill_between(table.index, table.min(axis=1), table.max(axis=1), color=colour, alpha=0.18, linewidth=0)
-        for replica in table:
-            axes.plot(table.index, table[replica], line, color=colour, linewidth=0.4, alpha=0.6)
-        axes.plot(table.index, table.median(axis=1), line, color=colour, linewidth=1.5)
+def found(tables: Mapping[str, pd.DataFrame], measure: str) -> str:
+    """When each condition memorised and generalised, and where it ended."""
+    metrics = tables["metrics"]
+    sentences = []
+    for condition in metrics["condition"].cat.categories:
+        steps = steps_of_events(tables["events"], condition)
+        rows = metrics[metrics["condition"] == condition]
+        ends = rows[rows["step"] == rows["step"].max()]
+        form = "{:.2f}" if measure == "accuracy" else "{:.2g}"
+        last = {split: captions.span(ends.loc[ends["split"] == split, measure], form) for split in LINES}
+        outcome = (
+            f"after the last step, training {measure} {last['train']} and validation {measure} {last['validation']}"
+        )
+        sentences.append(
+            f"{style.readable(condition)}: memorised {captions.reached(steps['memorised'])}, onset"
+            f" {captions.reached(steps['onset'])}, generalised {captions.reached(steps['generalised'])}; {outcome}."
+        )
+    return " ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)
 
 
-def _name_lines(axes: Axes) -> None:
-    handles = [Line2D([], [], color=style.GREY, linestyle=line) for line in ("--", "-")]
-    axes.legend(handles, ["training", "validation"], loc="center right", fontsize="x-small", handlelength=1.6)
+def _name(axes: Axes, line: pd.Series, name: str, colour: object, low: bool) -> None:
+    """Name a line to the right of where it first passes a third of its height, or two thirds."""
+    share = 0.3 if low else 0.72
+    finite = line.dropna()
+    if finite.empty:
+        return
+    start, end = finite.iloc[0], finite.iloc[-1]
+    passed = np.flatnonzero((finite.to_numpy() - start) * np.sign(end - start) >= share * abs(end - start))
+    step = finite.index[passed[0]]
+    axes.annotate(
+        name,
+        (step, finite.loc[step]),
+        xytext=(5, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize="x-small",
+        color=colour,
+    )

@@ -7,51 +7,90 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure: the claim or stage it belongs to, the tables it reads, and what a reader sees in it."""
+    """One figure: what it shows, where it stands, and what it is drawn from.
+
+    Attributes:
+        title: what the report lists it as.
+        category: the claim or stage it belongs to.
+        tables: what it reads.
+        caption: what a reader sees in it; the numbers of a run are added when it is drawn.
+        toggle: the one choice a reader has, and its two values, the registered one first; none has one value.
+    """
 
     title: str
     category: str
     tables: tuple[str, ...]
     caption: str
+    toggle: str = ""
+    variants: tuple[str, ...] = ("all",)
 
+
+BANDS = "Lines are means over replicas, bands the 95 % interval of that mean (Student's t)"
 
 FIGURES = {
+    "forest": Figure(
+        "Every claim and its controls",
+        "Verdicts",
+        ("claim",),
+        "One panel per measured claim. The diamond is the registered contrast, coloured by its verdict; below it stand"
+        " the other contrasts in the same unit. Lines are 95 % intervals over replicas (Student's t).",
+    ),
     "learning_curves": Figure(
         "Learning curves",
         "Training",
         ("metrics", "events"),
-        "Accuracy on training (dashed) and validation examples (solid) in every condition, on a log axis of steps above"
-        " and on a linear one below. Thin lines are replicas, thick lines their median, bands their range. Marks show"
-        " the median step at which training examples were memorised (t_m), validation accuracy left its plateau (t_o)"
-        " and generalisation was complete (t_g). What looks like a jump on the log axis takes a large part of training"
-        " on the linear one.",
+        "Training (dashed) and validation examples (solid) in every condition, on a log axis of steps above and on a"
+        " linear one below. Thin lines are replicas, thick lines their median. Marks show the median step at which"
+        " training examples were memorised (t_m), validation accuracy left its plateau (t_o) and generalisation was"
+        " complete (t_g). What looks like a jump on the log axis takes a large part of training on the linear one.",
+        "measure",
+        ("accuracy", "loss"),
     ),
     "saliency_histogram": Figure(
         "Histogram of saliency over training",
         "saliency_skew",
         ("events", "saliency", "distribution"),
-        "Above, at every checkpoint, the histogram over the alive MLP units of the last layer of their mean |saliency|"
-        " on training examples, relative to its mean over units, so that growing logits do not move it; darker means"
-        " more units; all replicas together. Below, its L-skewness per replica and their median, with dead units"
-        " excluded (solid) and included (dotted). The hypothesis predicts that the right tail grows after t_m in"
-        " grokking and not in random labels.",
+        "Above, at every checkpoint, the histogram over the MLP units of the last layer of their mean |saliency| on"
+        " training examples, relative to its mean over units, so that growing logits do not move it; darker means more"
+        " units; all replicas together. Below, the same at t_m and in the late window [t_g, 1.5 t_g], with each"
+        " replica at its own steps and random labels at its partner's. The hypothesis predicts that the right tail"
+        " grows in grokking and not in random labels.",
+        "dead units",
+        ("excluded", "included"),
+    ),
+    "skewness": Figure(
+        "Skewness over training",
+        "saliency_skew",
+        ("events", "distribution"),
+        "L-skewness over units of the mean |saliency|, in every condition. The hypothesis predicts that it rises in"
+        f" grokking after t_m, beyond what it does in the controls. {BANDS}; marks are the median steps of grokking's"
+        " events.",
+        "dead units",
+        ("excluded", "included"),
     ),
     "damage_curves": Figure(
         "Damage against the number of deleted units",
         "topk_damage",
         ("events", "ablation"),
-        "Training accuracy lost when k MLP units of the last layer are set to zero, in grokking: the k most salient,"
-        " k random ones (mean over draws), the k least salient, and k matched to the most salient on activation norm"
-        " (drawn only where the layer has enough alike). Lines are means over replicas, bands their range; one panel"
-        " per moment of training.",
+        "What is lost on training examples when k MLP units of the last layer are set to zero, in grokking: the k most"
+        " salient, k random ones (mean over draws), the k least salient, and k matched to the most salient on"
+        " activation norm (only where the layer has enough alike). D is the mean up to the dotted line, a quarter of"
+        f" the units. {BANDS}; one panel per moment of training.",
+        "lost",
+        ("accuracy", "margin"),
     ),
-    "damage_and_skew": Figure(
-        "Excess damage and skewness over training",
+    "excess_damage": Figure(
+        "Excess damage over training",
         "topk_damage",
-        ("events", "ablation", "distribution"),
-        "All conditions together. Above, the excess damage D_top − D_random: training accuracy lost to deleting the"
-        " most salient units beyond that lost to random ones, averaged over k from 1 to a quarter of the units. Below,"
-        " the L-skewness over alive units of the mean |saliency|. Lines are means over replicas, bands their range,"
-        " marks the median steps of grokking's events.",
+        ("events", "ablation"),
+        "Excess damage D_top − D_random: what deleting the most salient units costs on training examples beyond"
+        " deleting random ones, averaged over k from 1 to a quarter of the units, in every condition. The hypothesis"
+        f" predicts that it rises in grokking, fastest between t_o and t_g. {BANDS}; marks are the median steps of"
+        " grokking's events.",
+        "lost",
+        ("accuracy", "margin"),
     ),
 }
+
+DRAWINGS = {f"{name}-{variant}": (name, variant) for name, figure in FIGURES.items() for variant in figure.variants}
+"""Every file stem, and which figure in which variant it holds."""

@@ -1,4 +1,4 @@
-"""The histogram of the neurons' saliency over training, with its skewness below."""
+"""The histogram of the neurons' saliency over training, and at its two ends."""
 
 from __future__ import annotations
 
@@ -11,53 +11,79 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
-from general_circuits.figures import style
+from general_circuits import statistics
+from general_circuits.figures import captions, style
 from general_circuits.frames import registered_rows
+from general_circuits.windows import steps_of_events
 
 SHOWN = ("grokking", "random_labels")
 BINS = np.linspace(0, 4, 41)
 """Of saliency relative to its mean; what is larger is counted in the last bin."""
 
+MOMENTS = {"at $t_m$": style.GREY, "late window": None}
+"""And the colour of each; None is the condition's."""
 
-def draw(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Grokking beside random labels (or the first conditions there are), from `saliency`, `distribution`, `events`."""
+
+def draw(tables: Mapping[str, pd.DataFrame], dead_units: str) -> Figure:
+    """Grokking beside random labels (or the first conditions there are), dead units `excluded` or `included`.
+
+    From `saliency`, `distribution` and `events`.
+    """
     conditions = list(tables["saliency"]["condition"].cat.categories)
     colours = style.condition_colours(conditions)
-    shown = [name for name in SHOWN if name in conditions] or conditions[:2]
+    shown = _shown(conditions)
     marks = style.median_steps(tables["events"], shown[0])
+    steps = steps_of_events(tables["events"], shown[0])
     figure, grid = plt.subplots(
-        2, len(shown), figsize=(style.WIDTH, 4.4), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 2)
+        2, len(shown), figsize=(style.WIDTH, 4.6), sharey="row", squeeze=False, height_ratios=(3, 2)
     )
     for column, condition in enumerate(shown):
         top, bottom = grid[:, column]
-        mesh = _heat_map(top, _here(tables["saliency"], condition))
+        rows = _relative(tables["saliency"], condition, dead_units)
+        mesh = _heat_map(top, rows)
         style.mark_events(top, marks)
         top.set_title(style.readable(condition), color=colours[condition], pad=14)
-        _skewness(bottom, _here(tables["distribution"], condition), colours[condition])
-        style.mark_events(bottom, marks, names=False)
-        bottom.set_xlabel("step")
-    grid[0, 0].set_ylabel("mean |saliency| of a unit\nrelative to the layer's mean")
-    grid[1, 0].set_ylabel("L-skewness over units")
-    grid[1, 0].legend(fontsize="x-small", loc="upper right", handlelength=1.6)
+        top.set_xlabel("step")
+        _ends(bottom, rows, steps, colours[condition])
+        bottom.set_xlabel("mean |saliency| of a unit, relative to the layer's mean")
+    grid[0, 0].set_ylabel("mean |saliency| of a unit,\nrelative to the layer's mean")
+    grid[1, 0].set_ylabel("share of units")
     figure.colorbar(mesh, ax=list(grid[0]), label="share of units", pad=0.02)
     return figure
 
 
-def _here(frame: pd.DataFrame, condition: str) -> pd.DataFrame:
-    return registered_rows(frame[frame["condition"] == condition])
+def found(tables: Mapping[str, pd.DataFrame], dead_units: str) -> str:
+    """The skewness of the histograms shown."""
+    rows = registered_rows(tables["distribution"])
+    rows = rows[(rows["statistic"] == "mean_magnitude") & (rows["dead_units"] == dead_units)]
+    shown = _shown(list(rows["condition"].cat.categories))
+    rows = rows[rows["condition"].isin(shown)]
+    rows = rows.assign(condition=rows["condition"].cat.set_categories(shown))
+    return f"L-skewness. {captions.from_memorised_to_late(rows, 'l_skewness', tables['events'])}"
 
 
-def _heat_map(axes: Axes, saliency: pd.DataFrame) -> QuadMesh:
-    alive = saliency[saliency["alive"]]
-    mean = alive.groupby(["replica", "step"])["mean_magnitude"].transform("mean")
-    relative = (alive["mean_magnitude"] / mean).clip(upper=BINS[-1])
-    steps = np.sort(alive["step"].unique())
-    shares = np.stack(
-        [
-            np.histogram(relative[alive["step"] == step], BINS)[0] / max(1, (alive["step"] == step).sum())
-            for step in steps
-        ]
-    )
+def _shown(conditions: list[str]) -> list[str]:
+    return [name for name in SHOWN if name in conditions] or conditions[:2]
+
+
+def _relative(saliency: pd.DataFrame, condition: str, dead_units: str) -> pd.DataFrame:
+    """One condition's units, their mean |saliency| divided by its mean over the units of replica and step."""
+    rows = registered_rows(saliency[saliency["condition"] == condition])
+    if dead_units == "excluded":
+        rows = rows[rows["alive"]]
+    mean = rows.groupby(["replica", "step"])["mean_magnitude"].transform("mean")
+    return rows.assign(relative=rows["mean_magnitude"] / mean)
+
+
+def _shares(relative: pd.Series) -> np.ndarray:
+    """The share of units in each bin."""
+    return np.histogram(relative.clip(upper=BINS[-1]), BINS)[0] / max(1, len(relative))
+
+
+def _heat_map(axes: Axes, rows: pd.DataFrame) -> QuadMesh:
+    groups = {step: _shares(part["relative"]) for step, part in rows.groupby("step")}
+    steps = np.array(list(groups))
+    shares = np.stack(list(groups.values()))
     return axes.pcolormesh(
         _edges(steps), BINS, shares.T, cmap="Greys", vmin=0, vmax=0.15, shading="flat", rasterized=True
     )
@@ -69,9 +95,31 @@ def _edges(steps: np.ndarray) -> np.ndarray:
     return np.concatenate([steps[:1], middle, steps[-1:]])
 
 
-def _skewness(axes: Axes, distribution: pd.DataFrame, colour: object) -> None:
-    rows = distribution[distribution["statistic"] == "mean_magnitude"]
-    for dead_units, line in (("excluded", "-"), ("included", ":")):
-        table = style.wide(rows[rows["dead_units"] == dead_units], "l_skewness")
-        style.draw_band(axes, table, colour, f"dead units {dead_units}", line)
-    axes.axhline(0, color=style.GREY, linewidth=0.6)
+def _ends(axes: Axes, rows: pd.DataFrame, steps: pd.DataFrame, colour: object) -> None:
+    """The histograms at t_m and over the late window, each replica at its own steps, all replicas together."""
+    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in MOMENTS}
+    for replica, at in steps.iterrows():
+        here = rows[rows["replica"] == replica]
+        measured = np.sort(here["step"].unique())
+        if len(measured) and np.isfinite(at["memorised"]):
+            nearest = measured[np.abs(measured - at["memorised"]).argmin()]
+            parts["at $t_m$"].append(here[here["step"] == nearest])
+        late = here["step"].between(at["generalised"], 1.5 * at["generalised"])
+        parts["late window"].append(here[late])
+    for place, (name, own_colour) in enumerate(MOMENTS.items()):
+        units = pd.concat(parts[name]) if parts[name] else rows.iloc[:0]
+        if units.empty:
+            continue
+        each = [statistics.l_skewness(part["relative"]) for _, part in units.groupby(["replica", "step"])]
+        axes.stairs(_shares(units["relative"]), BINS, color=own_colour or colour, linewidth=1.4)
+        axes.annotate(
+            f"{name}: L-skewness {np.nanmean(each):.2f}",
+            (0.98, 0.92 - 0.14 * place),
+            xycoords="axes fraction",
+            ha="right",
+            va="top",
+            fontsize="small",
+            color=own_colour or colour,
+        )
+    axes.set_xlim(BINS[0], BINS[-1])
+    axes.set_ylim(bottom=0)

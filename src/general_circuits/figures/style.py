@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from xml.sax.saxutils import escape, quoteattr
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator
+
+from general_circuits import statistics
 
 WIDTH = 7.2
 """Inches: a printed page's text width."""
@@ -19,7 +26,12 @@ EVENT_NAMES = {"memorised": "$t_m$", "onset": "$t_o$", "generalised": "$t_g$"}
 NAME_WIDTH = 10
 """Pixels that the name of an event takes."""
 
+LINE = 9.0
+"""Points from one name beside a line to the next."""
+
 GREY = "#777777"
+VERDICT_COLOURS = {"supported": "#0173b2", "contradicted": "#b8480a", "undecided": "#444444"}
+"""Dark enough for text on white."""
 
 
 @contextmanager
@@ -37,13 +49,28 @@ def theme() -> Iterator[None]:
         "font.family": "sans-serif",
         "font.sans-serif": ["DejaVu Sans"],
         "legend.frameon": False,
-        "savefig.dpi": 200,
+        "savefig.dpi": 300,
         "svg.fonttype": "path",
         "svg.hashsalt": "general-circuits",
     }
     matplotlib.use("Agg")
     with matplotlib.rc_context(settings):
         yield
+
+
+def save(figure: Figure, path: Path, kind: str, title: str, description: str) -> None:
+    """Write a figure as `svg` or `png`, with alternative text: equal figures are equal bytes."""
+    if kind == "png":
+        figure.savefig(path, format=kind, metadata={"Software": None, "Title": title, "Description": description})
+        return
+    drawn = io.StringIO()
+    figure.savefig(drawn, format=kind, metadata={"Date": None})
+    # A title and description that a screen reader finds, at the head of the picture.
+    words = "".join(f"<{tag}>{escape(text)}</{tag}>" for tag, text in (("title", title), ("desc", description)))
+    head, tag, rest = drawn.getvalue().partition("<svg ")
+    attributes, end, body = rest.partition(">")
+    named = f"{tag}role={quoteattr('img')} aria-label={quoteattr(title)} {attributes}{end}"
+    path.write_text(f"{head}{named}\n {words}{body}", encoding="utf-8")
 
 
 def condition_colours(conditions: Sequence[str]) -> dict[str, tuple[float, float, float]]:
@@ -63,11 +90,71 @@ def wide(frame: pd.DataFrame, value: str) -> pd.DataFrame:
     return frame.pivot_table(index="step", columns="replica", values=value, dropna=False, observed=True)
 
 
-def draw_band(axes: Axes, table: pd.DataFrame, colour: object, label: str | None = None, style: str = "-") -> None:
-    """Mean over replicas and their range, over steps or k; gaps where no replica has a value."""
+def draw_band(axes: Axes, table: pd.DataFrame, colour: object, style: str = "-") -> pd.Series:
+    """Mean over replicas (columns) and its 95 % interval, over steps or k; gaps where no replica has a value.
+
+    Returns the mean.
+    """
     table = table.dropna(how="all")
-    axes.fill_between(table.index, table.min(axis=1), table.max(axis=1), color=colour, alpha=0.18, linewidth=0)
-    axes.plot(table.index, table.mean(axis=1), style, color=colour, linewidth=1.6, label=label)
+    found = pd.DataFrame([statistics.estimate(row) for row in table.to_numpy()], index=table.index)
+    axes.fill_between(table.index, found["low"], found["high"], color=colour, alpha=0.18, linewidth=0)
+    axes.plot(table.index, found["mean"], style, color=colour, linewidth=1.6)
+    return found["mean"]
+
+
+def name_ends(axes: Axes, ends: Mapping[str, tuple[float, object]]) -> None:
+    """Name lines beside the right edge, at their last value and in their colour; names that would touch move apart.
+
+    Set limits first.
+
+    Args:
+        axes: where the lines are.
+        ends: by name, the last value and the colour.
+    """
+    height = axes.get_window_extent().height / axes.figure.dpi * 72  # points
+    low, high = axes.get_ylim()
+    names = sorted((name for name in ends if np.isfinite(ends[name][0])), key=lambda name: ends[name][0])
+    places: list[float] = []
+    for name in names:
+        place = (ends[name][0] - low) / (high - low) * height
+        places.append(max(place, places[-1] + LINE) if places else place)
+    # What was pushed beyond the top comes down again, and what is below it with it.
+    ceiling = height + LINE / 2
+    for i in range(len(places) - 1, -1, -1):
+        places[i] = min(places[i], ceiling)
+        ceiling = places[i] - LINE
+    for name, place in zip(names, places, strict=True):
+        axes.annotate(
+            name,
+            (1.0, 0.0),
+            xycoords="axes fraction",
+            xytext=(4, place),
+            textcoords="offset points",
+            va="center",
+            fontsize="small",
+            color=ends[name][1],
+            annotation_clip=False,
+        )
+
+
+def over_training(rows: pd.DataFrame, value: str, events: pd.DataFrame, label: str) -> Figure:
+    """One column of every condition over steps, with grokking's events: mean over replicas and 95 % interval."""
+    conditions = list(rows["condition"].cat.categories)
+    colours = condition_colours(conditions)
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
+    ends: dict[str, tuple[float, object]] = {}
+    for condition in conditions:
+        mean = draw_band(axes, wide(rows[rows["condition"] == condition], value), colours[condition])
+        ends[readable(condition)] = (float(mean.iloc[-1]) if len(mean) else np.nan, colours[condition])
+    axes.axhline(0, color=GREY, linewidth=0.6)
+    axes.set_xlim(0, rows["step"].max())
+    axes.set_xlabel("step")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
+    axes.set_ylabel(label)
+    mark_events(axes, median_steps(events, "grokking"))
+    figure.canvas.draw()  # the layout, which names are placed by
+    name_ends(axes, ends)
+    return figure
 
 
 def median_steps(events: pd.DataFrame, condition: str) -> dict[str, float]:

@@ -1,15 +1,11 @@
-"""One row per replica, step and split, from logits in float64.
-
-`margin` is the mean over examples, `correct_probability` the median. `gradient_norm` is that of the batch of the last
-update (NaN before the first), `weight_norm` that of all weights; both stand in either split's row. `diverged` rows come
-after a loss or weight that is not finite.
-"""
+"""How well a network answers as it trains, from logits in float64."""
 
 from general_circuits.tables import CATEGORY, FLAG, INTEGER, NUMBER, REPLICA, Table
 
 TABLE = Table(
     "metrics",
     "runs/{condition}/{block}/metrics.parquet",
+    "replica, step and split",
     {**REPLICA, "step": INTEGER, "split": CATEGORY},
     {
         "loss": NUMBER,
@@ -20,5 +16,21 @@ TABLE = Table(
         "weight_norm": NUMBER,
         "learning_rate": NUMBER,
         "diverged": FLAG,
+    },
+    {
+        "loss": "mean cross-entropy over the split's examples, nats",
+        "accuracy": "share of the split's examples whose label has the largest logit, 0 to 1, ties excluded",
+        "margin": "mean over the split's examples of the label's logit minus the largest other one, logits",
+        "correct_probability": (
+            "median over the split's examples of the probability given to the label, 0 to 1; of an even number, the"
+            " lower of the two in the middle"
+        ),
+        "gradient_norm": (
+            "Euclidean norm of the loss's gradient in all weights, on the batch of the update that led here; missing at"
+            " step 0; the same for both splits"
+        ),
+        "weight_norm": "Euclidean norm of all weights; the same for both splits",
+        "learning_rate": "of the update that led here, warm-up included; 0 at step 0; the same for both splits",
+        "diverged": "whether, here or at an evaluation before, a loss or the weight norm is not finite",
     },
 )

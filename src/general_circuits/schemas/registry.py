@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from typing import NamedTuple
 
 from general_circuits import schemas
 from general_circuits.tables import Table
+
+
+class Entry(NamedTuple):
+    """One column in the data dictionary: its table's name, path and what that has one row per, and its own words."""
+
+    table: str
+    path: str
+    row: str
+    column: str
+    type: str
+    meaning: str
 
 
 def table(name: str) -> Table:
@@ -18,3 +30,12 @@ def table(name: str) -> Table:
 def names() -> list[str]:
     """Every table's name."""
     return sorted(module.name for module in pkgutil.iter_modules(schemas.__path__) if module.name != "registry")
+
+
+def dictionary() -> list[Entry]:
+    """Every column of every table, in order."""
+    return [
+        Entry(name, found.path, found.row, column, *words)
+        for name, found in ((name, table(name)) for name in names())
+        for column, words in found.described().items()
+    ]

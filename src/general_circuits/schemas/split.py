@@ -1,10 +1,16 @@
-"""One row per replica and example: on which side it is, and its label after label noise."""
+"""On which side examples are, and their labels after label noise."""
 
 from general_circuits.tables import CATEGORY, INTEGER, REPLICA, Table
 
 TABLE = Table(
     "split",
     "runs/{condition}/{block}/split.parquet",
+    "replica and example",
     {**REPLICA, "example": INTEGER},
     {"split": CATEGORY, "label": INTEGER},
+    {
+        "example": "row of the task table, from 0",
+        "split": "the side it is on: train or validation",
+        "label": "the class it counts as, from 0: its target or, for training examples under label noise, a random one",
+    },
 )

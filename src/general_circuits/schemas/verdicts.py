@@ -1,12 +1,15 @@
-"""One row per claim of the source."""
+"""The claims of the source, each with its verdict."""
 
+from general_circuits.schemas.claim import FINDING
 from general_circuits.tables import CATEGORY, FLAG, INTEGER, NUMBER, TEXT, Table
 
 TABLE = Table(
     "verdicts",
     "claims/verdicts.parquet",
+    "claim",
     {"claim": CATEGORY},
     {
+        "unit": TEXT,
         "estimate": NUMBER,
         "low": NUMBER,
         "high": NUMBER,
@@ -16,5 +19,12 @@ TABLE = Table(
         "replicas": INTEGER,
         "verdict": CATEGORY,
         "sentence": TEXT,
+    },
+    {
+        **FINDING,
+        "p_value": "of the claim's registered rule, 0 to 1; missing where too few replicas have data",
+        "p_adjusted": "p_value adjusted by Holm over the claims that have data, 0 to 1; missing with it",
+        "confirmed": "whether a verdict for or against also has p_adjusted below 0.05",
+        "verdict": "supported, contradicted, undecided, or not testable in this study",
     },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -15,15 +16,15 @@ from general_circuits.stages.command import run
 from general_circuits.statistics import estimate
 
 
-def main(claim: str, results: Path, reads: str, needs: str, conditions: str, blocks: int, output: Path) -> None:
-    """Judge CLAIM from the tables it READS of CONDITIONS (comma-separated), BLOCKS each; it NEEDS some of these."""
-    present = conditions.split(",") if conditions else []
-    missing = [name for name in needs.split(",") if name not in present]
+def main(claim: str, results: Path, reads: str, needs: str, axes: str, output: Path) -> None:
+    """Judge CLAIM from the tables it READS along AXES (JSON), whose conditions should be those it NEEDS."""
+    along = json.loads(axes)
+    missing = [name for name in needs.split(",") if name not in along["condition"]]
     if missing:
         sentence = f"Not testable in this study: it has no condition {' and no condition '.join(missing)}."
-        findings = [Finding(REGISTERED, estimate([]), sentence, NOT_TESTABLE)]
+        findings = [Finding(REGISTERED, "", estimate([]), sentence, NOT_TESTABLE)]
     else:
-        frames = {name: tables.read_study(results, registry.table(name), present, blocks) for name in reads.split(",")}
+        frames = {name: tables.read_study(results, registry.table(name), along) for name in reads.split(",")}
         findings = importlib.import_module(f"general_circuits.claims.{claim}").judge(frames)
     tables.write(output, CLAIM, pd.DataFrame([_row(claim, finding) for finding in findings]))
 
@@ -32,6 +33,7 @@ def _row(claim: str, finding: Finding) -> dict[str, object]:
     return {
         "claim": claim,
         "contrast": finding.contrast,
+        "unit": finding.unit,
         "estimate": finding.estimate.mean,
         "low": finding.estimate.low,
         "high": finding.estimate.high,

@@ -1,8 +1,9 @@
-"""The tables a figure shows → SVG and PNG."""
+"""The tables a figure shows → SVG and PNG, and what it found in words."""
 
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 
 from general_circuits import tables
@@ -11,18 +12,20 @@ from general_circuits.schemas import registry
 from general_circuits.stages.command import run
 
 
-def main(figure: str, results: Path, reads: str, conditions: str, blocks: int, svg: Path, png: Path) -> None:
-    """Draw FIGURE from the tables it READS of CONDITIONS (comma-separated), BLOCKS each."""
-    frames = {
-        name: tables.read_study(results, registry.table(name), conditions.split(","), blocks)
-        for name in reads.split(",")
-    }
+def main(
+    figure: str, variant: str, title: str, results: Path, reads: str, axes: str, svg: Path, png: Path, found: Path
+) -> None:
+    """Draw FIGURE in a VARIANT from the tables it READS along AXES (JSON); TITLE and FOUND describe it in words."""
+    frames = {name: tables.read_study(results, registry.table(name), json.loads(axes)) for name in reads.split(",")}
     module = importlib.import_module(f"general_circuits.figures.{figure}")
+    words = module.found(frames, variant)
     with style.theme():
-        drawn = module.draw(frames)
-        for path, metadata in ((svg, {"Date": None}), (png, {"Software": None})):
+        drawn = module.draw(frames, variant)
+        for path in (svg, png):
             with tables.replacing(path) as temporary:
-                drawn.savefig(temporary, format=path.suffix[1:], metadata=metadata)
+                style.save(drawn, temporary, path.suffix[1:], title, words)
+    with tables.replacing(found) as temporary:
+        temporary.write_text(words + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,73 @@
+"""Every measured claim: its registered contrast, and those beside it in the same unit, with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from general_circuits.figures import style
+
+REGISTERED = "registered"
+
+
+def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+    """One panel per claim, from `claim`."""
+    panels = {claim: _rows(tables["claim"], claim) for claim in tables["claim"]["claim"].unique()}
+    heights = [len(rows) + 1.5 for rows in panels.values()]
+    figure, grid = plt.subplots(
+        len(panels), 1, figsize=(style.WIDTH, 0.21 * sum(heights) + 0.4), height_ratios=heights, squeeze=False
+    )
+    for axes, (claim, rows) in zip(grid[:, 0], panels.items(), strict=True):
+        _panel(axes, claim, rows)
+    return figure
+
+
+def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+    """The registered contrasts."""
+    registered = tables["claim"][tables["claim"]["contrast"] == REGISTERED]
+    return " ".join(f"{row.claim}: {row.verdict}. {row.sentence}" for row in registered.itertuples())
+
+
+def _rows(claims: pd.DataFrame, claim: str) -> pd.DataFrame:
+    """The registered contrast first, then every other one in its unit."""
+    rows = claims[claims["claim"] == claim]
+    first = rows[rows["contrast"] == REGISTERED]
+    others = rows[(rows["contrast"] != REGISTERED) & (rows["unit"] == first["unit"].iloc[0])]
+    return pd.concat([first, others], ignore_index=True)
+
+
+def _panel(axes: Axes, claim: str, rows: pd.DataFrame) -> None:
+    verdict = str(rows["verdict"].iloc[0])
+    for place, row in enumerate(rows.itertuples()):
+        is_registered = row.contrast == REGISTERED
+        colour = style.VERDICT_COLOURS.get(verdict, style.GREY) if is_registered else style.GREY
+        axes.plot([row.low, row.high], [place, place], color=colour, linewidth=2.4 if is_registered else 1.2)
+        axes.plot(
+            row.estimate, place, "D" if is_registered else "o", color=colour, markersize=6 if is_registered else 3
+        )
+        if np.isfinite(row.estimate):
+            axes.annotate(
+                f"{row.estimate:+.2f} ({row.low:+.2f} to {row.high:+.2f})",
+                (1.0, place),
+                xycoords=("axes fraction", "data"),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize="small",
+                fontweight="bold" if is_registered else "normal",
+                color=colour,
+                annotation_clip=False,
+            )
+    axes.axvline(0, color=style.GREY, linewidth=0.6)
+    axes.set_yticks(range(len(rows)), rows["contrast"])
+    axes.tick_params(axis="y", length=0)
+    axes.get_yticklabels()[0].set_fontweight("bold")
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel(f"change from $t_m$ to the late window, {rows['unit'].iloc[0]}" if rows["unit"].iloc[0] else "")
+    axes.set_title(f"{claim}: {verdict}", color=style.VERDICT_COLOURS.get(verdict, style.GREY), fontsize="medium")
