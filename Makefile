@@ -5,7 +5,8 @@
 #   make faults                                             twenty kills of a training job instead of the suite's five
 #   make lint                                               style, types, workflow
 #   make bench                                              time training, plain and reduced; refresh the README's table
-#   make reference                                          regenerate what is generated from the config's models
+#   make readme                                             run the workstation study; refresh the README's results
+#   make reference                                          regenerate what is generated from models
 #   make clean STUDY=smoke                                  remove a study's results, state included
 
 STUDY ?= workstation
@@ -17,7 +18,7 @@ export PYTHONPATH := $(CURDIR)/src
 COMMAND := $(BIN)/python -m general_circuits.cli
 
 .DELETE_ON_ERROR:
-.PHONY: figures test faults lint bench reference clean
+.PHONY: figures test faults lint bench readme reference clean
 
 figures: .venv/runtime
 	@$(COMMAND) run --study $(STUDY) --cores $(CORES)
@@ -38,6 +39,10 @@ lint: .venv/dev
 
 bench: .venv/runtime
 	$(BIN)/python benchmarks/training.py
+
+readme: .venv/runtime
+	@$(COMMAND) run --study workstation --cores $(CORES)
+	@$(COMMAND) readme
 
 reference: .venv/runtime
 	$(COMMAND) reference

@@ -25,6 +25,7 @@ from general_circuits import checkpoints, compute, training
 from general_circuits.conditions import Condition
 from general_circuits.config import load
 from general_circuits.plan import generated_replica, generated_splits
+from general_circuits.readme import between
 from general_circuits.reduced import SLICE
 from general_circuits.reduced.network import Reduced
 from general_circuits.replica import Replica
@@ -33,7 +34,6 @@ from general_circuits.tasks import registry
 
 ROOT = Path(__file__).parents[1]
 TABLE, README = ROOT / "results" / "benchmarks.parquet", ROOT / "README.md"
-START, END = "<!-- bench -->\n", "<!-- /bench -->"
 ROUNDS = 15
 """Turns of plain and reduced steps; each of the latter is four."""
 
@@ -61,10 +61,7 @@ def main() -> None:
     table.assign(**overhead).to_parquet(TABLE)
     text = _markdown(table, overhead)
     print(text)
-    readme = README.read_text(encoding="utf-8")
-    before, _, rest = readme.partition(START)
-    _, _, after = rest.partition(END)
-    README.write_text(f"{before}{START}{text}{END}{after}", encoding="utf-8")
+    README.write_text(between(README.read_text(encoding="utf-8"), "bench", text), encoding="utf-8")
 
 
 def _condition(settings: dict[str, Any]) -> Condition:

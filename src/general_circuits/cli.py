@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,8 @@ from typer.core import TyperGroup
 from general_circuits import stages
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from general_circuits.config import Study
 
 
@@ -106,11 +109,65 @@ def replay(
     typer.echo(f"\nMetrics are in {made}, weights beside it")
 
 
+class Format(StrEnum):
+    """How verdicts are printed."""
+
+    table = "table"
+    markdown = "markdown"
+    json = "json"
+
+
+@app.command()
+def claims(
+    results: Annotated[Path, typer.Argument(help="a study's folder, such as results/workstation")],
+    form: Annotated[Format, typer.Option("--format", help="how")] = Format.table,
+) -> None:
+    """Print the verdict of every claim that a finished study has data for."""
+    from general_circuits import tables
+    from general_circuits.claims import display
+    from general_circuits.schemas.verdicts import TABLE
+
+    path = results / TABLE.path
+    if not path.is_file():
+        raise _refusal(ValueError(f"{path} is missing: {results} is not the folder of a finished study"))
+    try:
+        verdicts = tables.read(path, TABLE)
+    except (OSError, ValueError) as error:
+        raise _refusal(error) from None
+    if form is Format.json:
+        typer.echo(display.as_json(verdicts), nl=False)
+    elif form is Format.markdown:
+        typer.echo(display.markdown(verdicts), nl=False)
+    else:
+        _print_table(display.shown(verdicts), display.rest(verdicts))
+
+
+@app.command()
+def readme(
+    check: Annotated[bool, typer.Option("--check", help="change nothing; fail if it is stale")] = False,
+) -> None:
+    """Refresh the README's results from results/workstation, or say when they are stale."""
+    from general_circuits import readme as page
+
+    try:
+        if not check:
+            page.refresh(Path.cwd())
+            return
+        changed = page.check(Path.cwd())
+    except page.ReadmeError as error:
+        raise _refusal(error) from None
+    if changed:
+        typer.echo(
+            f"{page.README}: may be stale. Since its results were made, the code of {', '.join(changed)} has changed;"
+            " `make readme` runs the study and shows what comes out"
+        )
+
+
 @app.command()
 def reference(
     check: Annotated[bool, typer.Option("--check", help="change nothing; fail if a file is out of date")] = False,
 ) -> None:
-    """Regenerate the config's schema and documentation from its models."""
+    """Regenerate what is written from models: the config's schema and documentation, and the data dictionary."""
     from general_circuits.reference import files
 
     for path, text in files().items():
@@ -122,6 +179,20 @@ def reference(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         typer.echo(f"wrote {path}")
+
+
+def _print_table(table: pd.DataFrame, below: str) -> None:
+    """A table as wide as the terminal, and a line below it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(*table.columns, show_lines=True)
+    for row in table.to_numpy():
+        shown.add_row(*row)
+    console = Console()
+    console.print(shown)
+    if below:
+        console.print(below)
 
 
 def _study(name: str) -> Study:

@@ -147,7 +147,7 @@ def read_study(results: Path, table: Table, axes: Mapping[str, Sequence[Any]]) -
         axes: as of `files`.
     """
     frames = [read(results / file, table) for file in files(table, axes)]
-    categories = [name for name, kind in table.key.items() if kind == CATEGORY and name in axes]
+    categories = [name for name in table.axes if table.key.get(name) == CATEGORY]
     frame = pd.concat([part.astype(dict.fromkeys(categories, str)) for part in frames], ignore_index=True)
     return frame.assign(**{name: pd.Categorical(frame[name], categories=list(axes[name])) for name in categories})
 

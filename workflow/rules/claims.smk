@@ -30,13 +30,7 @@ rule merge_verdicts:
     input:
         expand("<results>/claims/{claim}.parquet", claim=MEASURED),
     output:
-        table="<results>/claims/verdicts.parquet",
-        page=report(
-            "<results>/claims/verdicts.html",
-            caption="../report/verdicts.rst",
-            category="Verdicts",
-            labels={"table": "a verdict per claim"},
-        ),
+        "<results>/claims/verdicts.parquet",
     log:
         "<results>/logs/merge_verdicts.log",
     conda:
@@ -51,4 +45,4 @@ rule merge_verdicts:
         "Merging the verdicts"
     shell:
         "python -m general_circuits.stages.merge_verdicts --results {params.results} --claims {params.claims}"
-        " --output {output.table} --page {output.page} > {log} 2>&1"
+        " --output {output} > {log} 2>&1"

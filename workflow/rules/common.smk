@@ -3,6 +3,7 @@ import json
 import os
 import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -12,9 +13,10 @@ from general_circuits.claims.registry import CLAIMS
 from general_circuits.conditions import to_json
 from general_circuits.config import ConfigError, load
 from general_circuits.costs import Size, machine_mb
-from general_circuits.figures.registry import DRAWINGS, FIGURES
+from general_circuits.figures.registry import DRAWINGS, FIGURES, FRONT_PAGE
 from general_circuits.fingerprints import fingerprint
 from general_circuits.frames import REGISTERED_METHOD
+from general_circuits.report.registry import PAGES
 from general_circuits.schemas import registry as schemas
 from general_circuits.tables import files
 from general_circuits.tasks import registry
@@ -133,7 +135,7 @@ def figure_of(wildcards):
 def figure_labels(wildcards):
     """What the report lists a drawing by; a label with two values becomes a toggle."""
     figure, variant = figure_of(wildcards), DRAWINGS[wildcards.drawing][1]
-    return {"figure": figure.title} | ({figure.toggle: variant} if figure.toggle else {})
+    return {"shows": figure.title} | ({figure.toggle: variant} if figure.toggle else {})
 
 
 def reader_code(stage, module, tables):

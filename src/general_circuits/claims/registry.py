@@ -15,6 +15,7 @@ class Claim:
     Attributes:
         statement: what is claimed.
         said_by: where in the source.
+        predicts: what should be seen if it holds, in terms of what is measured.
         tables: what its file reads; none if it is not measured yet.
         needs: conditions without which it cannot be judged.
         beside: control conditions shown beside it, where the study has them.
@@ -22,6 +23,7 @@ class Claim:
 
     statement: str
     said_by: str
+    predicts: str = ""
     tables: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
@@ -35,6 +37,8 @@ CLAIMS = {
     "saliency_skew": Claim(
         "the histogram over neurons of the per-neuron median saliency becomes more right-skewed during training",
         "post, experimental investigations",
+        predicts="from memorising to generalising, saliency concentrates on fewer neurons: its L-skewness rises by more"
+        " than 0.05, beyond that of random labels",
         tables=("events", "distribution"),
         needs=("grokking", "random_labels"),
         beside=("too_little_data", "no_weight_decay", "no_delay"),
@@ -42,6 +46,8 @@ CLAIMS = {
     "topk_damage": Claim(
         "deleting the k most salient neurons of each epoch damages more and more of the model's predictions",
         "post, experimental investigations",
+        predicts="from memorising to generalising, deleting the most salient neurons costs more and more training"
+        " accuracy, also beyond deleting random ones",
         tables=("events", "ablation"),
         needs=("grokking",),
         beside=("random_labels", "too_little_data", "no_weight_decay", "no_delay"),

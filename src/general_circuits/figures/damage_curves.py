@@ -7,29 +7,31 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from general_circuits import damage
 from general_circuits.figures import style
 
 RANKINGS = {"top": "most salient", "matched": "matched on activation", "random": "random", "bottom": "least salient"}
+STYLES = {"top": "-", "matched": ":", "random": "--", "bottom": "-."}
 PANELS = 4
 LABELS = {"accuracy": "training accuracy lost", "margin": "margin lost, logits"}
 
 
 def draw(tables: Mapping[str, pd.DataFrame], lost: str) -> Figure:
     """Lost `accuracy` or `margin` in grokking (or the first condition there is); from `ablation` and `events`."""
-    _, rows, moments = _read(tables, lost)
+    condition, rows, moments = _read(tables, lost)
     figure, grid = plt.subplots(1, len(moments), figsize=(style.WIDTH, 2.6), sharey=True, squeeze=False)
-    colours = dict(zip(RANKINGS, [*sns.color_palette("colorblind", 10)[:3], style.GREY], strict=True))
+    own = style.condition_colours(list(tables["ablation"]["condition"].cat.categories))[condition]
+    # Colours are the conditions': what is ranked by saliency has this one's, and the controls have none.
+    colours: dict[str, object] = {"top": own, "matched": own, "random": "black", "bottom": style.GREY}
     names = {ranking: label for ranking, label in RANKINGS.items() if (rows["ranking"] == ranking).any()}
     for axes, (step, name) in zip(grid[0], moments.items(), strict=True):
         here = rows[rows["step"] == step]
         for ranking in names:
             table = here[here["ranking"] == ranking].pivot(index="k", columns="replica", values=lost)
             if len(table):
-                style.draw_band(axes, table, colours[ranking])
+                style.draw_band(axes, table, colours[ranking], STYLES[ranking])
         axes.axvline(damage.SHARE * rows["k"].max(), color=style.GREY, linewidth=0.6, linestyle=(0, (1, 2)))
         axes.set_xscale("log")
         axes.set_title(f"step {step:,}{name}", fontsize="medium")

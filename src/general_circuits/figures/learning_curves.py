@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from general_circuits.figures import captions, style
 from general_circuits.windows import steps_of_events
@@ -43,8 +42,7 @@ def draw(tables: Mapping[str, pd.DataFrame], measure: str) -> Figure:
                 axes.set_title(style.readable(condition), color=colours[condition], pad=22, fontsize="medium")
             else:
                 axes.set_xlim(0, last)
-                axes.xaxis.set_major_locator(MaxNLocator(2, integer=True))
-                axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
+                style.linear_steps(axes, ticks=2)
                 axes.set_xlabel("step")
             style.mark_events(axes, style.median_steps(events, condition), names=is_log)
     for axes, kind in zip(grid[:, 0], ("log", "linear"), strict=True):

@@ -94,3 +94,6 @@ FIGURES = {
 
 DRAWINGS = {f"{name}-{variant}": (name, variant) for name, figure in FIGURES.items() for variant in figure.variants}
 """Every file stem, and which figure in which variant it holds."""
+
+FRONT_PAGE = ("learning_curves-accuracy", "forest-all", "saliency_histogram-excluded", "excess_damage-accuracy")
+"""The drawings that tell a study in one screen."""

@@ -44,10 +44,12 @@ def draw(tables: Mapping[str, pd.DataFrame], dead_units: str) -> Figure:
         style.mark_events(top, marks)
         top.set_title(style.readable(condition), color=colours[condition], pad=14)
         top.set_xlabel("step")
+        style.linear_steps(top)
         _ends(bottom, rows, steps, colours[condition])
-        bottom.set_xlabel("mean |saliency| of a unit, relative to the layer's mean")
+        bottom.set_xlabel("mean |saliency|, relative to the layer's mean")
     grid[0, 0].set_ylabel("mean |saliency| of a unit,\nrelative to the layer's mean")
     grid[1, 0].set_ylabel("share of units")
+    grid[1, 0].set_ylim(bottom=0)
     figure.colorbar(mesh, ax=list(grid[0]), label="share of units", pad=0.02)
     return figure
 
@@ -122,4 +124,3 @@ def _ends(axes: Axes, rows: pd.DataFrame, steps: pd.DataFrame, colour: object) -
             color=own_colour or colour,
         )
     axes.set_xlim(BINS[0], BINS[-1])
-    axes.set_ylim(bottom=0)

@@ -14,7 +14,7 @@ from general_circuits.frames import registered_rows
 def draw(tables: Mapping[str, pd.DataFrame], dead_units: str) -> Figure:
     """With dead units `excluded` or `included`; from `distribution` and `events`."""
     rows = _skewness(tables["distribution"], dead_units)
-    return style.over_training(rows, "l_skewness", tables["events"], "L-skewness of the units' mean |saliency|")
+    return style.over_training(rows, "l_skewness", tables["events"], "L-skewness of mean |saliency|\nover units")
 
 
 def found(tables: Mapping[str, pd.DataFrame], dead_units: str) -> str:

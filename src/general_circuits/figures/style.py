@@ -15,7 +15,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from general_circuits import statistics
 
@@ -149,7 +149,7 @@ def over_training(rows: pd.DataFrame, value: str, events: pd.DataFrame, label: s
     axes.axhline(0, color=GREY, linewidth=0.6)
     axes.set_xlim(0, rows["step"].max())
     axes.set_xlabel("step")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
+    linear_steps(axes)
     axes.set_ylabel(label)
     mark_events(axes, median_steps(events, "grokking"))
     figure.canvas.draw()  # the layout, which names are placed by
@@ -191,3 +191,9 @@ def log_steps(axes: Axes, last: float) -> None:
     axes.set_xscale("log")
     axes.set_xlim(1, last)
     axes.xaxis.set_major_locator(LogLocator(numticks=6))
+
+
+def linear_steps(axes: Axes, ticks: int = 8) -> None:
+    """A linear axis of steps, in whole numbers with their thousands apart."""
+    axes.xaxis.set_major_locator(MaxNLocator(ticks, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))

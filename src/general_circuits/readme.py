@@ -1,0 +1,152 @@
+"""The README's results: a record of the workstation study beside the docs, its pictures, and a block written from it.
+
+The record says with which settings and which code the results were made, so that one can tell when they are stale
+without running the study again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from general_circuits import claims, figures, tables, tasks
+from general_circuits.claims import display
+from general_circuits.config import load
+from general_circuits.figures.registry import DRAWINGS, FIGURES
+from general_circuits.fingerprints import fingerprint
+from general_circuits.launch import LAUNCHES
+from general_circuits.schemas.verdicts import TABLE as VERDICTS
+
+README, RECORD, PICTURES = Path("README.md"), Path("docs/results.json"), Path("docs/figures")
+RESULTS, CONFIG = Path("results/workstation"), Path("config/config.yaml")
+STAGES = {
+    "generate_task": tasks,
+    "split_examples": None,
+    "train_block": None,
+    "find_events": None,
+    "extract_saliency": None,
+    "describe_saliency": None,
+    "ablate_neurons": None,
+    "judge_claim": claims,
+    "merge_verdicts": None,
+    "plot_figure": figures,
+}
+"""What results are made by, and the modules a stage is told to import by their names."""
+
+
+class ReadmeError(ValueError):
+    """Results that cannot be shown, or a README that does not show them; the message says which and what to do."""
+
+
+def between(text: str, name: str, body: str) -> str:
+    """`text` with `body` between the marks `<!-- name -->` and `<!-- /name -->`."""
+    start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    before, opening, rest = text.partition(start)
+    _, closing, after = rest.partition(end)
+    if not opening or not closing:
+        raise ReadmeError(f"no {start.strip()} … {end} to write between")
+    return f"{before}{start}{body}{end}{after}"
+
+
+def refresh(root: Path) -> None:
+    """Record the finished study under `root`, copy its registered pictures, and write the README's block."""
+    verdicts, launches = root / RESULTS / VERDICTS.path, root / RESULTS / LAUNCHES
+    for path in (verdicts, launches):
+        if not path.is_file():
+            raise ReadmeError(f"{path.relative_to(root)} is missing: run `make figures` first")
+    taken = pd.read_csv(launches, sep="\t")
+    drawings = [drawing for drawing, (name, variant) in DRAWINGS.items() if variant == FIGURES[name].variants[0]]
+    found = {DRAWINGS[drawing][0]: root / RESULTS / f"figures/{drawing}.txt" for drawing in drawings}
+    record = {
+        "settings": settings(root),
+        "code": code(),
+        "machine": taken["machine"].iloc[-1],
+        "cores": int(taken["cores"].iloc[-1]),
+        "minutes": round(float(taken["s"].sum()) / 60),
+        "found": {name: path.read_text(encoding="utf-8").strip() for name, path in found.items()},
+        "verdicts": json.loads(display.as_json(tables.read(verdicts, VERDICTS))),
+    }
+    (root / PICTURES).mkdir(parents=True, exist_ok=True)
+    for drawing in drawings:
+        shutil.copyfile(root / RESULTS / f"figures/{drawing}.png", root / PICTURES / f"{DRAWINGS[drawing][0]}.png")
+    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    (root / RECORD).write_text(text, encoding="utf-8")
+    page = (root / README).read_text(encoding="utf-8")
+    (root / README).write_text(between(page, "results", block(record)), encoding="utf-8")
+
+
+def check(root: Path) -> list[str]:
+    """What has changed in the code since the README's results were made, stage by stage; none if nothing has.
+
+    Raises:
+        ReadmeError: the README is not what the record says, or the record is of other settings than the config's.
+    """
+    record = json.loads((root / RECORD).read_text(encoding="utf-8"))
+    page = (root / README).read_text(encoding="utf-8")
+    if between(page, "results", block(record)) != page:
+        raise ReadmeError(f"{README} is stale: its results are not those of {RECORD}; run `make readme`")
+    now = settings(root)
+    parts = [("conditions", name) for name in {**now["conditions"], **record["settings"]["conditions"]}]
+    parts += [("study", key) for key in {**now["study"], **record["settings"]["study"]}]
+    other = [name for part, name in parts if now[part].get(name) != record["settings"][part].get(name)]
+    if other:
+        raise ReadmeError(
+            f"{README} is stale: {CONFIG} has changed since its results were made ({', '.join(other)}); run"
+            " `make readme`"
+        )
+    return [stage for stage, digest in code().items() if record["code"].get(stage) != digest]
+
+
+def settings(root: Path) -> dict[str, Any]:
+    """The workstation study's resolved settings."""
+    study = load(yaml.safe_load((root / CONFIG).read_text(encoding="utf-8")))
+    conditions = {name: asdict(condition.resolve()) for name, condition in study.conditions.items()}
+    own = study.model_dump(mode="json", exclude={"defaults", "conditions", "keep"})
+    found: dict[str, Any] = json.loads(json.dumps({"study": own, "conditions": conditions}))
+    return found
+
+
+def code() -> dict[str, str]:
+    """The fingerprint of each stage with all that it may import by name."""
+    found = {}
+    for stage, package in STAGES.items():
+        modules = sorted(file.stem for file in Path(package.__path__[0]).glob("[!_]*.py")) if package else []
+        named = [f"{package.__name__}.{name}" for name in modules] if package else []
+        found[stage] = fingerprint(f"stages.{stage}", *named)
+    return found
+
+
+def block(record: dict[str, Any]) -> str:
+    """The README's results, in Markdown."""
+    verdicts = pd.DataFrame(record["verdicts"])
+    sentences = [f"- `{row.claim}`: {row.sentence}" for row in display.judged(verdicts).itertuples()]
+    pictures = [_picture(name, record) for name in ("learning_curves", "forest")]
+    replicas = record["settings"]["study"]["replicas"]
+    conditions = len(record["settings"]["conditions"])
+    lines = [
+        f"{conditions} conditions with {replicas} replicas each, from training to report, took {record['minutes']}"
+        f" minutes on {record['cores']} cores ({record['machine']}), set-up aside.",
+        "",
+        pictures[0],
+        "",
+        display.markdown(verdicts),
+        "A verdict follows from its interval alone, by a rule written down before this setting was measured;"
+        " “confirmed” says that it also holds after Holm's adjustment.",
+        "",
+        *sentences,
+        "",
+        pictures[1],
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _picture(name: str, record: dict[str, Any]) -> str:
+    words = f"{FIGURES[name].title}. {record['found'][name]}".replace("[", "(").replace("]", ")").replace("\n", " ")
+    return f"![{words}]({PICTURES / name}.png)"

@@ -1,0 +1,183 @@
+"""One function per page of the report, and the front page's body; `templates.py` has their HTML."""
+
+from __future__ import annotations
+
+import base64
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import requires, version
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from general_circuits import __version__
+from general_circuits.claims import display
+from general_circuits.claims.registry import CLAIMS
+from general_circuits.report import templates
+from general_circuits.report.registry import PAGES
+from general_circuits.schemas import registry as schemas
+
+PACKAGE = "general-circuits"
+
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.DictLoader(
+        {
+            "base": templates.BASE,
+            "table": templates.TABLE,
+            "settings": templates.SETTINGS,
+            "front": templates.FRONT,
+        }
+    ),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+@dataclass(frozen=True)
+class About:
+    """What is known of a study beside its tables.
+
+    Attributes:
+        study: its own settings.
+        conditions: by name, the resolved settings of each, nested.
+        benchmarks: one row per job: `rule`, and Snakemake's `s` (wall seconds) and `max_rss` (MB).
+    """
+
+    study: Mapping[str, Any]
+    conditions: Mapping[str, Mapping[str, Any]]
+    benchmarks: pd.DataFrame
+
+
+Frames = Mapping[str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawing on a page.
+
+    Attributes:
+        title: its heading.
+        found: what it shows in words, its alternative text.
+        png: the file's bytes.
+    """
+
+    title: str
+    found: str
+    png: bytes
+
+    @property
+    def uri(self) -> str:
+        """The picture itself as an address: a linked file would be missing where the report is opened."""
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+
+
+def front(verdicts: pd.DataFrame, pictures: Sequence[Picture]) -> str:
+    """The body of the front page: what the hypothesis predicts, what was found, how sure that is, and pictures."""
+    judged = display.judged(verdicts)
+    sentences = dict(zip(judged["claim"], judged["sentence"], strict=True))
+    return TEMPLATES.get_template("front").render(
+        rows=display.shown(verdicts).to_dict("records"),
+        sentences=sentences,
+        rest=display.rest(verdicts),
+        pictures=pictures,
+    )
+
+
+def verdicts(frames: Frames, about: About) -> str:
+    """Every claim of the source with its verdict and what was found."""
+    table = frames["verdicts"]
+    rows = pd.DataFrame(
+        {
+            "claim": table["claim"],
+            "statement": [CLAIMS[claim].statement for claim in table["claim"]],
+            "said by": [CLAIMS[claim].said_by for claim in table["claim"]],
+            "verdict": table["verdict"],
+            "confirmed": table["confirmed"].map({True: "yes", False: ""}),
+            "Holm p": table["p_adjusted"].map(display.p_value),
+            "found": table["sentence"],
+        }
+    )
+    return _table("verdicts", rows)
+
+
+def contrasts(frames: Frames, about: About) -> str:
+    """Every contrast of every measured claim."""
+    rows = frames["claim"][["claim", "contrast", "estimate", "low", "high", "unit", "p_value", "replicas"]]
+    numbers = {column: rows[column].map(display.number) for column in ("estimate", "low", "high")}
+    rows = rows.assign(**numbers, p_value=rows["p_value"].map(display.p_value))
+    return _table("contrasts", rows.rename(columns={"p_value": "p"}))
+
+
+def events(frames: Frames, about: About) -> str:
+    """When things happened in every replica: a row per condition and replica, a column per event."""
+    table = frames["events"]
+    step = table["step"].map("{:,}".format)
+    rows = table.assign(step=step.mask(table["censored"], "not by " + step))
+    wide = rows.pivot(index=["condition", "replica"], columns="event", values="step").sort_index()
+    order = [name for name in ("memorised", "validation_loss_peak", "onset", "generalised") if name in wide]
+    return _table("events", wide[order].reset_index())
+
+
+def dictionary(frames: Frames, about: About) -> str:
+    """Every column of every table."""
+    return _table("dictionary", pd.DataFrame(schemas.dictionary()))
+
+
+def settings(frames: Frames, about: About) -> str:
+    """A row per setting, a column per condition; what differs from the first one is marked."""
+    flat = {name: dict(_flat(values)) for name, values in about.conditions.items()}
+    keys = list(dict.fromkeys(key for values in flat.values() for key in values))
+    first = next(iter(flat.values()))
+    cells = {
+        name: [(_text(values.get(key)), values.get(key) != first.get(key)) for key in keys]
+        for name, values in flat.items()
+    }
+    study = [(key, _text(value)) for key, value in _flat(about.study)]
+    return TEMPLATES.get_template("settings").render(title=PAGES["settings"].title, keys=keys, cells=cells, study=study)
+
+
+def versions(frames: Frames, about: About) -> str:
+    """This package, what it requires, Python, and the platform."""
+    required = sorted(re.split(r"[^\w.-]", line)[0] for line in requires(PACKAGE) or [] if "extra ==" not in line)
+    known = [(PACKAGE, __version__), ("python", platform.python_version())]
+    known += [(name, version(name)) for name in required]
+    known += [("platform", platform.platform())]
+    return _table("versions", pd.DataFrame(known, columns=["what", "version"]))
+
+
+def run_times(frames: Frames, about: About) -> str:
+    """What jobs cost, by rule."""
+    jobs = about.benchmarks.groupby("rule", sort=False)
+    rows = pd.DataFrame(
+        {
+            "jobs": jobs.size().map("{:,}".format),
+            "minutes in all": (jobs["s"].sum() / 60).map("{:,.1f}".format),
+            "mean, s": jobs["s"].mean().map("{:,.1f}".format),
+            "longest, s": jobs["s"].max().map("{:,.1f}".format),
+            "peak memory, MB": jobs["max_rss"].max().map("{:,.0f}".format),
+        }
+    )
+    return _table("run_times", rows.reset_index())
+
+
+def _table(page: str, rows: pd.DataFrame) -> str:
+    """A page that is one table, titled as the report lists it."""
+    cells = rows.astype(object).where(rows.notna(), "").astype(str).to_numpy().tolist()
+    return TEMPLATES.get_template("table").render(title=PAGES[page].title, columns=list(rows.columns), rows=cells)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Nested settings as dotted keys."""
+    found: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        found += _flat(value, f"{name}.") if isinstance(value, Mapping) else [(name, value)]
+    return found
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,91 @@
+"""The pages' HTML. In a module, not in files of its own, so that a page is written anew when its template changes."""
+
+BASE = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>{{ title }}</title>
+<style>
+body { font: 14px/1.45 system-ui, sans-serif; margin: 1.5rem; color: #222 }
+h1 { font-size: 1.3rem }
+table { border-collapse: collapse; margin-bottom: 1.5rem }
+th, td { border-bottom: 1px solid #ddd; padding: 0.35em 0.7em; text-align: left; vertical-align: top }
+th { position: sticky; top: 0; background: #fff }
+.differs { background: #fff3d6 }
+</style>
+<h1>{{ title }}</h1>
+{% block content %}{% endblock %}
+</html>
+"""
+
+TABLE = """\
+{% extends "base" %}
+{% block content %}
+<table>
+<thead><tr>{% for column in columns %}<th>{{ column }}</th>{% endfor %}</tr></thead>
+<tbody>
+{% for row in rows %}
+<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}
+</tbody>
+</table>
+{% endblock %}
+"""
+
+SETTINGS = """\
+{% extends "base" %}
+{% block content %}
+<p>Every setting of every condition, as it was run; what differs from the first condition is marked.</p>
+<table>
+<thead><tr><th>setting</th>{% for name in cells %}<th>{{ name }}</th>{% endfor %}</tr></thead>
+<tbody>
+{% for key in keys %}
+{% set place = loop.index0 %}
+<tr><td>{{ key }}</td>
+{% for column in cells.values() %}
+<td{% if column[place][1] %} class="differs"{% endif %}>{{ column[place][0] }}</td>
+{% endfor %}
+</tr>
+{% endfor %}
+</tbody>
+</table>
+<table>
+<thead><tr><th>of the study</th><th></th></tr></thead>
+<tbody>
+{% for key, value in study %}
+<tr><td>{{ key }}</td><td>{{ value }}</td></tr>
+{% endfor %}
+</tbody>
+</table>
+{% endblock %}
+"""
+
+FRONT = """\
+<div class="front">
+<p><b>The hypothesis</b> (February 2022). A network can serve its training examples by many <i>shallow</i> circuits,
+each for a few of them, or by a few <i>general</i> ones. Gradient descent reinforces a circuit on every example it
+serves, so general circuits should win in the end. <i>Grokking</i>, where validation accuracy rises long after the
+training examples are memorised, would be that replacement, seen from outside.</p>
+<table id="verdicts">
+<thead><tr><th>If so, then …</th><th>Found (95 % interval)</th><th>How sure</th><th>Verdict</th></tr></thead>
+<tbody>
+{% for row in rows %}
+<tr>
+<td><b>{{ row.claim }}</b>: {{ row.predicted }}</td>
+<td title="{{ sentences[row.claim] }}"><b>{{ row.found }}</b><br>({{ row.interval }})</td>
+<td>{{ row.replicas }} replicas<br>Holm p {{ row["Holm p"] }}</td>
+<td class="verdict {{ row.verdict.split(",")[0] }}">{{ row.verdict }}</td>
+</tr>
+{% endfor %}
+</tbody>
+</table>
+<p class="how">A verdict follows from its interval alone, by a rule written down before this setting was measured;
+“confirmed” says that it also holds after Holm's adjustment over all claims with data. {{ rest }}</p>
+<div class="pictures">
+{% for picture in pictures %}
+<figure><img src="{{ picture.uri }}" alt="{{ picture.title }}. {{ picture.found }}">
+<figcaption>{{ picture.title }}</figcaption></figure>
+{% endfor %}
+</div>
+</div>
+"""

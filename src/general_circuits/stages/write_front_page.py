@@ -1,0 +1,25 @@
+"""The verdicts and the pictures that matter → the body of the report's front page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from general_circuits import tables
+from general_circuits.report import pages
+from general_circuits.schemas.verdicts import TABLE as VERDICTS
+from general_circuits.stages.command import run
+
+
+def main(verdicts: Path, titles: str, pictures: str, page: Path) -> None:
+    """The PAGE from VERDICTS and PICTURES (PNG, comma-separated, their words beside them), their TITLES joined by |."""
+    shown = [
+        pages.Picture(title, path.with_suffix(".txt").read_text(encoding="utf-8").strip(), path.read_bytes())
+        for title, path in zip(titles.split("|"), map(Path, pictures.split(",")), strict=True)
+    ]
+    body = pages.front(tables.read(verdicts, VERDICTS), shown)
+    with tables.replacing(page) as temporary:
+        temporary.write_text(body, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main)

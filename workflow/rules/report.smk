@@ -1,0 +1,56 @@
+rule write_page:
+    input:
+        lambda wildcards: study_tables(PAGES[wildcards.page].tables, AXES),
+    output:
+        report(
+            "<results>/report/{page}.html",
+            caption="../report/page.rst",
+            category=lambda wildcards: PAGES[wildcards.page].category,
+            labels=lambda wildcards: {"shows": PAGES[wildcards.page].title},
+        ),
+    log:
+        "<results>/logs/write_page/{page}.log",
+    wildcard_constraints:
+        page="|".join(PAGES),
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+    params:
+        results=results_folder,
+        reads=lambda wildcards: ",".join(PAGES[wildcards.page].tables),
+        axes=lambda wildcards: axes_option(PAGES[wildcards.page].tables, AXES),
+        study=json.dumps(STUDY.model_dump(exclude={"defaults", "conditions"})),
+        conditions=json.dumps({name: asdict(condition) for name, condition in CONDITIONS.items()}),
+        caption=lambda wildcards: PAGES[wildcards.page].caption,
+        code=fingerprint("stages.write_page"),
+    message:
+        "Writing the page {wildcards.page}"
+    shell:
+        "python -m general_circuits.stages.write_page --page {wildcards.page} --results {params.results}"
+        " --reads={params.reads} --axes {params.axes:q} --study {params.study:q}"
+        " --conditions {params.conditions:q} --output {output} > {log} 2>&1"
+
+
+rule write_front_page:
+    input:
+        verdicts=rules.merge_verdicts.output,
+        pictures=expand("<results>/figures/{drawing}.png", drawing=FRONT_PAGE),
+        words=expand("<results>/figures/{drawing}.txt", drawing=FRONT_PAGE),
+    output:
+        "<results>/report/front.html",
+    log:
+        "<results>/logs/write_front_page.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=500,
+    params:
+        titles="|".join(FIGURES[DRAWINGS[drawing][0]].title for drawing in FRONT_PAGE),
+        pictures=lambda wildcards, input: ",".join(input.pictures),
+        code=fingerprint("stages.write_front_page"),
+    message:
+        "Writing the report's front page"
+    shell:
+        "python -m general_circuits.stages.write_front_page --verdicts {input.verdicts} --titles {params.titles:q}"
+        " --pictures {params.pictures:q} --page {output} > {log} 2>&1"
