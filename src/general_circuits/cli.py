@@ -139,7 +139,11 @@ def claims(
     elif form is Format.markdown:
         typer.echo(display.markdown(verdicts), nl=False)
     else:
-        _print_table(display.shown(verdicts), display.rest(verdicts))
+        # What was predicted is what the sentence answers, and a terminal is narrow.
+        _print_table(display.shown(verdicts).drop(columns="predicted"))
+        for row in display.judged(verdicts).itertuples():
+            typer.echo(f"\n{row.claim}: {row.sentence}")
+        typer.echo(f"\n{display.rest(verdicts)}".rstrip())
 
 
 @app.command()
@@ -181,18 +185,17 @@ def reference(
         typer.echo(f"wrote {path}")
 
 
-def _print_table(table: pd.DataFrame, below: str) -> None:
-    """A table as wide as the terminal, and a line below it."""
+def _print_table(table: pd.DataFrame) -> None:
+    """A table as wide as it needs to be, or as the terminal."""
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table(*table.columns, show_lines=True)
+    shown = Table()
+    for column in table.columns:
+        shown.add_column(column, no_wrap=column in ("claim", "interval", "Holm p"))
     for row in table.to_numpy():
         shown.add_row(*row)
-    console = Console()
-    console.print(shown)
-    if below:
-        console.print(below)
+    Console().print(shown)
 
 
 def _study(name: str) -> Study:

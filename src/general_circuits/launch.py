@@ -155,5 +155,5 @@ def _is_stale(report: Path, results: Path) -> bool:
     """Whether something the report shows is newer than it."""
     if not report.is_file():
         return True
-    shown = [*results.glob("figures/*.svg"), *results.glob("claims/*.html")]
+    shown = [*results.glob("figures/*.svg"), *results.glob("report/*.html")]
     return any(file.stat().st_mtime > report.stat().st_mtime for file in shown)

@@ -1,22 +1,31 @@
-"""Every figure from small hand-made tables: equal bytes, every condition named, one colour for each."""
+"""Every drawing from small hand-made tables: equal bytes, words that are found, a width that prints."""
 
 from __future__ import annotations
 
 import importlib
-import io
 import itertools
+import tempfile
 from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from xml.etree import ElementTree
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from verdict_tables import MARKUP, two_claims, untestable
 
 from general_circuits import distributions
 from general_circuits.figures import style
-from general_circuits.figures.registry import FIGURES
+from general_circuits.figures.registry import DRAWINGS, FIGURES
+
+pytestmark = pytest.mark.filterwarnings("error")
 
 CONDITIONS = ("grokking", "random_labels", "no_delay")
 STEPS = (0, 10, 100, 200, 300)
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS) -> Mapping[str, pd.DataFrame]:
@@ -25,10 +34,10 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
     runs = list(itertools.product(conditions, (0, 1)))
     metrics = pd.DataFrame(
         [
-            (condition, replica, step, split, generator.random())
+            (condition, replica, step, split, generator.random(), generator.exponential())
             for (condition, replica), step, split in itertools.product(runs, STEPS, ("train", "validation"))
         ],
-        columns=["condition", "replica", "step", "split", "accuracy"],
+        columns=["condition", "replica", "step", "split", "accuracy", "loss"],
     )
     events = pd.DataFrame(
         [
@@ -61,14 +70,17 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
     )
     ablation = pd.DataFrame(
         [
-            (*run, step, "train", layer, "zero", ranking, 0, k, 1 - k / 8)
+            (*run, step, "train", layer, "zero", ranking, 0, k, 1 - k / 8, 5 - k / 2 + generator.normal())
             for (run, layer), step, ranking, k in itertools.product(
                 layers, STEPS, ("top", "bottom", "random", "matched"), (0, 1, 2, 8)
             )
             if k or ranking != "matched"
         ],
-        columns=["condition", "replica", "step", "split", "layer", "deletion", "ranking", "draw", "k", "accuracy"],
-    ).assign(margin=1.0)
+        columns=[
+            *("condition", "replica", "step", "split", "layer", "deletion", "ranking", "draw", "k", "accuracy"),
+            "margin",
+        ],
+    )
     frames = {
         "metrics": metrics,
         "events": events,
@@ -76,31 +88,111 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
         "distribution": distributions.describe(saliency),
         "ablation": ablation,
     }
-    return {
+    found = {
         name: frame.assign(condition=pd.Categorical(frame["condition"], categories=list(conditions)))
         for name, frame in frames.items()
     }
+    claims = two_claims() if events_reached else [two_claims()[0], untestable("topk_damage")]
+    return {**found, "claim": pd.concat(claims, ignore_index=True)}
 
 
-def drawn(name: str, frames: Mapping[str, pd.DataFrame]) -> bytes:
-    """The figure as SVG."""
-    file = io.BytesIO()
+@lru_cache
+def words(drawing: str, without: bool = False) -> str:
+    """What a drawing says that it found."""
+    name, variant = DRAWINGS[drawing]
+    frames = tables(events_reached=False, conditions=("mine",)) if without else tables()
+    said: str = importlib.import_module(f"general_circuits.figures.{name}").found(frames, variant)
+    return said
+
+
+@lru_cache
+def saved(drawing: str, kind: str, time: int = 1, without: bool = False) -> bytes:
+    """The file, drawn for this time; `without` events and controls."""
+    name, variant = DRAWINGS[drawing]
+    frames = tables(events_reached=False, conditions=("mine",)) if without else tables()
+    with style.theme(), tempfile.TemporaryDirectory() as folder:
+        figure = importlib.import_module(f"general_circuits.figures.{name}").draw(frames, variant)
+        style.save(figure, Path(folder) / "file", kind, FIGURES[name].title, words(drawing, without))
+        plt.close(figure)
+        return (Path(folder) / "file").read_bytes()
+
+
+@pytest.mark.parametrize("drawing", DRAWINGS)
+def test_a_figure_drawn_twice_is_the_same_bytes_and_warns_of_nothing(drawing: str) -> None:
+    assert saved(drawing, "svg") == saved(drawing, "svg", 2)
+
+
+def test_a_png_drawn_twice_is_the_same_bytes() -> None:
+    assert saved("skewness-excluded", "png") == saved("skewness-excluded", "png", 2)
+
+
+@pytest.mark.parametrize("drawing", DRAWINGS)
+def test_a_figure_can_do_without_events_and_controls(drawing: str) -> None:
+    assert ElementTree.fromstring(saved(drawing, "svg", without=True)).tag == f"{SVG}svg"
+
+
+@pytest.mark.parametrize("drawing", DRAWINGS)
+def test_an_svg_says_what_it_shows_at_its_head(drawing: str) -> None:
+    root = ElementTree.fromstring(saved(drawing, "svg"))
+    title = FIGURES[DRAWINGS[drawing][0]].title
+    assert (root.get("role"), root.get("aria-label")) == ("img", title)
+    assert [(part.tag, part.text) for part in root[:2]] == [(f"{SVG}title", title), (f"{SVG}desc", words(drawing))]
+
+
+@pytest.mark.parametrize("drawing", DRAWINGS)
+def test_a_png_says_what_it_shows_and_prints_at_300_dots_per_inch(drawing: str, tmp_path: Path) -> None:
+    (tmp_path / "file.png").write_bytes(saved(drawing, "png"))
+    with Image.open(tmp_path / "file.png") as image:
+        assert image.info["Title"] == FIGURES[DRAWINGS[drawing][0]].title
+        assert image.info["Description"] == words(drawing)
+        assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+        assert image.width <= round(style.WIDTH * 300)
+        assert len(np.unique(np.asarray(image.convert("L")))) > 10  # not blank
+
+
+@pytest.mark.parametrize("drawing", DRAWINGS)
+def test_nothing_of_a_figure_lies_beyond_a_printed_page(drawing: str) -> None:
+    name, variant = DRAWINGS[drawing]
     with style.theme():
-        figure = importlib.import_module(f"general_circuits.figures.{name}").draw(frames)
-        figure.savefig(file, format="svg", metadata={"Date": None})
-    return file.getvalue()
+        figure = importlib.import_module(f"general_circuits.figures.{name}").draw(tables(), variant)
+        figure.canvas.draw()
+        width, height = figure.get_size_inches()
+        drawn = figure.get_tightbbox()
+        plt.close(figure)
+    assert width <= style.WIDTH
+    assert height <= 9
+    assert min(drawn.x0, drawn.y0) >= -0.02
+    assert drawn.x1 <= width + 0.02
+    assert drawn.y1 <= height + 0.02
 
 
-@pytest.mark.parametrize("name", FIGURES)
-@pytest.mark.filterwarnings("error")
-def test_a_figure_drawn_twice_is_the_same_bytes_and_warns_of_nothing(name: str) -> None:
-    assert drawn(name, tables()) == drawn(name, tables())
+@pytest.mark.parametrize("drawing", DRAWINGS)
+def test_words_are_whole_sentences_of_numbers_that_are_known(drawing: str) -> None:
+    assert words(drawing).endswith(".")
+    assert words(drawing) == words(drawing).strip()
+    assert not {"nan", "inf", "None"} & set(words(drawing).replace(",", " ").replace(";", " ").split())
 
 
-@pytest.mark.parametrize("name", FIGURES)
-@pytest.mark.filterwarnings("error")
-def test_a_figure_can_do_without_events_and_controls(name: str) -> None:
-    assert drawn(name, tables(events_reached=False, conditions=("mine",)))
+@pytest.mark.parametrize("name", [name for name, figure in FIGURES.items() if figure.toggle])
+def test_two_variants_are_two_drawings(name: str) -> None:
+    one, two = (saved(f"{name}-{variant}", "svg") for variant in FIGURES[name].variants)
+    assert one != two
+
+
+def test_the_forest_says_every_registered_contrast() -> None:
+    assert words("forest-all") == (
+        f"saliency_skew: supported. saliency_skew was {MARKUP} judged."
+        f" topk_damage: contradicted. topk_damage was {MARKUP} judged."
+    )
+
+
+def test_the_forest_shows_contrasts_of_the_registered_unit_only() -> None:
+    forest = importlib.import_module("general_circuits.figures.forest")
+    with style.theme():
+        figure = forest.draw(tables(), "all")
+        labels = [[label.get_text() for label in axes.get_yticklabels()] for axes in figure.axes]
+        plt.close(figure)
+    assert labels == [["registered", f"beside {MARKUP}"]] * 2
 
 
 def test_a_condition_has_a_colour_of_its_own_whatever_the_figure() -> None:

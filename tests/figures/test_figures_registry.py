@@ -1,26 +1,36 @@
-"""Every figure listed can be drawn from what it says it reads."""
+"""Every figure listed can be drawn from what it says it reads, and stands where a reader finds it."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from general_circuits import figures
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.figures.registry import FIGURES
+from general_circuits.figures.registry import DRAWINGS, FIGURES, FRONT_PAGE
+from general_circuits.report.registry import PAGES
 from general_circuits.schemas import registry as schemas
+
+CATEGORIES = sorted({figure.category for figure in FIGURES.values()})
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_has_a_file_and_tables_of_every_block(name: str) -> None:
+def test_a_figure_has_a_file_that_draws_and_says_what_it_found(name: str) -> None:
     module = importlib.import_module(f"general_circuits.figures.{name}")
-    assert list(inspect.signature(module.draw).parameters) == ["tables"]
+    for function in (module.draw, module.found):
+        tables, variant = inspect.signature(function).parameters.values()
+        assert (tables.name, variant.annotation) == ("tables", "str")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figures_tables_are_of_every_block_or_every_claim(name: str) -> None:
     assert FIGURES[name].tables
     for table in FIGURES[name].tables:
-        assert "{condition}/{block}" in schemas.table(table).path
+        assert schemas.table(table).axes in (["condition", "block"], ["claim"])
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -30,14 +40,45 @@ def test_a_figures_tables_are_the_ones_its_code_reads(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_belongs_to_a_claim_or_to_training_and_has_a_caption(name: str) -> None:
+def test_a_figure_belongs_to_a_claim_to_all_or_to_training_and_has_a_caption(name: str) -> None:
     figure = FIGURES[name]
-    assert figure.category in {*CLAIMS, "Training"}
+    assert figure.category in {*(f"Claim: {claim}" for claim in CLAIMS), "All claims", "Training"}
     assert figure.title
+    assert "|" not in figure.title  # titles are handed on joined by it
     assert figure.caption.endswith(".")
 
 
 def test_every_figures_file_is_listed() -> None:
     (folder,) = figures.__path__
-    files = {file.stem for file in Path(folder).glob("*.py")} - {"__init__", "registry", "style"}
+    files = {file.stem for file in Path(folder).glob("*.py")} - {"__init__", "registry", "style", "captions"}
     assert files == set(FIGURES)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_toggle_has_two_values_and_no_toggle_one(name: str) -> None:
+    figure = FIGURES[name]
+    assert len(set(figure.variants)) == len(figure.variants) == (2 if figure.toggle else 1)
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_each_value_of_a_toggle_is_in_half_of_its_category(category: str) -> None:
+    """Else the report shows no toggle but a column."""
+    here = [figure for figure in FIGURES.values() if figure.category == category]
+    pages = sum(page.category == category for page in PAGES.values())
+    assert len({(figure.toggle, figure.variants) for figure in here}) == 1
+    if here[0].toggle:
+        counts = Counter(variant for figure in here for variant in figure.variants)
+        assert [2 * count for count in counts.values()] == [pages + 2 * len(here)] * 2
+
+
+def test_a_drawing_is_a_figure_in_one_of_its_variants_named_after_both() -> None:
+    assert len(DRAWINGS) == sum(len(figure.variants) for figure in FIGURES.values())
+    for drawing, (name, variant) in DRAWINGS.items():
+        assert drawing == f"{name}-{variant}"
+        assert variant in FIGURES[name].variants
+
+
+def test_the_front_page_shows_drawings_each_of_another_figure_in_its_registered_variant() -> None:
+    shown = [DRAWINGS[drawing] for drawing in FRONT_PAGE]
+    assert len({name for name, _ in shown}) == len(shown)
+    assert all(variant == FIGURES[name].variants[0] for name, variant in shown)

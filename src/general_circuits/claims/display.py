@@ -7,13 +7,14 @@ import json
 import numpy as np
 import pandas as pd
 
+from general_circuits.claims.findings import NOT_TESTABLE
 from general_circuits.claims.registry import CLAIMS
 
-MINUS = "−"
+MINUS, UNKNOWN = "−", "–"
 
 
 def shown(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """The claims that have a verdict, one row each, as text.
+    """The claims that the study could test, one row each, as text.
 
     Columns: `claim`, `predicted`, `found` (estimate with its unit), `interval` (95 %), `replicas`, `Holm p`, `verdict`,
     in which "confirmed" says that it also survives Holm's adjustment.
@@ -22,8 +23,8 @@ def shown(verdicts: pd.DataFrame) -> pd.DataFrame:
         {
             "claim": row.claim,
             "predicted": CLAIMS[row.claim].predicts,
-            "found": f"{number(row.estimate)} {row.unit}",
-            "interval": f"{number(row.low)} to {number(row.high)}",
+            "found": f"{number(row.estimate)} {row.unit}" if np.isfinite(row.estimate) else UNKNOWN,
+            "interval": f"{number(row.low)} to {number(row.high)}" if np.isfinite(row.low) else UNKNOWN,
             "replicas": str(row.replicas),
             "Holm p": p_value(row.p_adjusted),
             "verdict": f"{row.verdict}, confirmed" if row.confirmed else row.verdict,
@@ -34,8 +35,8 @@ def shown(verdicts: pd.DataFrame) -> pd.DataFrame:
 
 
 def judged(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """The rows that rest on data."""
-    return verdicts[verdicts["replicas"] > 0]
+    """The claims that the study could test, whatever came out."""
+    return verdicts[verdicts["verdict"] != NOT_TESTABLE]
 
 
 def rest(verdicts: pd.DataFrame) -> str:
@@ -46,13 +47,13 @@ def rest(verdicts: pd.DataFrame) -> str:
 
 def number(value: float) -> str:
     """Signed, to two decimals."""
-    return f"{value:+.2f}".replace("-", MINUS) if np.isfinite(value) else "–"
+    return f"{value:+.2f}".replace("-", MINUS) if np.isfinite(value) else UNKNOWN
 
 
 def p_value(value: float) -> str:
     """To two significant digits."""
     if not np.isfinite(value):
-        return "–"
+        return UNKNOWN
     return "< 0.001" if value < 0.001 else f"{value:.2g}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
@@ -12,6 +13,9 @@ from matplotlib.figure import Figure
 
 from general_circuits.figures import captions, style
 from general_circuits.windows import steps_of_events
+
+TITLE_WIDTH = 65
+"""Letters that fit side by side."""
 
 LINES = {"train": ("training", (0, (3, 1.5))), "validation": ("validation", "-")}
 
@@ -39,7 +43,8 @@ def draw(tables: Mapping[str, pd.DataFrame], measure: str) -> Figure:
                 axes.set_yscale("log")
             if is_log:
                 style.log_steps(axes, last)
-                axes.set_title(style.readable(condition), color=colours[condition], pad=22, fontsize="medium")
+                title = textwrap.fill(style.readable(condition), TITLE_WIDTH // len(conditions))
+                axes.set_title(title, color=colours[condition], pad=22, fontsize="medium")
             else:
                 axes.set_xlim(0, last)
                 style.linear_steps(axes, ticks=2)

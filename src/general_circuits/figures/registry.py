@@ -11,7 +11,7 @@ class Figure:
 
     Attributes:
         title: what the report lists it as.
-        category: the claim or stage it belongs to.
+        category: what it belongs to; the report lists categories in alphabetical order.
         tables: what it reads.
         caption: what a reader sees in it; the numbers of a run are added when it is drawn.
         toggle: the one choice a reader has, and its two values, the registered one first; none has one value.
@@ -30,7 +30,7 @@ BANDS = "Lines are means over replicas, bands the 95 % interval of that mean (St
 FIGURES = {
     "forest": Figure(
         "Every claim and its controls",
-        "Verdicts",
+        "All claims",
         ("claim",),
         "One panel per measured claim. The diamond is the registered contrast, coloured by its verdict; below it stand"
         " the other contrasts in the same unit. Lines are 95 % intervals over replicas (Student's t).",
@@ -48,7 +48,7 @@ FIGURES = {
     ),
     "saliency_histogram": Figure(
         "Histogram of saliency over training",
-        "saliency_skew",
+        "Claim saliency_skew",
         ("events", "saliency", "distribution"),
         "Above, at every checkpoint, the histogram over the MLP units of the last layer of their mean |saliency| on"
         " training examples, relative to its mean over units, so that growing logits do not move it; darker means more"
@@ -60,7 +60,7 @@ FIGURES = {
     ),
     "skewness": Figure(
         "Skewness over training",
-        "saliency_skew",
+        "Claim saliency_skew",
         ("events", "distribution"),
         "L-skewness over units of the mean |saliency|, in every condition. The hypothesis predicts that it rises in"
         f" grokking after t_m, beyond what it does in the controls. {BANDS}; marks are the median steps of grokking's"
@@ -70,7 +70,7 @@ FIGURES = {
     ),
     "damage_curves": Figure(
         "Damage against the number of deleted units",
-        "topk_damage",
+        "Claim topk_damage",
         ("events", "ablation"),
         "What is lost on training examples when k MLP units of the last layer are set to zero, in grokking: the k most"
         " salient, k random ones (mean over draws), the k least salient, and k matched to the most salient on"
@@ -81,7 +81,7 @@ FIGURES = {
     ),
     "excess_damage": Figure(
         "Excess damage over training",
-        "topk_damage",
+        "Claim topk_damage",
         ("events", "ablation"),
         "Excess damage D_top − D_random: what deleting the most salient units costs on training examples beyond"
         " deleting random ones, averaged over k from 1 to a quarter of the units, in every condition. The hypothesis"

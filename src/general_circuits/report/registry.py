@@ -18,14 +18,14 @@ class Page:
 PAGES = {
     "verdicts": Page(
         "A verdict per claim",
-        "Verdicts",
+        "All claims",
         ("verdicts",),
         "One row per claim of the source. The interval is Student's t at 95 % over replicas and alone decides the"
         " verdict; Holm's p is over the claims that have data, and “confirmed” says that the verdict survives it too.",
     ),
     "contrasts": Page(
         "Every contrast",
-        "Verdicts",
+        "All claims",
         ("claim",),
         "Each measured claim's registered contrast, and every other one that stands beside it: other controls, other"
         " measures, the parts that a verdict needs. Only the registered one has a verdict.",

@@ -1,0 +1,100 @@
+"""Verdicts as text: true minus signs, nothing invented for what is not known."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from verdict_tables import MARKUP, all_verdicts, untestable
+
+from general_circuits.claims import display, verdicts
+from general_circuits.claims.registry import CLAIMS
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.304, "+0.30"), (-0.25, "−0.25"), (-12.0, "−12.00"), (0.0, "+0.00"), (math.nan, "–")]
+)
+def test_a_number_has_its_sign_and_two_decimals(value: float, text: str) -> None:
+    assert display.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.000999, "< 0.001"), (0.0, "< 0.001"), (0.001, "0.001"), (0.0456, "0.046"), (1.0, "1"), (math.nan, "–")],
+)
+def test_a_p_has_two_digits_down_to_a_thousandth(value: float, text: str) -> None:
+    assert display.p_value(value) == text
+
+
+def test_claims_with_data_are_shown_as_text() -> None:
+    shown = display.shown(all_verdicts())
+    assert shown.drop(columns="predicted").to_dict("records") == [
+        {
+            "claim": "saliency_skew",
+            "found": "+0.25 L-skewness",
+            "interval": "+0.15 to +0.35",
+            "replicas": "5",
+            "Holm p": "< 0.001",
+            "verdict": "supported, confirmed",
+        },
+        {
+            "claim": "topk_damage",
+            "found": "−0.75 L-skewness",
+            "interval": "−0.85 to −0.65",
+            "replicas": "5",
+            "Holm p": "0.062",
+            "verdict": "contradicted",
+        },
+    ]
+    assert shown["predicted"].tolist() == [CLAIMS[claim].predicts for claim in shown["claim"]]
+
+
+def test_what_is_not_known_of_a_claim_is_a_dash() -> None:
+    one_replica = all_verdicts()[:1].assign(low=np.nan, high=np.nan, p_adjusted=np.nan, replicas=1, confirmed=False)
+    (row,) = display.shown(one_replica).to_dict("records")
+    assert (row["found"], row["interval"], row["Holm p"]) == ("+0.25 L-skewness", "– to –", "–")
+
+
+def test_the_rest_is_counted() -> None:
+    assert display.rest(all_verdicts()) == f"{len(CLAIMS) - 2} of the source's {len(CLAIMS)} claims are not testable" + (
+        " in this study."
+    )
+    assert display.rest(all_verdicts()[:2]) == ""
+
+
+def test_markdown_has_a_row_of_as_many_cells_per_claim_and_then_the_rest() -> None:
+    head, line, *rows, empty, rest = display.markdown(all_verdicts()).splitlines()
+    assert head.startswith("| claim | predicted | found |")
+    assert {text.replace("\\|", "").count("|") for text in (head, line, *rows)} == {8}
+    assert [row.split(" | ")[0] for row in rows] == ["| `saliency_skew`", "| `topk_damage`"]
+    assert (empty, rest) == ("", display.rest(all_verdicts()))
+
+
+def test_markdown_of_claims_that_all_have_data_ends_with_its_table() -> None:
+    text = display.markdown(all_verdicts()[:2])
+    assert text.endswith(" | contradicted |\n")
+
+
+def test_json_has_every_claim_with_its_statement_and_null_for_what_is_not_known() -> None:
+    records = json.loads(display.as_json(all_verdicts()))
+    assert {record["claim"] for record in records} == set(CLAIMS)
+    assert all(record["statement"] == CLAIMS[record["claim"]].statement for record in records)
+    first, last = records[0], records[-1]
+    assert (first["estimate"], first["confirmed"], first["replicas"]) == (0.25, True, 5)
+    assert first["sentence"] == f"saliency_skew was {MARKUP} judged."
+    assert [last[key] for key in ("estimate", "low", "high", "p_value", "p_adjusted")] == [None] * 5
+
+
+def test_json_read_back_is_shown_as_it_was() -> None:
+    again = pd.DataFrame(json.loads(display.as_json(all_verdicts())))
+    assert display.markdown(again) == display.markdown(all_verdicts())
+
+
+def test_a_study_without_data_has_a_table_without_rows() -> None:
+    none = verdicts.merge([untestable("saliency_skew"), untestable("topk_damage")])
+    assert display.shown(none).empty
+    assert len(display.shown(none).columns) == 7
+    assert display.rest(none).startswith(f"{len(CLAIMS)} of the source's {len(CLAIMS)} claims")

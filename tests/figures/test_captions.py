@@ -1,0 +1,90 @@
+"""Words for numbers, worked out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from general_circuits.figures import captions
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([350, 400, 375], "350 to 400"),
+        ([350.2, 349.9], "350"),
+        ([12345.0, np.nan], "12,345"),
+        ([np.nan, np.nan], "–"),
+        ([], "–"),
+    ],
+)
+def test_a_span_is_from_the_least_to_the_largest_that_are_known(values: Sequence[float], text: str) -> None:
+    assert captions.span(values) == text
+
+
+def test_a_span_is_written_as_asked_and_once_if_its_ends_look_alike() -> None:
+    assert captions.span([0.991, 1.0], "{:.2f}") == "0.99 to 1.00"
+    assert captions.span([0.998, 1.0], "{:.2f}") == "1.00"
+
+
+@pytest.mark.parametrize(
+    ("steps", "text"),
+    [
+        ([350, 400], "at step 350 to 400"),
+        ([350, np.nan, 400], "at step 350 to 400 in 2 of 3 replicas"),
+        ([np.nan, 2000], "at step 2,000 in 1 of 2 replicas"),
+        ([np.nan, np.nan], "in no replica"),
+    ],
+)
+def test_an_event_is_reached_where_its_step_is_known(steps: Sequence[float], text: str) -> None:
+    assert captions.reached(pd.Series(steps, dtype=float)) == text
+
+
+def series() -> pd.DataFrame:
+    """Two replicas of grokking, and of a control that stays where it is."""
+    values = {("grokking", 0): [0, 1, 3, 5], ("grokking", 1): [0, 2, 5, 7]}
+    values |= {("random_labels", replica): [0.5] * 4 for replica in (0, 1)}
+    frame = pd.DataFrame(
+        [
+            (*run, step, value)
+            for run, line in values.items()
+            for step, value in zip((0, 10, 20, 30), line, strict=True)
+        ],
+        columns=["condition", "replica", "step", "value"],
+    )
+    return frame.assign(condition=pd.Categorical(frame["condition"], categories=["grokking", "random_labels"]))
+
+
+def events(censored: Sequence[int] = ()) -> pd.DataFrame:
+    """Grokking memorises at 10 and generalises at 20, but for the censored replicas."""
+    return pd.DataFrame(
+        [
+            ("grokking", replica, event, step, event == "generalised" and replica in censored)
+            for replica in (0, 1)
+            for event, step in (("memorised", 10), ("generalised", 20))
+        ],
+        columns=["condition", "replica", "event", "step", "censored"],
+    )
+
+
+def test_means_are_at_t_m_and_over_the_late_window_at_groks_steps() -> None:
+    """(1 + 2) / 2, and the medians over [20, 30]: (4 + 6) / 2."""
+    assert captions.from_memorised_to_late(series(), "value", events()) == (
+        "Means over replicas at t_m → in the late window: grokking 1.50 → 5.00; random labels 0.50 → 0.50."
+    )
+
+
+def test_censored_replicas_are_left_out_and_no_replica_is_a_dash() -> None:
+    assert "grokking 1.5 → 4.0;" in captions.from_memorised_to_late(series(), "value", events([1]), "{:.1f}")
+    assert "grokking 1.50 → –; random labels 0.50 → –." in captions.from_memorised_to_late(
+        series(), "value", events([0, 1])
+    )
+
+
+def test_without_grokking_there_are_no_steps_and_no_words() -> None:
+    assert captions.from_memorised_to_late(series(), "value", events()[:0]) == ""

@@ -1,0 +1,67 @@
+"""What figures share: bands that are the interval of `statistics`, names that keep apart, files that have words."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+
+from general_circuits import statistics
+from general_circuits.figures import style
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+TABLE = pd.DataFrame(
+    {0: [1.0, 2.0, np.nan, np.nan], 1: [3.0, 2.5, np.nan, 4.0], 2: [5.0, 9.0, np.nan, np.nan]}, index=[0, 10, 20, 30]
+)
+
+
+def test_a_band_is_the_mean_and_the_interval_over_replicas() -> None:
+    with style.theme():
+        figure, axes = plt.subplots()
+        mean = style.draw_band(axes, TABLE, "black")
+        (line,), (band,) = axes.lines, axes.collections
+    assert mean.to_dict() == {0: 3.0, 10: 4.5, 30: 4.0}
+    assert line.get_xydata().tolist() == [[step, value] for step, value in mean.items()]
+    corners = {tuple(np.round(corner, 9)) for path in band.get_paths() for corner in path.vertices}
+    for step in (0, 10):
+        interval = statistics.estimate(TABLE.loc[step])
+        assert {(step, round(interval.low, 9)), (step, round(interval.high, 9))} <= corners
+    assert 30 not in {x for x, _ in corners}  # one replica has a mean and no interval
+    plt.close(figure)
+
+
+def named(values: list[float]) -> tuple[Axes, list[float]]:
+    """Axes from 0 to 1 with lines that end at these values, and the heights of their names, in points."""
+    with style.theme():
+        figure, axes = plt.subplots(figsize=(4, 2))
+        axes.set_ylim(0, 1)
+        figure.canvas.draw()
+        style.name_ends(axes, {str(i): (value, "black") for i, value in enumerate(values)})
+        plt.close(figure)
+    return axes, [text.xyann[1] for text in axes.texts]
+
+
+@pytest.mark.parametrize(
+    "values", [[1.0] * 5, [0.0] * 5, [0.5] * 5, [0.97, 0.98, 0.99, 1.0], [0.1, 0.11, 0.9, 0.91], [0.02, 0.0, 0.01]]
+)
+def test_names_keep_a_line_apart_in_order_and_within_reach(values: list[float]) -> None:
+    axes, places = named(values)
+    height = axes.get_window_extent().height / axes.figure.dpi * 72
+    assert [float(values[int(text.get_text())]) for text in axes.texts] == sorted(values)
+    assert (np.diff(places) >= style.LINE - 1e-9).all()
+    assert -1e-9 <= min(places)
+    assert max(places) <= height + style.LINE / 2 + 1e-9
+    # No further from its line than the names on its way.
+    assert max(abs(place - value * height) for place, value in zip(places, sorted(values), strict=True)) <= (
+        style.LINE * len(values)
+    )
+
+
+def test_names_that_do_not_touch_stay_at_their_lines() -> None:
+    axes, places = named([0.9, 0.1, np.nan, 0.5])
+    height = axes.get_window_extent().height / axes.figure.dpi * 72
+    assert [text.get_text() for text in axes.texts] == ["1", "3", "0"]
+    assert places == pytest.approx([0.1 * height, 0.5 * height, 0.9 * height])
