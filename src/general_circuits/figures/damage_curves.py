@@ -12,7 +12,12 @@ from matplotlib.figure import Figure
 from general_circuits import damage
 from general_circuits.figures import style
 
-RANKINGS = {"top": "most salient", "matched": "matched on activation", "random": "random", "bottom": "least salient"}
+RANKINGS = {
+    "top": "most salient",
+    "matched": "matched (dotted)",
+    "random": "random (dashed)",
+    "bottom": "least salient",
+}
 STYLES = {"top": "-", "matched": ":", "random": "--", "bottom": "-."}
 PANELS = 4
 LABELS = {"accuracy": "training accuracy lost", "margin": "margin lost, logits"}
@@ -58,8 +63,8 @@ def found(tables: Mapping[str, pd.DataFrame], lost: str) -> str:
     quarter = rows["k"].unique()[np.abs(rows["k"].unique() - k).argmin()]
     means = rows[rows["k"] == quarter].groupby(["step", "ranking"], observed=True)[lost].mean()
     parts = [
-        f"step {step:,}{name}: most salient {means[step, 'top']:.2f}, random {means[step, 'random']:.2f},"
-        f" least salient {means[step, 'bottom']:.2f}"
+        f"step {step:,}{name.replace('$', '')}: most salient {means[step, 'top']:.2f},"
+        f" random {means[step, 'random']:.2f}, least salient {means[step, 'bottom']:.2f}"
         for step, name in moments.items()
     ]
     return f"{style.readable(condition).capitalize()}, mean lost to k = {quarter}: {'; '.join(parts)}."
