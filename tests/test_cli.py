@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
+from verdict_tables import all_verdicts
 
-from general_circuits import cli, stages
+from general_circuits import cli, readme, stages, tables
+from general_circuits.claims.registry import CLAIMS
+from general_circuits.schemas.verdicts import TABLE as VERDICTS
 
 CLI = CliRunner()
 
@@ -18,7 +22,7 @@ def test_every_stage_and_helper_is_a_command() -> None:
     listed = CLI.invoke(cli.app, ["--help"]).output
     files = {file.stem for file in Path(stages.__file__).parent.glob("*.py")} - {"__init__", "command"}
     assert set(cli.stage_names()) == files
-    for name in files | {"run", "plan", "replay", "reference"}:
+    for name in files | {"run", "plan", "replay", "claims", "readme", "reference"}:
         assert name in listed
 
 
@@ -56,3 +60,82 @@ def test_a_replay_of_what_is_not_there_is_refused_before_anything_runs(
     result = CLI.invoke(cli.app, ["replay", "--study", "smoke", *options.split()])
     assert result.exit_code == 1
     assert said in result.output
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished study's folder, as far as its verdicts go."""
+    folder = tmp_path_factory.mktemp("workstation")
+    tables.write(folder / VERDICTS.path, VERDICTS, all_verdicts())
+    return folder
+
+
+def test_claims_are_a_table_by_default(results: Path) -> None:
+    result = CLI.invoke(cli.app, ["claims", str(results)], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    for text in ("saliency_skew", "topk_damage", "supported, confirmed", "contradicted", "not testable in this study"):
+        assert text in result.output
+    assert "topk_damage: topk_damage was" in result.output
+    assert "takeover" not in result.output
+
+
+def test_a_narrow_terminal_shows_whole_names_of_claims(results: Path) -> None:
+    result = CLI.invoke(cli.app, ["claims", str(results)], env={"COLUMNS": "100"})
+    assert "saliency_skew" in result.output
+    assert max(map(len, result.output.splitlines())) <= 100
+
+
+def test_claims_in_markdown_are_a_row_each(results: Path) -> None:
+    result = CLI.invoke(cli.app, ["claims", str(results), "--format", "markdown"])
+    assert result.exit_code == 0
+    assert [line.split(" | ")[0] for line in result.output.splitlines() if line.startswith("| `")] == [
+        "| `saliency_skew`",
+        "| `topk_damage`",
+    ]
+
+
+def test_claims_in_json_are_all_of_them(results: Path) -> None:
+    result = CLI.invoke(cli.app, ["claims", str(results), "--format", "json"])
+    assert result.exit_code == 0
+    assert {record["claim"] for record in json.loads(result.output)} == set(CLAIMS)
+
+
+def test_claims_of_what_is_no_study_are_refused_with_the_path(tmp_path: Path) -> None:
+    result = CLI.invoke(cli.app, ["claims", str(tmp_path / "nope")])
+    assert result.exit_code == 1
+    assert f"{tmp_path / 'nope' / VERDICTS.path} is missing" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_claims_from_a_broken_file_are_refused_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / VERDICTS.path).parent.mkdir()
+    (tmp_path / VERDICTS.path).write_text("no table")
+    result = CLI.invoke(cli.app, ["claims", str(tmp_path)])
+    assert result.exit_code == 1
+    assert result.output.startswith("general-circuits: ")
+
+
+def test_a_check_of_the_readme_names_the_stages_whose_code_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readme, "check", lambda root: ["train_block", "judge_claim"])
+    result = CLI.invoke(cli.app, ["readme", "--check"])
+    assert result.exit_code == 0
+    assert "the code of train_block, judge_claim has changed" in result.output
+    monkeypatch.setattr(readme, "check", lambda root: [])
+    result = CLI.invoke(cli.app, ["readme", "--check"])
+    assert (result.exit_code, result.output) == (0, "")
+
+
+def test_a_stale_readme_fails_its_check_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stale(root: Path) -> list[str]:
+        raise readme.ReadmeError("README.md is stale")
+
+    monkeypatch.setattr(readme, "check", stale)
+    result = CLI.invoke(cli.app, ["readme", "--check"])
+    assert (result.exit_code, result.output) == (1, "general-circuits: README.md is stale\n")
+
+
+def test_a_readme_is_not_refreshed_without_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CLI.invoke(cli.app, ["readme"])
+    assert result.exit_code == 1
+    assert "results/workstation/claims/verdicts.parquet is missing" in result.output

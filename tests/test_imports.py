@@ -12,6 +12,8 @@ ROOMS = ("splits", "training", "events", "saliency", "distributions", "ablation"
 """Each does the work of one stage; they meet in files."""
 OF_TRAINING = ("replica", "reduced", "optimisers", "states")
 """What training is made of; nobody else trains."""
+OF_THE_REPORT = ("write_page", "write_front_page")
+"""The stages that write its pages."""
 
 
 def below(folder: str) -> list[str]:
@@ -60,7 +62,8 @@ def test_stages_know_no_other_stage_nor_config_nor_a_list_of_tasks_or_figures(st
     assert GRAPH.find_modules_directly_imported_by(stage) & set(below("stages")) <= {f"{PACKAGE}.stages.command"}
     reached = GRAPH.find_upstream_modules(stage)
     assert not reached & {f"{PACKAGE}.{name}" for name in ("config", "tasks.registry", "figures.registry", "cli")}
-    assert stage.endswith("merge_verdicts") or f"{PACKAGE}.claims.registry" not in reached
+    of_all_claims = {f"{PACKAGE}.stages.{name}" for name in ("merge_verdicts", *OF_THE_REPORT)}
+    assert stage in of_all_claims or f"{PACKAGE}.claims.registry" not in reached
 
 
 @pytest.mark.parametrize("stage", below("stages"))
@@ -119,10 +122,32 @@ def test_tables_know_no_room() -> None:
         "judge_claim",
         "merge_verdicts",
         "plot_figure",
+        *OF_THE_REPORT,
     ],
 )
 def test_stages_that_run_no_network_start_without_torch(stage: str) -> None:
     assert "torch" not in GRAPH.find_upstream_modules(f"{PACKAGE}.stages.{stage}")
+
+
+@pytest.mark.parametrize("module", below("report"))
+def test_pages_are_made_of_tables_and_settings_that_they_are_given(module: str) -> None:
+    reached = GRAPH.find_upstream_modules(module)
+    assert not reached & {"torch", "captum", "safetensors", "matplotlib", "yaml"}
+    inside = {name.split(".")[1] for name in reached if name.startswith(f"{PACKAGE}.")}
+    assert inside <= {"claims", "report", "schemas", "statistics", "tables"}
+
+
+def test_only_the_stages_that_write_pages_know_the_report() -> None:
+    """And the DAG, which is no module, what pages there are."""
+    stages = {f"{PACKAGE}.stages.{name}" for name in OF_THE_REPORT}
+    for module in below("report"):
+        assert GRAPH.find_downstream_modules(module) - set(below("report")) == stages
+
+
+@pytest.mark.parametrize("stage", OF_THE_REPORT)
+def test_a_page_knows_no_room_and_no_figure(stage: str) -> None:
+    reached = GRAPH.find_upstream_modules(f"{PACKAGE}.stages.{stage}")
+    assert not reached & {*(f"{PACKAGE}.{room}" for room in ROOMS), *below("figures")}
 
 
 def test_statistics_and_conditions_know_nothing_of_the_package() -> None:

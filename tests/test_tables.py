@@ -207,6 +207,47 @@ def test_a_missing_block_is_named(tmp_path: Path) -> None:
         tables.read_study(tmp_path, registry.table("events"), {"condition": ["alpha"], "block": range(3)})
 
 
+STUDY = {"condition": ["zeta", "alpha"], "block": range(2), "claim": ["topk_damage", "saliency_skew"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "axes", "files"),
+    [
+        (
+            "events",
+            ["condition", "block"],
+            [f"runs/{name}/events.parquet" for name in ("zeta/0", "zeta/1", "alpha/0", "alpha/1")],
+        ),
+        ("claim", ["claim"], ["claims/topk_damage.parquet", "claims/saliency_skew.parquet"]),
+        ("verdicts", [], ["claims/verdicts.parquet"]),
+    ],
+)
+def test_a_study_has_a_file_for_each_combination_of_what_a_path_names(
+    name: str, axes: list[str], files: list[str]
+) -> None:
+    assert registry.table(name).axes == axes
+    assert tables.files(registry.table(name), STUDY) == files
+
+
+def test_claims_of_a_study_keep_the_given_order(tmp_path: Path) -> None:
+    table = registry.table("claim")
+    for claim in STUDY["claim"]:
+        tables.write(tmp_path / f"claims/{claim}.parquet", table, example("claim").assign(claim=claim))
+    study = tables.read_study(tmp_path, table, STUDY)
+    assert study["claim"].cat.categories.tolist() == STUDY["claim"]
+    assert study["claim"].tolist() == ["topk_damage"] * 3 + ["saliency_skew"] * 3
+    assert study["contrast"].tolist() == ["a", "b", "c"] * 2
+
+
+def test_a_table_in_one_file_is_read_whole_whatever_the_axes(tmp_path: Path) -> None:
+    table = registry.table("verdicts")
+    frame = example("verdicts").assign(claim=["takeover", "saliency_skew", "topk_damage"])
+    tables.write(tmp_path / table.path, table, frame)
+    study = tables.read_study(tmp_path, table, STUDY)
+    pd.testing.assert_frame_equal(study, tables.read(tmp_path / table.path, table))
+    assert study["claim"].tolist() == ["saliency_skew", "takeover", "topk_damage"]
+
+
 def test_every_tables_path_is_its_own() -> None:
     paths = [registry.table(name).path for name in registry.names()]
     assert len(set(paths)) == len(paths)

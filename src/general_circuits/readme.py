@@ -17,7 +17,7 @@ import yaml
 
 from general_circuits import claims, figures, tables, tasks
 from general_circuits.claims import display
-from general_circuits.config import load
+from general_circuits.config import ConfigError, load
 from general_circuits.figures.registry import DRAWINGS, FIGURES
 from general_circuits.fingerprints import fingerprint
 from general_circuits.launch import LAUNCHES
@@ -57,12 +57,13 @@ def between(text: str, name: str, body: str) -> str:
 def refresh(root: Path) -> None:
     """Record the finished study under `root`, copy its registered pictures, and write the README's block."""
     verdicts, launches = root / RESULTS / VERDICTS.path, root / RESULTS / LAUNCHES
-    for path in (verdicts, launches):
+    drawings = [drawing for drawing, (name, variant) in DRAWINGS.items() if variant == FIGURES[name].variants[0]]
+    found = {DRAWINGS[drawing][0]: root / RESULTS / f"figures/{drawing}.txt" for drawing in drawings}
+    pictures = {name: path.with_suffix(".png") for name, path in found.items()}
+    for path in (verdicts, launches, *found.values(), *pictures.values()):
         if not path.is_file():
             raise ReadmeError(f"{path.relative_to(root)} is missing: run `make figures` first")
     taken = pd.read_csv(launches, sep="\t")
-    drawings = [drawing for drawing, (name, variant) in DRAWINGS.items() if variant == FIGURES[name].variants[0]]
-    found = {DRAWINGS[drawing][0]: root / RESULTS / f"figures/{drawing}.txt" for drawing in drawings}
     record = {
         "settings": settings(root),
         "code": code(),
@@ -72,13 +73,12 @@ def refresh(root: Path) -> None:
         "found": {name: path.read_text(encoding="utf-8").strip() for name, path in found.items()},
         "verdicts": json.loads(display.as_json(tables.read(verdicts, VERDICTS))),
     }
+    page = between((root / README).read_text(encoding="utf-8"), "results", block(record))
     (root / PICTURES).mkdir(parents=True, exist_ok=True)
-    for drawing in drawings:
-        shutil.copyfile(root / RESULTS / f"figures/{drawing}.png", root / PICTURES / f"{DRAWINGS[drawing][0]}.png")
-    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-    (root / RECORD).write_text(text, encoding="utf-8")
-    page = (root / README).read_text(encoding="utf-8")
-    (root / README).write_text(between(page, "results", block(record)), encoding="utf-8")
+    for name, picture in pictures.items():
+        shutil.copyfile(picture, root / PICTURES / f"{name}.png")
+    (root / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (root / README).write_text(page, encoding="utf-8")
 
 
 def check(root: Path) -> list[str]:
@@ -87,6 +87,8 @@ def check(root: Path) -> list[str]:
     Raises:
         ReadmeError: the README is not what the record says, or the record is of other settings than the config's.
     """
+    if not (root / RECORD).is_file():
+        raise ReadmeError(f"{RECORD} is missing: run `make readme`")
     record = json.loads((root / RECORD).read_text(encoding="utf-8"))
     page = (root / README).read_text(encoding="utf-8")
     if between(page, "results", block(record)) != page:
@@ -105,7 +107,10 @@ def check(root: Path) -> list[str]:
 
 def settings(root: Path) -> dict[str, Any]:
     """The workstation study's resolved settings."""
-    study = load(yaml.safe_load((root / CONFIG).read_text(encoding="utf-8")))
+    try:
+        study = load(yaml.safe_load((root / CONFIG).read_text(encoding="utf-8")))
+    except ConfigError as error:
+        raise ReadmeError(f"{CONFIG}: {error}") from None
     conditions = {name: asdict(condition.resolve()) for name, condition in study.conditions.items()}
     own = study.model_dump(mode="json", exclude={"defaults", "conditions", "keep"})
     found: dict[str, Any] = json.loads(json.dumps({"study": own, "conditions": conditions}))
@@ -124,7 +129,7 @@ def code() -> dict[str, str]:
 
 def block(record: dict[str, Any]) -> str:
     """The README's results, in Markdown."""
-    verdicts = pd.DataFrame(record["verdicts"])
+    verdicts = pd.DataFrame(record["verdicts"]).fillna(float("nan"))  # null everywhere is None
     sentences = [f"- `{row.claim}`: {row.sentence}" for row in display.judged(verdicts).itertuples()]
     pictures = [_picture(name, record) for name in ("learning_curves", "forest")]
     replicas = record["settings"]["study"]["replicas"]

@@ -56,8 +56,8 @@ Nothing here is kept in the repository: `make figures` makes it again, and `make
 
 OTHER_FILES = (
     ("`report.html`", "", "the report; opens without a network"),
-    ("`figures/*.svg`, `*.png`", "", "the figures"),
-    ("`claims/verdicts.html`", "claim", "the table of verdicts, to read"),
+    ("`figures/*.svg`, `*.png`, `*.txt`", "", "the figures, and what each shows in words"),
+    ("`report/*.html`", "", "the report's pages, each by itself"),
     (
         "`runs/{condition}/{block}/weights-*.safetensors`",
         "",
@@ -69,7 +69,7 @@ OTHER_FILES = (
         "metrics and weights of a stretch trained again; only where asked for",
     ),
     ("`.state/`", "", "training states, from which killed jobs and replays go on"),
-    ("`logs/`, `benchmarks/`", "", "what each job said, and what it cost"),
+    ("`logs/`, `benchmarks/`", "", "what each job said, what it cost, and what each launch took"),
 )
 """What is no table: path, one row per, what."""
 

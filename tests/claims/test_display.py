@@ -8,9 +8,10 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from verdict_tables import MARKUP, all_verdicts, untestable
+from verdict_tables import MARKUP, all_verdicts, claim, two_claims, untestable
 
 from general_circuits.claims import display, verdicts
+from general_circuits.claims.findings import UNDECIDED
 from general_circuits.claims.registry import CLAIMS
 
 
@@ -49,19 +50,26 @@ def test_claims_with_data_are_shown_as_text() -> None:
             "verdict": "contradicted",
         },
     ]
-    assert shown["predicted"].tolist() == [CLAIMS[claim].predicts for claim in shown["claim"]]
+    assert shown["predicted"].tolist() == [CLAIMS[name].predicts for name in shown["claim"]]
 
 
-def test_what_is_not_known_of_a_claim_is_a_dash() -> None:
+def test_an_interval_that_is_not_known_is_a_dash() -> None:
     one_replica = all_verdicts()[:1].assign(low=np.nan, high=np.nan, p_adjusted=np.nan, replicas=1, confirmed=False)
     (row,) = display.shown(one_replica).to_dict("records")
-    assert (row["found"], row["interval"], row["Holm p"]) == ("+0.25 L-skewness", "– to –", "–")
+    assert (row["found"], row["interval"], row["Holm p"]) == ("+0.25 L-skewness", "–", "–")
+
+
+def test_a_claim_that_could_be_tested_is_shown_whatever_came_out() -> None:
+    nothing = claim("topk_damage", UNDECIDED, np.nan, np.nan, 0)
+    found = verdicts.merge([two_claims()[0], nothing])
+    (_, row) = display.shown(found).drop(columns="predicted").to_numpy().tolist()
+    assert row == ["topk_damage", "–", "–", "0", "–", UNDECIDED]
+    assert display.rest(found) == display.rest(all_verdicts())
 
 
 def test_the_rest_is_counted() -> None:
-    assert display.rest(all_verdicts()) == f"{len(CLAIMS) - 2} of the source's {len(CLAIMS)} claims are not testable" + (
-        " in this study."
-    )
+    counted = f"{len(CLAIMS) - 2} of the source's {len(CLAIMS)} claims are not testable in this study."
+    assert display.rest(all_verdicts()) == counted
     assert display.rest(all_verdicts()[:2]) == ""
 
 

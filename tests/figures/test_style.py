@@ -52,7 +52,7 @@ def test_names_keep_a_line_apart_in_order_and_within_reach(values: list[float]) 
     height = axes.get_window_extent().height / axes.figure.dpi * 72
     assert [float(values[int(text.get_text())]) for text in axes.texts] == sorted(values)
     assert (np.diff(places) >= style.LINE - 1e-9).all()
-    assert -1e-9 <= min(places)
+    assert min(places) >= -1e-9
     assert max(places) <= height + style.LINE / 2 + 1e-9
     # No further from its line than the names on its way.
     assert max(abs(place - value * height) for place, value in zip(places, sorted(values), strict=True)) <= (

@@ -1,4 +1,4 @@
-"""One tiny study, run once; every test works on a copy of it."""
+"""One tiny study, run once, and its report; every test works on a copy of it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     run = project.snakemake("--cores", "2")
     assert run.returncode == 0, run.stdout + run.stderr
     return project
+
+
+@pytest.fixture(scope="session")
+def report(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study's report, somewhere else than its results."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    run = finished.snakemake("--report", str(path))
+    assert run.returncode == 0, run.stderr
+    assert "<string>:" not in run.stderr, "a caption is no valid reStructuredText"
+    return path
 
 
 @pytest.fixture

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from checkouts import TINY, Project, checkout
 
 from general_circuits.claims.registry import CLAIMS
+from general_circuits.figures.registry import DRAWINGS, FIGURES
+from general_circuits.report.registry import PAGES
 from general_circuits.schemas import registry as schemas
 from general_circuits.schemas.verdicts import TABLE as VERDICTS
 from general_circuits.tables import read
@@ -44,14 +48,17 @@ def test_metadata_carries_the_resolved_condition(finished: Project) -> None:
     assert set(metadata) == {b"condition", b"general_circuits"}
 
 
-def test_figures_are_drawn_as_svg_and_png(finished: Project) -> None:
-    names = {file.stem for file in finished.results.glob("figures/*.svg")}
-    assert names == {file.stem for file in finished.results.glob("figures/*.png")}
-    assert len(names) == 4
+def test_figures_are_drawn_as_svg_and_png_and_put_in_words(finished: Project) -> None:
+    for kind in ("svg", "png", "txt"):
+        assert {file.stem for file in finished.results.glob(f"figures/*.{kind}")} == set(DRAWINGS)
+
+
+def test_every_page_of_the_report_is_written(finished: Project) -> None:
+    assert {file.stem for file in finished.results.glob("report/*.html")} == {"front", *PAGES}
 
 
 def test_one_figure_or_one_claim_can_be_asked_for(finished: Project) -> None:
-    planned = finished.planned("--forceall", "results/tiny/figures/learning_curves.svg")
+    planned = finished.planned("--forceall", "results/tiny/figures/learning_curves-loss.svg")
     assert planned["plot_figure"] == 1
     assert not planned.keys() & {"extract_saliency", "judge_claim"}
     planned = finished.planned("--forceall", "results/tiny/claims/topk_damage.parquet")
@@ -71,13 +78,10 @@ def test_lint_finds_nothing(finished: Project) -> None:
     assert "good condition" in lint.stdout + lint.stderr
 
 
-def test_the_report_is_one_file_with_every_figure(project: Project) -> None:
-    run = project.snakemake("--report", "results/tiny/report.html")
-    assert run.returncode == 0, run.stderr
-    assert "(ERROR/" not in run.stderr, "a caption is no valid reStructuredText"
-    report = (project.results / "report.html").read_text()
-    for title in ("Learning curves", "a verdict per claim", "Histogram of saliency over training"):
-        assert title in report
+def test_the_report_is_one_file_with_every_figure_and_page(report: Path) -> None:
+    text = report.read_text()
+    for entry in (*FIGURES.values(), *PAGES.values()):
+        assert entry.title in text
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 rule write_page:
     input:
-        lambda wildcards: study_tables(PAGES[wildcards.page].tables, AXES),
+        lambda wildcards: study_tables(PAGES[wildcards.page].tables + PAGES[wildcards.page].after, AXES),
     output:
         report(
             "<results>/report/{page}.html",
@@ -23,7 +23,8 @@ rule write_page:
         study=json.dumps(STUDY.model_dump(exclude={"defaults", "conditions"})),
         conditions=json.dumps({name: asdict(condition) for name, condition in CONDITIONS.items()}),
         caption=lambda wildcards: PAGES[wildcards.page].caption,
-        code=fingerprint("stages.write_page"),
+        # The data dictionary is written from every schema, whatever a page reads.
+        code=fingerprint("stages.write_page", *(f"schemas.{name}" for name in schemas.names())),
     message:
         "Writing the page {wildcards.page}"
     shell:

@@ -47,7 +47,8 @@ def rest(verdicts: pd.DataFrame) -> str:
 
 def number(value: float) -> str:
     """Signed, to two decimals."""
-    return f"{value:+.2f}".replace("-", MINUS) if np.isfinite(value) else UNKNOWN
+    # Adding 0 makes what rounds to −0 a plain 0.
+    return f"{round(value, 2) + 0.0:+.2f}".replace("-", MINUS) if np.isfinite(value) else UNKNOWN
 
 
 def p_value(value: float) -> str:

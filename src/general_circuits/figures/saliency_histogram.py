@@ -61,7 +61,8 @@ def found(tables: Mapping[str, pd.DataFrame], dead_units: str) -> str:
     shown = _shown(list(rows["condition"].cat.categories))
     rows = rows[rows["condition"].isin(shown)]
     rows = rows.assign(condition=rows["condition"].cat.set_categories(shown))
-    return f"L-skewness. {captions.from_memorised_to_late(rows, 'l_skewness', tables['events'])}"
+    ends = captions.from_memorised_to_late(rows, "l_skewness", tables["events"])
+    return f"L-skewness. {ends}" if ends else "No replica memorised and generalised in grokking."
 
 
 def _shown(conditions: list[str]) -> list[str]:
@@ -115,7 +116,7 @@ def _ends(axes: Axes, rows: pd.DataFrame, steps: pd.DataFrame, colour: object) -
         each = [statistics.l_skewness(part["relative"]) for _, part in units.groupby(["replica", "step"])]
         axes.stairs(_shares(units["relative"]), BINS, color=own_colour or colour, linewidth=1.4)
         axes.annotate(
-            f"{name}: L-skewness {np.nanmean(each):.2f}",
+            f"{name}: L-skewness {pd.Series(each).mean():.2f}",
             (0.98, 0.92 - 0.14 * place),
             xycoords="axes fraction",
             ha="right",

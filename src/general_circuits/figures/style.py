@@ -91,7 +91,7 @@ def wide(frame: pd.DataFrame, value: str) -> pd.DataFrame:
 
 
 def draw_band(axes: Axes, table: pd.DataFrame, colour: object, style: str = "-") -> pd.Series:
-    """Mean over replicas (columns) and its 95 % interval, over steps or k; gaps where no replica has a value.
+    """Mean over replicas (columns) and its 95 % interval, over the steps or k at which any replica has a value.
 
     Returns the mean.
     """

@@ -158,7 +158,7 @@ def run_times(frames: Frames, about: About) -> str:
             "minutes in all": (jobs["s"].sum() / 60).map("{:,.1f}".format),
             "mean, s": jobs["s"].mean().map("{:,.1f}".format),
             "longest, s": jobs["s"].max().map("{:,.1f}".format),
-            "peak memory, MB": jobs["max_rss"].max().map("{:,.0f}".format),
+            "peak memory, MB": jobs["max_rss"].max().map("{:,.0f}".format, na_action="ignore"),
         }
     )
     return _table("run_times", rows.reset_index())

@@ -1,0 +1,176 @@
+"""What a reader sees of a report: in a real browser, from the file, without a network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from checkouts import ROOT, Project
+from playwright.sync_api import Locator, Page, sync_playwright
+
+from general_circuits.claims import display
+from general_circuits.figures.registry import FIGURES, FRONT_PAGE
+from general_circuits.report.registry import PAGES
+from general_circuits.schemas.verdicts import TABLE as VERDICTS
+from general_circuits.tables import read
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+QUIET = ("quic", "background-networking", "component-update", "sync", "gpu")
+CONTENT = "#app > div > div.overflow-auto"
+SHOWN = f"{CONTENT} > .p-3 > img"
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+
+
+@pytest.fixture(scope="module")
+def faults() -> list[str]:
+    """Errors on the report's page, and what it asked of a network, up to now."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def page(report: Path, faults: list[str]) -> Iterator[Page]:
+    """The report in a browser without a network."""
+    options = ["--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in QUIET)]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        context = browser.new_context(viewport={"width": 1440, "height": 900})
+        context.set_offline(True)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+        page.on("request", lambda asked: None if _is_local(asked.url) else faults.append(asked.url))
+        page.goto(report.as_uri())
+        page.locator("#rulegraph canvas").wait_for()
+        yield page
+        browser.close()
+
+
+@pytest.fixture
+def opened(page: Page, faults: list[str]) -> Iterator[Page]:
+    """The report on its front page. Whatever a test does with it: no error, and nothing asked of a network."""
+    yield page
+    assert faults == []
+    page.locator("nav ol a").first.click()
+    page.get_by_role("link", name="Workflow", exact=True).click()
+
+
+@pytest.fixture
+def screenshots(tmp_path: Path) -> Path:
+    """Where pictures of the report go: the folder that SCREENSHOTS names, if any, to be looked at."""
+    folder = ROOT / os.environ.get("SCREENSHOTS", tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def test_the_front_page_has_a_verdict_per_claim_that_could_be_tested(opened: Page, finished: Project) -> None:
+    verdicts = read(finished.results / VERDICTS.path, VERDICTS)
+    rows = display.shown(verdicts)
+    assert len(rows) == 2
+    assert opened.locator(f"{CONTENT} h1").inner_text() == "Does gradient descent prefer general circuits?"
+    told = opened.locator("table#verdicts tbody tr")
+    assert told.count() == len(rows)
+    for place, row in enumerate(rows.itertuples()):
+        assert told.nth(place).locator("b").first.inner_text() == row.claim
+        assert told.nth(place).locator(".verdict").inner_text() == row.verdict
+    assert display.rest(verdicts) in opened.locator(CONTENT).inner_text()
+
+
+def test_its_pictures_load_and_say_in_words_what_they_show(opened: Page, finished: Project) -> None:
+    pictures = opened.locator(f"{CONTENT} .pictures img")
+    assert pictures.count() == len(FRONT_PAGE)
+    for picture, drawing in zip(pictures.all(), FRONT_PAGE, strict=True):
+        assert picture.evaluate("picture => picture.complete && picture.naturalWidth") > 0
+        words = (finished.results / f"figures/{drawing}.txt").read_text().strip()
+        assert words
+        assert words in (picture.get_attribute("alt") or "")
+
+
+def test_it_is_told_in_one_screen(opened: Page, screenshots: Path) -> None:
+    opened.screenshot(path=screenshots / "front.png")
+    menu = _edges(opened.locator("nav").first)["right"]
+    whole = [opened.locator(f"{CONTENT} {part}").first for part in ("h1", ".front p", "table#verdicts")]
+    for part in whole:
+        edges = _edges(part)
+        assert menu <= edges["left"] <= edges["right"] <= 1440
+        assert 0 <= edges["top"] <= edges["bottom"] <= 900
+        assert part.evaluate(UNCOVERED)
+    for picture in opened.locator(".pictures img").all()[:2]:
+        assert _edges(picture)["top"] < 900
+    for box in (CONTENT, "html"):
+        assert opened.locator(box).evaluate("box => box.scrollWidth <= box.clientWidth"), box
+
+
+def test_the_menu_has_every_category(opened: Page) -> None:
+    listed = opened.locator("nav li a").all_inner_texts()
+    wanted = {entry.category for entry in (*FIGURES.values(), *PAGES.values())}
+    assert wanted <= set(listed)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_opens_and_its_toggle_shows_another_picture(name: str, opened: Page, screenshots: Path) -> None:
+    figure = FIGURES[name]
+    _listed(opened, figure.category, figure.title).get_by_role("link").first.click()
+    sources: list[str | None] = []
+    for variant in figure.variants:
+        if figure.toggle:
+            opened.locator("nav fieldset").filter(has_text=figure.toggle).get_by_text(variant, exact=True).click()
+        opened.wait_for_function(ANOTHER, arg=[SHOWN, sources])
+        opened.screenshot(path=screenshots / f"{name}-{variant}.png")
+        sources.append(opened.locator(SHOWN).get_attribute("src"))
+        image, content = _edges(opened.locator(SHOWN)), _edges(opened.locator(CONTENT))
+        assert image["left"] >= content["left"], "cut off where one cannot scroll to"
+        assert image["top"] >= 0, "cut off where one cannot scroll to"
+    assert opened.locator("nav fieldset").count() == bool(figure.toggle)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_opens_and_has_its_table(name: str, opened: Page, screenshots: Path) -> None:
+    _listed(opened, PAGES[name].category, PAGES[name].title).get_by_role("link").first.click()
+    page = opened.frame_locator("iframe")
+    assert page.locator("h1").inner_text() == PAGES[name].title
+    assert page.locator("table tbody tr").count() > 0
+    opened.screenshot(path=screenshots / f"{name}.png")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_is_described_with_the_numbers_of_this_run(
+    name: str, opened: Page, finished: Project, screenshots: Path
+) -> None:
+    figure = FIGURES[name]
+    _listed(opened, figure.category, figure.title).get_by_role("link").last.click()
+    caption = " ".join(opened.locator("nav .prose").inner_text().split())
+    assert figure.caption in caption
+    words = (finished.results / f"figures/{name}-{figure.variants[0]}.txt").read_text()
+    assert " ".join(words.split()) in caption
+    opened.screenshot(path=screenshots / f"{name}-described.png")
+
+
+ANOTHER = """([shown, before]) => {
+    const image = document.querySelector(shown);
+    return image !== null && image.naturalWidth > 0 && !before.includes(image.src);
+}"""
+
+UNCOVERED = """part => {
+    const {left, top, right, bottom} = part.getBoundingClientRect();
+    const corners = [[left + 1, top + 1], [right - 1, top + 1], [left + 1, bottom - 1], [right - 1, bottom - 1]];
+    return corners.every(([x, y]) => part.contains(document.elementFromPoint(x, y)));
+}"""
+
+
+def _is_local(address: str) -> bool:
+    return address.startswith(("file:", "data:", "blob:"))
+
+
+def _edges(part: Locator) -> dict[str, float]:
+    found: dict[str, float] = part.evaluate("part => part.getBoundingClientRect().toJSON()")
+    return found
+
+
+def _listed(opened: Page, category: str, title: str) -> Locator:
+    """The row of a figure or a page in the list of its category."""
+    opened.get_by_role("link", name=category, exact=True).click()
+    return opened.locator("nav tbody tr").filter(has=opened.get_by_role("cell", name=title, exact=True))
