@@ -321,6 +321,7 @@ def test_a_condition_overrides_a_nested_setting_key_by_key() -> None:
         ("saliency", {"methods": ["activation_gradient"] * 2}, "should name each once"),
         ("ablation", {"checkpoints": -3}, "measurements.ablation.checkpoints = -3"),
         ("ablation", {"deletions": ["mean"]}, "should include zero"),
+        ("ablation", {"splits": ["validation"]}, "should include train"),
     ],
 )
 def test_measurements_that_no_claim_could_use_are_refused(section: str, settings: dict[str, Any], message: str) -> None:

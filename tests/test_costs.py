@@ -98,7 +98,8 @@ def test_a_job_needs_what_was_predicted_and_not_much_less(trained: tuple[Conditi
     method = {"methods": "activation_gradient", "integration_steps": 10}
     peak = peak_mb("extract_saliency", **tables, **method, steps=1, output=folder / "saliency.parquet")
     assert peak <= size.saliency_mb() <= 2 * peak
-    plan = {"method": "activation_gradient", "deletions": "zero,mean", "k_points": 2, "random_draws": DRAWS}
+    plan = {"method": "activation_gradient", "deletions": "zero,mean", "splits": "train,validation"}
+    plan |= {"k_points": 2, "random_draws": DRAWS}
     files = {"saliency": folder / "saliency.parquet", "output": folder / "ablation.parquet"}
     peak = peak_mb("ablate_neurons", **tables, **plan, **files, examples=1024, steps=1)
     assert peak <= size.ablation_mb(1024) <= 2.5 * peak

@@ -171,6 +171,9 @@ class AblationSettings(Settings):
     deletions: list[Literal["zero", "mean"]] = Field(
         ["zero", "mean"], min_length=1, description="what a deleted unit is set to; mean is over training examples"
     )
+    splits: list[Literal["train", "validation"]] = Field(
+        ["train", "validation"], min_length=1, description="on whose examples; the claims read training examples"
+    )
     k_points: int = Field(20, ge=2, description="sizes k, from 1 to all units, evenly spaced on a log axis")
     random_draws: int = Field(20, ge=1, description="random rankings to compare with")
     examples: int = Field(1024, ge=1, description="examples per split, drawn once per replica; all if there are fewer")
@@ -258,6 +261,7 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
     for section, key, values, needed in (
         ("saliency", "methods", saliency.methods, "activation_gradient"),
         ("ablation", "deletions", ablation.deletions, "zero"),
+        ("ablation", "splits", ablation.splits, "train"),
     ):
         if needed not in values:
             yield ("measurements", section, key), values, f"should include {needed}, which the claims are judged by"

@@ -88,7 +88,9 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
         kept = size.kept_bytes(study.keep.weights, study.keep.states)
         saliency_rows = seen * 2 * neurons * len(attributed.methods)
         ks = deleted.k_points + 1
-        ablation_rows = ablated * 2 * model.n_layers * len(deleted.deletions) * ks * (deleted.random_draws + 3)
+        ablation_rows = (
+            ablated * model.n_layers * len(deleted.splits) * len(deleted.deletions) * ks * (deleted.random_draws + 3)
+        )
         add("split_examples", blocks, without, 500, per_job * size.n_examples * ROW_BYTES["split"])
         add(
             "train_block",
@@ -148,7 +150,8 @@ def _measured(study: Study, condition: Condition, seconds: float) -> Rates:
         )
     )
     chosen = settings.ablation
-    some = {name: part.first(chosen.examples, torch.arange(len(part.labels))) for name, part in splits.items()}
+    parts = [(str(name), splits[name]) for name in chosen.splits]
+    some = {name: part.first(chosen.examples, torch.arange(len(part.labels))) for name, part in parts}
     salience = {layer: np.arange(condition.model.d_mlp, dtype=float) for layer in range(condition.model.n_layers)}
     rates.append(
         _seconds(

@@ -18,6 +18,7 @@ rule ablate_neurons:
     params:
         method=REGISTERED_METHOD,
         deletions=",".join(ABLATION.deletions),
+        splits=",".join(ABLATION.splits),
         k_points=ABLATION.k_points,
         random_draws=ABLATION.random_draws,
         examples=ABLATION.examples,
@@ -29,6 +30,7 @@ rule ablate_neurons:
     shell:
         "python -m general_circuits.stages.ablate_neurons --task {input.task} --split {input.split}"
         " --saliency {input.saliency} --condition {wildcards.condition} --method {params.method}"
-        " --deletions {params.deletions} --k-points {params.k_points} --random-draws {params.random_draws}"
+        " --deletions {params.deletions} --splits {params.splits}"
+        " --k-points {params.k_points} --random-draws {params.random_draws}"
         " --examples {params.examples} --steps {params.checkpoints} --device {params.device}"
         " --output {output} > {log} 2>&1"

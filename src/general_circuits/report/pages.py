@@ -15,6 +15,7 @@ import pandas as pd
 
 from general_circuits import __version__
 from general_circuits.claims import display
+from general_circuits.claims.findings import REGISTERED
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.report import templates
 from general_circuits.report.registry import PAGES
@@ -105,8 +106,11 @@ def verdicts(frames: Frames, about: About) -> str:
 
 
 def contrasts(frames: Frames, about: About) -> str:
-    """Every contrast of every measured claim."""
-    rows = frames["claim"][["claim", "contrast", "estimate", "low", "high", "unit", "p_value", "replicas"]]
+    """Every contrast of every measured claim, the registered one first."""
+    order = frames["claim"].assign(others=frames["claim"]["contrast"] != REGISTERED)
+    rows = order.sort_values(["claim", "others", "contrast"])[
+        ["claim", "contrast", "estimate", "low", "high", "unit", "p_value", "replicas"]
+    ]
     numbers = {column: rows[column].map(display.number) for column in ("estimate", "low", "high")}
     rows = rows.assign(**numbers, p_value=rows["p_value"].map(display.p_value))
     return _table("contrasts", rows.rename(columns={"p_value": "p"}))

@@ -23,6 +23,7 @@ def main(
     condition: str,
     method: str,
     deletions: str,
+    splits: str,
     k_points: int,
     random_draws: int,
     examples: int,
@@ -30,13 +31,13 @@ def main(
     device: str,
     output: Path,
 ) -> None:
-    """Rank by the mean |saliency| of METHOD on training examples, delete on EXAMPLES of each split at STEPS steps."""
+    """Rank by the mean |saliency| of METHOD on training examples; delete on EXAMPLES of SPLITS each at STEPS steps."""
     torch_device = compute.device(device)
     salience = tables.read(saliency, SALIENCY)
     salience = salience[(salience["method"] == method) & (salience["split"] == "train")]
     frames = []
     for position, replica, everything in Block(task, split, torch_device).replicas():
-        data = {name: _some(part, examples, replica) for name, part in everything.items()}
+        data = {name: _some(everything[name], examples, replica) for name in splits.split(",")}
         of_replica = salience[salience["replica"] == replica]
         stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
         wanted = checkpoints.chosen(sorted(of_replica["step"].unique()), steps or None)
