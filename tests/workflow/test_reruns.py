@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from checkouts import TINY, Project
 
-STUDY_WIDE = {"plot_figure", "judge_claim", "merge_verdicts", "all"}
+from general_circuits.report.registry import PAGES
 
 
 def test_a_recursive_copy_of_project_and_results_reruns_nothing(project: Project) -> None:
@@ -36,9 +36,9 @@ def test_editing_a_figure_redraws_that_figure_alone(project: Project) -> None:
 
 
 def test_editing_saliency_trains_nothing(project: Project) -> None:
-    project.edit("src/general_circuits/saliency.py", "_quantile(magnitude, 0.95)", "_quantile(magnitude, 0.94)")
+    project.edit("src/general_circuits/saliency.py", "[0.5, 0.95]", "[0.5, 0.94]")
     planned = project.planned()
-    assert {"extract_saliency", "describe_saliency", "ablate_neurons"} <= planned.keys() - STUDY_WIDE
+    assert {"extract_saliency", "describe_saliency", "ablate_neurons"} <= planned.keys()
     assert not planned.keys() & {"generate_task", "split_examples", "train_block", "find_events"}
 
 
@@ -77,7 +77,7 @@ def test_a_new_task_retrains_nothing(project: Project) -> None:
     assert project.planned() == {}
 
 
-def test_a_new_claim_is_judged_and_nothing_else_is_done(project: Project) -> None:
+def test_a_new_claim_is_judged_and_nothing_is_done_anew_but_what_shows_claims(project: Project) -> None:
     source = (project.root / "src/general_circuits/claims/saliency_skew.py").read_text()
     (project.root / "src/general_circuits/claims/gradual.py").write_text(source)
     project.edit(
@@ -86,7 +86,8 @@ def test_a_new_claim_is_judged_and_nothing_else_is_done(project: Project) -> Non
         'illusion",\n        "post; rival account in the comments",\n'
         '        tables=("events", "distribution"),\n        needs=("grokking", "random_labels"),\n',
     )
-    assert project.planned() == {"judge_claim": 1, "merge_verdicts": 1, "all": 1}
+    shown = {"plot_figure": 1, "write_front_page": 1, "write_page": len(PAGES)}
+    assert project.planned() == {"judge_claim": 1, "merge_verdicts": 1, **shown, "all": 1}
 
 
 def test_a_new_default_in_the_config_models_retrains_nothing_that_sets_it(project: Project) -> None:
