@@ -24,6 +24,7 @@ from general_circuits.costs import MB, Size
 from general_circuits.examples import Examples, by_split
 from general_circuits.figures.registry import DRAWINGS
 from general_circuits.replica import Replica
+from general_circuits.report.registry import PAGES
 from general_circuits.splits import draw
 from general_circuits.tasks import registry
 
@@ -118,6 +119,8 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
     judged = sum(claim.is_measured for claim in CLAIMS.values())
     add("judge_claim", judged, 2 * without, 2000, 5000)
     add("merge_verdicts", 1, without, 500, 10_000)
+    add("write_page", len(PAGES), 2 * without, 2000, 10_000)
+    add("write_front_page", 1, without, 500, 1_000_000)
     add("plot_figure", len(DRAWINGS), 4 * without, 2000, 350_000)
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["jobs", "core_hours", "mem_mb", "disk_mb"])
     return table.astype({"jobs": int, "mem_mb": int})

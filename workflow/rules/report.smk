@@ -20,7 +20,7 @@ rule write_page:
         results=results_folder,
         reads=lambda wildcards: ",".join(PAGES[wildcards.page].tables),
         axes=lambda wildcards: axes_option(PAGES[wildcards.page].tables, AXES),
-        study=json.dumps(STUDY.model_dump(exclude={"defaults", "conditions"})),
+        study=json.dumps(STUDY.model_dump(exclude={"defaults", "conditions", "keep"})),
         conditions=json.dumps({name: asdict(condition) for name, condition in CONDITIONS.items()}),
         caption=lambda wildcards: PAGES[wildcards.page].caption,
         # The data dictionary is written from every schema, whatever a page reads.

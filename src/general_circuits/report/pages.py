@@ -15,7 +15,7 @@ import pandas as pd
 
 from general_circuits import __version__
 from general_circuits.claims import display
-from general_circuits.claims.findings import REGISTERED
+from general_circuits.claims.findings import NOT_TESTABLE, REGISTERED
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.report import templates
 from general_circuits.report.registry import PAGES
@@ -89,8 +89,8 @@ def front(verdicts: pd.DataFrame, pictures: Sequence[Picture]) -> str:
 
 
 def verdicts(frames: Frames, about: About) -> str:
-    """Every claim of the source with its verdict and what was found."""
-    table = frames["verdicts"]
+    """Every claim of the source with its verdict and what was found, those that could be tested first."""
+    table = frames["verdicts"].sort_values("verdict", key=lambda verdict: verdict == NOT_TESTABLE, kind="stable")
     rows = pd.DataFrame(
         {
             "claim": table["claim"],
