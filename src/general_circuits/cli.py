@@ -187,12 +187,14 @@ def reference(
 
 def _print_table(table: pd.DataFrame) -> None:
     """A table as wide as it needs to be, or as the terminal."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table()
+    shown = Table(box=box.SIMPLE)
     for column in table.columns:
-        shown.add_column(column, no_wrap=column in ("claim", "interval", "Holm p"))
+        wide = 13 if column == "verdict" else None
+        shown.add_column(column, no_wrap=column in ("claim", "interval", "Holm p"), min_width=wide)
     for row in table.to_numpy():
         shown.add_row(*row)
     Console().print(shown)

@@ -44,7 +44,7 @@ def draw(tables: Mapping[str, pd.DataFrame], dead_units: str) -> Figure:
         style.mark_events(top, marks)
         top.set_title(style.readable(condition), color=colours[condition], pad=14)
         top.set_xlabel("step")
-        style.linear_steps(top)
+        style.linear_steps(top, ticks=4)
         _ends(bottom, rows, steps, colours[condition])
         bottom.set_xlabel("relative mean |saliency|")
     grid[0, 0].set_ylabel("relative mean |saliency|\n(1 is the layer's mean)")
