@@ -83,7 +83,7 @@ def test_an_unknown_study_is_refused_with_the_known_ones(fresh: Project) -> None
     _, said = launched.communicate(timeout=60)
     assert launched.returncode == 1
     assert "config/tiny.yaml" in said
-    assert "smoke, workstation" in said
+    assert "known: full, smoke, tuning, workstation" in said
 
 
 def _finishes(project: Project) -> None:
