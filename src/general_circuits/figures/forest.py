@@ -12,8 +12,6 @@ from matplotlib.figure import Figure
 
 from general_circuits.figures import style
 
-REGISTERED = "registered"
-
 
 def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     """One panel per claim, from `claim`."""
@@ -28,23 +26,24 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
 
 
 def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
-    """The registered contrasts."""
-    registered = tables["claim"][tables["claim"]["contrast"] == REGISTERED]
+    """The registered contrasts: those that have a verdict."""
+    registered = tables["claim"][tables["claim"]["verdict"] != ""]
     return " ".join(f"{row.claim}: {row.verdict}. {row.sentence}" for row in registered.itertuples())
 
 
 def _rows(claims: pd.DataFrame, claim: str) -> pd.DataFrame:
-    """The registered contrast first, then every other one in its unit."""
+    """The registered contrast first, the one with a verdict; then every other one in its unit."""
     rows = claims[claims["claim"] == claim]
-    first = rows[rows["contrast"] == REGISTERED]
-    others = rows[(rows["contrast"] != REGISTERED) & (rows["unit"] == first["unit"].iloc[0])]
+    is_registered = rows["verdict"] != ""
+    first = rows[is_registered]
+    others = rows[~is_registered & (rows["unit"] == first["unit"].iloc[0])]
     return pd.concat([first, others], ignore_index=True)
 
 
 def _panel(axes: Axes, claim: str, rows: pd.DataFrame) -> None:
     verdict = str(rows["verdict"].iloc[0])
     for place, row in enumerate(rows.itertuples()):
-        is_registered = row.contrast == REGISTERED
+        is_registered = place == 0
         colour = style.VERDICT_COLOURS.get(verdict, style.GREY) if is_registered else style.GREY
         axes.plot([row.low, row.high], [place, place], color=colour, linewidth=2.4 if is_registered else 1.2)
         axes.plot(
