@@ -32,21 +32,20 @@ def launch(study: str, cores: int, root: Path) -> Path:
         LaunchError: no such config, another launch in this checkout, or a job that failed.
     """
     with _snakemake(study, root) as (snakemake, results, lock):
-        start = time.monotonic()
+        start, report = time.monotonic(), results / "report.html"
         try:
             _run([*snakemake, "--cores", str(cores)], study, root, lock)
+            if _is_stale(report, results):
+                made = subprocess.run([*snakemake, "--report", str(report.relative_to(root))], cwd=root, check=False)
+                if made.returncode:
+                    raise LaunchError(f"{study}: everything ran, but the report could not be made")
         finally:
             _record(results, time.monotonic() - start, cores)
-        report = results / "report.html"
-        if _is_stale(report, results):
-            made = subprocess.run([*snakemake, "--report", str(report.relative_to(root))], cwd=root, check=False)
-            if made.returncode:
-                raise LaunchError(f"{study}: everything ran, but the report could not be made")
     return report
 
 
 LAUNCHES = Path("benchmarks/launches.tsv")
-"""Below a study's results: what each launch took, until its jobs were done."""
+"""Below a study's results: what each launch took, the report included."""
 
 
 def _record(results: Path, seconds: float, cores: int) -> None:

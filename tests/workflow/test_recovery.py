@@ -23,58 +23,70 @@ def fresh(tmp_path: Path) -> Project:
     return project
 
 
-def test_after_a_job_is_killed_the_same_command_finishes(fresh: Project) -> None:
-    first = fresh.launch()
-    training = _process(first.pid, lambda words: "general_circuits.stages.train_block" in words)
+def test_however_it_was_interrupted_the_same_command_goes_on_and_finishes(fresh: Project) -> None:
+    """A job killed, Ctrl-C, Snakemake killed, one launch more than there should be: each after the other."""
     states = fresh.results / ".state/grokking/0/replica-0"
-    while not list(states.glob("*/state-*")):
-        assert training.is_running(), "it ended before it kept a state: the test shows nothing"
-        time.sleep(0.01)
-    training.send_signal(signal.SIGKILL)
-    _, said = first.communicate(timeout=120)
-    assert first.returncode == 1
-    assert "what is done is kept" in said
-    assert "Traceback" not in said
-    kept = max(int(path.name.split("-")[1]) for path in states.glob("*/state-*"))
+    _kill_the_job(fresh, states)
+    kept = _last_step(states)
     assert kept > 0
-    _finishes(fresh)
-    assert f"goes on from step {kept:,}\n" in (fresh.results / "logs/train_block/grokking/0.log").read_text()
-
-
-def test_after_snakemake_is_killed_the_same_command_finishes(fresh: Project) -> None:
-    first = fresh.launch()
-    _process(first.pid, lambda words: "general_circuits.stages.train_block" in words)
-    snakemake = _process(first.pid, lambda words: "snakemake" in words)
-    orphans = snakemake.children(recursive=True)
-    snakemake.send_signal(signal.SIGKILL)
-    first.communicate(timeout=60)
-    assert any((fresh.root / ".snakemake/locks").iterdir()), "no lock was left: the test shows nothing"
-    for orphan in orphans:
-        if orphan.is_running():
-            orphan.kill()
-    _finishes(fresh)
-
-
-def test_after_ctrl_c_nothing_runs_on_and_the_same_command_finishes(fresh: Project) -> None:
-    first = fresh.launch()
-    training = _process(first.pid, lambda words: "general_circuits.stages.train_block" in words)
-    os.killpg(first.pid, signal.SIGINT)
-    first.communicate(timeout=60)
-    assert first.returncode == 1
-    assert _has_ended(training)
-    assert not list((fresh.root / ".snakemake/locks").glob("*")), "Snakemake was not left the time to clear its lock"
-    _finishes(fresh)
-
-
-def test_two_launches_at_once_are_refused_not_mixed(fresh: Project) -> None:
-    first = fresh.launch()
-    _process(first.pid, lambda words: "snakemake" in words)
+    _interrupt(fresh)
+    log = (fresh.results / "logs/train_block/grokking/0.log").read_text()
+    assert f"goes on from step {kept:,}\n" in log
+    _kill_snakemake(fresh)
+    last = fresh.launch()
+    _training(last.pid)
     second = fresh.launch()
     _, said = second.communicate(timeout=60)
     assert second.returncode == 1
     assert "already running" in said
-    _, said = first.communicate(timeout=240)
-    assert first.returncode == 0, said
+    out, said = last.communicate(timeout=240)
+    assert last.returncode == 0, said
+    assert f"The report is in {fresh.results / 'report.html'}" in out
+    made = (fresh.results / "report.html").stat().st_mtime_ns
+    again = fresh.launch()
+    again.communicate(timeout=60)
+    assert again.returncode == 0
+    assert (fresh.results / "report.html").stat().st_mtime_ns == made, "a second call does nothing"
+
+
+def _kill_the_job(fresh: Project, states: Path) -> None:
+    launched = fresh.launch()
+    training = _training(launched.pid)
+    while not list(states.glob("*/state-*")):
+        assert training.is_running(), "it ended before it kept a state: the test shows nothing"
+        time.sleep(0.01)
+    training.send_signal(signal.SIGKILL)
+    _, said = launched.communicate(timeout=120)
+    assert launched.returncode == 1
+    assert "what is done is kept" in said
+    assert "Traceback" not in said
+
+
+def _interrupt(fresh: Project) -> None:
+    launched = fresh.launch()
+    training = _training(launched.pid)
+    log = fresh.results / "logs/train_block/grokking/0.log"
+    while "goes on from" not in log.read_text():
+        assert training.is_running(), "it ended before it went on: the test shows nothing"
+        time.sleep(0.01)
+    os.killpg(launched.pid, signal.SIGINT)
+    launched.communicate(timeout=60)
+    assert launched.returncode == 1
+    assert _has_ended(training)
+    assert not list((fresh.root / ".snakemake/locks").glob("*")), "Snakemake was not left the time to clear its lock"
+
+
+def _kill_snakemake(fresh: Project) -> None:
+    launched = fresh.launch()
+    _training(launched.pid)
+    snakemake = _process(launched.pid, lambda words: "snakemake" in words)
+    orphans = snakemake.children(recursive=True)
+    snakemake.send_signal(signal.SIGKILL)
+    launched.communicate(timeout=60)
+    assert any((fresh.root / ".snakemake/locks").iterdir()), "no lock was left: the test shows nothing"
+    for orphan in orphans:
+        if orphan.is_running():
+            orphan.kill()
 
 
 def test_an_unknown_study_is_refused_with_the_known_ones(fresh: Project) -> None:
@@ -86,16 +98,12 @@ def test_an_unknown_study_is_refused_with_the_known_ones(fresh: Project) -> None
     assert "known: full, smoke, tuning, workstation" in said
 
 
-def _finishes(project: Project) -> None:
-    again = project.launch()
-    out, said = again.communicate(timeout=240)
-    assert again.returncode == 0, said
-    assert f"The report is in {project.results / 'report.html'}" in out
-    made = (project.results / "report.html").stat().st_mtime_ns
-    third = project.launch()
-    third.communicate(timeout=60)
-    assert third.returncode == 0
-    assert (project.results / "report.html").stat().st_mtime_ns == made, "a second call does nothing"
+def _last_step(states: Path) -> int:
+    return max(int(path.name.split("-")[1]) for path in states.glob("*/state-*"))
+
+
+def _training(ancestor: int) -> psutil.Process:
+    return _process(ancestor, lambda words: "general_circuits.stages.train_block" in words)
 
 
 def _process(ancestor: int, is_it: Callable[[list[str]], bool]) -> psutil.Process:
