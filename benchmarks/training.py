@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from general_circuits import checkpoints, compute, training
+from general_circuits import checkpoints, compute, markdown, training
 from general_circuits.conditions import Condition
 from general_circuits.config import load
 from general_circuits.plan import generated_replica, generated_splits
@@ -181,30 +181,27 @@ def _overhead() -> dict[str, float]:
     }
 
 
+HEADER = (
+    *("network", "batch", "plain, ms", "reduced, ms", "times as fast", "of the machine's matrix rate"),
+    " · ".join([*KINDS, "rest"]),
+)
 START_UP = "import general_circuits.stages.train_block as stage; stage.compute.device('cpu')"
 
 
 def _markdown(table: pd.DataFrame, overhead: dict[str, float]) -> str:
-    lines = [
-        "| network | batch | plain, ms | reduced, ms | times as fast | of the machine's matrix rate"
-        " | products · rows · elementwise · rest |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for row in table.itertuples():
         shares = [getattr(row, f"{kind}_share") for kind in KINDS]
         spent = " · ".join(f"{share:.0%}" for share in [*shares, 1 - sum(shares)])
-        lines.append(
-            f"| {row.case} | {row.batch:,} | {row.plain_ms:.1f} | {row.reduced_ms:.1f} | {row.ratio:.1f}"
-            f" | {row.share_of_machine:.0%} of {row.machine_gflops:.0f} GFLOP/s | {spent} |"
-        )
+        times = (f"{row.plain_ms:.1f}", f"{row.reduced_ms:.1f}", f"{row.ratio:.1f}")
+        rate = f"{row.share_of_machine:.0%} of {row.machine_gflops:.0f} GFLOP/s"
+        rows.append((row.case, f"{row.batch:,}", *times, rate, spent))
     checkpoint_share, state_share = overhead["checkpoint_writing_share"], overhead["state_writing_share"]
-    lines += [
-        "",
+    return (
+        f"{markdown.table(HEADER, rows)}\n"
         f"A training job takes {overhead['start_up_s']:.1f} s to start; writing its checkpoints takes"
-        f" {checkpoint_share:.1%} of its time, and its states {state_share:.1%}.",
-        "",
-    ]
-    return "\n".join(lines)
+        f" {checkpoint_share:.1%} of its time, and its states {state_share:.1%}.\n"
+    )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ GRAPH = grimp.build_graph(PACKAGE, include_external_packages=True, cache_dir=Non
 MODULES = sorted(name for name in GRAPH.modules if name.split(".")[0] == PACKAGE)
 ROOMS = ("splits", "training", "events", "saliency", "distributions", "ablation")
 """Each does the work of one stage; they meet in files."""
+TEXT = ("numbers", "markdown")
+"""What a reader sees, as text."""
 OF_TRAINING = ("replica", "reduced", "optimisers", "states")
 """What training is made of; nobody else trains."""
 OF_THE_REPORT = ("write_page", "write_front_page")
@@ -31,7 +33,7 @@ def test_claims_and_figures_see_only_frames(module: str) -> None:
     reached = GRAPH.find_upstream_modules(module)
     assert not reached & {"torch", "captum", "safetensors"}
     inside = {name.split(".")[1] for name in reached if name.startswith(f"{PACKAGE}.")}
-    assert inside <= {"statistics", "windows", "damage", "frames", "claims", "figures"}
+    assert inside <= {"statistics", "windows", "damage", "frames", *TEXT, "claims", "figures"}
 
 
 @pytest.mark.parametrize("folder", ["claims", "figures"])
@@ -134,7 +136,7 @@ def test_pages_are_made_of_tables_and_settings_that_they_are_given(module: str) 
     reached = GRAPH.find_upstream_modules(module)
     assert not reached & {"torch", "captum", "safetensors", "matplotlib", "yaml"}
     inside = {name.split(".")[1] for name in reached if name.startswith(f"{PACKAGE}.")}
-    assert inside <= {"claims", "report", "schemas", "statistics", "tables"}
+    assert inside <= {"claims", "report", "schemas", "statistics", "tables", *TEXT}
 
 
 def test_only_the_stages_that_write_pages_know_the_report() -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from general_circuits import config
+from general_circuits import config, markdown
 from general_circuits.schemas import registry
 from general_circuits.tables import Table
 
@@ -106,7 +105,7 @@ def results_page() -> str:
     """What a study leaves, and what every column of its tables means."""
     tables = [registry.table(name) for name in registry.names()]
     of_tables = [(f"`{table.path}`", table.row, f"[{table.name}](#{table.name})") for table in tables]
-    overview = _markdown(("path", "one row per", "what"), [*of_tables, *OTHER_FILES])
+    overview = markdown.table(("path", "one row per", "what"), [*of_tables, *OTHER_FILES])
     return "\n".join([RESULTS_INTRODUCTION, overview, RESULTS_NOTES, *map(_columns, tables)])
 
 
@@ -124,7 +123,7 @@ def _table(model: type[BaseModel]) -> str:
     for name, field in model.model_fields.items():
         meaning = field.description or (field.annotation.__doc__ if field.annotation else "") or ""
         rows.append((f"`{name}`", _type(field.annotation) + _bounds(field), _default(name, field), meaning))
-    return _markdown(("key", "type", "default", "meaning"), rows)
+    return markdown.table(("key", "type", "default", "meaning"), rows)
 
 
 def _columns(table: Table) -> str:
@@ -132,13 +131,7 @@ def _columns(table: Table) -> str:
     key = ", ".join(f"`{column}`" for column in table.key)
     rows = [(f"`{column}`", *words) for column, words in table.described().items()]
     about = f"## {table.name}\n\n`{table.path}`: one row per {table.row}. Key: {key}.\n\n"
-    return about + _markdown(("column", "type", "meaning"), rows)
-
-
-def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
-    texts = ["| " + " | ".join(cells) + " |" for cells in lines]
-    return "\n".join([texts[0], "|" + "---|" * len(header), *texts[1:]]) + "\n"
+    return about + markdown.table(("column", "type", "meaning"), rows)
 
 
 def _type(annotation: Any) -> str:

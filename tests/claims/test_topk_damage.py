@@ -23,7 +23,7 @@ KS = (0, 1, 2, 8)
 
 SIX = tuple(
     f"{what} {contrast}"
-    for contrast in ("rise", "rise while generalising against before", "rise while generalising against after")
+    for contrast in ("rise", "rate while generalising minus before", "rate while generalising minus after")
     for what in ("damage", "excess damage")
 )
 Curve = Callable[[str, str, int], np.ndarray]
@@ -109,8 +109,8 @@ def test_a_rise_that_is_fastest_while_generalising_is_supported() -> None:
 def test_the_rates_by_hand() -> None:
     """Per 1,000 steps 0.4 within [t_o, t_g] against 0.02 before it and 0.05 after it."""
     found = judged(tables(planted(rising(0.02, 0.4, 0.05), noise=0.0), replicas=3))
-    assert found["damage rise while generalising against before"].estimate.mean == pytest.approx(0.38)
-    assert found["excess damage rise while generalising against after"].estimate.mean == pytest.approx(0.35)
+    assert found["damage rate while generalising minus before"].estimate.mean == pytest.approx(0.38)
+    assert found["excess damage rate while generalising minus after"].estimate.mean == pytest.approx(0.35)
 
 
 def test_a_fall_is_contradicted() -> None:
@@ -140,7 +140,7 @@ def test_a_rise_that_is_not_fastest_while_generalising_is_undecided(top: np.ndar
     found = judged(tables(planted(top)))[REGISTERED]
     assert found.estimate.low > 0
     assert found.verdict == UNDECIDED
-    assert f"against {missing}" in found.sentence
+    assert f"minus {missing}" in found.sentence
 
 
 def test_six_contrasts_stand_beside_the_registered_one_and_three_more_and_the_controls() -> None:
@@ -151,10 +151,10 @@ def test_six_contrasts_stand_beside_the_registered_one_and_three_more_and_the_co
         REGISTERED,
         "damage rise",
         "excess damage rise",
-        "damage rise while generalising against before",
-        "excess damage rise while generalising against before",
-        "damage rise while generalising against after",
-        "excess damage rise while generalising against after",
+        "damage rate while generalising minus before",
+        "excess damage rate while generalising minus before",
+        "damage rate while generalising minus after",
+        "excess damage rate while generalising minus after",
         "excess over the bottom k, rise",
         "excess over k matched on activation norm, rise",
         "excess loss of margin, rise",
@@ -308,7 +308,7 @@ def test_a_fall_is_tested_by_the_rises_that_fall() -> None:
 
 def test_a_contrast_of_the_wrong_sign_is_no_evidence_however_small_its_p() -> None:
     six = {name: Estimate(0.3, 0.2, 0.4, 1e-8, 5) for name in SIX}
-    six["damage rise while generalising against after"] = Estimate(-0.3, -0.4, -0.2, 1e-9, 5)
+    six["damage rate while generalising minus after"] = Estimate(-0.3, -0.4, -0.2, 1e-9, 5)
     finding = topk_damage._registered(six, 5)
     assert finding.verdict == UNDECIDED
     assert finding.estimate.p_value == 1.0

@@ -80,7 +80,7 @@ def test_means_are_at_t_m_and_over_the_late_window_at_groks_steps() -> None:
 
 
 def test_censored_replicas_are_left_out_and_no_replica_is_a_dash() -> None:
-    assert "grokking 1.5 → 4.0;" in captions.from_memorised_to_late(series(), "value", events([1]), "{:.1f}")
+    assert "grokking 1.50 → 4.00;" in captions.from_memorised_to_late(series(), "value", events([1]))
     assert "grokking 1.50 → –; random labels 0.50 → –." in captions.from_memorised_to_late(
         series(), "value", events([0, 1])
     )

@@ -7,10 +7,12 @@ import json
 import numpy as np
 import pandas as pd
 
+from general_circuits import markdown as page
 from general_circuits.claims.findings import NOT_TESTABLE
 from general_circuits.claims.registry import CLAIMS
+from general_circuits.numbers import UNKNOWN, p_value, signed
 
-MINUS, UNKNOWN = "−", "–"
+NO_DATA = "no data"
 
 
 def shown(verdicts: pd.DataFrame) -> pd.DataFrame:
@@ -23,8 +25,8 @@ def shown(verdicts: pd.DataFrame) -> pd.DataFrame:
         {
             "claim": row.claim,
             "predicted": CLAIMS[row.claim].predicts,
-            "found": f"{number(row.estimate)} {row.unit}" if np.isfinite(row.estimate) else UNKNOWN,
-            "interval": f"{number(row.low)} to {number(row.high)}" if np.isfinite(row.low) else UNKNOWN,
+            "found": f"{signed(row.estimate)} {row.unit}" if np.isfinite(row.estimate) else NO_DATA,
+            "interval": f"{signed(row.low)} to {signed(row.high)}" if np.isfinite(row.low) else UNKNOWN,
             "replicas": str(row.replicas),
             "Holm p": p_value(row.p_adjusted),
             "verdict": f"{row.verdict}, confirmed" if row.confirmed else row.verdict,
@@ -45,28 +47,11 @@ def rest(verdicts: pd.DataFrame) -> str:
     return f"{missing} of the source's {len(verdicts)} claims are not testable in this study." if missing else ""
 
 
-def number(value: float) -> str:
-    """Signed, to two decimals."""
-    # Adding 0 makes what rounds to −0 a plain 0.
-    return f"{round(value, 2) + 0.0:+.2f}".replace("-", MINUS) if np.isfinite(value) else UNKNOWN
-
-
-def p_value(value: float) -> str:
-    """To two significant digits."""
-    if not np.isfinite(value):
-        return UNKNOWN
-    return "< 0.001" if value < 0.001 else f"{value:.2g}"
-
-
 def markdown(verdicts: pd.DataFrame) -> str:
     """A Markdown table, and a line on the claims that are not in it."""
     table = shown(verdicts)
-    lines = [
-        f"| {' | '.join(table.columns)} |",
-        f"|{'---|' * len(table.columns)}",
-        *(f"| {' | '.join(row)} |" for row in table.assign(claim="`" + table["claim"] + "`").to_numpy()),
-    ]
-    return "\n".join([*lines, "", rest(verdicts)]).rstrip() + "\n"
+    rows = table.assign(claim="`" + table["claim"] + "`").to_numpy().tolist()
+    return f"{page.table(list(table), rows)}\n{rest(verdicts)}".rstrip() + "\n"
 
 
 def as_json(verdicts: pd.DataFrame) -> str:

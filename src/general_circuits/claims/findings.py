@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from general_circuits.numbers import signed
 from general_circuits.statistics import Estimate
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
@@ -43,9 +44,10 @@ def beyond(estimate: Estimate, threshold: float) -> str:
 
 def written(estimate: Estimate) -> str:
     """The estimate as a reader wants it."""
+    mean, low, high = (signed(value, digits=3) for value in (estimate.mean, estimate.low, estimate.high))
     if not np.isfinite(estimate.low):
-        return f"{estimate.mean:+.3f} (no interval)" if np.isfinite(estimate.mean) else "an unknown amount"
-    return f"{estimate.mean:+.3f} (95 % interval {estimate.low:+.3f} to {estimate.high:+.3f})"
+        return f"{mean} (no interval)" if np.isfinite(estimate.mean) else "an unknown amount"
+    return f"{mean} (95 % interval {low} to {high})"
 
 
 def counted(used: int, total: int) -> str:

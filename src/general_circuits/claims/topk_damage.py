@@ -57,14 +57,14 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         f"{what} {name}": estimated("grokking", column, contrast)
         for name, contrast in (
             ("rise", change_to_late_window),
-            ("rise while generalising against before", rate_against_before),
-            ("rise while generalising against after", rate_against_after),
+            ("rate while generalising minus before", rate_against_before),
+            ("rate while generalising minus after", rate_against_after),
         )
         for what, column in (("damage", "top"), ("excess damage", "excess"))
     }
     controls = [name for name in tables["ablation"]["condition"].cat.categories if name != "grokking"]
     rows = [
-        *((contrast, RATE if "against" in contrast else UNIT, estimate) for contrast, estimate in six.items()),
+        *((contrast, RATE if " rate " in contrast else UNIT, estimate) for contrast, estimate in six.items()),
         *(
             (contrast, unit, estimated(condition, column, change_to_late_window))
             for contrast, unit, condition, column in (

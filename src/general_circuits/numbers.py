@@ -1,0 +1,26 @@
+"""Numbers as a reader sees them: a true minus, and a dash for what is not known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+MINUS, UNKNOWN = "−", "–"
+
+
+def plain(value: float, digits: int = 2) -> str:
+    """With a sign only below zero."""
+    # Adding 0 makes what rounds to −0 a plain 0.
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS) if np.isfinite(value) else UNKNOWN
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """With its sign, as changes are written."""
+    text = plain(value, digits)
+    return text if text.startswith((MINUS, UNKNOWN)) else f"+{text}"
+
+
+def p_value(value: float) -> str:
+    """To two significant digits."""
+    if not np.isfinite(value):
+        return UNKNOWN
+    return "< 0.001" if value < 0.001 else f"{value:.2g}"
