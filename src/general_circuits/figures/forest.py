@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from general_circuits.figures import style
+from general_circuits.numbers import signed
 
 
 def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
@@ -49,19 +50,19 @@ def _panel(axes: Axes, claim: str, rows: pd.DataFrame) -> None:
         axes.plot(
             row.estimate, place, "D" if is_registered else "o", color=colour, markersize=6 if is_registered else 3
         )
-        if np.isfinite(row.estimate):
-            axes.annotate(
-                f"{row.estimate:+.2f} ({row.low:+.2f} to {row.high:+.2f})",
-                (1.0, place),
-                xycoords=("axes fraction", "data"),
-                xytext=(6, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize="small",
-                fontweight="bold" if is_registered else "normal",
-                color=colour,
-                annotation_clip=False,
-            )
+        interval = f"{signed(row.low)} to {signed(row.high)}" if np.isfinite(row.low) else "no interval"
+        axes.annotate(
+            f"{signed(row.estimate)} ({interval})" if np.isfinite(row.estimate) else "no data",
+            (1.0, place),
+            xycoords=("axes fraction", "data"),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize="small",
+            fontweight="bold" if is_registered else "normal",
+            color=colour,
+            annotation_clip=False,
+        )
     axes.axvline(0, color=style.GREY, linewidth=0.6)
     axes.set_yticks(range(len(rows)), rows["contrast"])
     axes.tick_params(axis="y", length=0)

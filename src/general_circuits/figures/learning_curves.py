@@ -17,7 +17,8 @@ from general_circuits.windows import steps_of_events
 TITLE_WIDTH = 65
 """Letters that fit side by side."""
 
-LINES = {"train": ("training", (0, (3, 1.5))), "validation": ("validation", "-")}
+LINES = {"train": (0, (3, 1.5)), "validation": "-"}
+NAMES = {"train": "training", "validation": "validation"}
 
 
 def draw(tables: Mapping[str, pd.DataFrame], measure: str) -> Figure:
@@ -26,17 +27,18 @@ def draw(tables: Mapping[str, pd.DataFrame], measure: str) -> Figure:
     conditions = list(metrics["condition"].cat.categories)
     colours = style.condition_colours(conditions)
     figure, grid = plt.subplots(2, len(conditions), figsize=(style.WIDTH, 3.4), sharey=True, squeeze=False)
+    medians = {condition: _medians(metrics[metrics["condition"] == condition], measure) for condition in conditions}
+    clearest = max(conditions, key=lambda condition: _apart(medians[condition], measure).mean())
     for column, condition in enumerate(conditions):
         rows = metrics[metrics["condition"] == condition]
         last = rows["step"].max()
         for axes, is_log in zip(grid[:, column], (True, False), strict=True):
-            for split, (name, line) in LINES.items():
+            for split, line in LINES.items():
                 table = style.wide(rows[rows["split"] == split], measure)
                 for replica in table:
                     axes.plot(table.index, table[replica], linestyle=line, color=colours[condition], lw=0.4, alpha=0.6)
-                axes.plot(table.index, table.median(axis=1), linestyle=line, color=colours[condition], linewidth=1.5)
-                if column == 0 and not is_log:
-                    _name(axes, table.median(axis=1), name, colours[condition], low=split == "validation")
+                median = medians[condition][split]
+                axes.plot(median.index, median, linestyle=line, color=colours[condition], linewidth=1.5)
             if measure == "accuracy":
                 axes.set_ylim(-0.02, 1.02)
             else:
@@ -50,6 +52,8 @@ def draw(tables: Mapping[str, pd.DataFrame], measure: str) -> Figure:
                 style.linear_steps(axes, ticks=2)
                 axes.set_xlabel("step")
             style.mark_events(axes, style.median_steps(events, condition), names=is_log)
+        if condition == clearest:
+            _name(grid[1, column], medians[condition], measure, colours[condition])
     for axes, kind in zip(grid[:, 0], ("log", "linear"), strict=True):
         axes.set_ylabel(f"{measure}\n({kind} steps)")
     return figure
@@ -75,21 +79,33 @@ def found(tables: Mapping[str, pd.DataFrame], measure: str) -> str:
     return " ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)
 
 
-def _name(axes: Axes, line: pd.Series, name: str, colour: object, low: bool) -> None:
-    """Name a line to the right of where it first passes a third of its height, or two thirds."""
-    share = 0.3 if low else 0.72
-    finite = line.dropna()
-    if finite.empty:
+def _medians(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """One condition's median over replicas: steps × splits."""
+    return pd.DataFrame({split: style.wide(rows[rows["split"] == split], measure).median(axis=1) for split in LINES})
+
+
+def _apart(medians: pd.DataFrame, measure: str) -> pd.Series:
+    """How far apart the two lines are drawn, by step."""
+    drawn = medians if measure == "accuracy" else np.log10(medians)
+    return (drawn["train"] - drawn["validation"]).abs()
+
+
+def _name(axes: Axes, medians: pd.DataFrame, measure: str, colour: object) -> None:
+    """Name both lines between them, half-way along where they are about as far apart as they get."""
+    apart = _apart(medians, measure)
+    if not apart.max() > 0:
         return
-    start, end = finite.iloc[0], finite.iloc[-1]
-    passed = np.flatnonzero((finite.to_numpy() - start) * np.sign(end - start) >= share * abs(end - start))
-    step = finite.index[passed[0]]
-    axes.annotate(
-        name,
-        (step, finite.loc[step]),
-        xytext=(5, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize="x-small",
-        color=colour,
-    )
+    far = apart.index[apart >= 0.8 * apart.max()]
+    step = far[np.abs(far - (far[0] + far[-1]) / 2).argmin()]
+    for split, name in NAMES.items():
+        is_upper = medians.loc[step, split] == medians.loc[step].max()
+        axes.annotate(
+            name,
+            (step, medians.loc[step, split]),
+            xytext=(0, -4 if is_upper else 4),
+            textcoords="offset points",
+            ha="center",
+            va="top" if is_upper else "bottom",
+            fontsize="x-small",
+            color=colour,
+        )

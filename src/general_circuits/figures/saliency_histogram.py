@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
-from general_circuits import statistics
+from general_circuits import numbers, statistics
 from general_circuits.figures import captions, style
 from general_circuits.frames import registered_rows
 from general_circuits.windows import steps_of_events
@@ -50,7 +50,7 @@ def draw(tables: Mapping[str, pd.DataFrame], dead_units: str) -> Figure:
     grid[0, 0].set_ylabel("relative mean |saliency|\n(1 is the layer's mean)")
     grid[1, 0].set_ylabel("share of units")
     grid[1, 0].set_ylim(bottom=0)
-    figure.colorbar(mesh, ax=list(grid[0]), label="share of units", pad=0.02)
+    figure.colorbar(mesh, ax=list(grid[0]), label="share of units", pad=0.02, extend="max")
     return figure
 
 
@@ -116,7 +116,7 @@ def _ends(axes: Axes, rows: pd.DataFrame, steps: pd.DataFrame, colour: object) -
         each = [statistics.l_skewness(part["relative"]) for _, part in units.groupby(["replica", "step"])]
         axes.stairs(_shares(units["relative"]), BINS, color=own_colour or colour, linewidth=1.4)
         axes.annotate(
-            f"{name}: L-skewness {pd.Series(each).mean():.2f}",
+            f"{name}: L-skewness {numbers.plain(pd.Series(each).mean())}",
             (0.98, 0.92 - 0.14 * place),
             xycoords="axes fraction",
             ha="right",
