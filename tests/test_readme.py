@@ -138,6 +138,24 @@ def test_a_readme_that_says_something_else_is_refused(old: str, new: str, root: 
         readme.check(root)
 
 
+@pytest.mark.parametrize("key", ["settings", "code", "verdicts", "found", "minutes"])
+def test_a_record_that_lacks_something_is_refused(key: str, root: Path) -> None:
+    readme.refresh(root)
+    record = json.loads((root / readme.RECORD).read_text(encoding="utf-8"))
+    del record[key]
+    (root / readme.RECORD).write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(readme.ReadmeError, match=rf"results\.json is not as it was written .*{key}.*`make readme`"):
+        readme.check(root)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "<<<<<<< ours\n"])
+def test_what_is_no_record_is_refused(text: str, root: Path) -> None:
+    readme.refresh(root)
+    (root / readme.RECORD).write_text(text, encoding="utf-8")
+    with pytest.raises(readme.ReadmeError, match="is not as it was written"):
+        readme.check(root)
+
+
 def test_words_outside_the_marks_are_free(root: Path) -> None:
     readme.refresh(root)
     page = (root / readme.README).read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -219,6 +220,13 @@ class Study(Settings):
     def first_replica(self, block: int) -> int:
         """The seed of a block's first replica."""
         return self.first_seed + block * self.block
+
+    def resolved(self) -> dict[str, Any]:
+        """What results depend on, as JSON: the `study`'s own settings, and its `conditions` by name, none left open."""
+        return {
+            "study": self.model_dump(mode="json", exclude={"defaults", "conditions", "keep"}),
+            "conditions": {name: asdict(settings.resolve()) for name, settings in self.conditions.items()},
+        }
 
 
 def load(raw: Mapping[str, Any]) -> Study:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -85,36 +84,36 @@ def check(root: Path) -> list[str]:
     """What has changed in the code since the README's results were made, stage by stage; none if nothing has.
 
     Raises:
-        ReadmeError: the README is not what the record says, or the record is of other settings than the config's.
+        ReadmeError: the README is not what the record says, or the record is of other settings than the config's, or
+            no record.
     """
     if not (root / RECORD).is_file():
         raise ReadmeError(f"{RECORD} is missing: run `make readme`")
-    record = json.loads((root / RECORD).read_text(encoding="utf-8"))
-    page = (root / README).read_text(encoding="utf-8")
-    if between(page, "results", block(record)) != page:
+    now, page = settings(root), (root / README).read_text(encoding="utf-8")
+    try:
+        record = json.loads((root / RECORD).read_text(encoding="utf-8"))
+        body, then, made_by = block(record), record["settings"], record["code"]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ReadmeError(f"{RECORD} is not as it was written ({error!r}): run `make readme`") from None
+    if between(page, "results", body) != page:
         raise ReadmeError(f"{README} is stale: its results are not those of {RECORD}; run `make readme`")
-    now = settings(root)
-    parts = [("conditions", name) for name in {**now["conditions"], **record["settings"]["conditions"]}]
-    parts += [("study", key) for key in {**now["study"], **record["settings"]["study"]}]
-    other = [name for part, name in parts if now[part].get(name) != record["settings"][part].get(name)]
+    parts = [("conditions", name) for name in {**now["conditions"], **then["conditions"]}]
+    parts += [("study", key) for key in {**now["study"], **then["study"]}]
+    other = [name for part, name in parts if now[part].get(name) != then[part].get(name)]
     if other:
         raise ReadmeError(
             f"{README} is stale: {CONFIG} has changed since its results were made ({', '.join(other)}); run"
             " `make readme`"
         )
-    return [stage for stage, digest in code().items() if record["code"].get(stage) != digest]
+    return [stage for stage, digest in code().items() if made_by.get(stage) != digest]
 
 
 def settings(root: Path) -> dict[str, Any]:
     """The workstation study's resolved settings."""
     try:
-        study = load(yaml.safe_load((root / CONFIG).read_text(encoding="utf-8")))
+        return load(yaml.safe_load((root / CONFIG).read_text(encoding="utf-8"))).resolved()
     except ConfigError as error:
         raise ReadmeError(f"{CONFIG}: {error}") from None
-    conditions = {name: asdict(condition.resolve()) for name, condition in study.conditions.items()}
-    own = study.model_dump(mode="json", exclude={"defaults", "conditions", "keep"})
-    found: dict[str, Any] = json.loads(json.dumps({"study": own, "conditions": conditions}))
-    return found
 
 
 def code() -> dict[str, str]:

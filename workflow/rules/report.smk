@@ -20,8 +20,7 @@ rule write_page:
         results=results_folder,
         reads=lambda wildcards: ",".join(PAGES[wildcards.page].tables),
         axes=lambda wildcards: axes_option(PAGES[wildcards.page].tables, AXES),
-        study=json.dumps(STUDY.model_dump(exclude={"defaults", "conditions", "keep"})),
-        conditions=json.dumps({name: asdict(condition) for name, condition in CONDITIONS.items()}),
+        settings=json.dumps(STUDY.resolved()),
         caption=lambda wildcards: PAGES[wildcards.page].caption,
         # The data dictionary is written from every schema, whatever a page reads.
         code=fingerprint("stages.write_page", *(f"schemas.{name}" for name in schemas.names())),
@@ -29,8 +28,7 @@ rule write_page:
         "Writing the page {wildcards.page}"
     shell:
         "python -m general_circuits.stages.write_page --page {wildcards.page} --results {params.results}"
-        " --reads={params.reads} --axes {params.axes:q} --study {params.study:q}"
-        " --conditions {params.conditions:q} --output {output} > {log} 2>&1"
+        " --reads={params.reads} --axes {params.axes:q} --settings {params.settings:q} --output {output} > {log} 2>&1"
 
 
 rule write_front_page:

@@ -8,12 +8,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import requires, version
+from pathlib import Path
 from typing import Any
 
 import jinja2
 import pandas as pd
 
-from general_circuits import __version__
+from general_circuits import __version__, numbers
 from general_circuits.claims import display
 from general_circuits.claims.findings import NOT_TESTABLE, REGISTERED
 from general_circuits.claims.registry import CLAIMS
@@ -45,12 +46,12 @@ class About:
     Attributes:
         study: its own settings.
         conditions: by name, the resolved settings of each, nested.
-        benchmarks: one row per job: `rule`, and Snakemake's `s` (wall seconds) and `max_rss` (MB).
+        benchmarks: the folder in which Snakemake says what jobs cost.
     """
 
     study: Mapping[str, Any]
     conditions: Mapping[str, Mapping[str, Any]]
-    benchmarks: pd.DataFrame
+    benchmarks: Path
 
 
 Frames = Mapping[str, pd.DataFrame]
@@ -98,7 +99,7 @@ def verdicts(frames: Frames, about: About) -> str:
             "said by": [CLAIMS[claim].said_by for claim in table["claim"]],
             "verdict": table["verdict"],
             "confirmed": table["confirmed"].map({True: "yes", False: ""}),
-            "Holm p": table["p_adjusted"].map(display.p_value),
+            "Holm p": table["p_adjusted"].map(numbers.p_value),
             "found": table["sentence"],
         }
     )
@@ -111,8 +112,8 @@ def contrasts(frames: Frames, about: About) -> str:
     rows = order.sort_values(["claim", "others", "contrast"])[
         ["claim", "contrast", "estimate", "low", "high", "unit", "p_value", "replicas"]
     ]
-    numbers = {column: rows[column].map(display.number) for column in ("estimate", "low", "high")}
-    rows = rows.assign(**numbers, p_value=rows["p_value"].map(display.p_value))
+    written = {column: rows[column].map(numbers.signed) for column in ("estimate", "low", "high")}
+    rows = rows.assign(**written, p_value=rows["p_value"].map(numbers.p_value))
     return _table("contrasts", rows.rename(columns={"p_value": "p"}))
 
 
@@ -155,7 +156,7 @@ def versions(frames: Frames, about: About) -> str:
 
 def run_times(frames: Frames, about: About) -> str:
     """What jobs cost, by rule."""
-    jobs = about.benchmarks.groupby("rule", sort=False)
+    jobs = _jobs(about.benchmarks).groupby("rule", sort=False)
     rows = pd.DataFrame(
         {
             "jobs": jobs.size().map("{:,}".format),
@@ -166,6 +167,14 @@ def run_times(frames: Frames, about: About) -> str:
         }
     )
     return _table("run_times", rows.reset_index())
+
+
+def _jobs(benchmarks: Path) -> pd.DataFrame:
+    """Every job of a rule that has a `benchmark`, in a study's order: `rule`, `s` (wall seconds), `max_rss` (MB)."""
+    files = sorted(benchmarks.glob("*/*/*.tsv"), key=lambda file: file.stat().st_mtime)
+    columns = ["s", "max_rss"]
+    frames = [pd.read_csv(file, sep="\t", na_values="-")[columns].assign(rule=file.parts[-3]) for file in files]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*columns, "rule"])
 
 
 def _table(page: str, rows: pd.DataFrame) -> str:

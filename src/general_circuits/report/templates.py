@@ -72,7 +72,8 @@ training examples are memorised, would be that replacement, seen from outside.</
 {% for row in rows %}
 <tr>
 <td><b>{{ row.claim }}</b>: {{ row.predicted }}</td>
-<td title="{{ sentences[row.claim] }}"><b>{{ row.found }}</b><br>({{ row.interval }})</td>
+<td title="{{ sentences[row.claim] }}"><b>{{ row.found }}</b>
+{% if row.interval != "–" %}<br>({{ row.interval }}){% endif %}</td>
 <td>{{ row.replicas }} replicas<br>Holm p {{ row["Holm p"] }}</td>
 <td class="verdict {{ row.verdict.split(",")[0] }}">{{ row.verdict }}</td>
 </tr>
