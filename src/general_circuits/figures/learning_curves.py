@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -49,7 +50,7 @@ def draw(tables: Mapping[str, pd.DataFrame], measure: str) -> Figure:
                 axes.set_title(title, color=colours[condition], pad=22, fontsize="medium")
             else:
                 axes.set_xlim(0, last)
-                style.linear_steps(axes, ticks=2)
+                style.linear_steps(axes, ticks=max(2, 8 // len(conditions)))
                 axes.set_xlabel("step")
             style.mark_events(axes, style.median_steps(events, condition), names=is_log)
         if condition == clearest:
@@ -108,4 +109,5 @@ def _name(axes: Axes, medians: pd.DataFrame, measure: str, colour: object) -> No
             va="top" if is_upper else "bottom",
             fontsize="x-small",
             color=colour,
+            path_effects=[patheffects.withStroke(linewidth=2, foreground="white")],  # where replicas pass behind it
         )
