@@ -79,10 +79,13 @@ def test_claims_are_a_table_by_default(results: Path) -> None:
     assert "takeover" not in result.output
 
 
-def test_a_narrow_terminal_shows_whole_names_of_claims(results: Path) -> None:
-    result = CLI.invoke(cli.app, ["claims", str(results)], env={"COLUMNS": "100"})
-    assert "saliency_skew" in result.output
-    assert max(map(len, result.output.splitlines())) <= 100
+@pytest.mark.parametrize("width", [80, 100])
+def test_a_narrow_terminal_breaks_lines_between_words(width: int, results: Path) -> None:
+    result = CLI.invoke(cli.app, ["claims", str(results)], env={"COLUMNS": str(width)})
+    words = result.output.split("saliency_skew:")[0].split()
+    assert {"saliency_skew", "topk_damage", "supported,", "confirmed", "contradicted,", "not"} <= set(words)
+    assert "…" not in result.output
+    assert max(map(len, result.output.splitlines()[:8])) <= width
 
 
 def test_claims_in_markdown_are_a_row_each(results: Path) -> None:

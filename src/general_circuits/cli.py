@@ -191,7 +191,7 @@ def _print_table(table: pd.DataFrame) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table(box=box.SIMPLE)
+    shown = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
     for column in table.columns:
         wide = 13 if column == "verdict" else None
         shown.add_column(column, no_wrap=column in ("claim", "interval", "Holm p"), min_width=wide)

@@ -1,4 +1,8 @@
-"""How torch computes here: one pinned thread per job, no nondeterministic kernel, so equal work is equal bytes."""
+"""How torch computes here: one pinned thread per job, no nondeterministic kernel, so equal work is equal bytes.
+
+On one kind of processor: kernels are chosen by what it can do, another one rounds otherwise, and training makes that
+grow.
+"""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ RESULTS_NOTES = """\
 Each table's columns are below, its key first; code has them in
 [`src/general_circuits/schemas/`](../src/general_circuits/schemas), one file per table. Rows are sorted by the key. A
 number that is missing reads as NaN. Every file carries the package version in its schema and, but for the claims', the
-settings that made it, and no date: equal work gives equal bytes.
+settings that made it, and no date: equal work gives equal bytes, on the same kind of processor.
 """
 
 

@@ -30,7 +30,7 @@ def test_claims_with_data_are_shown_as_text() -> None:
             "interval": "−0.85 to −0.65",
             "replicas": "5",
             "Holm p": "0.062",
-            "verdict": "contradicted",
+            "verdict": "contradicted, not confirmed",
         },
     ]
     assert shown["predicted"].tolist() == [CLAIMS[name].predicts for name in shown["claim"]]
@@ -66,7 +66,7 @@ def test_markdown_has_a_row_of_as_many_cells_per_claim_and_then_the_rest() -> No
 
 def test_markdown_of_claims_that_all_have_data_ends_with_its_table() -> None:
     text = display.markdown(all_verdicts()[:2])
-    assert text.endswith(" | contradicted |\n")
+    assert text.endswith(" | contradicted, not confirmed |\n")
 
 
 def test_json_has_every_claim_with_its_statement_and_null_for_what_is_not_known() -> None:

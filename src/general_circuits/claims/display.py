@@ -8,18 +8,19 @@ import numpy as np
 import pandas as pd
 
 from general_circuits import markdown as page
-from general_circuits.claims.findings import NOT_TESTABLE
+from general_circuits.claims.findings import NOT_TESTABLE, UNDECIDED
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.numbers import UNKNOWN, p_value, signed
 
 NO_DATA = "no data"
+SURVIVES = {True: "confirmed", False: "not confirmed"}
 
 
 def shown(verdicts: pd.DataFrame) -> pd.DataFrame:
     """The claims that the study could test, one row each, as text.
 
     Columns: `claim`, `predicted`, `found` (estimate with its unit), `interval` (95 %), `replicas`, `Holm p`, `verdict`,
-    in which "confirmed" says that it also survives Holm's adjustment.
+    of which one that is decided says whether it also survives Holm's adjustment: "confirmed" or "not confirmed".
     """
     rows = [
         {
@@ -29,7 +30,7 @@ def shown(verdicts: pd.DataFrame) -> pd.DataFrame:
             "interval": f"{signed(row.low)} to {signed(row.high)}" if np.isfinite(row.low) else UNKNOWN,
             "replicas": str(row.replicas),
             "Holm p": p_value(row.p_adjusted),
-            "verdict": f"{row.verdict}, confirmed" if row.confirmed else row.verdict,
+            "verdict": row.verdict if row.verdict == UNDECIDED else f"{row.verdict}, {SURVIVES[row.confirmed]}",
         }
         for row in judged(verdicts).itertuples()
     ]

@@ -80,8 +80,11 @@ training examples are memorised, would be that replacement, seen from outside.</
 {% endfor %}
 </tbody>
 </table>
-<p class="how">A verdict follows from its interval alone, by a rule written down before this setting was measured;
-“confirmed” says that it also holds after Holm's adjustment over all claims with data. {{ rest }}</p>
+<p class="how">Found is the mean over replicas, networks trained alike from different seeds. A verdict follows from its
+interval alone, by a rule written down before this setting was measured; “confirmed” says that it also holds after
+Holm's adjustment over all claims with data. {{ rest }} In the pictures, training examples are memorised at
+<i>t<sub>m</sub></i>, validation accuracy leaves its plateau at <i>t<sub>o</sub></i>, and generalisation is complete at
+<i>t<sub>g</sub></i>.</p>
 <div class="pictures">
 {% for picture in pictures %}
 <figure><img src="{{ picture.uri }}" alt="{{ picture.title }}. {{ picture.found }}">
