@@ -214,6 +214,25 @@ def test_the_forest_shows_contrasts_of_the_registered_unit_only() -> None:
     assert labels == [["registered", f"beside {MARKUP}"]] * 2
 
 
+@pytest.mark.parametrize("measure", ["accuracy", "loss"])
+def test_curves_are_named_once_where_they_can_be_told_apart(measure: str) -> None:
+    """Not where they are one line, where one has reached a loss of 0, or where one has diverged."""
+    frames = dict(tables())
+    metrics = frames["metrics"].assign(accuracy=1.0, loss=1.0)
+    is_training = metrics["split"] == "train"
+    metrics.loc[(metrics["condition"] == "grokking") & is_training, "loss"] = 0.0
+    metrics.loc[(metrics["condition"] == "random_labels") & is_training, "loss"] = np.inf
+    metrics.loc[(metrics["condition"] == "no_delay") & is_training, ["accuracy", "loss"]] = 0.9
+    learning_curves = importlib.import_module("general_circuits.figures.learning_curves")
+    with style.theme():
+        figure = learning_curves.draw({**frames, "metrics": metrics}, measure)
+        figure.canvas.draw()
+        named = [[text.get_text() for text in axes.texts if text.get_text().isalpha()] for axes in figure.axes]
+        plt.close(figure)
+    last_column_below = 2 * len(CONDITIONS) - 1
+    assert named == [[]] * last_column_below + [["training", "validation"]]
+
+
 def test_a_condition_has_a_colour_of_its_own_whatever_the_figure() -> None:
     colours = style.condition_colours(CONDITIONS)
     assert len(set(colours.values())) == len(CONDITIONS)

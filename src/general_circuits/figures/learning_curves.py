@@ -86,9 +86,9 @@ def _medians(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
 
 
 def _apart(medians: pd.DataFrame, measure: str) -> pd.Series:
-    """How far apart the two lines are drawn, by step."""
-    drawn = medians if measure == "accuracy" else np.log10(medians)
-    return (drawn["train"] - drawn["validation"]).abs()
+    """How far apart the two lines are drawn, by step; 0 where one of them is not."""
+    drawn = medians if measure == "accuracy" else np.log10(medians.where(medians > 0))
+    return (drawn["train"] - drawn["validation"]).abs().replace(np.inf, np.nan).fillna(0.0)
 
 
 def _name(axes: Axes, medians: pd.DataFrame, measure: str, colour: object) -> None:
