@@ -29,6 +29,12 @@ def test_decimals_can_be_chosen() -> None:
     assert (numbers.plain(-1.2345, 1), numbers.signed(1.2345, 3)) == ("−1.2", "+1.234")
 
 
+def test_an_interval_has_both_ends_signed_and_is_a_dash_if_it_is_not_known() -> None:
+    assert numbers.interval(-0.25, 0.5) == "−0.25 to +0.50"
+    assert numbers.interval(0.0004, 0.1, 3) == "+0.000 to +0.100"
+    assert numbers.interval(math.nan, math.nan) == "–"
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.000999, "< 0.001"), (0.0, "< 0.001"), (0.001, "0.001"), (0.0456, "0.046"), (1.0, "1"), (math.nan, "–")],

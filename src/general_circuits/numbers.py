@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-MINUS, UNKNOWN = "−", "–"
+MINUS, UNKNOWN, NO_DATA = "−", "–", "no data"
 
 
 def plain(value: float, digits: int = 2) -> str:
@@ -17,6 +17,11 @@ def signed(value: float, digits: int = 2) -> str:
     """With its sign, as changes are written."""
     text = plain(value, digits)
     return text if text.startswith((MINUS, UNKNOWN)) else f"+{text}"
+
+
+def interval(low: float, high: float, digits: int = 2) -> str:
+    """Both ends, signed."""
+    return f"{signed(low, digits)} to {signed(high, digits)}" if np.isfinite(low) else UNKNOWN
 
 
 def p_value(value: float) -> str:

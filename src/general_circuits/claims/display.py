@@ -7,12 +7,11 @@ import json
 import numpy as np
 import pandas as pd
 
-from general_circuits import markdown as page
 from general_circuits.claims.findings import NOT_TESTABLE, UNDECIDED
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.numbers import UNKNOWN, p_value, signed
+from general_circuits.markdown import table as markdown_table
+from general_circuits.numbers import NO_DATA, interval, p_value, signed
 
-NO_DATA = "no data"
 SURVIVES = {True: "confirmed", False: "not confirmed"}
 
 
@@ -27,7 +26,7 @@ def shown(verdicts: pd.DataFrame) -> pd.DataFrame:
             "claim": row.claim,
             "predicted": CLAIMS[row.claim].predicts,
             "found": f"{signed(row.estimate)} {row.unit}" if np.isfinite(row.estimate) else NO_DATA,
-            "interval": f"{signed(row.low)} to {signed(row.high)}" if np.isfinite(row.low) else UNKNOWN,
+            "interval": interval(row.low, row.high),
             "replicas": str(row.replicas),
             "Holm p": p_value(row.p_adjusted),
             "verdict": row.verdict if row.verdict == UNDECIDED else f"{row.verdict}, {SURVIVES[row.confirmed]}",
@@ -52,7 +51,7 @@ def markdown(verdicts: pd.DataFrame) -> str:
     """A Markdown table, and a line on the claims that are not in it."""
     table = shown(verdicts)
     rows = table.assign(claim="`" + table["claim"] + "`").to_numpy().tolist()
-    return f"{page.table(list(table), rows)}\n{rest(verdicts)}".rstrip() + "\n"
+    return f"{markdown_table(list(table), rows)}\n{rest(verdicts)}".rstrip() + "\n"
 
 
 def as_json(verdicts: pd.DataFrame) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from general_circuits.numbers import signed
+from general_circuits.numbers import interval, signed
 from general_circuits.statistics import Estimate
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
@@ -44,10 +44,12 @@ def beyond(estimate: Estimate, threshold: float) -> str:
 
 def written(estimate: Estimate) -> str:
     """The estimate as a reader wants it."""
-    mean, low, high = (signed(value, digits=3) for value in (estimate.mean, estimate.low, estimate.high))
+    if not np.isfinite(estimate.mean):
+        return "an unknown amount"
+    mean = signed(estimate.mean, digits=3)
     if not np.isfinite(estimate.low):
-        return f"{mean} (no interval)" if np.isfinite(estimate.mean) else "an unknown amount"
-    return f"{mean} (95 % interval {low} to {high})"
+        return f"{mean} (no interval)"
+    return f"{mean} (95 % interval {interval(estimate.low, estimate.high, digits=3)})"
 
 
 def counted(used: int, total: int) -> str:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from general_circuits import damage
 from general_circuits.figures import style
+from general_circuits.numbers import plain
 
 RANKINGS = {
     "top": "most salient",
@@ -63,8 +64,8 @@ def found(tables: Mapping[str, pd.DataFrame], lost: str) -> str:
     quarter = rows["k"].unique()[np.abs(rows["k"].unique() - k).argmin()]
     means = rows[rows["k"] == quarter].groupby(["step", "ranking"], observed=True)[lost].mean()
     parts = [
-        f"step {step:,}{name.replace('$', '')}: most salient {means[step, 'top']:.2f},"
-        f" random {means[step, 'random']:.2f}, least salient {means[step, 'bottom']:.2f}"
+        f"step {step:,}{name.replace('$', '')}: most salient {plain(means[step, 'top'])},"
+        f" random {plain(means[step, 'random'])}, least salient {plain(means[step, 'bottom'])}"
         for step, name in moments.items()
     ]
     return f"{style.readable(condition).capitalize()}, mean lost to k = {quarter}: {'; '.join(parts)}."

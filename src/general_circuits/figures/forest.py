@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from general_circuits.figures import style
-from general_circuits.numbers import signed
+from general_circuits.numbers import NO_DATA, interval, signed
 
 
 def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
@@ -50,9 +50,9 @@ def _panel(axes: Axes, claim: str, rows: pd.DataFrame) -> None:
         axes.plot(
             row.estimate, place, "D" if is_registered else "o", color=colour, markersize=6 if is_registered else 3
         )
-        interval = f"{signed(row.low)} to {signed(row.high)}" if np.isfinite(row.low) else "no interval"
+        within = interval(row.low, row.high) if np.isfinite(row.low) else "no interval"
         axes.annotate(
-            f"{signed(row.estimate)} ({interval})" if np.isfinite(row.estimate) else "no data",
+            f"{signed(row.estimate)} ({within})" if np.isfinite(row.estimate) else NO_DATA,
             (1.0, place),
             xycoords=("axes fraction", "data"),
             xytext=(6, 0),

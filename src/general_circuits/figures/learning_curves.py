@@ -28,17 +28,19 @@ def draw(tables: Mapping[str, pd.DataFrame], measure: str) -> Figure:
     conditions = list(metrics["condition"].cat.categories)
     colours = style.condition_colours(conditions)
     figure, grid = plt.subplots(2, len(conditions), figsize=(style.WIDTH, 3.4), sharey=True, squeeze=False)
-    medians = {condition: _medians(metrics[metrics["condition"] == condition], measure) for condition in conditions}
+    replicas = {condition: _replicas(metrics[metrics["condition"] == condition], measure) for condition in conditions}
+    medians = {
+        condition: pd.DataFrame({split: table.median(axis=1) for split, table in curves.items()})
+        for condition, curves in replicas.items()
+    }
     clearest = max(conditions, key=lambda condition: _apart(medians[condition], measure).mean())
     for column, condition in enumerate(conditions):
-        rows = metrics[metrics["condition"] == condition]
-        last = rows["step"].max()
+        last = medians[condition].index.max()
         for axes, is_log in zip(grid[:, column], (True, False), strict=True):
             for split, line in LINES.items():
-                table = style.wide(rows[rows["split"] == split], measure)
+                table, median = replicas[condition][split], medians[condition][split]
                 for replica in table:
                     axes.plot(table.index, table[replica], linestyle=line, color=colours[condition], lw=0.4, alpha=0.6)
-                median = medians[condition][split]
                 axes.plot(median.index, median, linestyle=line, color=colours[condition], linewidth=1.5)
             if measure == "accuracy":
                 axes.set_ylim(-0.02, 1.02)
@@ -80,9 +82,9 @@ def found(tables: Mapping[str, pd.DataFrame], measure: str) -> str:
     return " ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)
 
 
-def _medians(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """One condition's median over replicas: steps × splits."""
-    return pd.DataFrame({split: style.wide(rows[rows["split"] == split], measure).median(axis=1) for split in LINES})
+def _replicas(rows: pd.DataFrame, measure: str) -> dict[str, pd.DataFrame]:
+    """One condition's curves by split: steps × replicas."""
+    return {split: style.wide(rows[rows["split"] == split], measure) for split in LINES}
 
 
 def _apart(medians: pd.DataFrame, measure: str) -> pd.Series:

@@ -85,6 +85,7 @@ def front(verdicts: pd.DataFrame, pictures: Sequence[Picture]) -> str:
         rows=display.shown(verdicts).to_dict("records"),
         sentences=sentences,
         rest=display.rest(verdicts),
+        unknown=numbers.UNKNOWN,
         pictures=pictures,
     )
 

@@ -73,7 +73,7 @@ training examples are memorised, would be that replacement, seen from outside.</
 <tr>
 <td><b>{{ row.claim }}</b>: {{ row.predicted }}</td>
 <td title="{{ sentences[row.claim] }}"><b>{{ row.found }}</b>
-{% if row.interval != "–" %}<br>({{ row.interval }}){% endif %}</td>
+{% if row.interval != unknown %}<br>({{ row.interval }}){% endif %}</td>
 <td>{{ row.replicas }} replicas<br>Holm p {{ row["Holm p"] }}</td>
 <td class="verdict {{ row.verdict.split(",")[0] }}">{{ row.verdict }}</td>
 </tr>
