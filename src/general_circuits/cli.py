@@ -50,12 +50,13 @@ def stage_names() -> list[str]:
 def run(
     study: Annotated[str, typer.Option(help="workstation, smoke, full, or any config/{name}.yaml")] = "workstation",
     cores: Annotated[int, typer.Option(help="jobs' threads at once; all by default", min=1)] = os.cpu_count() or 1,
+    profile: Annotated[str | None, typer.Option(help="slurm, or any profiles/{name}: elsewhere than here")] = None,
 ) -> None:
     """Run a study in this folder from wherever it stands, and make its report."""
     from general_circuits.launch import LaunchError, launch
 
     try:
-        report = launch(study, cores, Path.cwd())
+        report = launch(study, cores, Path.cwd(), profile)
     except LaunchError as error:
         raise _refusal(error) from None
     typer.echo(f"\nThe report is in {report}")

@@ -26,6 +26,9 @@ LOGITS_AT_ONCE = 2**18
 TRAINING_BASE, SALIENCY_BASE, ABLATION_BASE = 380 * MB, 420 * MB, 390 * MB
 """Bytes of a job before it has done anything: Python with torch, pandas and Arrow, and Captum for saliency."""
 
+SNAKEMAKE_MB = 600
+"""Beside a job on a cluster: the two Snakemakes that start it there."""
+
 
 @dataclass(frozen=True)
 class Size:

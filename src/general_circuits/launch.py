@@ -20,13 +20,14 @@ class LaunchError(RuntimeError):
     """A study that cannot be started now; the message says why."""
 
 
-def launch(study: str, cores: int, root: Path) -> Path:
+def launch(study: str, cores: int, root: Path, profile: str | None = None) -> Path:
     """Bring a study up to date and return its report.
 
     Args:
         study: "workstation" is config/config.yaml, any other name config/{name}.yaml.
-        cores: how many jobs' threads run at once.
+        cores: how many jobs' threads run at once here.
         root: the checkout.
+        profile: how jobs run, by its name under profiles/; on this machine if there is none.
 
     Raises:
         LaunchError: no such config, another launch in this checkout, or a job that failed.
@@ -34,7 +35,8 @@ def launch(study: str, cores: int, root: Path) -> Path:
     with _snakemake(study, root) as (snakemake, results, lock):
         start, report = time.monotonic(), results / "report.html"
         try:
-            _run([*snakemake, "--cores", str(cores)], study, root, lock)
+            how = ["--cores", str(cores)] if profile is None else ["--workflow-profile", str(_profile(profile, root))]
+            _run([*snakemake, *how], study, root, lock)
             if _is_stale(report, results):
                 made = subprocess.run([*snakemake, "--report", str(report.relative_to(root))], cwd=root, check=False)
                 if made.returncode:
@@ -99,6 +101,15 @@ def config_file(study: str, root: Path) -> Path:
     if not path.is_file():
         known = sorted({"workstation"} | {file.stem for file in path.parent.glob("*.yaml")} - {"config"})
         raise LaunchError(f"study {study!r}: there is no {path.relative_to(root)}; known: {', '.join(known)}")
+    return path
+
+
+def _profile(name: str, root: Path) -> Path:
+    """The folder of a profile by name."""
+    path = root / "profiles" / name
+    if not (path / "config.yaml").is_file():
+        known = sorted(file.parent.name for file in path.parent.glob("*/config.yaml"))
+        raise LaunchError(f"profile {name!r}: there is no {path.relative_to(root)}; known: {', '.join(known)}")
     return path
 
 

@@ -11,7 +11,7 @@ import general_circuits
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.conditions import to_json
 from general_circuits.config import ConfigError, load
-from general_circuits.costs import Size, machine_mb
+from general_circuits.costs import SNAKEMAKE_MB, Size, machine_mb
 from general_circuits.figures.registry import DRAWINGS, FIGURES, FRONT_PAGE
 from general_circuits.fingerprints import fingerprint
 from general_circuits.frames import REGISTERED_METHOD
@@ -83,19 +83,30 @@ def replay_options(wildcards):
     return f"--first {first} --last {last} --checkpoints-every {checkpoints} --metrics-every {metrics}"
 
 
-def training_mb(wildcards):
-    """Peak memory of a training job."""
-    return SIZES[wildcards.condition].training_mb()
+def requested_mb(needed, attempt):
+    """Memory that a job asks for: more whenever it is tried again; on a cluster, with room for what starts it there."""
+    return (needed + (0 if workflow.local_exec else SNAKEMAKE_MB)) * attempt
 
 
-def saliency_mb(wildcards):
-    """Peak memory of a saliency job."""
-    return SIZES[wildcards.condition].saliency_mb()
+def of_largest(needed, wildcards):
+    """What a condition's job needs; on a cluster what any condition's needs, since the jobs of an array ask alike."""
+    sizes = [SIZES[wildcards.condition]] if workflow.local_exec else SIZES.values()
+    return max(needed(size) for size in sizes)
 
 
-def ablation_mb(wildcards):
-    """Peak memory of an ablation job."""
-    return SIZES[wildcards.condition].ablation_mb(ABLATION.examples)
+def training_mb(wildcards, attempt):
+    """Memory of a training job."""
+    return requested_mb(of_largest(Size.training_mb, wildcards), attempt)
+
+
+def saliency_mb(wildcards, attempt):
+    """Memory of a saliency job."""
+    return requested_mb(of_largest(Size.saliency_mb, wildcards), attempt)
+
+
+def ablation_mb(wildcards, attempt):
+    """Memory of an ablation job."""
+    return requested_mb(of_largest(lambda size: size.ablation_mb(ABLATION.examples), wildcards), attempt)
 
 
 def how_many(checkpoints):

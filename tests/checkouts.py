@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "Makefile", "pyproject.toml", "environment.yml", "config", "profiles", "src", "workflow")
 TINY = {
     "study": "tiny",

@@ -1,0 +1,26 @@
+# What running on a cluster needs beyond profiles/slurm. Locally, nothing but the first line of `onstart` happens.
+from general_circuits import cluster
+
+
+# Shorter than the start of a job elsewhere: these run where Snakemake runs.
+localrules:
+    generate_task,
+    find_events,
+    describe_saliency,
+    judge_claim,
+    merge_verdicts,
+    plot_figure,
+    write_page,
+    write_front_page,
+
+
+onstart:
+    is_slurm = type(workflow.executor_settings).__module__ == "snakemake_executor_plugin_slurm"
+    try:
+        if is_slurm:
+            cluster.check_status_command(workflow.executor_settings.status_command)
+            cluster.submit_whatever_is_ready()
+        run = workflow.scheduler._executor.run_uuid if is_slurm else None
+        cluster.take_over(RESULTS / ".state" / "slurm_run", run, logger.info)
+    except cluster.ClusterError as error:
+        raise WorkflowError(str(error)) from None
