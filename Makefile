@@ -1,7 +1,9 @@
 # Everything from a fresh machine with Python ≥ 3.11, git and make. Set-up is part of every target.
 #
 #   make figures [STUDY=smoke|workstation|full] [CORES=8]   run a study, make its figures, tables and report
+#   make figures PROFILE=slurm                              the same, with jobs sent to a cluster: docs/slurm.md
 #   make test                                               the whole suite
+#   make test-slurm                                         the same on a SLURM cluster of its own: root, Debian or Ubuntu
 #   make faults                                             twenty kills of a training job instead of the suite's five
 #   make lint                                               style, types, workflow
 #   make bench                                              time training, plain and reduced; refresh the README's table
@@ -18,13 +20,17 @@ export PYTHONPATH := $(CURDIR)/src
 COMMAND := $(BIN)/python -m general_circuits.cli
 
 .DELETE_ON_ERROR:
-.PHONY: figures test faults lint bench readme reference clean
+.PHONY: figures test test-slurm faults lint bench readme reference clean
 
 figures: .venv/runtime
-	@$(COMMAND) run --study $(STUDY) --cores $(CORES)
+	@$(COMMAND) run --study $(STUDY) --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE))
 
 test: .venv/dev
 	$(BIN)/python -m pytest
+
+test-slurm: .venv/dev
+	tests/slurm/install
+	$(BIN)/python -m pytest -m slurm -rs tests/slurm
 
 faults: .venv/dev
 	KILLS=20 $(BIN)/python -m pytest tests/stages/test_train_block.py

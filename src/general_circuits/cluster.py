@@ -1,20 +1,30 @@
-"""SLURM jobs that outlive the Snakemake that submitted them, and clusters where a finished job is never noticed.
+"""What snakemake-executor-plugin-slurm 2.8.0 does wrong, and settings cannot put right.
 
 Snakemake killed outright leaves its jobs in the queue. Started again, it would submit them a second time, and two would
 write the same files: so each run leaves its name in a file before it submits anything, and the next one in the same
-folder cancels what that name still has in the queue.
+folder cancels what that name still has in the queue (`take_over`).
+
+On some clusters it never learns that a job has ended: these are refused (`check_status_command`).
+
+Job arrays have three faults: jobs that it is given and forgets (its issue 473), jobs that get what the first of an
+array asked for (both: `submit_alike_together`), tasks that watch over the first one's files (its issue 447,
+`own_command`).
 """
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import snakemake_executor_plugin_slurm
+import snakemake_executor_plugin_slurm as slurm
+import snakemake_executor_plugin_slurm_jobstep as jobstep
 
 LONGEST_WAIT = 180
 """Seconds between two looks of the executor at its jobs, at most; snakemake-executor-plugin-slurm has it fixed."""
@@ -81,13 +91,39 @@ def check_status_command(command: str) -> None:
         )
 
 
-def submit_whatever_is_ready() -> None:
-    """Have the executor submit every job that it is given.
+def submit_alike_together() -> None:
+    """Have the executor submit every job that it is given, and as one array only jobs that ask for the same."""
+    # What it is given it is never given again; it must not wait for more jobs of a rule.
+    slurm.pending_jobs_for_rule = lambda dag, rule: 0
+    one_rule_at_a_time = slurm.Executor.run_jobs
 
-    Where arrays are asked for, it holds jobs back that it counts on getting more of; but those it was given it is never
-    given again, so with more jobs ready than `--jobs` lets through they would never run.
+    def run_jobs(self: Any, jobs: Sequence[Any]) -> None:
+        for _, alike in itertools.groupby(sorted(jobs, key=_request), _request):
+            one_rule_at_a_time(self, list(alike))
+
+    slurm.Executor.run_jobs = run_jobs
+
+
+def _request(job: Any) -> str:
+    """What a job asks SLURM for, and of which rule it is."""
+    return json.dumps([job.name, dict(job.resources), job.attempt], sort_keys=True, default=str)
+
+
+def own_command(arguments: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    """What a task of a job array should run instead of what it was started as; `None` if that is right.
+
+    Every task is started as the array's first: it would wait for that one's files, and delete them if it failed itself.
+    Its own command is among its arguments.
+
+    Args:
+        arguments: of this process.
+        environment: of this process.
     """
-    snakemake_executor_plugin_slurm.pending_jobs_for_rule = lambda dag, rule: 0
+    commands = [word.partition("=")[2] for word in arguments if word.startswith("--slurm-jobstep-array-execs=")]
+    task = environment.get("SLURM_ARRAY_TASK_ID")
+    if not commands or task is None or task == environment.get("SLURM_ARRAY_TASK_MIN"):
+        return None
+    return str(jobstep._decompress_array_task_call(commands[0], int(task)))
 
 
 def _queued(name: str) -> list[str]:

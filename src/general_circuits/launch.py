@@ -153,8 +153,10 @@ def _recover(snakemake: list[str], root: Path) -> None:
 def _snakemake_in(root: Path) -> int | None:
     for process in psutil.process_iter():
         try:
-            is_snakemake = any(Path(part).name == "snakemake" for part in process.cmdline()[:3])
-            if is_snakemake and Path(process.cwd()) == root:
+            words = process.cmdline()
+            # One that a cluster started for a job belongs to another, which may be gone.
+            is_launch = any(Path(word).name == "snakemake" for word in words[:3]) and "--target-jobs" not in words
+            if is_launch and Path(process.cwd()) == root:
                 return int(process.pid)
         except psutil.Error:  # ended, or somebody else's
             continue

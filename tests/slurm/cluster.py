@@ -192,7 +192,8 @@ class Cluster:
         return subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
     def _start_accounting(self, names: dict[str, object]) -> None:
-        folder, connection = self.root / "database", ["--no-defaults", "-uroot", f"--socket={self.root}/database.socket"]
+        folder, where = self.root / "database", f"--socket={self.root}/database.socket"
+        client = ["--no-defaults", "-uroot", where]
         subprocess.run(
             ["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={folder}", "--skip-test-db"],
             stdout=subprocess.DEVNULL,
@@ -201,14 +202,14 @@ class Cluster:
         )
         self._start(
             "mariadbd",
-            *["--no-defaults", "--user=root", f"--datadir={folder}", f"--socket={self.root}/database.socket"],
+            *["--no-defaults", "--user=root", f"--datadir={folder}", where],
             *["--bind-address=127.0.0.1", f"--port={self.port + 2}", f"--pid-file={self.root}/database.pid"],
             *["--innodb-flush-log-at-trx-commit=0", "--innodb-lock-wait-timeout=900"],
         )
-        self._wait_for("mariadbd", lambda: self.command("mariadb-admin", *connection, "ping").returncode == 0)
+        self._wait_for("mariadbd", lambda: self.command("mariadb-admin", *client, "ping").returncode == 0)
         for host in ("127.0.0.1", "localhost"):
             statement = f"create user slurm@{host} identified by 'slurm'; grant all on slurm.* to slurm@{host}"
-            assert self.command("mariadb", *connection, "-e", statement).returncode == 0
+            assert self.command("mariadb", *client, "-e", statement).returncode == 0
         conf = SLURMDBD.format(**{**names, "port": self.port + 1, "database": self.port + 2})
         self._write("slurmdbd.conf", conf, mode=0o600)
         self._start("slurmdbd", "-D")

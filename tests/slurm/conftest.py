@@ -43,8 +43,16 @@ def _up(cluster: Cluster) -> Iterator[Cluster]:
         cluster.down()
 
 
-QUICK = ["--slurm-init-seconds-before-status-checks", "2", "--slurm-efficiency-threshold", "0.01", "--latency-wait", "20"]
-"""A job here takes seconds: look sooner than the profile does."""
+QUICK = [
+    "--slurm-init-seconds-before-status-checks",
+    "9",
+    "--slurm-efficiency-threshold",
+    "0.01",
+    "--latency-wait",
+    "20",
+]
+"""A job here takes eight seconds, most of them to start: look when it has probably ended; the next look is ten seconds
+later than this one."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,4 @@
-# What running on a cluster needs beyond profiles/slurm. Locally, nothing but the first line of `onstart` happens.
-from general_circuits import cluster
+# Which jobs are sent nowhere, and what a cluster needs beyond profiles/slurm.
 
 
 # Shorter than the start of a job elsewhere: these run where Snakemake runs.
@@ -19,7 +18,7 @@ onstart:
     try:
         if is_slurm:
             cluster.check_status_command(workflow.executor_settings.status_command)
-            cluster.submit_whatever_is_ready()
+            cluster.submit_alike_together()
         run = workflow.scheduler._executor.run_uuid if is_slurm else None
         cluster.take_over(RESULTS / ".state" / "slurm_run", run, logger.info)
     except cluster.ClusterError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 import general_circuits
+from general_circuits import cluster
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.conditions import to_json
 from general_circuits.config import ConfigError, load
@@ -19,6 +20,10 @@ from general_circuits.report.registry import PAGES
 from general_circuits.schemas import registry as schemas
 from general_circuits.tables import files
 from general_circuits.tasks import registry
+
+# A task of a job array that SLURM started as another one: see `cluster`.
+if own := cluster.own_command(sys.argv, os.environ):
+    os.execlp("sh", "sh", "-c", own)
 
 try:
     STUDY = load(config)
@@ -88,25 +93,24 @@ def requested_mb(needed, attempt):
     return (needed + (0 if workflow.local_exec else SNAKEMAKE_MB)) * attempt
 
 
-def of_largest(needed, wildcards):
-    """What a condition's job needs; on a cluster what any condition's needs, since the jobs of an array ask alike."""
-    sizes = [SIZES[wildcards.condition]] if workflow.local_exec else SIZES.values()
-    return max(needed(size) for size in sizes)
-
-
 def training_mb(wildcards, attempt):
     """Memory of a training job."""
-    return requested_mb(of_largest(Size.training_mb, wildcards), attempt)
+    return requested_mb(SIZES[wildcards.condition].training_mb(), attempt)
 
 
 def saliency_mb(wildcards, attempt):
     """Memory of a saliency job."""
-    return requested_mb(of_largest(Size.saliency_mb, wildcards), attempt)
+    return requested_mb(SIZES[wildcards.condition].saliency_mb(), attempt)
 
 
 def ablation_mb(wildcards, attempt):
     """Memory of an ablation job."""
-    return requested_mb(of_largest(lambda size: size.ablation_mb(ABLATION.examples), wildcards), attempt)
+    return requested_mb(SIZES[wildcards.condition].ablation_mb(ABLATION.examples), attempt)
+
+
+def short_mb(wildcards, attempt):
+    """Memory of a job that handles one block's tables."""
+    return requested_mb(500, attempt)
 
 
 def how_many(checkpoints):

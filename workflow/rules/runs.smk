@@ -8,7 +8,7 @@ rule split_examples:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=500,
+        mem_mb=short_mb,
     params:
         split=lambda wildcards: to_json(CONDITIONS[wildcards.condition].split),
         replicas=replica_range,
@@ -93,7 +93,7 @@ rule find_events:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=500,
+        mem_mb=short_mb,
     params:
         code=fingerprint("stages.find_events"),
     message:

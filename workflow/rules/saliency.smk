@@ -39,7 +39,7 @@ rule describe_saliency:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=500,
+        mem_mb=short_mb,
     params:
         code=fingerprint("stages.describe_saliency"),
     message:
