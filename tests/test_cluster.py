@@ -6,10 +6,19 @@ import base64
 import json
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import snakemake_executor_plugin_slurm as slurm
 
-from general_circuits.cluster import ClusterError, check_status_command, own_command, take_over
+from general_circuits.cluster import (
+    ClusterError,
+    check_status_command,
+    own_command,
+    submit_alike_together,
+    take_over,
+)
 
 
 def command(folder: Path, name: str, script: str) -> None:
@@ -92,6 +101,24 @@ def test_a_cluster_where_it_would_wait_for_ever_is_refused(
     else:
         with pytest.raises(ClusterError, match=refusal):
             check_status_command(asks)
+
+
+def test_jobs_that_ask_for_different_things_are_submitted_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An array gets what its first job asked for: one that is tried again would get too little again."""
+    submitted: list[list[str]] = []
+    monkeypatch.setattr(slurm.Executor, "run_jobs", lambda self, jobs: submitted.append([job.id for job in jobs]))
+    monkeypatch.setattr(slurm, "pending_jobs_for_rule", slurm.pending_jobs_for_rule)
+    submit_alike_together()
+
+    def job(identity: str, rule: str, attempt: int, mem_mb: int) -> Any:
+        return SimpleNamespace(id=identity, name=rule, attempt=attempt, resources={"mem_mb": mem_mb, "runtime": 60})
+
+    small, again, small_too = job("a", "train", 1, 900), job("b", "train", 2, 1800), job("c", "train", 1, 900)
+    other, larger = job("d", "ablate", 1, 900), job("e", "train", 1, 1200)
+    slurm.Executor.run_jobs(None, [small, again, small_too, other, larger])
+    assert sorted(submitted) == [["a", "c"], ["b"], ["d"], ["e"]]
+    dag = SimpleNamespace(ready_jobs=[SimpleNamespace(rule=SimpleNamespace(name="train"))] * 3)
+    assert slurm.pending_jobs_for_rule(dag, "train") == 0, "it would wait for jobs that --jobs keeps from it"
 
 
 def test_a_task_of_an_array_finds_its_own_command_and_the_first_needs_none() -> None:

@@ -40,3 +40,10 @@ def test_a_report_is_stale_where_something_it_shows_is_newer(path: str, tmp_path
     assert not launch._is_stale(report, tmp_path)
     os.utime(shown, (101, 101))
     assert launch._is_stale(report, tmp_path)
+
+
+def test_an_unknown_profile_is_refused_with_the_known_ones() -> None:
+    root = Path(__file__).parents[1]
+    assert launch._profile("slurm", root) == root / "profiles" / "slurm"
+    with pytest.raises(launch.LaunchError, match=r"no profiles/slrum; known: default, slurm"):
+        launch._profile("slrum", root)

@@ -42,12 +42,13 @@ def launch(study: str, cores: int, root: Path, profile: str | None = None) -> Pa
                 if made.returncode:
                     raise LaunchError(f"{study}: everything ran, but the report could not be made")
         finally:
-            _record(results, time.monotonic() - start, cores)
+            if profile is None:
+                _record(results, time.monotonic() - start, cores)
     return report
 
 
 LAUNCHES = Path("benchmarks/launches.tsv")
-"""Below a study's results: what each launch took, the report included."""
+"""Below a study's results: what each launch on one machine took, the report included."""
 
 
 def _record(results: Path, seconds: float, cores: int) -> None:

@@ -51,7 +51,7 @@ KillWait=10
 SlurmdTimeout=10
 SlurmctldTimeout=10
 InactiveLimit=0
-MinJobAge=300
+MinJobAge=900
 SlurmdParameters=config_overrides
 GresTypes=gpu
 {accounting}

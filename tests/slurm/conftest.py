@@ -43,18 +43,6 @@ def _up(cluster: Cluster) -> Iterator[Cluster]:
         cluster.down()
 
 
-QUICK = [
-    "--slurm-init-seconds-before-status-checks",
-    "9",
-    "--slurm-efficiency-threshold",
-    "0.01",
-    "--latency-wait",
-    "20",
-]
-"""A job here takes eight seconds, most of them to start: look when it has probably ended; the next look is ten seconds
-later than this one."""
-
-
 @dataclasses.dataclass(frozen=True)
 class OnCluster:
     """What a user does on a cluster in a checkout with the study `tiny`."""
@@ -73,7 +61,7 @@ class OnCluster:
     def snakemake(self, *arguments: str) -> subprocess.Popen[str]:
         """Start it with the profile; what it says is in `said`."""
         profile = ["--workflow-profile", "profiles/slurm", "--configfile", "config/tiny.yaml"]
-        return self.start([sys.executable, "-m", "snakemake", *profile, *QUICK, *arguments])
+        return self.start([sys.executable, "-m", "snakemake", *profile, *arguments])
 
     def start(self, command: list[str]) -> subprocess.Popen[str]:
         with (self.project.root / "said.txt").open("a") as out:
@@ -91,10 +79,6 @@ class OnCluster:
     @property
     def said(self) -> str:
         return (self.project.root / "said.txt").read_text()
-
-    def relative(self, paths: list[Path]) -> list[str]:
-        """These files as Snakemake's targets."""
-        return [str(path.relative_to(self.project.root)) for path in paths]
 
     def makes(self, run: subprocess.Popen[str], files: list[Path], seconds: float = 400) -> None:
         """Wait for a run's end; it has to have gone well, and to have made these files."""
@@ -119,4 +103,6 @@ def on(cluster: Cluster, folder: Path, **settings: object) -> OnCluster:
     """A fresh checkout, nothing run, with these settings of the study."""
     project = checkout(folder / "project")
     project.configure(**{"replicas": 1, **settings})
+    # A job here takes eight seconds, most of them to start: look when it has probably ended.
+    project.edit("profiles/slurm/config.yaml", "before-status-checks: 20", "before-status-checks: 9")
     return OnCluster(project, cluster)

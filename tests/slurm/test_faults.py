@@ -1,5 +1,5 @@
-"""What goes wrong on clusters, each on a study of two conditions: it always ends in verdicts, which need every table,
-and nothing that was done is done again.
+"""What goes wrong on clusters, on one without accounting: it always ends in verdicts, which need every table, training
+goes on from its last state, and nothing that was done is done again.
 """
 
 from __future__ import annotations
@@ -20,66 +20,62 @@ import pytest
 from cluster import Cluster
 from conftest import OnCluster, on
 
-VERDICTS = "claims/verdicts.parquet"
-STEPS = 40_000
-"""Of the condition that something happens to: about half a minute."""
-LONGEST_STEPS = 150_000
-"""SLURM looks at time limits every half minute only."""
+VERDICTS = "results/tiny/claims/verdicts.parquet"
+SHORT: dict[str, Any] = {"label_noise": 1.0}
+"""Ends before anything happens."""
 
 
-def settings(steps: int) -> dict[str, Any]:
-    """A study of two conditions, one of them with this many steps."""
-    long = {"steps": steps, "checkpoints": {"log": 2, "every": steps // 2}, "metrics": {"log": 2, "every": steps // 4}}
-    return {"conditions": {"grokking": long, "random_labels": {"label_noise": 1.0}}}
+def long(steps: int) -> dict[str, Any]:
+    """A condition that something happens to; about a thousand steps a second."""
+    return {"steps": steps, "checkpoints": {"log": 2, "every": steps // 2}, "metrics": {"log": 2, "every": steps // 4}}
 
 
-def test_a_cancelled_job_is_submitted_again_and_goes_on(plain_cluster: Cluster, tmp_path: Path) -> None:
-    """Also where there is no accounting, which the executor asks by default."""
-    here = on(plain_cluster, tmp_path, **settings(STEPS))
-    run = here.snakemake("--", f"results/tiny/{VERDICTS}")
-    job, done = _training(here)
-    plain_cluster.command("scancel", job)
-    _finishes_once(here, run, done)
-
-
-def test_a_job_at_its_time_limit_gets_more_time_and_memory_and_goes_on(cluster: Cluster, tmp_path: Path) -> None:
-    here = on(cluster, tmp_path, **settings(LONGEST_STEPS))
-    run = here.snakemake("--", f"results/tiny/{VERDICTS}")
-    job, done = _training(here)
+def test_a_cancelled_job_and_one_at_its_time_limit(plain_cluster: Cluster, tmp_path: Path) -> None:
+    """Asked for its state by the executor's default command, this cluster would never answer."""
+    # SLURM looks at time limits every half minute only.
+    conditions = {"grokking": long(80_000), "random_labels": SHORT, "no_delay": long(150_000)}
+    here = on(plain_cluster, tmp_path, conditions=conditions)
+    run = here.snakemake("--", VERDICTS)
+    cancelled, limited = _training(here, "grokking"), _training(here, "no_delay")
+    done = _done(here)
+    plain_cluster.command("scancel", cancelled)
     end = datetime.now() + timedelta(seconds=1)
-    assert cluster.command("scontrol", "update", f"JobId={job}", f"EndTime={end:%Y-%m-%dT%H:%M:%S}").returncode == 0
-    _finishes_once(here, run, done)
-    first, second = sorted(_jobs(here, "train_block", "grokking"))
+    plain_cluster.command("scontrol", "update", f"JobId={limited}", f"EndTime={end:%Y-%m-%dT%H:%M:%S}")
+    _finishes_once(here, run, done, ["grokking", "no_delay"])
+    assert [job.state for job in _jobs(here, "train_block", "grokking")] == ["CANCELLED", "COMPLETED"]
+    first, second = _jobs(here, "train_block", "no_delay")
     assert [first.state, second.state] == ["TIMEOUT", "COMPLETED"]
-    assert second.limit == "02:00:00", "twice the profile's hour"
-    assert second.mb == pytest.approx(2 * first.mb, abs=4)
+    assert second.limit == "2:00:00", "twice the profile's hour"
+    assert second.mb == pytest.approx(2 * first.mb, abs=4), "and twice what the rule asked for"
 
 
-def test_a_lost_node_and_too_little_memory_in_one_study(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_lost_node_and_too_little_memory(plain_cluster: Cluster, tmp_path: Path) -> None:
     """The training job loses its node; saliency is given less memory than Snakemake itself needs, at first."""
-    here = on(cluster, tmp_path, **settings(STEPS))
-    little = ["--set-resources", "extract_saliency:mem_mb=300 * attempt ** 3"]
-    run = here.snakemake(*little, "--", f"results/tiny/{VERDICTS}")
-    job, done = _training(here)
-    node = int(cluster.jobs("%N", "--jobs", job)[0][0].removeprefix("n"))
-    cluster.lose_node(node)
+    here = on(plain_cluster, tmp_path, conditions={"grokking": long(60_000), "random_labels": SHORT})
+    rule = "  extract_saliency:\n"
+    here.project.edit("profiles/slurm/config.yaml", rule, f"{rule}    mem_mb: 300 * attempt ** 3\n")
+    run = here.snakemake("--", VERDICTS)
+    job = _training(here, "grokking")
+    done = _done(here)
+    node = int(plain_cluster.jobs("%N", "--jobs", job)[0][0].removeprefix("n"))
+    plain_cluster.lose_node(node)
     try:
-        _finishes_once(here, run, done)
+        _finishes_once(here, run, done, ["grokking"])
     finally:
-        cluster.start_node(node)
-    lost, again = sorted(_jobs(here, "train_block", "grokking"))
-    assert [lost.state, again.state] == ["NODE_FAIL", "COMPLETED"]
-    killed, *_, enough = sorted(_jobs(here, "extract_saliency", "grokking"))
+        plain_cluster.start_node(node)
+    assert [job.state for job in _jobs(here, "train_block", "grokking")] == ["NODE_FAIL", "COMPLETED"]
+    killed, enough = _jobs(here, "extract_saliency", "grokking")
     assert killed.state in ("FAILED", "OUT_OF_MEMORY")
     assert enough.state == "COMPLETED"
     assert enough.mb >= 8 * killed.mb
 
 
-def test_snakemake_killed_and_started_again_first_ends_what_it_left(cluster: Cluster, tmp_path: Path) -> None:
+def test_snakemake_killed_and_started_again_first_ends_what_it_left(plain_cluster: Cluster, tmp_path: Path) -> None:
     """Twice: with plain Snakemake, which has to be unlocked, and with the command that does so itself."""
-    here = on(cluster, tmp_path, **settings(LONGEST_STEPS))
+    here = on(plain_cluster, tmp_path, conditions={"grokking": long(100_000), "random_labels": SHORT})
     first = here.snakemake()
-    job, done = _training(here)
+    job = _training(here, "grokking")
+    done = _done(here)
     _kill(here, first, job)
     refused = here.snakemake()
     assert refused.wait(timeout=60) != 0
@@ -87,15 +83,14 @@ def test_snakemake_killed_and_started_again_first_ends_what_it_left(cluster: Clu
     unlock = [sys.executable, "-m", "snakemake", "--configfile", "config/tiny.yaml", "--unlock"]
     subprocess.run(unlock, cwd=here.project.root, env=here.environment, capture_output=True, check=True)
     second = here.snakemake()
-    job, _ = _training(here, after=job)
+    job = _training(here, "grokking", after=job)
     _kill(here, second, job)
     command = [sys.executable, "-m", "general_circuits.cli", "run", "--study", "tiny", "--profile", "slurm"]
-    _finishes_once(here, here.start(command), done)
+    _finishes_once(here, here.start(command), done, ["grokking"])
     assert (here.results / "report.html").is_file()
     assert here.said.count("Cancelling what an earlier run left in the queue") == 2
-    *orphans, last = sorted(_jobs(here, "train_block", "grokking"))
-    assert [job.state.split()[0] for job in orphans] == ["CANCELLED", "CANCELLED"]
-    assert last.state == "COMPLETED"
+    *orphans, last = _jobs(here, "train_block", "grokking")
+    assert [job.state for job in (*orphans, last)] == ["CANCELLED", "CANCELLED", "COMPLETED"]
     ends, starts = [job.end for job in orphans], [job.start for job in (*orphans[1:], last)]
     assert all(end <= start for end, start in zip(ends, starts, strict=True)), "not waited for"
 
@@ -108,8 +103,9 @@ def _kill(here: OnCluster, run: subprocess.Popen[str], job: str) -> None:
 
 @dataclass(frozen=True, order=True)
 class Job:
-    """A SLURM job, as accounting has it."""
+    """A SLURM job, as the queue remembers it."""
 
+    number: int
     start: str
     end: str
     state: str
@@ -118,16 +114,13 @@ class Job:
 
 
 def _jobs(here: OnCluster, rule: str, condition: str) -> list[Job]:
-    """All there have been of a rule for a condition."""
-    found = []
-    for job, start, end, state, limit, asked in here.account(
-        "JobID", "Start", "End", "State", "Timelimit", "ReqTRES%99"
-    ):
-        size = re.search(r"mem=([\d.]+)([MG])", asked)
-        assert size is not None
-        if _is_of(here, job, rule, condition):
-            found.append(Job(start, end, state, limit, round(float(size[1]) * (1024 if size[2] == "G" else 1))))
-    return found
+    """All there have been of a rule for a condition, in the order they were submitted."""
+    rows = here.cluster.jobs("%i %S %e %T %l %m %Z", "--states=all")
+    return sorted(
+        Job(_number(job), start, end, state, limit, int(memory.removesuffix("M")))
+        for job, start, end, state, limit, memory, folder in rows
+        if folder == str(here.project.root) and _is_of(here, job, rule, condition)
+    )
 
 
 def _is_of(here: OnCluster, job: str, rule: str, condition: str) -> bool:
@@ -136,46 +129,47 @@ def _is_of(here: OnCluster, job: str, rule: str, condition: str) -> bool:
     return bool(logs) and re.search(rf"--target-jobs {rule}:condition={condition},", logs[0].read_text()) is not None
 
 
-def _training(here: OnCluster, after: str = "0") -> tuple[str, dict[Path, int]]:
-    """The SLURM job that trains `grokking`, once it has kept a state and the other condition is trained; with the dates
-    of all that is done.
-
-    Args:
-        here: where.
-        after: a job submitted before the one that is meant.
-    """
-    states = here.results / ".state/grokking/0/replica-0"
-    before = {path.name for path in states.glob("*/state-*")} if after != "0" else set()
-    # Snakemake touches what a job made once it hears that the job has ended.
-    _wait(
-        lambda: (
-            any(path.name not in before for path in states.glob("*/state-*"))
-            and "(Rule: train_block)" in here.said
-            and bool(_running(here, after))
-        ),
-        here,
-    )
-    done = {path: path.stat().st_mtime_ns for path in here.results.glob("runs/*/*/*") if path.is_file()}
-    done |= {path: path.stat().st_mtime_ns for path in here.results.glob("tasks/*")}
-    assert not (here.results / "runs/grokking/0/metrics.parquet").exists(), "it has ended: the test shows nothing"
-    return _running(here, after)[0], done
-
-
-def _running(here: OnCluster, after: str) -> list[str]:
-    jobs = [job for job, folder in here.cluster.jobs("%i %Z", "--states=RUNNING") if folder == str(here.project.root)]
-    return [job for job in jobs if _number(job) > _number(after) and _is_of(here, job, "train_block", "grokking")]
-
-
 def _number(job: str) -> int:
     return int(job.partition("_")[0])
 
 
-def _finishes_once(here: OnCluster, run: subprocess.Popen[str], done: dict[Path, int]) -> None:
-    """The study is finished, training went on from a state, and what was done before was not done again."""
-    here.makes(run, [here.results / VERDICTS])
-    step = re.search(r"goes on from step ([\d,]+)", here.training_log("grokking"))
-    assert step is not None, here.training_log("grokking")
-    assert 0 < int(step[1].replace(",", "")) < LONGEST_STEPS
+def _training(here: OnCluster, condition: str, after: str = "0") -> str:
+    """The SLURM job that trains a condition, once it has kept a state and the short condition is known to be trained.
+
+    Args:
+        here: where.
+        condition: which.
+        after: a job submitted before the one that is meant.
+    """
+
+    def running() -> list[str]:
+        rows = here.cluster.jobs("%i %Z", "--states=RUNNING")
+        jobs = [job for job, folder in rows if folder == str(here.project.root) and _number(job) > _number(after)]
+        return [job for job in jobs if _is_of(here, job, "train_block", condition)]
+
+    states = here.results / f".state/{condition}/0/replica-0"
+    before = {path.name for path in states.glob("*/state-*")} if _number(after) else set()
+    # Snakemake touches what a job made once it hears that the job has ended.
+    _wait(lambda: "(Rule: train_block)" in here.said, here)
+    _wait(lambda: any(path.name not in before for path in states.glob("*/state-*")) and bool(running()), here)
+    assert not (here.results / f"runs/{condition}/0/metrics.parquet").exists(), "it has ended: the test shows nothing"
+    return running()[0]
+
+
+def _done(here: OnCluster) -> dict[Path, int]:
+    """The dates of all that is finished."""
+    files = [*here.results.glob("tasks/*"), *here.results.glob("runs/*/*/*")]
+    return {path: path.stat().st_mtime_ns for path in files if path.is_file() and not path.name.startswith(".")}
+
+
+def _finishes_once(here: OnCluster, run: subprocess.Popen[str], done: dict[Path, int], trained: list[str]) -> None:
+    """The verdicts are there, training went on from a state, and what was done before was not done again."""
+    here.makes(run, [here.project.root / VERDICTS])
+    for condition in trained:
+        log = here.training_log(condition)
+        assert (step := re.search(r"goes on from step ([\d,]+)", log)), log
+        assert int(step[1].replace(",", "")) > 0
+    assert len(done) >= 5
     assert {path: path.stat().st_mtime_ns for path in done} == done
 
 
