@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from cluster import Cluster
-from conftest import OnCluster, on
+from on_cluster import OnCluster, on
 
 VERDICTS = "results/tiny/claims/verdicts.parquet"
 SHORT: dict[str, Any] = {"label_noise": 1.0}

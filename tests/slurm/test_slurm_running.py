@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from checkouts import checkout
 from cluster import ACCOUNT, Cluster
-from conftest import OnCluster, on
+from on_cluster import OnCluster, on
 
 
 @pytest.fixture(scope="module")

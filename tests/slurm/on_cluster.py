@@ -1,0 +1,78 @@
+"""What a user does on a cluster, in a checkout with the tiny study."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from checkouts import Project, checkout
+from cluster import Cluster
+
+
+@dataclasses.dataclass(frozen=True)
+class OnCluster:
+    """What a user does on a cluster in a checkout with the study `tiny`."""
+
+    project: Project
+    cluster: Cluster
+
+    @property
+    def results(self) -> Path:
+        return self.project.results
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**self.project.environment, **self.cluster.environment}
+
+    def snakemake(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start it with the profile; what it says is in `said`."""
+        profile = ["--workflow-profile", "profiles/slurm", "--configfile", "config/tiny.yaml"]
+        return self.start([sys.executable, "-m", "snakemake", *profile, *arguments])
+
+    def start(self, command: list[str]) -> subprocess.Popen[str]:
+        with (self.project.root / "said.txt").open("a") as out:
+            return subprocess.Popen(
+                command,
+                cwd=self.project.root,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                text=True,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        return (self.project.root / "said.txt").read_text()
+
+    def makes(self, run: subprocess.Popen[str], files: list[Path], seconds: float = 400) -> None:
+        """Wait for a run's end; it has to have gone well, and to have made these files."""
+        try:
+            status = run.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(run.pid, signal.SIGKILL)
+            raise AssertionError(f"still running after {seconds} s:\n{self.said[-6000:]}") from None
+        assert status == 0, self.said[-6000:]
+        assert [file for file in files if not file.is_file()] == []
+
+    def account(self, *fields: str) -> list[list[str]]:
+        """These fields of every SLURM job that this checkout has had."""
+        return self.cluster.account(self.project.root, *fields)
+
+    def training_log(self, condition: str) -> str:
+        path = self.results / f"logs/train_block/{condition}/0.log"
+        return path.read_text() if path.is_file() else ""
+
+
+def on(cluster: Cluster, folder: Path, **settings: object) -> OnCluster:
+    """A fresh checkout, nothing run, with these settings of the study."""
+    project = checkout(folder / "project")
+    project.configure(**{"replicas": 1, **settings})
+    # A job here takes eight seconds, most of them to start: look when it has probably ended.
+    project.edit("profiles/slurm/config.yaml", "before-status-checks: 20", "before-status-checks: 9")
+    return OnCluster(project, cluster)
