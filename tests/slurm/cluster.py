@@ -127,7 +127,7 @@ class Cluster:
         conf = SLURM.format(**names, accounting=accounting, first=first, last=first + self.nodes - 1)
         self._write("slurm.conf", conf)
         # Pretended: no job that looks for a GPU finds one.
-        self._write("gres.conf", f"NodeName=n[1-{self.nodes}] Name=gpu File=/dev/tty1\n")
+        self._write("gres.conf", f"NodeName=n[1-{self.nodes}] Name=gpu File=/dev/null\n")
         self._write("cgroup.conf", "")
         # The executor's job step forgets SLURM_CONF, as it may where the configuration is in /etc/slurm.
         real = shutil.which("srun", path=PATH)
