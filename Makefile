@@ -3,7 +3,7 @@
 #   make figures [STUDY=smoke|workstation|full] [CORES=8]   run a study, make its figures, tables and report
 #   make figures PROFILE=slurm                              the same, with jobs sent to a cluster: docs/slurm.md
 #   make test                                               the whole suite
-#   make test-slurm                                         the same on a SLURM cluster of its own: root, Debian or Ubuntu
+#   make test-slurm                                         a SLURM cluster brought up here: a study on it, and faults
 #   make faults                                             twenty kills of a training job instead of the suite's five
 #   make lint                                               style, types, workflow
 #   make bench                                              time training, plain and reduced; refresh the README's table

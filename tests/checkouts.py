@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import yaml
 
@@ -59,14 +60,18 @@ class Project:
 
     def launch(self) -> subprocess.Popen[str]:
         """What `make figures STUDY=tiny CORES=2` runs, started."""
-        command = [sys.executable, "-m", "general_circuits.cli", "run", "--study", "tiny"]
-        pipe = subprocess.PIPE
+        command = [sys.executable, "-m", "general_circuits.cli", "run", "--study", "tiny", "--cores", "2"]
+        return self.start(command, self.environment, subprocess.PIPE)
+
+    def start(self, command: list[str], environment: dict[str, str], out: int | IO[str]) -> subprocess.Popen[str]:
+        """A command in this folder and a session of its own, with what it says going to `out`."""
         return subprocess.Popen(
-            [*command, "--cores", "2"],
+            command,
             cwd=self.root,
-            env=self.environment,
-            stdout=pipe,
-            stderr=pipe,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
             text=True,
             start_new_session=True,
         )

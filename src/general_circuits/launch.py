@@ -30,12 +30,12 @@ def launch(study: str, cores: int, root: Path, profile: str | None = None) -> Pa
         profile: how jobs run, by its name under profiles/; on this machine if there is none.
 
     Raises:
-        LaunchError: no such config, another launch in this checkout, or a job that failed.
+        LaunchError: no such config or profile, another launch in this checkout, or a job that failed.
     """
+    how = ["--cores", str(cores)] if profile is None else ["--workflow-profile", str(_profile(profile, root))]
     with _snakemake(study, root) as (snakemake, results, lock):
         start, report = time.monotonic(), results / "report.html"
         try:
-            how = ["--cores", str(cores)] if profile is None else ["--workflow-profile", str(_profile(profile, root))]
             _run([*snakemake, *how], study, root, lock)
             if _is_stale(report, results):
                 made = subprocess.run([*snakemake, "--report", str(report.relative_to(root))], cwd=root, check=False)

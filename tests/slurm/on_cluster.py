@@ -35,16 +35,7 @@ class OnCluster:
 
     def start(self, command: list[str]) -> subprocess.Popen[str]:
         with (self.project.root / "said.txt").open("a") as out:
-            return subprocess.Popen(
-                command,
-                cwd=self.project.root,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                text=True,
-                start_new_session=True,
-            )
+            return self.project.start(command, self.environment, out)
 
     @property
     def said(self) -> str:
