@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+
 from checkouts import TINY, Project
 
+from general_circuits.figures.registry import DRAWINGS
 from general_circuits.report.registry import PAGES
 
 
@@ -65,6 +68,26 @@ def test_more_replicas_are_more_blocks(project: Project) -> None:
 def test_a_changed_condition_trains_alone(project: Project) -> None:
     project.configure(conditions={**TINY["conditions"], "random_labels": {"label_noise": 0.5}})
     assert project.planned()["train_block"] == 2
+
+
+def test_a_rerun_that_failed_is_made_up_for_and_shown(project: Project) -> None:
+    """Snakemake forgets it, where all that stands at the end of the DAG is there from before."""
+    states, figure = project.results / ".state/random_labels", project.results / "figures/learning_curves-loss.svg"
+    before = figure.read_bytes()
+    project.configure(conditions={**TINY["conditions"], "random_labels": {"label_noise": 1.0, "weight_decay": 0.5}})
+    shutil.rmtree(states)
+    states.write_text("Where a folder should be.")
+    run = project.snakemake("--cores", "1")
+    assert run.returncode == 1
+    assert not list(project.results.glob("runs/random_labels/*/metrics.parquet"))
+    assert figure.read_bytes() == before
+    states.unlink()
+    planned = project.planned()
+    assert planned["train_block"] == 2
+    assert planned["plot_figure"] == len(DRAWINGS)
+    assert project.snakemake("--cores", "1").returncode == 0
+    assert figure.read_bytes() != before
+    assert project.planned() == {}
 
 
 def test_a_new_task_retrains_nothing(project: Project) -> None:

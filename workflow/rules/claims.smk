@@ -23,7 +23,7 @@ rule judge_claim:
         "Judging the claim {wildcards.claim}"
     shell:
         "python -m general_circuits.stages.judge_claim --claim {wildcards.claim} --results {params.results}"
-        " --reads {params.reads} --needs {params.needs:q} --axes {params.axes:q} --output {output} > {log} 2>&1"
+        " --reads {params.reads} --needs {params.needs:q} --axes <(echo {params.axes:q}) --output {output} > {log} 2>&1"
 
 
 rule merge_verdicts:

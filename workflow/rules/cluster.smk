@@ -11,9 +11,11 @@ localrules:
     plot_figure,
     write_page,
     write_front_page,
+    index_table,
 
 
-onstart:
+def take_over():
+    """Make sure that nothing of an earlier run on a cluster writes beside this one, and that this one can end."""
     is_slurm = type(workflow.executor_settings).__module__ == "snakemake_executor_plugin_slurm"
     try:
         if is_slurm:

@@ -35,6 +35,7 @@ CONDITIONS = {name: settings.resolve() for name, settings in STUDY.conditions.it
 TASKS = {registry.file_stem(condition.task): condition.task for condition in CONDITIONS.values()}
 SIZES = {name: Size.of(condition) for name, condition in CONDITIONS.items()}
 MEASURED = [name for name, claim in CLAIMS.items() if claim.is_measured]
+OF_BLOCKS = [name for name in schemas.names() if schemas.table(name).axes == ["condition", "block"]]
 AXES = {"condition": list(CONDITIONS), "block": list(range(STUDY.blocks)), "claim": MEASURED}
 SALIENCY, ABLATION = STUDY.measurements.saliency, STUDY.measurements.ablation
 
@@ -121,6 +122,15 @@ def how_many(checkpoints):
 def study_tables(names, axes):
     """All of the study's files of these tables."""
     return [f"<results>/{file}" for name in names for file in files(schemas.table(name), axes)]
+
+
+def whole_tables(names):
+    """What stands for all of the study's files of these tables: their indexes, or the files where there are few."""
+    return [
+        file
+        for name in names
+        for file in ([f"<results>/index/{name}.sha256"] if name in OF_BLOCKS else study_tables([name], AXES))
+    ]
 
 
 def axes_option(names, axes):

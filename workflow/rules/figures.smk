@@ -1,6 +1,6 @@
 rule plot_figure:
     input:
-        lambda wildcards: study_tables(figure_of(wildcards).tables, AXES),
+        lambda wildcards: whole_tables(figure_of(wildcards).tables),
     output:
         svg=report(
             "<results>/figures/{drawing}.svg",
@@ -33,5 +33,5 @@ rule plot_figure:
         "Drawing {wildcards.drawing}"
     shell:
         "python -m general_circuits.stages.plot_figure --figure {params.figure} --variant {params.variant}"
-        " --title {params.title:q} --results {params.results} --reads {params.reads} --axes {params.axes:q}"
+        " --title {params.title:q} --results {params.results} --reads {params.reads} --axes <(echo {params.axes:q})"
         " --svg {output.svg} --png {output.png} --found {output.found} > {log} 2>&1"

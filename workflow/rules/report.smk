@@ -1,6 +1,6 @@
 rule write_page:
     input:
-        lambda wildcards: study_tables(PAGES[wildcards.page].tables + PAGES[wildcards.page].after, AXES),
+        lambda wildcards: whole_tables(PAGES[wildcards.page].tables + PAGES[wildcards.page].after),
     output:
         report(
             "<results>/report/{page}.html",
@@ -28,7 +28,7 @@ rule write_page:
         "Writing the page {wildcards.page}"
     shell:
         "python -m general_circuits.stages.write_page --page {wildcards.page} --results {params.results}"
-        " --reads={params.reads} --axes {params.axes:q} --settings {params.settings:q} --output {output} > {log} 2>&1"
+        " --reads={params.reads} --axes <(echo {params.axes:q}) --settings <(echo {params.settings:q}) --output {output} > {log} 2>&1"
 
 
 rule write_front_page:

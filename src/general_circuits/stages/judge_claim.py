@@ -16,9 +16,9 @@ from general_circuits.stages.command import run
 from general_circuits.statistics import estimate
 
 
-def main(claim: str, results: Path, reads: str, needs: str, axes: str, output: Path) -> None:
-    """Judge CLAIM from the tables it READS along AXES (JSON), whose conditions should be those it NEEDS."""
-    along = json.loads(axes)
+def main(claim: str, results: Path, reads: str, needs: str, axes: Path, output: Path) -> None:
+    """Judge CLAIM from the tables it READS along AXES (a JSON file), whose conditions should be those it NEEDS."""
+    along = json.loads(axes.read_text(encoding="utf-8"))
     missing = [name for name in needs.split(",") if name not in along["condition"]]
     if missing:
         sentence = f"Not testable in this study: it has no condition {' and no condition '.join(missing)}."

@@ -11,12 +11,12 @@ from general_circuits.schemas import registry
 from general_circuits.stages.command import run
 
 
-def main(page: str, results: Path, reads: str, axes: str, settings: str, output: Path) -> None:
-    """Write PAGE from the tables it READS along AXES (JSON), and what is known of the study with SETTINGS (JSON)."""
-    along = json.loads(axes)
+def main(page: str, results: Path, reads: str, axes: Path, settings: Path, output: Path) -> None:
+    """Write PAGE from the tables it READS along AXES, and what is known of the study with SETTINGS (JSON files)."""
+    along = json.loads(axes.read_text(encoding="utf-8"))
     names = reads.split(",") if reads else []
     frames = {name: tables.read_study(results, registry.table(name), along) for name in names}
-    about = pages.About(**json.loads(settings), benchmarks=results / "benchmarks")
+    about = pages.About(**json.loads(settings.read_text(encoding="utf-8")), benchmarks=results / "benchmarks")
     with tables.replacing(output) as temporary:
         temporary.write_text(getattr(pages, page)(frames, about), encoding="utf-8")
 

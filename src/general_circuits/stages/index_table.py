@@ -1,0 +1,25 @@
+"""A study's files of one table → a list of them, with their checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from general_circuits import tables
+from general_circuits.schemas import registry
+from general_circuits.stages.command import run
+
+
+def main(table: str, results: Path, axes: Path, output: Path) -> None:
+    """List RESULTS' files of TABLE along AXES (a JSON file) as `sha256sum --check` reads them."""
+    along = json.loads(axes.read_text(encoding="utf-8"))
+    with tables.replacing(output) as temporary, temporary.open("w", encoding="utf-8") as lines:
+        for file in tables.files(registry.table(table), along):
+            path = results / file
+            with path.open("rb") as content:
+                lines.write(f"{hashlib.file_digest(content, 'sha256').hexdigest()}  {path}\n")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,36 @@
+# One file for all blocks' files of a table, between them and what reads the whole study: without it, every figure would
+# be an edge of the DAG for every block.
+rule index_table:
+    input:
+        lambda wildcards: study_tables([wildcards.table], AXES),
+    output:
+        "<results>/index/{table}.sha256",
+    log:
+        "<results>/logs/index_table/{table}.log",
+    wildcard_constraints:
+        table="|".join(OF_BLOCKS),
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=500,
+    params:
+        results=results_folder,
+        axes=lambda wildcards: axes_option([wildcards.table], AXES),
+        # Lists files by a table's path, whatever its columns are.
+        code=fingerprint("stages.index_table"),
+    message:
+        "Listing the study's files of the table {wildcards.table}"
+    shell:
+        "python -m general_circuits.stages.index_table --table {wildcards.table} --results {params.results}"
+        " --axes <(echo {params.axes:q}) --output {output} > {log} 2>&1"
+
+
+def remove_old_indexes():
+    """Remove every index that is about to be made anew.
+
+    A job that fails loses its files. Were the index of before still there, and the figures made from it, the next run
+    would look no further and find nothing to do.
+    """
+    for job in workflow.dag.needrun_jobs():
+        if job.rule.name == "index_table":
+            Path(job.output[0]).unlink(missing_ok=True)
