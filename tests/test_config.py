@@ -274,10 +274,8 @@ def test_nothing_is_left_open_and_json_carries_all() -> None:
     assert from_json(Condition, to_json(resolved)) == resolved
 
 
-def test_blocks_are_consecutive_seeds() -> None:
-    loaded = load(study(replicas=6, block=2, first_seed=1000))
-    assert loaded.blocks == 3
-    assert [loaded.first_replica(block) for block in range(3)] == [1000, 1002, 1004]
+def test_blocks_are_as_many_as_it_takes() -> None:
+    assert load(study(replicas=6, block=2, first_seed=1000)).blocks == 3
 
 
 def test_settings_cannot_be_changed_after_loading() -> None:

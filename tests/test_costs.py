@@ -82,19 +82,19 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     setting, folder = condition(JOBS[request.param]), tmp_path_factory.mktemp("job")
     family = registry.family_module(setting.task.operation)
     peak_mb("generate_task", task=to_json(setting.task), family=family, output=folder / "task.parquet")
-    tables = {"task": folder / "task.parquet", "condition": "case"}
-    replicas = {"first_replica": 0, "replicas": 1}
-    peak_mb("split_examples", **tables, split=to_json(setting.split), **replicas, output=folder / "split.parquet")
+    drawn = {"split": to_json(setting.split), "condition": "case", "first_seed": 0, "block": 0, "replicas": 1}
+    peak_mb("split_examples", task=folder / "task.parquet", **drawn, output=folder / "split.parquet")
     states = {"code": "0", "states": folder / "state", "keep_states": 0}
     files = {"split": folder / "split.parquet", "metrics": folder / "metrics.parquet"}
-    return setting, folder, peak_mb("train_block", **tables, **files, **states, settings=to_json(setting), device="cpu")
+    told = {"condition": "case", "settings": to_json(setting), "device": "cpu"}
+    return setting, folder, peak_mb("train_block", **told, **files, **states)
 
 
 def test_a_job_needs_what_was_predicted_and_not_much_less(trained: tuple[Condition, Path, int]) -> None:
     setting, folder, peak = trained
     size = costs.Size.of(setting)
     assert peak <= size.training_mb() <= 2 * peak
-    tables = {"task": folder / "task.parquet", "split": folder / "split.parquet", "condition": "case", "device": "cpu"}
+    tables = {"split": folder / "split.parquet", "condition": "case", "device": "cpu"}
     method = {"methods": "activation_gradient", "integration_steps": 10}
     peak = peak_mb("extract_saliency", **tables, **method, steps=1, output=folder / "saliency.parquet")
     assert peak <= size.saliency_mb() <= 2 * peak

@@ -9,14 +9,19 @@ import torch
 from general_circuits.examples import Examples, by_split
 
 CPU = torch.device("cpu")
-TASK = pd.DataFrame({"a": [0, 0, 1, 1], "b": [0, 1, 0, 1], "target": [0, 1, 1, 0], "pair": [0, 1, 1, 2]})
 SPLIT = pd.DataFrame(
-    {"example": [0, 1, 2, 3], "split": ["train", "validation", "train", "validation"], "label": [0, 1, 1, 0]}
+    {
+        "example": [0, 1, 2, 3],
+        "a": [0, 0, 1, 1],
+        "b": [0, 1, 0, 1],
+        "split": ["train", "validation", "train", "validation"],
+        "label": [0, 1, 1, 0],
+    }
 )
 
 
 def test_tokens_spell_a_b_equals_and_rows_keep_the_tables_order():
-    found = by_split(TASK, SPLIT, n_symbols=2, device=CPU)
+    found = by_split(SPLIT, n_symbols=2, device=CPU)
     assert list(found) == ["train", "validation"]
     assert found["train"].tokens.tolist() == [[0, 0, 2], [1, 0, 2]]
     assert found["train"].labels.tolist() == [0, 1]
@@ -24,23 +29,17 @@ def test_tokens_spell_a_b_equals_and_rows_keep_the_tables_order():
     assert found["validation"].labels.tolist() == [1, 0]
 
 
-def test_labels_are_the_splits_not_the_tasks():
-    noisy = SPLIT.assign(label=[1, 1, 0, 0])
-    assert by_split(TASK, noisy, n_symbols=2, device=CPU)["train"].labels.tolist() == [1, 0]
-
-
 def test_the_order_of_the_splits_rows_does_not_matter():
-    expected = by_split(TASK, SPLIT, n_symbols=2, device=CPU)
-    shuffled = by_split(TASK, SPLIT.iloc[[2, 0, 3, 1]], n_symbols=2, device=CPU)
+    expected = by_split(SPLIT, n_symbols=2, device=CPU)
+    shuffled = by_split(SPLIT.iloc[[2, 0, 3, 1]], n_symbols=2, device=CPU)
     for name, examples in expected.items():
         assert torch.equal(shuffled[name].tokens, examples.tokens)
         assert torch.equal(shuffled[name].labels, examples.labels)
 
 
 def test_small_integers_and_categories_from_parquet_give_64_bit_indices():
-    task = TASK.astype("int32")
-    split = SPLIT.astype({"example": "int32", "split": "category", "label": "int32"})
-    found = by_split(task, split, n_symbols=2, device=CPU)["train"]
+    split = SPLIT.astype({"example": "int32", "a": "int32", "b": "int32", "split": "category", "label": "int32"})
+    found = by_split(split, n_symbols=2, device=CPU)["train"]
     assert found.tokens.dtype == found.labels.dtype == torch.int64
     assert found.tokens.tolist() == [[0, 0, 2], [1, 0, 2]]
 

@@ -426,15 +426,14 @@ def test_only_passes_over_a_file_beside_the_folders(kept):
 
 
 @pytest.fixture
-def inputs(tmp_path: Path) -> list[Path]:
-    paths = [tmp_path / "task.parquet", tmp_path / "split.parquet"]
-    for path in paths:
-        path.write_text(path.name)
-    return paths
+def split(tmp_path: Path) -> Path:
+    path = tmp_path / "split.parquet"
+    path.write_text("examples")
+    return path
 
 
-def test_the_folder_differs_for_each_cause(tmp_path, inputs, monkeypatch):
-    causes = {"position": 0, "code": "c0de", "settings": "{}", "device": "cpu", "inputs": inputs}
+def test_the_folder_differs_for_each_cause(tmp_path, split, monkeypatch):
+    causes = {"position": 0, "code": "c0de", "settings": "{}", "device": "cpu", "split": split}
 
     def folder(**changes: object) -> Path:
         return folder_of(tmp_path / "states", **{**causes, **changes})
@@ -445,28 +444,21 @@ def test_the_folder_differs_for_each_cause(tmp_path, inputs, monkeypatch):
         folder(code="c0df"),
         folder(settings='{"steps": 2}'),
         folder(device="cuda"),
-        folder(inputs=inputs[::-1]),
-        folder(inputs=inputs[:1]),
     ]
-    for path in inputs:
-        content = path.read_text()
-        path.write_text(f"{content}!")
-        folders.append(folder())
-        path.write_text(content)
+    split.write_text("other examples")
+    folders.append(folder())
+    split.write_text("examples")
     assert folder() == folders[0]
     monkeypatch.setattr(torch, "__version__", "0.0.0")
     folders.append(folder())
-    assert len(set(folders)) == len(folders) == 10
+    assert len(set(folders)) == len(folders) == 7
     assert folders[0].parent == tmp_path / "states" / "replica-0"
     assert folders[1].parent == tmp_path / "states" / "replica-1"
 
 
-def test_the_folder_does_not_depend_on_where_the_inputs_lie(tmp_path, inputs):
-    moved = [path.rename(tmp_path / f"moved-{path.name}") for path in inputs]
-    found = folder_of(tmp_path, 0, "c", "{}", "cpu", moved)
-    for path, back in zip(moved, inputs, strict=True):
-        path.rename(back)
-    assert found == folder_of(tmp_path, 0, "c", "{}", "cpu", inputs)
+def test_the_folder_does_not_depend_on_where_the_split_lies(tmp_path, split):
+    found = folder_of(tmp_path, 0, "c", "{}", "cpu", split)
+    assert found == folder_of(tmp_path, 0, "c", "{}", "cpu", split.rename(tmp_path / "moved.parquet"))
 
 
 SMALL = """

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter
@@ -98,9 +98,10 @@ class Condition:
     schedule: Schedule
 
 
+@cache
 def to_json(record: Any) -> str:
     """The record as JSON with sorted keys, so that equal settings are equal bytes."""
-    return json.dumps(dataclasses.asdict(record), sort_keys=True)
+    return json.dumps(record, sort_keys=True, default=vars)
 
 
 def from_json(kind: type[Record], text: str) -> Record:

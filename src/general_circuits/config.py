@@ -217,10 +217,6 @@ class Study(Settings):
         """Blocks per condition."""
         return self.replicas // self.block
 
-    def first_replica(self, block: int) -> int:
-        """The seed of a block's first replica."""
-        return self.first_seed + block * self.block
-
     def resolved(self) -> dict[str, Any]:
         """What results depend on, as JSON: the `study`'s own settings, and its `conditions` by name, none left open."""
         return {

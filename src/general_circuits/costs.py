@@ -7,13 +7,13 @@ above: a prediction is at most twice the measured peak, and not below it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import psutil
 
 from general_circuits import splits
-from general_circuits.conditions import STATE_EVERY, Condition
+from general_circuits.conditions import STATE_EVERY, Condition, Split, Task
 from general_circuits.reduced import SLICE
 from general_circuits.tasks import registry
 
@@ -47,12 +47,9 @@ class Size:
     n_validation: int
 
     @classmethod
-    @lru_cache
     def of(cls, condition: Condition) -> Size:
-        """Generates the task to count; once, since the config is checked by it before the DAG asks."""
-        task = registry.generate(condition.task)
-        n_training = splits.training_size(task.pair, condition.split)
-        return cls(condition, task.n_symbols, task.n_classes, n_training, len(task.pair) - n_training)
+        """The sizes of a condition's data and network."""
+        return cls(condition, *_counts(condition.task, condition.split))
 
     @property
     def batch(self) -> int:
@@ -145,6 +142,14 @@ class Size:
         neurons = 12 * 3 * n * (model.d_mlp + model.d_model)
         logits = 20 * max(LOGITS_AT_ONCE, n * self.n_classes)
         return _mb(ABLATION_BASE + FLOAT * (neurons + logits) + self.weights_bytes // 2)
+
+
+@cache
+def _counts(task: Task, split: Split) -> tuple[int, int, int, int]:
+    """Symbols, classes, training and validation examples: generated to count them, once for all conditions alike."""
+    table = registry.generate(task)
+    n_training = splits.training_size(table.pair, split)
+    return table.n_symbols, table.n_classes, n_training, len(table.pair) - n_training
 
 
 def machine_mb() -> int:

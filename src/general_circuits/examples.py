@@ -1,4 +1,4 @@
-"""Task and split tables → the tensors that networks read."""
+"""Split tables → the tensors that networks read."""
 
 from __future__ import annotations
 
@@ -24,19 +24,18 @@ class Examples:
         return Examples(self.tokens[kept], self.labels[kept])
 
 
-def by_split(task: pd.DataFrame, split: pd.DataFrame, n_symbols: int, device: torch.device) -> dict[str, Examples]:
+def by_split(split: pd.DataFrame, n_symbols: int, device: torch.device) -> dict[str, Examples]:
     """One replica's examples under "train" and "validation".
 
     Args:
-        task: the `task` table.
         split: one replica's rows of the `split` table.
         n_symbols: operands are 0 to n_symbols − 1; the token n_symbols is "=".
         device: where they are put.
     """
-    operands = torch.tensor(task[["a", "b"]].to_numpy())
-    equals = torch.full((len(task), 1), n_symbols)
-    tokens = torch.cat([operands, equals], dim=1)
     split = split.sort_values("example")
+    operands = torch.tensor(split[["a", "b"]].to_numpy())
+    equals = torch.full((len(split), 1), n_symbols)
+    tokens = torch.cat([operands, equals], dim=1)
     labels = torch.tensor(split["label"].to_numpy()).long()
     found = {}
     for name in SPLITS:

@@ -25,6 +25,7 @@ from general_circuits.examples import Examples, by_split
 from general_circuits.figures.registry import DRAWINGS
 from general_circuits.replica import Replica
 from general_circuits.report.registry import PAGES
+from general_circuits.schemas import registry as schemas
 from general_circuits.splits import draw
 from general_circuits.tasks import registry
 
@@ -116,6 +117,7 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
             size.ablation_mb(deleted.examples),
             per_job * ablation_rows * ROW_BYTES["ablation"],
         )
+    add("index_table", len(schemas.of_blocks()), without, 500, 150 * blocks * len(conditions))
     judged = sum(claim.is_measured for claim in CLAIMS.values())
     add("judge_claim", judged, 2 * without, 2000, 5000)
     add("merge_verdicts", 1, without, 500, 10_000)
@@ -130,7 +132,7 @@ def generated_splits(condition: Condition, seed: int) -> dict[str, Examples]:
     """One replica's examples as a study would make them, without its files."""
     task = registry.generate(condition.task)
     split = draw(task.pair, task.target, task.n_classes, condition.split, seed)
-    return by_split(pd.DataFrame({"a": task.a, "b": task.b}), split, task.n_symbols, torch.device("cpu"))
+    return by_split(split.assign(a=task.a, b=task.b), task.n_symbols, torch.device("cpu"))
 
 
 def generated_replica(condition: Condition, seed: int) -> Replica:

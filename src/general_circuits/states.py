@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ class State:
     values: Mapping[str, Any]
 
 
-def folder_of(states: Path, position: int, code: str, settings: str, device: str, inputs: Sequence[Path]) -> Path:
+def folder_of(states: Path, position: int, code: str, settings: str, device: str, split: Path) -> Path:
     """The folder of one replica's states, named after all that their bytes depend on.
 
     Args:
@@ -45,11 +45,10 @@ def folder_of(states: Path, position: int, code: str, settings: str, device: str
         code: the fingerprint of the code that trains.
         settings: the condition, as JSON.
         device: where it trains.
-        inputs: the files it trains on.
+        split: the file it trains on.
     """
     digest = hashlib.sha256("\n".join([code, settings, device, torch.__version__]).encode())
-    for path in inputs:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    digest.update(hashlib.sha256(split.read_bytes()).digest())
     return states / f"replica-{position}" / digest.hexdigest()[:16]
 
 

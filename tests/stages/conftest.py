@@ -20,7 +20,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def other_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As many examples, of which others train."""
-    return make_inputs(tmp_path_factory.mktemp("other"), first_replica=7)
+    return make_inputs(tmp_path_factory.mktemp("other"), first_seed=7)
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,7 @@ def two_replicas(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_inputs(tmp_path_factory.mktemp("two"), replicas=2)
 
 
-def make_inputs(folder: Path, first_replica: int = 0, replicas: int = 1) -> Path:
+def make_inputs(folder: Path, first_seed: int = 0, replicas: int = 1) -> Path:
     settings = condition()
     task = {"task": to_json(settings.task), "family": "general_circuits.tasks.modular"}
     assert finish("generate_task", {**task, "output": folder / "task.parquet"}, folder / "task.log") == 0
@@ -37,7 +37,8 @@ def make_inputs(folder: Path, first_replica: int = 0, replicas: int = 1) -> Path
         "task": folder / "task.parquet",
         "split": to_json(settings.split),
         "condition": "tiny",
-        "first_replica": first_replica,
+        "first_seed": first_seed,
+        "block": 0,
         "replicas": replicas,
     }
     assert finish("split_examples", {**split, "output": folder / "split.parquet"}, folder / "split.log") == 0

@@ -30,7 +30,7 @@ class Job:
     """One block's training.
 
     Attributes:
-        inputs: the folder of its task and split.
+        inputs: the folder of its split.
         folder: where it writes: `run`, `states`, and logs, one per start.
         settings: its condition.
         code: the fingerprint it is told.
@@ -64,7 +64,6 @@ class Job:
 
     def options(self) -> dict[str, object]:
         return {
-            "task": self.inputs / "task.parquet",
             "split": self.inputs / "split.parquet",
             "condition": "tiny",
             "settings": to_json(self.settings),

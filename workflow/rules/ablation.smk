@@ -1,6 +1,5 @@
 rule ablate_neurons:
     input:
-        task=task_of,
         split="<results>/runs/{condition}/{block}/split.parquet",
         weights=WEIGHTS,
         saliency="<results>/saliency/{condition}/{block}.parquet",
@@ -16,21 +15,19 @@ rule ablate_neurons:
     resources:
         mem_mb=ablation_mb,
     params:
-        method=REGISTERED_METHOD,
-        deletions=",".join(ABLATION.deletions),
-        splits=",".join(ABLATION.splits),
-        k_points=ABLATION.k_points,
-        random_draws=ABLATION.random_draws,
-        examples=ABLATION.examples,
-        checkpoints=how_many(ABLATION.checkpoints),
-        device=STUDY.device,
+        how=options(
+            method=REGISTERED_METHOD,
+            deletions=",".join(ABLATION.deletions),
+            splits=",".join(ABLATION.splits),
+            k_points=ABLATION.k_points,
+            random_draws=ABLATION.random_draws,
+            examples=ABLATION.examples,
+            steps=how_many(ABLATION.checkpoints),
+            device=STUDY.device,
+        ),
         code=fingerprint("stages.ablate_neurons"),
     message:
         "Ablating neurons of {wildcards.condition}, block {wildcards.block}"
     shell:
-        "python -m general_circuits.stages.ablate_neurons --task {input.task} --split {input.split}"
-        " --saliency {input.saliency} --condition {wildcards.condition} --method {params.method}"
-        " --deletions {params.deletions} --splits {params.splits}"
-        " --k-points {params.k_points} --random-draws {params.random_draws}"
-        " --examples {params.examples} --steps {params.checkpoints} --device {params.device}"
-        " --output {output} > {log} 2>&1"
+        "python -m general_circuits.stages.ablate_neurons --split {input.split} --saliency {input.saliency}"
+        " --condition {wildcards.condition} {params.how} --output {output} > {log} 2>&1"

@@ -35,7 +35,7 @@ CONDITIONS = {name: settings.resolve() for name, settings in STUDY.conditions.it
 TASKS = {registry.file_stem(condition.task): condition.task for condition in CONDITIONS.values()}
 SIZES = {name: Size.of(condition) for name, condition in CONDITIONS.items()}
 MEASURED = [name for name, claim in CLAIMS.items() if claim.is_measured]
-OF_BLOCKS = [name for name in schemas.names() if schemas.table(name).axes == ["condition", "block"]]
+OF_BLOCKS = schemas.of_blocks()
 AXES = {"condition": list(CONDITIONS), "block": list(range(STUDY.blocks)), "claim": MEASURED}
 SALIENCY, ABLATION = STUDY.measurements.saliency, STUDY.measurements.ablation
 
@@ -55,6 +55,9 @@ WEIGHTS, REPLAYED_WEIGHTS = (
     for folder in ("runs/{condition}/{block}", "replays/{condition}/{block}/{replay}")
 )
 
+# Where a block's training states are: beside the study's results, not among them, since a rerun wipes outputs.
+STATES = f"{RESULTS}/.state/{{condition}}/{{block}}"
+
 TRAINING_CODE = fingerprint("stages.train_block")
 
 # However many cores are asked for, jobs that run here need no more memory together than this machine has. Jobs sent to
@@ -71,16 +74,6 @@ def task_of(wildcards):
 def task_family(wildcards):
     """The module that computes a task."""
     return registry.family_module(TASKS[wildcards.task].operation)
-
-
-def replica_range(wildcards):
-    """The options that name a block's replicas."""
-    return f"--first-replica {STUDY.first_replica(int(wildcards.block))} --replicas {STUDY.block}"
-
-
-def states_folder(wildcards):
-    """Where a block's training states are: beside the study's results, not among them, since a rerun wipes outputs."""
-    return RESULTS / ".state" / wildcards.condition / wildcards.block
 
 
 def replay_options(wildcards):
@@ -112,6 +105,11 @@ def ablation_mb(wildcards, attempt):
 def short_mb(wildcards, attempt):
     """Memory of a job that handles one block's tables."""
     return requested_mb(500, attempt)
+
+
+def options(**values):
+    """Options of a stage that are the same for every job of a rule, as the command line has them."""
+    return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in values.items())
 
 
 def how_many(checkpoints):

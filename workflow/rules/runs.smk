@@ -11,18 +11,17 @@ rule split_examples:
         mem_mb=short_mb,
     params:
         split=lambda wildcards: to_json(CONDITIONS[wildcards.condition].split),
-        replicas=replica_range,
+        how=options(first_seed=STUDY.first_seed, replicas=STUDY.block),
         code=fingerprint("stages.split_examples"),
     message:
         "Splitting the examples of {wildcards.condition}, block {wildcards.block}"
     shell:
         "python -m general_circuits.stages.split_examples --task {input.task} --split {params.split:q}"
-        " --condition {wildcards.condition} {params.replicas} --output {output} > {log} 2>&1"
+        " --condition {wildcards.condition} --block {wildcards.block} {params.how} --output {output} > {log} 2>&1"
 
 
 rule train_block:
     input:
-        task=task_of,
         split="<results>/runs/{condition}/{block}/split.parquet",
     output:
         metrics="<results>/runs/{condition}/{block}/metrics.parquet",
@@ -42,11 +41,11 @@ rule train_block:
         settings=lambda wildcards: to_json(CONDITIONS[wildcards.condition]),
         device=STUDY.device,
         code=TRAINING_CODE,
-        states=states_folder,
+        states=STATES,
     message:
         "Training {wildcards.condition}, block {wildcards.block}; progress in {log}"
     shell:
-        "python -m general_circuits.stages.train_block --task {input.task} --split {input.split}"
+        "python -m general_circuits.stages.train_block --split {input.split}"
         " --condition {wildcards.condition} --settings {params.settings:q} --device {params.device}"
         " --code {params.code} --states {params.states} --keep-states {resources.keep_states}"
         " --metrics {output.metrics} > {log} 2>&1"
@@ -54,7 +53,6 @@ rule train_block:
 
 rule replay_block:
     input:
-        task=task_of,
         split="<results>/runs/{condition}/{block}/split.parquet",
         finished="<results>/runs/{condition}/{block}/metrics.parquet",
     output:
@@ -72,12 +70,12 @@ rule replay_block:
         device=STUDY.device,
         training_code=TRAINING_CODE,
         code=fingerprint("stages.replay_block"),
-        states=states_folder,
+        states=STATES,
         options=replay_options,
     message:
         "Replaying {wildcards.condition}, block {wildcards.block}, {wildcards.replay}"
     shell:
-        "python -m general_circuits.stages.replay_block --task {input.task} --split {input.split}"
+        "python -m general_circuits.stages.replay_block --split {input.split}"
         " --condition {wildcards.condition} --settings {params.settings:q} --device {params.device}"
         " --finished {input.finished} --training-code {params.training_code} --states {params.states} {params.options}"
         " --metrics {output.metrics} > {log} 2>&1"

@@ -1,6 +1,5 @@
 rule extract_saliency:
     input:
-        task=task_of,
         split="<results>/runs/{condition}/{block}/split.parquet",
         weights=WEIGHTS,
     output:
@@ -15,18 +14,18 @@ rule extract_saliency:
     resources:
         mem_mb=saliency_mb,
     params:
-        methods=",".join(SALIENCY.methods),
-        integration_steps=SALIENCY.integration_steps,
-        checkpoints=how_many(SALIENCY.checkpoints),
-        device=STUDY.device,
+        how=options(
+            methods=",".join(SALIENCY.methods),
+            integration_steps=SALIENCY.integration_steps,
+            steps=how_many(SALIENCY.checkpoints),
+            device=STUDY.device,
+        ),
         code=fingerprint("stages.extract_saliency"),
     message:
         "Extracting saliency of {wildcards.condition}, block {wildcards.block}"
     shell:
-        "python -m general_circuits.stages.extract_saliency --task {input.task} --split {input.split}"
-        " --condition {wildcards.condition} --methods {params.methods}"
-        " --integration-steps {params.integration_steps} --steps {params.checkpoints}"
-        " --device {params.device} --output {output} > {log} 2>&1"
+        "python -m general_circuits.stages.extract_saliency --split {input.split}"
+        " --condition {wildcards.condition} {params.how} --output {output} > {log} 2>&1"
 
 
 rule describe_saliency:

@@ -32,6 +32,11 @@ def names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(schemas.__path__) if module.name != "registry")
 
 
+def of_blocks() -> list[str]:
+    """The tables that a study has one file of for each block."""
+    return [name for name in names() if table(name).axes == ["condition", "block"]]
+
+
 def dictionary() -> list[Entry]:
     """Every column of every table, in order."""
     return [

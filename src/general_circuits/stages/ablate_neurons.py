@@ -17,7 +17,6 @@ from general_circuits.stages.command import run
 
 
 def main(
-    task: Path,
     split: Path,
     saliency: Path,
     condition: str,
@@ -36,7 +35,7 @@ def main(
     salience = tables.read(saliency, SALIENCY)
     salience = salience[(salience["method"] == method) & (salience["split"] == "train")]
     frames = []
-    for position, replica, everything in Block(task, split, torch_device).replicas():
+    for position, replica, everything in Block(split, torch_device).replicas():
         data = {name: _some(everything[name], examples, replica) for name in splits.split(",")}
         of_replica = salience[salience["replica"] == replica]
         stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))

@@ -14,13 +14,13 @@ from general_circuits.stages.command import run
 
 
 def main(
-    task: Path, split: Path, condition: str, methods: str, integration_steps: int, steps: int, device: str, output: Path
+    split: Path, condition: str, methods: str, integration_steps: int, steps: int, device: str, output: Path
 ) -> None:
     """Read the weights beside SPLIT at STEPS checkpoints (0 is all) and attribute with METHODS (comma-separated)."""
     torch_device = compute.device(device)
     wanted = cast(list[saliency.Method], methods.split(","))
     frames = []
-    for position, replica, examples in Block(task, split, torch_device).replicas():
+    for position, replica, examples in Block(split, torch_device).replicas():
         stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
         for step, model in stored.models(checkpoints.chosen(stored.steps(), steps or None), torch_device):
             print(f"{condition}, replica {replica}: step {step:,}", flush=True)

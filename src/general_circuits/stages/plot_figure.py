@@ -15,7 +15,7 @@ from general_circuits.stages.command import run
 def main(
     figure: str, variant: str, title: str, results: Path, reads: str, axes: Path, svg: Path, png: Path, found: Path
 ) -> None:
-    """Draw FIGURE in a VARIANT from the tables it READS along AXES (a JSON file); TITLE and FOUND describe it in words."""
+    """Draw FIGURE in a VARIANT from the tables it READS along AXES (a JSON file); TITLE and FOUND are its words."""
     along = json.loads(axes.read_text(encoding="utf-8"))
     frames = {name: tables.read_study(results, registry.table(name), along) for name in reads.split(",")}
     module = importlib.import_module(f"general_circuits.figures.{figure}")

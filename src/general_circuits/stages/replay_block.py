@@ -18,7 +18,6 @@ from general_circuits.states import States, folder_of
 
 
 def main(
-    task: Path,
     split: Path,
     condition: str,
     settings: str,
@@ -46,13 +45,13 @@ def main(
     if min(checkpoints_every, metrics_every) < 1:
         raise SystemExit(f"one step in {min(checkpoints_every, metrics_every)}: should be one in 1 or more")
     looks = training.Looks.between(first, last, checkpoints_every, metrics_every)
-    block = Block(task, split, compute.device(device))
+    block = Block(split, compute.device(device))
     whole = tables.read(finished, METRICS)
     frames = []
     with room_for(condition):
         for position, replica, examples in block.replicas():
             say = partial(print, f"{condition}, replica {replica}:", flush=True)
-            kept = States(folder_of(states, position, training_code, settings, device, [task, split]), say)
+            kept = States(folder_of(states, position, training_code, settings, device, split), say)
             state = kept.nearest(first - 1)
             say(f"replays from {f'the state at step {state.step:,}' if state else 'its seed'}")
             run = training.replay(resolved, examples, block.n_symbols, block.n_classes, replica, looks, state)

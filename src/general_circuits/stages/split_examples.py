@@ -1,4 +1,4 @@
-"""A task's table → which examples train in each replica of a block, and with which labels."""
+"""A task's table → the examples of each replica of a block: which of them train, and with which labels."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ from general_circuits.schemas.task import TABLE as TASK
 from general_circuits.stages.command import run
 
 
-def main(task: Path, split: str, condition: str, first_replica: int, replicas: int, output: Path) -> None:
-    """Split the examples of TASK as SPLIT (JSON) says, for REPLICAS seeds from FIRST_REPLICA on."""
+def main(task: Path, split: str, condition: str, first_seed: int, block: int, replicas: int, output: Path) -> None:
+    """Split the examples of TASK as SPLIT (JSON) says, for a BLOCK of REPLICAS; block 0 begins with FIRST_SEED."""
     settings = from_json(Split, split)
     examples = tables.read(task, TASK)
     pair, target = examples["pair"].to_numpy(), examples["target"].to_numpy()
-    n_classes = tables.read_metadata(task)["n_classes"]
+    metadata = tables.read_metadata(task)
+    n_classes = metadata["n_classes"]
+    first_replica = first_seed + block * replicas
     frames = [
-        splits.draw(pair, target, n_classes, settings, replica).assign(condition=condition, replica=replica)
+        examples[["a", "b"]]
+        .join(splits.draw(pair, target, n_classes, settings, replica))
+        .assign(condition=condition, replica=replica)
         for replica in range(first_replica, first_replica + replicas)
     ]
-    tables.write(output, SPLIT, pd.concat(frames, ignore_index=True), {"split": json.loads(split)})
+    tables.write(output, SPLIT, pd.concat(frames, ignore_index=True), {**metadata, "split": json.loads(split)})
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from general_circuits.states import States, folder_of
 
 
 def main(
-    task: Path,
     split: Path,
     condition: str,
     settings: str,
@@ -34,12 +33,12 @@ def main(
     """
     stop = Stop()
     resolved = from_json(Condition, settings)
-    block = Block(task, split, compute.device(device))
+    block = Block(split, compute.device(device))
     frames, kept = [], []
     with room_for(condition):
         for position, replica, examples in block.replicas():
             say = partial(print, f"{condition}, replica {replica}:", flush=True)
-            kept.append(States(folder_of(states, position, code, settings, device, [task, split]), say).only())
+            kept.append(States(folder_of(states, position, code, settings, device, split), say).only())
             try:
                 run = training.train(
                     resolved, examples, block.n_symbols, block.n_classes, replica, say, kept[-1], stop.is_asked

@@ -1,0 +1,30 @@
+"""The examples of a block."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from general_circuits import tables
+from general_circuits.conditions import Split, Task, to_json
+from general_circuits.schemas.split import TABLE as SPLIT
+from general_circuits.schemas.task import TABLE as TASK
+from general_circuits.stages import generate_task, split_examples
+
+
+def test_blocks_have_consecutive_seeds_and_all_that_a_network_reads(tmp_path: Path) -> None:
+    task, settings = tmp_path / "task.parquet", to_json(Split(0.5, "example", 0.0))
+    generate_task.main(to_json(Task("x-y", 5)), "general_circuits.tasks.modular", task)
+    whole = tables.read(task, TASK)
+    found = []
+    for block in range(3):
+        output = tmp_path / f"{block}.parquet"
+        split_examples.main(task, settings, "case", first_seed=1000, block=block, replicas=2, output=output)
+        split = tables.read(output, SPLIT)
+        for replica, rows in split.groupby("replica"):
+            found.append(replica)
+            assert rows["a"].tolist() == whole["a"].tolist()
+            assert rows["b"].tolist() == whole["b"].tolist()
+            assert rows["label"].tolist() == whole["target"].tolist()
+        metadata = tables.read_metadata(output)
+        assert (metadata["n_symbols"], metadata["n_classes"]) == (5, 5)
+    assert found == [1000, 1001, 1002, 1003, 1004, 1005]
