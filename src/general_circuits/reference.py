@@ -55,6 +55,11 @@ Nothing here is kept in the repository: `make figures` makes it again, and `make
 
 OTHER_FILES = (
     ("`report.html`", "", "the report; opens without a network"),
+    (
+        "`index/{table}.sha256`",
+        "file",
+        "which files a table of the whole study consists of, as `sha256sum --check` reads them",
+    ),
     ("`figures/*.svg`, `*.png`, `*.txt`", "", "the figures, and what each shows in words"),
     ("`report/*.html`", "", "the report's pages, each by itself"),
     (

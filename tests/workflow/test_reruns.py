@@ -90,6 +90,14 @@ def test_a_rerun_that_failed_is_made_up_for_and_shown(project: Project) -> None:
     assert project.planned() == {}
 
 
+def test_a_table_that_was_deleted_with_its_index_is_made_again(project: Project) -> None:
+    (project.results / "runs/grokking/0/events.parquet").unlink()
+    (project.results / "index/events.sha256").unlink()
+    planned = project.planned()
+    assert planned["find_events"] == planned["index_table"] == 1
+    assert "train_block" not in planned
+
+
 def test_a_new_task_retrains_nothing(project: Project) -> None:
     (project.root / "src/general_circuits/tasks/other.py").write_text('"""Another family."""\n')
     project.edit(

@@ -66,6 +66,17 @@ def test_one_figure_or_one_claim_can_be_asked_for(finished: Project) -> None:
     assert "plot_figure" not in planned
 
 
+def test_settings_longer_than_a_command_line_reach_their_page(project: Project) -> None:
+    """Linux takes no argument over 128 KB."""
+    conditions = {f"decay_{i}": {"weight_decay": i / 300} for i in range(300)}
+    project.configure(conditions=conditions)
+    run = project.snakemake("--cores", "1", "results/tiny/report/settings.html")
+    assert run.returncode == 0, run.stderr
+    page = (project.results / "report/settings.html").read_text()
+    assert len(page) > 2**17
+    assert all(name in page for name in conditions)
+
+
 def test_the_rule_graph_runs_downhill(finished: Project) -> None:
     graph = finished.snakemake("--rulegraph", "--forceall").stdout
     for rule in ("generate_task", "split_examples", "train_block", "extract_saliency", "ablate_neurons", "judge_claim"):
