@@ -23,7 +23,7 @@ from general_circuits.readme import between
 ROOT = Path(__file__).parents[1]
 TABLE, PAGE = ROOT / "results" / "benchmarks_scale.parquet", ROOT / "docs" / "slurm.md"
 REPLICAS = 10
-TURNS = {1_000: 5, 10_000: 2}
+TURNS = {1_000: 10, 10_000: 2}
 """By the blocks of a study, how often it is planned."""
 CHAIN = ("split_examples", "train_block", "find_events", "extract_saliency", "describe_saliency", "ablate_neurons")
 """The jobs of a block."""
