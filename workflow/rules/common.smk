@@ -131,6 +131,17 @@ def whole_tables(names):
     ]
 
 
+def remove_old_indexes():
+    """Remove every index that is about to be made anew.
+
+    A job that fails loses its files. Were the index of before still there, and the figures made from it, the next run
+    would look no further and find nothing to do.
+    """
+    for job in workflow.dag.needrun_jobs():
+        if job.rule.name == "index_table":
+            Path(job.output[0]).unlink(missing_ok=True)
+
+
 def axes_option(names, axes):
     """The axes of these tables, as a stage takes them."""
     used = {axis for name in names for axis in schemas.table(name).axes}

@@ -23,14 +23,3 @@ rule index_table:
     shell:
         "python -m general_circuits.stages.index_table --table {wildcards.table} --results {params.results}"
         " --axes <(echo {params.axes:q}) --output {output} > {log} 2>&1"
-
-
-def remove_old_indexes():
-    """Remove every index that is about to be made anew.
-
-    A job that fails loses its files. Were the index of before still there, and the figures made from it, the next run
-    would look no further and find nothing to do.
-    """
-    for job in workflow.dag.needrun_jobs():
-        if job.rule.name == "index_table":
-            Path(job.output[0]).unlink(missing_ok=True)
