@@ -1,4 +1,5 @@
 # The study, read and checked before any rule; and what rules ask of it.
+import functools
 import json
 import os
 import re
@@ -124,11 +125,8 @@ def study_tables(names, axes):
 
 def whole_tables(names):
     """What stands for all of the study's files of these tables: their indexes, or the files where there are few."""
-    return [
-        file
-        for name in names
-        for file in ([f"<results>/index/{name}.sha256"] if name in OF_BLOCKS else study_tables([name], AXES))
-    ]
+    indexes = [f"<results>/index/{name}.sha256" for name in names if name in OF_BLOCKS]
+    return indexes + study_tables([name for name in names if name not in OF_BLOCKS], AXES)
 
 
 def remove_old_indexes():
@@ -146,6 +144,12 @@ def axes_option(names, axes):
     """The axes of these tables, as a stage takes them."""
     used = {axis for name in names for axis in schemas.table(name).axes}
     return json.dumps({axis: values for axis, values in axes.items() if axis in used})
+
+
+@functools.cache
+def settings_option():
+    """All of the study's settings, as a stage takes them; put together when a page asks, not at the start of every job."""
+    return json.dumps(STUDY.resolved())
 
 
 def claim_axes(wildcards):

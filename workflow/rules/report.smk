@@ -20,7 +20,7 @@ rule write_page:
         results=results_folder,
         reads=lambda wildcards: ",".join(PAGES[wildcards.page].tables),
         axes=lambda wildcards: axes_option(PAGES[wildcards.page].tables, AXES),
-        settings=json.dumps(STUDY.resolved()),
+        settings=lambda wildcards: settings_option(),
         caption=lambda wildcards: PAGES[wildcards.page].caption,
         # The data dictionary is written from every schema, whatever a page reads.
         code=fingerprint("stages.write_page", *(f"schemas.{name}" for name in schemas.names())),
@@ -28,7 +28,8 @@ rule write_page:
         "Writing the page {wildcards.page}"
     shell:
         "python -m general_circuits.stages.write_page --page {wildcards.page} --results {params.results}"
-        " --reads={params.reads} --axes <(echo {params.axes:q}) --settings <(echo {params.settings:q}) --output {output} > {log} 2>&1"
+        " --reads={params.reads} --axes <(echo {params.axes:q}) --settings <(echo {params.settings:q})"
+        " --output {output} > {log} 2>&1"
 
 
 rule write_front_page:
