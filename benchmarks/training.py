@@ -166,9 +166,7 @@ def _overhead() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         splits = generated_splits(condition, seed=1000)
-        run = training.train(
-            condition, splits, task.n_symbols, task.n_classes, 1000, states=Timed(Path(folder) / "states")
-        )
+        run = training.train(condition, splits, task.vocabulary, 1000, states=Timed(Path(folder) / "states"))
         trained = time.perf_counter() - start
         writing = _time(
             lambda: checkpoints.write(Path(folder) / "weights", 1000, run.weights, run.steps, run.model), 1, warm=0

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from general_circuits.conditions import Condition, Model, Optimiser, Schedule, Spacing, Split, Task
+from general_circuits.conditions import Condition, Model, Optimiser, Schedule, Spacing, Split, Task, Vocabulary
 from general_circuits.examples import Examples
-from general_circuits.models import Transformer
+from general_circuits.models.transformer import Transformer
 
 NANDA = Model(
     n_layers=1,
@@ -24,6 +24,9 @@ NANDA = Model(
 
 MODULUS = 5
 """Of `addition` and `condition`: 25 examples, of which 15 train."""
+
+VOCABULARY = Vocabulary(2, MODULUS, MODULUS)
+"""Theirs."""
 
 
 def model_settings(**changes: Any) -> Model:
@@ -96,7 +99,7 @@ def random_transformer(
 ) -> Transformer:
     """A tiny network whose every parameter is random: biases and layer norms too, which `initialise` leaves alone."""
     torch_generator = torch.Generator().manual_seed(seed)
-    model = Transformer(model_settings(**settings), d_vocab, d_vocab_out).to(dtype)
+    model = Transformer(model_settings(**settings), Vocabulary(2, d_vocab - 1, d_vocab_out)).to(dtype)
     with torch.no_grad():
         for weight in model.parameters():
             weight.normal_(0.0, 0.5, generator=torch_generator)
@@ -162,7 +165,7 @@ def _summing_transformer(embedding: Tensor, d_vocab_out: int, d_mlp: int, biases
     """All weights zero, but attention adds the embeddings of the three tokens to the last position, in float64."""
     d_vocab, d_model = embedding.shape
     settings = model_settings(d_model=d_model, n_heads=1, d_mlp=d_mlp, biases=biases)
-    model = Transformer(settings, d_vocab, d_vocab_out).double()
+    model = Transformer(settings, Vocabulary(2, d_vocab - 1, d_vocab_out)).double()
     with torch.no_grad():
         for weight in model.parameters():
             weight.zero_()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from builders import MODULUS, addition, condition, model_settings, random_transformer
+from builders import MODULUS, VOCABULARY, addition, condition, model_settings, random_transformer
 from safetensors import safe_open
 from torch import Tensor
 
@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def run() -> training.Run:
     settings = model_settings(n_layers=2, normalisation="pre", biases="all", positions="sinusoidal")
-    return training.train(condition(model=settings), addition(), MODULUS, MODULUS, seed=3)
+    return training.train(condition(model=settings), addition(), VOCABULARY, seed=3)
 
 
 def write(path: Path, run: training.Run) -> None:
@@ -77,7 +77,11 @@ def test_the_file_is_safetensors_with_steps_first_and_settings_in_its_header(tmp
     assert shapes["embed.W_E"] == (6, MODULUS + 1, 8)
     assert list(metadata) == [checkpoints.HEADER]
     model = dataclasses.asdict(run.model.settings)
-    assert json.loads(metadata[checkpoints.HEADER]) == {"replica": 3, "d_vocab": 6, "d_vocab_out": 5, "model": model}
+    assert json.loads(metadata[checkpoints.HEADER]) == {
+        "replica": 3,
+        "vocabulary": dataclasses.asdict(VOCABULARY),
+        "model": model,
+    }
     beginning = path.read_bytes()[:9]
     assert beginning[8:] == b"{"  # eight bytes of length, then JSON: neither a zip archive nor a pickle
     assert int.from_bytes(beginning[:8], "little") < path.stat().st_size

@@ -11,9 +11,9 @@ import pytest
 from builders import model_settings
 
 from general_circuits import ablation, costs
-from general_circuits.conditions import Condition, to_json
+from general_circuits.conditions import Condition, Vocabulary, to_json
 from general_circuits.config import load
-from general_circuits.models import Transformer
+from general_circuits.models.transformer import Transformer
 from general_circuits.reduced import network
 from general_circuits.tasks import registry
 
@@ -50,7 +50,7 @@ def test_parameters_are_those_of_the_network(n_layers: int, normalisation: str, 
     size = costs.Size.of(
         condition({"modulus": 11, "d_model": 12, "n_heads": 3, "d_mlp": 20, "batch_size": 8, **options})
     )
-    model = Transformer(model_settings(d_model=12, n_heads=3, d_mlp=20, **options), d_vocab=12, d_vocab_out=11)
+    model = Transformer(model_settings(d_model=12, n_heads=3, d_mlp=20, **options), Vocabulary(2, 11, 11))
     assert size.parameters == sum(weight.numel() for weight in model.parameters())
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
+from general_circuits.conditions import Vocabulary
 from general_circuits.examples import Examples, by_split
 
 CPU = torch.device("cpu")
@@ -21,7 +22,7 @@ SPLIT = pd.DataFrame(
 
 
 def test_tokens_spell_a_b_equals_and_rows_keep_the_tables_order():
-    found = by_split(SPLIT, n_symbols=2, device=CPU)
+    found = by_split(SPLIT, Vocabulary(2, 2, 2), CPU)
     assert list(found) == ["train", "validation"]
     assert found["train"].tokens.tolist() == [[0, 0, 2], [1, 0, 2]]
     assert found["train"].labels.tolist() == [0, 1]
@@ -30,16 +31,23 @@ def test_tokens_spell_a_b_equals_and_rows_keep_the_tables_order():
 
 
 def test_the_order_of_the_splits_rows_does_not_matter():
-    expected = by_split(SPLIT, n_symbols=2, device=CPU)
-    shuffled = by_split(SPLIT.iloc[[2, 0, 3, 1]], n_symbols=2, device=CPU)
+    expected = by_split(SPLIT, Vocabulary(2, 2, 2), CPU)
+    shuffled = by_split(SPLIT.iloc[[2, 0, 3, 1]], Vocabulary(2, 2, 2), CPU)
     for name, examples in expected.items():
         assert torch.equal(shuffled[name].tokens, examples.tokens)
         assert torch.equal(shuffled[name].labels, examples.labels)
 
 
+def test_more_than_two_inputs_are_spelled_out_too():
+    inputs = [[0, 2, 1], [1, 1, 1], [2, 2, 0], [0, 0, 0]]
+    found = by_split(SPLIT.drop(columns=["a", "b"]).assign(inputs=inputs), Vocabulary(3, 3, 2), CPU)
+    assert found["train"].tokens.tolist() == [[0, 2, 1, 3], [2, 2, 0, 3]]
+    assert found["validation"].tokens.tolist() == [[1, 1, 1, 3], [0, 0, 0, 3]]
+
+
 def test_small_integers_and_categories_from_parquet_give_64_bit_indices():
     split = SPLIT.astype({"example": "int32", "a": "int32", "b": "int32", "split": "category", "label": "int32"})
-    found = by_split(split, n_symbols=2, device=CPU)["train"]
+    found = by_split(split, Vocabulary(2, 2, 2), CPU)["train"]
     assert found.tokens.dtype == found.labels.dtype == torch.int64
     assert found.tokens.tolist() == [[0, 0, 2], [1, 0, 2]]
 

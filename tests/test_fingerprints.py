@@ -87,9 +87,9 @@ def test_touches_copies_comments_docstrings_and_layout_change_nothing(package: P
     edit(package / "training.py", '"""The training loop', '"""The loop of training')
     edit(package / "statistics.py", '"""Holm', '"""By Holm')
     edit(
-        package / "models.py",
-        "from general_circuits.conditions import Model",
-        "from general_circuits.conditions import (\n    Model,\n)",
+        package / "models/transformer.py",
+        "from general_circuits.conditions import Model, Vocabulary",
+        "from general_circuits.conditions import (\n    Model,\n    Vocabulary,\n)",
     )
     assert changed(package, here) == set()
 
@@ -114,7 +114,7 @@ def test_saliency_reruns_saliency_and_not_training(package: Path, here: dict[str
 
 
 def test_the_network_reruns_all_that_runs_it(package: Path, here: dict[str, str]) -> None:
-    file = package / "models.py"
+    file = package / "models/transformer.py"
     file.write_text(file.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
     assert changed(package, here) == {"train_block", "replay_block", "extract_saliency", "ablate_neurons"}
 

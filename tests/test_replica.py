@@ -8,7 +8,7 @@ import itertools
 import pytest
 import torch
 from builders import (
-    MODULUS,
+    VOCABULARY,
     addition,
     condition,
     optimiser_settings,
@@ -18,7 +18,7 @@ from builders import (
 from torch import Tensor, nn
 
 from general_circuits import replica, scores
-from general_circuits.models import Transformer
+from general_circuits.models.transformer import Transformer
 from general_circuits.optimisers import Updater
 from general_circuits.randomness import stream_seed
 from general_circuits.reduced.network import Reduced
@@ -28,7 +28,7 @@ ARITHMETIC = pytest.mark.parametrize("arithmetic", ["reduced", "plain"])
 
 
 def replica_of(seed: int = 0, **changes) -> Replica:
-    return Replica(condition(**changes), addition(), MODULUS, MODULUS, seed)
+    return Replica(condition(**changes), addition(), VOCABULARY, seed)
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
@@ -49,7 +49,7 @@ def same_bytes(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
 def test_a_replica_takes_the_steps_of_its_optimiser(optimiser, arithmetic):
     """Against the same update rule on gradients that autograd finds for the same batches."""
     ours = replica_of(optimiser=optimiser, arithmetic=arithmetic)
-    model = Transformer(condition().model, MODULUS + 1, MODULUS)
+    model = Transformer(condition().model, VOCABULARY)
     model.load_state_dict(weights_of(ours.model))
     theirs = Updater(ours.updater.settings, dict(model.named_parameters()))
     batches, examples = batches_of(15, 4, seed=0), addition()["train"]

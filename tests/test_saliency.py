@@ -13,7 +13,7 @@ from captum.attr import IntegratedGradients, LayerIntegratedGradients
 from torch import Tensor, nn
 
 from general_circuits import saliency
-from general_circuits.models import Transformer
+from general_circuits.models.transformer import Transformer
 from general_circuits.saliency import Attribution
 
 METHODS = ("activation_gradient", "integrated_gradients")

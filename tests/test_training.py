@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from builders import MODULUS, addition, condition, model_settings
+from builders import VOCABULARY, addition, condition, model_settings
 from torch import Tensor, nn
 
 from general_circuits import scores, training
 from general_circuits.conditions import Condition, Spacing
-from general_circuits.models import Transformer
+from general_circuits.models.transformer import Transformer
 from general_circuits.randomness import stream_seed
 from general_circuits.replica import Batches, build_network
 from general_circuits.states import States
@@ -27,7 +27,7 @@ ARITHMETIC = pytest.mark.parametrize("arithmetic", ["reduced", "plain"])
 
 
 def trained(setting: Condition, seed: int = 0, **more: object) -> training.Run:
-    return training.train(setting, addition(), n_symbols=MODULUS, n_classes=MODULUS, seed=seed, **more)
+    return training.train(setting, addition(), vocabulary=VOCABULARY, seed=seed, **more)
 
 
 def same_bytes(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
@@ -98,7 +98,7 @@ def test_training_takes_the_steps_it_says(arithmetic):
     )
     run = trained(setting)
     examples = addition()["train"]
-    model = Transformer(setting.model, MODULUS + 1, MODULUS)
+    model = Transformer(setting.model, VOCABULARY)
     for step, rate in ((0, 0.05), (1, 0.1)):
         model.load_state_dict({name: weight[step] for name, weight in run.weights.items()})
         loss = nn.functional.cross_entropy(model.answer(examples.tokens), examples.labels)
@@ -126,7 +126,7 @@ def test_loss_precision_hardly_matters_at_the_start(arithmetic):
 
 def test_checkpoint_zero_is_the_initialisation():
     run = trained(condition(), seed=7)
-    model = Transformer(condition().model, MODULUS + 1, MODULUS)
+    model = Transformer(condition().model, VOCABULARY)
     model.initialise(torch.Generator().manual_seed(stream_seed(7, "initialisation")))
     assert same_bytes({name: weight[0] for name, weight in run.weights.items()}, model.state_dict())
 
@@ -163,7 +163,7 @@ def test_metrics_are_those_of_the_network_at_that_step(step, arithmetic):
     setting = condition(steps=12, arithmetic=arithmetic)
     run = trained(setting)
     place = run.steps.index(step)
-    model = Transformer(condition().model, MODULUS + 1, MODULUS)
+    model = Transformer(condition().model, VOCABULARY)
     model.load_state_dict({name: weight[place] for name, weight in run.weights.items()})
     network = build_network(setting.optimiser, model, batch_size=4)
     for split, examples in addition().items():
@@ -194,7 +194,7 @@ def test_rate_and_gradient_norm_are_those_of_the_update_that_led_to_the_step(ari
     rows = run.metrics[run.metrics["split"] == "train"]
     np.testing.assert_allclose(rows["learning_rate"], [0.0, 0.01, 0.02, 0.03, 0.03])
     assert math.isnan(rows["gradient_norm"].iloc[0])
-    examples, model = addition()["train"], Transformer(setting.model, MODULUS + 1, MODULUS)
+    examples, model = addition()["train"], Transformer(setting.model, VOCABULARY)
     for step in range(1, 5):
         model.load_state_dict({name: weight[step - 1] for name, weight in run.weights.items()})
         loss = nn.functional.cross_entropy(model.answer(examples.tokens), examples.labels)
@@ -365,7 +365,7 @@ def test_a_diverged_run_stays_diverged_when_it_goes_on(tmp_path: Path):
 
 
 def replayed(looks: Looks, state=None, setting: Condition = LONG) -> training.Run:
-    return training.replay(setting, addition(), MODULUS, MODULUS, 0, looks, state)
+    return training.replay(setting, addition(), VOCABULARY, 0, looks, state)
 
 
 def test_looks_are_the_conditions_schedule():

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from general_circuits import scores
 from general_circuits.examples import Examples
-from general_circuits.models import Transformer
+from general_circuits.models.transformer import Transformer
 from general_circuits.randomness import stream_seed
 
 CALIPER = 0.25

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from general_circuits import tables
+from general_circuits.conditions import Vocabulary
 from general_circuits.examples import Examples, by_split
 from general_circuits.schemas.split import TABLE as SPLIT
 
@@ -21,16 +22,11 @@ class Block:
     device: torch.device
 
     @property
-    def n_symbols(self) -> int:
-        """Input tokens; "=" is one more."""
-        return int(tables.read_metadata(self.split)["n_symbols"])
-
-    @property
-    def n_classes(self) -> int:
-        """Output classes."""
-        return int(tables.read_metadata(self.split)["n_classes"])
+    def vocabulary(self) -> Vocabulary:
+        """What its networks read and answer."""
+        return Vocabulary(**tables.read_metadata(self.split)["vocabulary"])
 
     def replicas(self) -> Iterator[tuple[int, int, dict[str, Examples]]]:
         """Position in the block, seed, and examples under "train" and "validation", of each replica."""
         for position, (replica, rows) in enumerate(tables.read(self.split, SPLIT).groupby("replica")):
-            yield position, replica, by_split(rows, self.n_symbols, self.device)
+            yield position, replica, by_split(rows, self.vocabulary, self.device)

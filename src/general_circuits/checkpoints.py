@@ -13,8 +13,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from general_circuits.conditions import Model
-from general_circuits.models import Transformer
+from general_circuits.conditions import Model, Vocabulary
+from general_circuits.models.build import build
+from general_circuits.models.transformer import Transformer
 from general_circuits.tables import replacing
 
 HEADER = "checkpoints"
@@ -39,8 +40,7 @@ def write(path: Path, replica: int, weights: Mapping[str, Tensor], steps: Sequen
     header = {
         "replica": replica,
         "model": dataclasses.asdict(model.settings),
-        "d_vocab": model.embed.W_E.shape[0],
-        "d_vocab_out": model.unembed.W_U.shape[1],
+        "vocabulary": dataclasses.asdict(model.vocabulary),
     }
     tensors = {name: weight.contiguous() for name, weight in weights.items()}
     with replacing(path) as temporary:
@@ -67,7 +67,7 @@ class Checkpoints:
         """The network at each of these steps, in evaluation mode; the same object is filled anew each time."""
         with safe_open(self.path, "pt") as file:
             header = json.loads(file.metadata()[HEADER])
-            model = Transformer(Model(**header["model"]), header["d_vocab"], header["d_vocab_out"]).to(device).eval()
+            model = build(Model(**header["model"]), Vocabulary(**header["vocabulary"])).to(device).eval()
             places = {step: i for i, step in enumerate(file.get_tensor("steps").tolist())}
             for step in steps:
                 weights = {name: file.get_slice(name)[places[step]] for name in model.state_dict()}

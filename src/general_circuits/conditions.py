@@ -74,6 +74,15 @@ class Spacing:
         return sorted({0, last} | geometric | set(range(0, last, self.every)))
 
 
+@dataclass(frozen=True)
+class Vocabulary:
+    """What a network reads and answers: so many inputs, each one of so many symbols, and one of so many classes."""
+
+    n_inputs: int
+    n_symbols: int
+    n_classes: int
+
+
 STATE_EVERY = 500
 """Steps between two states of training. Fixed, so that they do not depend on when a run was killed."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from general_circuits import splits
-from general_circuits.conditions import STATE_EVERY, Condition, Split, Task
+from general_circuits.conditions import STATE_EVERY, Condition, Split, Task, Vocabulary
 from general_circuits.reduced import SLICE
 from general_circuits.tasks import registry
 
@@ -36,13 +36,12 @@ class Size:
 
     Attributes:
         condition: the setting.
-        n_symbols, n_classes: of its task.
+        vocabulary: of its task.
         n_training, n_validation: examples.
     """
 
     condition: Condition
-    n_symbols: int
-    n_classes: int
+    vocabulary: Vocabulary
     n_training: int
     n_validation: int
 
@@ -73,9 +72,9 @@ class Size:
         block = 4 * d * d + 2 * d * m
         block += {"none": 0, "mlp": m + d, "all": m + d + 4 * d}[model.biases]
         block += 0 if model.normalisation == "none" else 4 * d
-        outside = (self.n_symbols + 1) * d + d * self.n_classes
-        outside += 3 * d if model.positions == "learned" else 0
-        outside += self.n_classes if model.biases == "all" else 0
+        outside = (self.vocabulary.n_symbols + 1) * d + d * self.vocabulary.n_classes
+        outside += (self.vocabulary.n_inputs + 1) * d if model.positions == "learned" else 0
+        outside += self.vocabulary.n_classes if model.biases == "all" else 0
         outside += 2 * d if model.normalisation == "pre" else 0
         return model.n_layers * block + outside
 
@@ -107,7 +106,7 @@ class Size:
         model = self.condition.model
         per_row = 3 * model.d_mlp + 16 * model.d_model
         # Evaluation: logits in double precision of a whole split, and what the scores make of them.
-        evaluation = 6 * self.largest_split * self.n_classes * 8
+        evaluation = 6 * self.largest_split * self.vocabulary.n_classes * 8
         if self.condition.optimiser.arithmetic == "plain":
             rows = 2 * 3 * model.n_layers * max(self.batch, min(2048, self.largest_split))
         else:
@@ -115,7 +114,8 @@ class Size:
             examples = sum({min(n, SLICE) for n in (self.batch, self.largest_split)})
             examples += sum(n % SLICE for n in {self.batch, self.n_training, self.n_validation} if n > SLICE)
             rows = (2 * model.n_layers - 1) * 2 * examples
-        tables = 4 * self.n_symbols**2 * model.n_heads + 8 * self.n_symbols * model.n_heads * model.d_mlp
+        p = self.vocabulary.n_symbols
+        tables = 4 * p**2 * model.n_heads + 8 * p * model.n_heads * model.d_mlp
         # Once in memory, and twice where many checkpoints are written at once.
         return _mb(
             TRAINING_BASE
@@ -140,16 +140,16 @@ class Size:
         model = self.condition.model
         n = min(examples, self.largest_split)
         neurons = 12 * 3 * n * (model.d_mlp + model.d_model)
-        logits = 20 * max(LOGITS_AT_ONCE, n * self.n_classes)
+        logits = 20 * max(LOGITS_AT_ONCE, n * self.vocabulary.n_classes)
         return _mb(ABLATION_BASE + FLOAT * (neurons + logits) + self.weights_bytes // 2)
 
 
 @cache
-def _counts(task: Task, split: Split) -> tuple[int, int, int, int]:
-    """Symbols, classes, training and validation examples: generated to count them, once for all conditions alike."""
+def _counts(task: Task, split: Split) -> tuple[Vocabulary, int, int]:
+    """Vocabulary, training and validation examples: generated to count them, once for all conditions alike."""
     table = registry.generate(task)
     n_training = splits.training_size(table.pair, split)
-    return table.n_symbols, table.n_classes, n_training, len(table.pair) - n_training
+    return table.vocabulary, n_training, len(table) - n_training
 
 
 def machine_mb() -> int:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+
+from general_circuits.conditions import Vocabulary
 
 SPLITS = ("train", "validation")
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Some examples on a device: tokens (example, 3) spelling a b =, and labels (example)."""
+    """Some examples on a device: tokens (example, n_inputs + 1), the inputs and then "=", and labels (example)."""
 
     tokens: Tensor
     labels: Tensor
@@ -24,18 +27,19 @@ class Examples:
         return Examples(self.tokens[kept], self.labels[kept])
 
 
-def by_split(split: pd.DataFrame, n_symbols: int, device: torch.device) -> dict[str, Examples]:
+def by_split(split: pd.DataFrame, vocabulary: Vocabulary, device: torch.device) -> dict[str, Examples]:
     """One replica's examples under "train" and "validation".
 
     Args:
         split: one replica's rows of the `split` table.
-        n_symbols: operands are 0 to n_symbols − 1; the token n_symbols is "=".
+        vocabulary: inputs are 0 to n_symbols − 1; the token n_symbols is "=".
         device: where they are put.
     """
     split = split.sort_values("example")
-    operands = torch.tensor(split[["a", "b"]].to_numpy())
-    equals = torch.full((len(split), 1), n_symbols)
-    tokens = torch.cat([operands, equals], dim=1)
+    has_operands = vocabulary.n_inputs == 2
+    inputs = split[["a", "b"]].to_numpy() if has_operands else np.stack(split["inputs"].to_list())
+    equals = torch.full((len(split), 1), vocabulary.n_symbols)
+    tokens = torch.cat([torch.tensor(inputs, dtype=torch.long), equals], dim=1)
     labels = torch.tensor(split["label"].to_numpy()).long()
     found = {}
     for name in SPLITS:

@@ -27,6 +27,7 @@ from general_circuits.replica import Replica
 from general_circuits.report.registry import PAGES
 from general_circuits.schemas import registry as schemas
 from general_circuits.splits import draw
+from general_circuits.tables import INPUTS
 from general_circuits.tasks import registry
 
 ROW_BYTES = {"split": 5, "metrics": 60, "saliency": 32, "distribution": 30, "ablation": 14}
@@ -131,14 +132,15 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
 def generated_splits(condition: Condition, seed: int) -> dict[str, Examples]:
     """One replica's examples as a study would make them, without its files."""
     task = registry.generate(condition.task)
-    split = draw(task.pair, task.target, task.n_classes, condition.split, seed)
-    return by_split(split.assign(a=task.a, b=task.b), task.n_symbols, torch.device("cpu"))
+    split = draw(task.pair, task.target, task.vocabulary.n_classes, condition.split, seed)
+    inputs = task.frame()[list(INPUTS)]
+    return by_split(split.join(inputs), task.vocabulary, torch.device("cpu"))
 
 
 def generated_replica(condition: Condition, seed: int) -> Replica:
     """One replica before its first update, on `generated_splits`."""
     task = registry.generate(condition.task)
-    return Replica(condition, generated_splits(condition, seed), task.n_symbols, task.n_classes, seed)
+    return Replica(condition, generated_splits(condition, seed), task.vocabulary, seed)
 
 
 def _measured(study: Study, condition: Condition, seconds: float) -> Rates:

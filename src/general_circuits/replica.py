@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from general_circuits import scores
-from general_circuits.conditions import Condition, Optimiser
+from general_circuits.conditions import Condition, Optimiser, Vocabulary
 from general_circuits.examples import SPLITS, Examples
-from general_circuits.models import Transformer
+from general_circuits.models.build import build
+from general_circuits.models.transformer import Transformer
 from general_circuits.optimisers import Updater
 from general_circuits.randomness import stream_seed
 from general_circuits.reduced.network import Reduced
@@ -30,12 +31,10 @@ class Replica:
         rate: of the update that led here.
     """
 
-    def __init__(
-        self, condition: Condition, splits: dict[str, Examples], n_symbols: int, n_classes: int, seed: int
-    ) -> None:
+    def __init__(self, condition: Condition, splits: dict[str, Examples], vocabulary: Vocabulary, seed: int) -> None:
         settings, train_set = condition.optimiser, splits["train"]
         self.splits = splits
-        self.model = Transformer(condition.model, d_vocab=n_symbols + 1, d_vocab_out=n_classes)
+        self.model = build(condition.model, vocabulary)
         self.model.initialise(torch.Generator().manual_seed(stream_seed(seed, "initialisation")))
         self.model.to(train_set.tokens.device)
         size = len(train_set.labels) if settings.batch_size == "full" else int(settings.batch_size)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from general_circuits import scores
 from general_circuits.examples import Examples
-from general_circuits.models import Transformer
+from general_circuits.models.transformer import Transformer
 
 Method = Literal["activation_gradient", "integrated_gradients"]
 

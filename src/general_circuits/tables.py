@@ -21,7 +21,15 @@ from general_circuits import __version__
 
 CATEGORY = pa.dictionary(pa.int32(), pa.string())
 INTEGER, NUMBER, FLAG, TEXT = pa.int32(), pa.float64(), pa.bool_(), pa.string()
-TYPES = {CATEGORY: "category", INTEGER: "integer", NUMBER: "number", FLAG: "yes/no", TEXT: "text"}
+INTEGERS = pa.list_(INTEGER)
+TYPES = {
+    CATEGORY: "category",
+    INTEGER: "integer",
+    NUMBER: "number",
+    FLAG: "yes/no",
+    TEXT: "text",
+    INTEGERS: "list of integers",
+}
 """The types in words."""
 
 MEANINGS: Mapping[str, str] = {
@@ -29,6 +37,9 @@ MEANINGS: Mapping[str, str] = {
     "replica": "the seed, of everything that is drawn; conditions are paired by it",
     "step": "updates made so far; 0 is the initialisation",
     "split": "on which examples: train or validation",
+    "a": "the first operand, a symbol from 0; missing where there are not two operands",
+    "b": "the second operand",
+    "inputs": "all inputs, symbols from 0; missing where they are a and b",
     "layer": "the transformer block whose MLP it is, from 0",
     "method": "how saliency is computed: activation_gradient or integrated_gradients",
 }
@@ -71,6 +82,7 @@ class Table:
 
 
 REPLICA: Mapping[str, pa.DataType] = {"condition": CATEGORY, "replica": INTEGER}
+INPUTS: Mapping[str, pa.DataType] = {"a": INTEGER, "b": INTEGER, "inputs": INTEGERS}
 NEURONS: Mapping[str, pa.DataType] = {**REPLICA, "step": INTEGER, "split": CATEGORY, "layer": INTEGER}
 
 

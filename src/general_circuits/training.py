@@ -11,9 +11,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from general_circuits.conditions import STATE_EVERY, Condition
+from general_circuits.conditions import STATE_EVERY, Condition, Vocabulary
 from general_circuits.examples import SPLITS, Examples
-from general_circuits.models import Transformer
+from general_circuits.models.transformer import Transformer
 from general_circuits.replica import COLUMNS, Replica
 from general_circuits.states import State, States
 
@@ -63,8 +63,7 @@ class Run:
 def train(
     condition: Condition,
     splits: dict[str, Examples],
-    n_symbols: int,
-    n_classes: int,
+    vocabulary: Vocabulary,
     seed: int,
     report: Callable[[str], None] = lambda line: None,
     states: States | None = None,
@@ -75,8 +74,7 @@ def train(
     Args:
         condition: the complete setting.
         splits: the examples under "train" and "validation", labels after label noise.
-        n_symbols: input tokens; "=" is one more.
-        n_classes: output classes.
+        vocabulary: what the network reads and answers.
         seed: the replica; initialisation and batch order are separate streams of it.
         report: receives a line of progress now and then.
         states: where to keep states, and to go on from the last one there; none are kept without.
@@ -88,7 +86,7 @@ def train(
     Raises:
         Stopped: after keeping a state, when `is_stopped`.
     """
-    replica, looks = Replica(condition, splits, n_symbols, n_classes, seed), Looks.of(condition)
+    replica, looks = Replica(condition, splits, vocabulary, seed), Looks.of(condition)
     log = Log(looks, replica.model)
     found = states.resume() if states else None
     if found:
@@ -114,8 +112,7 @@ def train(
 def replay(
     condition: Condition,
     splits: dict[str, Examples],
-    n_symbols: int,
-    n_classes: int,
+    vocabulary: Vocabulary,
     seed: int,
     looks: Looks,
     state: State | None,
@@ -125,7 +122,7 @@ def replay(
     Equal steps give equal bytes. Arguments are those of `train`; only steps after the state's can be looked at, since a
     row of metrics tells of the update that led to it.
     """
-    replica = Replica(condition, splits, n_symbols, n_classes, seed)
+    replica = Replica(condition, splits, vocabulary, seed)
     log = Log(looks, replica.model)
     if state:
         replica.restore(state)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from general_circuits import scores
 from general_circuits.examples import Examples
-from general_circuits.models import Transformer
+from general_circuits.models.transformer import Transformer
 from general_circuits.reduced import network
 from general_circuits.reduced.network import Reduced
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from general_circuits.models import LayerNorm
+from general_circuits.models.transformer import LayerNorm
 from general_circuits.reduced.tape import Tape, Value, gradient_of, run
 
 LIKE = torch.zeros((), dtype=torch.float64)

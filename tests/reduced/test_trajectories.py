@@ -17,12 +17,13 @@ import yaml
 from builders import addition, condition, model_settings
 
 from general_circuits import training
-from general_circuits.conditions import Condition, Spacing
+from general_circuits.conditions import Condition, Spacing, Vocabulary
 from general_circuits.config import load
 from general_circuits.plan import generated_splits
 from general_circuits.replica import Replica
 
 MODULUS, N_CLASSES = 11, 5
+VOCABULARY = Vocabulary(2, MODULUS, N_CLASSES)
 BATCH = 80
 """Enough for a table: more than 4 · (8 + 11)."""
 
@@ -59,7 +60,7 @@ def setting(changes: dict[str, Any], arithmetic: str, **more: Any) -> Condition:
 
 def both(changes: dict[str, Any], **more: Any) -> list[training.Run]:
     return [
-        training.train(setting(changes, arithmetic, **more), addition(MODULUS, N_CLASSES), MODULUS, N_CLASSES, seed=0)
+        training.train(setting(changes, arithmetic, **more), addition(MODULUS, N_CLASSES), VOCABULARY, seed=0)
         for arithmetic in ("plain", "reduced")
     ]
 
@@ -118,7 +119,7 @@ def learning_rate(option: str, usual: float) -> dict[str, float]:
 def test_the_options_reach_every_way_of_multiplying_out():
     found = {}
     for option, changes in OPTIONS.items():
-        replica = Replica(setting(changes, "reduced"), addition(MODULUS, N_CLASSES), MODULUS, N_CLASSES, seed=0)
+        replica = Replica(setting(changes, "reduced"), addition(MODULUS, N_CLASSES), VOCABULARY, seed=0)
         found[option] = replica.network.shape.folds_output, replica.network.shape.has_table
     with_norm = {"normalisation = pre", "normalisation = post", "everything"}
     assert {option for option, (folds, _) in found.items() if not folds} == {"nothing folded"} | with_norm
@@ -144,7 +145,7 @@ def test_the_workstation_study_takes_the_plain_path_too():
     for settings in load(raw).conditions.values():
         resolved = settings.resolve()
         n = resolved.task.modulus
-        runs.append(training.train(resolved, generated_splits(resolved, seed=0), n, n, seed=0))
+        runs.append(training.train(resolved, generated_splits(resolved, seed=0), Vocabulary(2, n, n), seed=0))
     plain, reduced = (run.metrics.set_index(["step", "split"]) for run in runs)
     for column, tolerance in {"loss": 1e-3, "accuracy": 2e-3, "weight_norm": 1e-2}.items():
         assert (plain[column] - reduced[column]).abs().max() < tolerance

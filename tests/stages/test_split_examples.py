@@ -26,5 +26,5 @@ def test_blocks_have_consecutive_seeds_and_all_that_a_network_reads(tmp_path: Pa
             assert rows["b"].tolist() == whole["b"].tolist()
             assert rows["label"].tolist() == whole["target"].tolist()
         metadata = tables.read_metadata(output)
-        assert (metadata["n_symbols"], metadata["n_classes"]) == (5, 5)
+        assert metadata["vocabulary"] == {"n_inputs": 2, "n_symbols": 5, "n_classes": 5}
     assert found == [1000, 1001, 1002, 1003, 1004, 1005]

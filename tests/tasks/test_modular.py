@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from general_circuits.conditions import Task
+from general_circuits.conditions import Task, Vocabulary
 from general_circuits.tasks import modular
 from general_circuits.tasks.table import NO_WRAP
 
@@ -44,8 +44,8 @@ def test_sum_is_repeated_increment(p: int) -> None:
 @given(MODULI)
 def test_difference_plus_subtrahend_is_minuend(p: int) -> None:
     table = modular.generate(Task("x-y", p))
-    sums = [sum_by_increments(t, b, p) for t, b in zip(table.target.tolist(), table.b.tolist(), strict=True)]
-    assert sums == table.a.tolist()
+    sums = [sum_by_increments(t, b, p) for t, b in zip(table.target.tolist(), table.inputs[:, 1].tolist(), strict=True)]
+    assert sums == table.inputs[:, 0].tolist()
 
 
 @settings(deadline=None, max_examples=15)
@@ -60,7 +60,7 @@ def test_product_is_repeated_addition(p: int) -> None:
 def test_quotient_times_divisor_is_dividend(p: int) -> None:
     table = modular.generate(Task("x/y", p))
     assert all(
-        (t * b - a) % p == 0 for a, b, t in zip(*(x.tolist() for x in (table.a, table.b, table.target)), strict=True)
+        (t * b - a) % p == 0 for a, b, t in zip(*(x.tolist() for x in (*table.inputs.T, table.target)), strict=True)
     )
     assert 0 <= table.target.min() <= table.target.max() < p
 
@@ -69,7 +69,7 @@ def test_largest_modulus_does_not_overflow() -> None:
     p = 1021  # the largest prime that a config allows
     for operation in ("x*y", "x/y"):
         table = modular.generate(Task(operation, p))
-        a, b, target = (x.astype(np.int64) for x in (table.a, table.b, table.target))
+        a, b, target = (x.astype(np.int64) for x in (table.inputs[:, 0], table.inputs[:, 1], table.target))
         product, of = (a * b, target) if operation == "x*y" else (target * b, a)
         assert ((product - of) % p == 0).all()
 
@@ -89,7 +89,7 @@ def test_largest_modulus_does_not_overflow() -> None:
 )
 def test_known_examples_modulo_7(operation: str, a: int, b: int, target: int, wrap: int) -> None:
     table = modular.generate(Task(operation, 7))
-    (row,) = np.flatnonzero((table.a == a) & (table.b == b))
+    (row,) = np.flatnonzero((table.inputs[:, 0] == a) & (table.inputs[:, 1] == b))
     assert (table.target[row], table.wrap[row]) == (target, wrap)
 
 
@@ -99,9 +99,9 @@ def test_table_is_complete_and_sorted(p: int, operation: str) -> None:
     table = modular.generate(Task(operation, p))
     first_divisor = 1 if operation == "x/y" else 0
     everything = list(itertools.product(range(p), range(first_divisor, p)))
-    assert list(zip(table.a.tolist(), table.b.tolist(), strict=True)) == everything
+    assert list(zip(table.inputs[:, 0].tolist(), table.inputs[:, 1].tolist(), strict=True)) == everything
     assert len(table.target) == (p * (p - 1) if operation == "x/y" else p**2)
-    assert (table.n_symbols, table.n_classes) == (p, p)
+    assert table.vocabulary == Vocabulary(2, p, p)
 
 
 @settings(deadline=None, max_examples=20)
@@ -109,7 +109,7 @@ def test_table_is_complete_and_sorted(p: int, operation: str) -> None:
 def test_wrap_is_the_band_of_the_unreduced_value(p: int, operation: str) -> None:
     table = modular.generate(Task(operation, p))
     value = {"x+y": int.__add__, "x-y": int.__sub__, "x*y": int.__mul__}[operation]
-    for a, b, m, target in zip(*(x.tolist() for x in (table.a, table.b, table.wrap, table.target)), strict=True):
+    for a, b, m, target in zip(*(x.tolist() for x in (*table.inputs.T, table.wrap, table.target)), strict=True):
         assert m * p <= value(a, b) < (m + 1) * p
         assert value(a, b) == m * p + target
 
@@ -123,7 +123,7 @@ def test_quotients_have_no_band() -> None:
 def test_pairs_are_equal_exactly_where_unordered_operands_are(p: int, operation: str) -> None:
     table = modular.generate(Task(operation, p))
     names: dict[frozenset[int], set[int]] = {}
-    for a, b, pair in zip(table.a.tolist(), table.b.tolist(), table.pair.tolist(), strict=True):
+    for a, b, pair in zip(table.inputs[:, 0].tolist(), table.inputs[:, 1].tolist(), table.pair.tolist(), strict=True):
         names.setdefault(frozenset((a, b)), set()).add(pair)
     assert all(len(of_one) == 1 for of_one in names.values())
     assert len(set.union(*names.values())) == len(names)

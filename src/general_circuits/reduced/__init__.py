@@ -1,4 +1,4 @@
-"""The networks of `models.py` with less arithmetic: the same logits and gradients, to rounding.
+"""The networks of `models/` with less arithmetic: the same logits and gradients, to rounding.
 
 An example is three tokens, a b =, and only the answer at the last position counts. Therefore
 

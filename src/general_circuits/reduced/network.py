@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from general_circuits.models import Transformer
+from general_circuits.models.transformer import Transformer
 from general_circuits.reduced import SLICE
 from general_circuits.reduced.bags import Bags, Pairs, add_up
 from general_circuits.reduced.shape import Shape, bias

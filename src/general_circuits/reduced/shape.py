@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from general_circuits.models import Attention, Block, Transformer
+from general_circuits.models.transformer import Attention, Block, Transformer
 from general_circuits.reduced.tape import Tape, Value, gradient_of
 
 Norm = Literal["ln1", "ln2"]

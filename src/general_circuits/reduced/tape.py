@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from general_circuits.models import LayerNorm
+from general_circuits.models.transformer import LayerNorm
 
 Calls = list[Callable[[], Any]]
 

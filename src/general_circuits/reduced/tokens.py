@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from general_circuits.models import Block
+from general_circuits.models.transformer import Block
 from general_circuits.reduced.shape import Shape, bias, leaf
 from general_circuits.reduced.tape import Tape, Value
 

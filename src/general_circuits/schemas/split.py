@@ -1,17 +1,15 @@
 """The examples of a block's replicas: on which side they are, and their labels after label noise."""
 
-from general_circuits.tables import CATEGORY, INTEGER, REPLICA, Table
+from general_circuits.tables import CATEGORY, INPUTS, INTEGER, REPLICA, Table
 
 TABLE = Table(
     "split",
     "runs/{condition}/{block}/split.parquet",
     "replica and example",
     {**REPLICA, "example": INTEGER},
-    {"a": INTEGER, "b": INTEGER, "split": CATEGORY, "label": INTEGER},
+    {**INPUTS, "split": CATEGORY, "label": INTEGER},
     {
-        "example": "row of the task table, from 0",
-        "a": "its first operand",
-        "b": "its second operand",
+        "example": "its number in the task table",
         "split": "the side it is on: train or validation",
         "label": "the class it counts as, from 0: its target or, for training examples under label noise, a random one",
     },

@@ -54,7 +54,7 @@ def main(
             kept = States(folder_of(states, position, training_code, settings, device, split), say)
             state = kept.nearest(first - 1)
             say(f"replays from {f'the state at step {state.step:,}' if state else 'its seed'}")
-            run = training.replay(resolved, examples, block.n_symbols, block.n_classes, replica, looks, state)
+            run = training.replay(resolved, examples, block.vocabulary, replica, looks, state)
             path = metrics.parent / checkpoints.file_name(position)
             checkpoints.write(path, replica, run.weights, run.steps, run.model)
             before = whole[(whole["replica"] == replica) & (whole["step"] < first)]

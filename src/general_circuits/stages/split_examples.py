@@ -12,6 +12,7 @@ from general_circuits.conditions import Split, from_json
 from general_circuits.schemas.split import TABLE as SPLIT
 from general_circuits.schemas.task import TABLE as TASK
 from general_circuits.stages.command import run
+from general_circuits.tables import INPUTS
 
 
 def main(task: Path, split: str, condition: str, first_seed: int, block: int, replicas: int, output: Path) -> None:
@@ -20,10 +21,10 @@ def main(task: Path, split: str, condition: str, first_seed: int, block: int, re
     examples = tables.read(task, TASK)
     pair, target = examples["pair"].to_numpy(), examples["target"].to_numpy()
     metadata = tables.read_metadata(task)
-    n_classes = metadata["n_classes"]
+    n_classes = metadata["vocabulary"]["n_classes"]
     first_replica = first_seed + block * replicas
     frames = [
-        examples[["a", "b"]]
+        examples[list(INPUTS)]
         .join(splits.draw(pair, target, n_classes, settings, replica))
         .assign(condition=condition, replica=replica)
         for replica in range(first_replica, first_replica + replicas)

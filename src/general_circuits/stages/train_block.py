@@ -40,9 +40,7 @@ def main(
             say = partial(print, f"{condition}, replica {replica}:", flush=True)
             kept.append(States(folder_of(states, position, code, settings, device, split), say).only())
             try:
-                run = training.train(
-                    resolved, examples, block.n_symbols, block.n_classes, replica, say, kept[-1], stop.is_asked
-                )
+                run = training.train(resolved, examples, block.vocabulary, replica, say, kept[-1], stop.is_asked)
             except training.Stopped as end:
                 say(str(end))
                 raise SystemExit(stop.exit_status) from None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from general_circuits.conditions import Task
+from general_circuits.conditions import Task, Vocabulary
 from general_circuits.tasks.table import NO_WRAP, IntArray, TaskTable, unordered_pair
 
 UNREDUCED: dict[str, Callable[[IntArray, IntArray], IntArray]] = {
@@ -27,4 +27,4 @@ def generate(task: Task) -> TaskTable:
     else:
         value = UNREDUCED[task.operation](a, b)
         target, wrap = value % p, value // p
-    return TaskTable(a, b, target, unordered_pair(a, b, p), wrap, n_symbols=p, n_classes=p)
+    return TaskTable(np.stack([a, b], axis=1), target, unordered_pair(a, b, p), wrap, Vocabulary(2, p, p))

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+
+from general_circuits.conditions import Vocabulary
 
 IntArray = NDArray[np.int32]
 
@@ -15,22 +18,48 @@ NO_WRAP = -(2**31)
 
 @dataclass(frozen=True)
 class TaskTable:
-    """Every example of a task, sorted by (a, b); each array is (example).
+    """Every example of a task, sorted by its inputs.
 
     Attributes:
-        a, b: the operands, symbols from 0 to n_symbols − 1.
-        target: the right class, from 0 to n_classes − 1.
-        pair: one number per unordered pair {a, b}, so that (a, b) and (b, a) share it.
-        wrap: the band m for which the unreduced value lies in [m·p, (m + 1)·p); `NO_WRAP` where there is none.
+        inputs: (example, n_inputs), symbols from 0 to n_symbols − 1; the two operands, for most tasks.
+        target: (example), the right class, from 0 to n_classes − 1.
+        pair: (example), one number per unordered pair of operands, so that (a, b) and (b, a) share it; where there are
+            not two operands, one per example.
+        wrap: (example), the band m for which the unreduced value lies in [m·p, (m + 1)·p); `NO_WRAP` where there is
+            none.
+        vocabulary: how many inputs, symbols and classes.
     """
 
-    a: IntArray
-    b: IntArray
+    inputs: IntArray
     target: IntArray
     pair: IntArray
     wrap: IntArray
-    n_symbols: int
-    n_classes: int
+    vocabulary: Vocabulary
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    @property
+    def is_commutative(self) -> bool | None:
+        """Whether a ∘ b = b ∘ a wherever both are examples; None where there are not two operands."""
+        if self.vocabulary.n_inputs != 2:
+            return None
+        order = np.argsort(self.pair, kind="stable")
+        pair, target = self.pair[order], self.target[order]
+        return bool((target[1:] == target[:-1])[pair[1:] == pair[:-1]].all())
+
+    def frame(self) -> pd.DataFrame:
+        """One row per example: `a` and `b` where there are two operands, else `inputs`; the others missing."""
+        inputs: dict[str, object]
+        if self.vocabulary.n_inputs == 2:
+            inputs = {"a": self.inputs[:, 0], "b": self.inputs[:, 1], "inputs": None}
+        else:
+            none = pd.array([None] * len(self), dtype="Int32")
+            inputs = {"a": none, "b": none, "inputs": list(self.inputs)}
+        wrap = pd.Series(self.wrap, dtype="Int32").mask(self.wrap == NO_WRAP)
+        return pd.DataFrame(
+            {"example": range(len(self)), **inputs, "target": self.target, "pair": self.pair, "wrap": wrap}
+        )
 
 
 def unordered_pair(a: IntArray, b: IntArray, n_symbols: int) -> IntArray:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from general_circuits.conditions import Model
+from general_circuits.conditions import Model, Vocabulary
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": functional.relu, "gelu": functional.gelu}
 
@@ -147,24 +147,23 @@ class Transformer(nn.Module):
 
     Args:
         settings: widths and options.
-        d_vocab: number of input tokens, the "=" included.
-        d_vocab_out: number of classes.
-        n_ctx: number of positions, 3 for "a b =".
+        vocabulary: what it reads, an input per position and then "=", and what it answers.
 
     Every weight matrix and embedding starts normal with standard deviation 1/√d_model (the unembedding 1/√d_vocab),
     every bias at zero, as in the networks of "Progress measures for grokking via mechanistic interpretability"
     (Nanda et al. 2023).
     """
 
-    def __init__(self, settings: Model, d_vocab: int, d_vocab_out: int, n_ctx: int = 3) -> None:
+    def __init__(self, settings: Model, vocabulary: Vocabulary) -> None:
         super().__init__()
-        self.settings = settings
+        self.settings, self.vocabulary = settings, vocabulary
+        d_vocab, n_ctx = vocabulary.n_symbols + 1, vocabulary.n_inputs + 1
         self.embed = Embed(d_vocab, settings.d_model)
         self.pos_embed = PosEmbed(n_ctx, settings.d_model, settings.positions)
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.n_layers))
         if settings.normalisation == "pre":
             self.ln_final = LayerNorm(settings.d_model)
-        self.unembed = Unembed(settings.d_model, d_vocab_out, settings.biases == "all")
+        self.unembed = Unembed(settings.d_model, vocabulary.n_classes, settings.biases == "all")
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> Transformer:

@@ -6,11 +6,13 @@ import math
 
 import pytest
 import torch
-from builders import NANDA, model_settings, random_examples, random_transformer
+from builders import NANDA, VOCABULARY, model_settings, random_examples, random_transformer
 from torch import Tensor, nn
 
-from general_circuits.models import Transformer, sinusoids
+from general_circuits.conditions import Vocabulary
+from general_circuits.models.transformer import Transformer, sinusoids
 
+P113 = Vocabulary(2, 113, 113)
 NORMALISATIONS, BIASES = ("none", "pre", "post"), ("none", "mlp", "all")
 
 
@@ -140,7 +142,7 @@ def test_a_token_moves_its_own_and_later_positions_only(normalisation, changed):
 
 
 def test_names_and_shapes_are_transformerlens():
-    model = Transformer(NANDA, d_vocab=114, d_vocab_out=113)
+    model = Transformer(NANDA, P113)
     assert {name: tuple(weight.shape) for name, weight in model.state_dict().items()} == {
         "embed.W_E": (114, 128),
         "pos_embed.W_pos": (3, 128),
@@ -159,7 +161,7 @@ def test_names_and_shapes_are_transformerlens():
 
 def test_every_option_adds_its_parameters():
     settings = model_settings(n_layers=2, normalisation="pre", biases="all", positions="sinusoidal")
-    shapes = {name: tuple(weight.shape) for name, weight in Transformer(settings, 6, 5).state_dict().items()}
+    shapes = {name: tuple(weight.shape) for name, weight in Transformer(settings, VOCABULARY).state_dict().items()}
     assert "pos_embed.W_pos" not in shapes
     assert {name: shape for name, shape in shapes.items() if ".b_" in name or "ln" in name} == {
         **{f"blocks.{i}.attn.b_{x}": (2, 4) for i in (0, 1) for x in "QKV"},
@@ -170,11 +172,11 @@ def test_every_option_adds_its_parameters():
         **{f"ln_final.{x}": (8,) for x in "wb"},
         "unembed.b_U": (5,),
     }
-    assert "ln_final.w" not in Transformer(model_settings(normalisation="post"), 6, 5).state_dict()
+    assert "ln_final.w" not in Transformer(model_settings(normalisation="post"), VOCABULARY).state_dict()
 
 
-def initialised(settings, seed: int, d_vocab: int = 114, d_vocab_out: int = 113) -> dict[str, Tensor]:
-    model = Transformer(settings, d_vocab, d_vocab_out).initialise(torch.Generator().manual_seed(seed))
+def initialised(settings, seed: int, vocabulary: Vocabulary = P113) -> dict[str, Tensor]:
+    model = Transformer(settings, vocabulary).initialise(torch.Generator().manual_seed(seed))
     return model.state_dict()
 
 
@@ -199,7 +201,7 @@ def test_weights_begin_normal_with_the_published_standard_deviations():
 
 def test_the_unembeddings_scale_counts_the_equals_sign():
     generator = torch.Generator().manual_seed(0)
-    weights = Transformer(NANDA, 114, 113).initialise(generator)
+    weights = Transformer(NANDA, P113).initialise(generator)
     repeated = torch.Generator().manual_seed(0)
     for name, weight in weights.named_parameters():
         if "W_" in name:
