@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from general_circuits.conditions import Condition, Model, Optimiser, Schedule, Spacing, Split, Task, Vocabulary
+from general_circuits.conditions import Arithmetic, Condition, Model, Optimiser, Schedule, Spacing, Split, Vocabulary
 from general_circuits.examples import Examples
 from general_circuits.models.transformer import Transformer
 
@@ -44,6 +44,14 @@ def model_settings(**changes: Any) -> Model:
     return Model(**(tiny | changes))
 
 
+def split_settings(
+    train_size: float | int = 0.6, split_by: Literal["pair", "example"] = "example", **changes: Any
+) -> Split:
+    """By share or number of the examples, with the replica's seeds and the right labels."""
+    usual: dict[str, Any] = {"split_seed": "replica", "label_noise": 0.0, "label_seed": "replica"}
+    return Split(train_size=train_size, split_by=split_by, **(usual | changes))
+
+
 def optimiser_settings(**changes: Any) -> Optimiser:
     """AdamW in batches of 4, with a warm-up of 3 steps."""
     tiny: dict[str, Any] = {
@@ -73,8 +81,8 @@ def condition(
     """Addition modulo 5 with the tiny network, 12 steps long unless told otherwise."""
     schedule = Schedule(steps, checkpoints or Spacing(log=2, every=5), metrics or Spacing(log=3, every=4))
     return Condition(
-        task=Task("x+y", MODULUS),
-        split=Split(train_fraction=0.6, split_by="example", label_noise=0.0),
+        task=Arithmetic(("x+y",), MODULUS),
+        split=split_settings(),
         model=model or model_settings(),
         optimiser=optimiser_settings(**optimiser),
         schedule=schedule,

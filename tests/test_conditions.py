@@ -12,14 +12,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from general_circuits.conditions import Condition, Model, Optimiser, Schedule, Spacing, Split, Task, from_json, to_json
+from general_circuits.conditions import (
+    Arithmetic,
+    Boolean,
+    Condition,
+    Digits,
+    Group,
+    Model,
+    Optimiser,
+    Parity,
+    Schedule,
+    Spacing,
+    Split,
+    from_json,
+    to_json,
+)
 
 POSITIVE = st.floats(0, 1e6, allow_nan=False)
+NAMES = st.text(min_size=1)
+TASKS = st.one_of(
+    st.builds(Arithmetic, formulas=st.lists(NAMES, min_size=1).map(tuple), modulus=st.integers(2, 1024)),
+    st.builds(Group, operation=NAMES, group=NAMES | st.just(((0, 1), (1, 0)))),
+    st.builds(Parity, bits=st.integers(1), relevant_bits=st.integers(1), examples=st.integers(2)),
+    st.builds(Boolean, bits=st.integers(1), function=NAMES),
+    st.just(Digits()),
+)
 CONDITIONS = st.builds(
     Condition,
-    task=st.builds(Task, operation=st.text(), modulus=st.integers(2, 1024)),
+    task=TASKS,
     split=st.builds(
-        Split, train_fraction=POSITIVE, split_by=st.sampled_from(["pair", "example"]), label_noise=POSITIVE
+        Split,
+        train_size=POSITIVE | st.integers(1),
+        split_by=st.sampled_from(["pair", "example"]),
+        split_seed=st.just("replica") | st.integers(0),
+        label_noise=POSITIVE,
+        label_seed=st.just("replica") | st.integers(0),
     ),
     model=st.builds(Model),
     optimiser=st.builds(

@@ -124,8 +124,16 @@ def test_a_batch_size_may_be_a_number_or_full() -> None:
             {"operation": "x/y", "modulus": 4},
             "defaults.modulus = 4: should be prime, since x/y divides; nearest: 3 or 5",
         ),
-        ({"operation": "x//y"}, "defaults.operation = 'x//y': no such operation; did you mean x/y?"),
-        ({"operation": "S5"}, "defaults.operation = 'S5': no such operation; known: x+y, x-y, x*y, x/y"),
+        (
+            {"operation": "x//y"},
+            "defaults.operation = 'x//y': no such operation; your own goes under expression; did you mean x/y?",
+        ),
+        (
+            {"operation": "S5"},
+            "defaults.operation = 'S5': no such operation; your own goes under expression; known: x+y, x-y,"
+            " x*y, x/y, x/y if y is odd else x-y, x^2+y^2, x^2+x*y+y^2, x^2+x*y+y^2+x, x^3+x*y, x^3+x*y^2+y,"
+            " sparse_parity, boolean, digits",
+        ),
         # By pair, 13² examples are 13 of a = b and 78 pairs: round(6.5) up + 2 · 39.
         (
             {"modulus": 13, "train_fraction": 0.5, "batch_size": 86},

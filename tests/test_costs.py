@@ -15,7 +15,6 @@ from general_circuits.conditions import Condition, Vocabulary, to_json
 from general_circuits.config import load
 from general_circuits.models.transformer import Transformer
 from general_circuits.reduced import network
-from general_circuits.tasks import registry
 
 DRAWS = 3
 RARELY = {"log": 1, "every": 1000}
@@ -80,8 +79,7 @@ def test_a_state_holds_weights_and_moments(settings: dict[str, object], copies: 
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Condition, Path, int]:
     """A condition, the folder of its one block, and the peak of its training job."""
     setting, folder = condition(JOBS[request.param]), tmp_path_factory.mktemp("job")
-    family = registry.family_module(setting.task.operation)
-    peak_mb("generate_task", task=to_json(setting.task), family=family, output=folder / "task.parquet")
+    peak_mb("generate_task", task=to_json(setting.task), output=folder / "task.parquet")
     drawn = {"split": to_json(setting.split), "condition": "case", "first_seed": 0, "block": 0, "replicas": 1}
     peak_mb("split_examples", task=folder / "task.parquet", **drawn, output=folder / "split.parquet")
     states = {"code": "0", "states": folder / "state", "keep_states": 0}

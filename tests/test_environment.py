@@ -10,6 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 CONDA_NAMES = {"torch": "pytorch"}
+IMPORTS = {"scikit-learn": "sklearn"}
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -50,9 +51,9 @@ def test_the_modules_that_are_imported_are_required() -> None:
         for file in (ROOT / "src").rglob("*.py")
         for found in re.findall(r"^\s*(?:import|from) (\w+)", file.read_text(), re.MULTILINE)
     }
-    required = {name.replace("-", "_") for name in exact(PROJECT["dependencies"])}
+    required = {IMPORTS.get(name, name.replace("-", "_")) for name in exact(PROJECT["dependencies"])}
     outside = {"captum", "grimp", "matplotlib", "numpy", "pandas", "psutil", "pyarrow", "pydantic", "safetensors"}
-    outside |= {"scipy", "seaborn", "snakemake", "torch", "typer"}
+    outside |= {"scipy", "seaborn", "sklearn", "snakemake", "torch", "typer"}
     assert imported & outside <= required
     assert required <= imported | {"snakemake", "snakemake_logger_plugin_rich", "pyyaml"}, (
         "a requirement that nothing uses"

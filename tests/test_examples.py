@@ -16,6 +16,7 @@ SPLIT = pd.DataFrame(
         "a": [0, 0, 1, 1],
         "b": [0, 1, 0, 1],
         "split": ["train", "validation", "train", "validation"],
+        "target": [0, 1, 1, 0],
         "label": [0, 1, 1, 0],
     }
 )
@@ -38,6 +39,14 @@ def test_the_order_of_the_splits_rows_does_not_matter():
         assert torch.equal(shuffled[name].labels, examples.labels)
 
 
+def test_a_label_that_is_not_the_target_is_corrupted():
+    assert by_split(SPLIT, Vocabulary(2, 2, 2), CPU)["train"].is_corrupted is None
+    found = by_split(SPLIT.assign(label=[1, 1, 1, 0]), Vocabulary(2, 2, 2), CPU)
+    assert found["train"].is_corrupted.tolist() == [True, False]
+    assert found["validation"].is_corrupted is None
+    assert found["train"].first(1, torch.tensor([1, 0])).is_corrupted.tolist() == [False]
+
+
 def test_more_than_two_inputs_are_spelled_out_too():
     inputs = [[0, 2, 1], [1, 1, 1], [2, 2, 0], [0, 0, 0]]
     found = by_split(SPLIT.drop(columns=["a", "b"]).assign(inputs=inputs), Vocabulary(3, 3, 2), CPU)
@@ -46,7 +55,8 @@ def test_more_than_two_inputs_are_spelled_out_too():
 
 
 def test_small_integers_and_categories_from_parquet_give_64_bit_indices():
-    split = SPLIT.astype({"example": "int32", "a": "int32", "b": "int32", "split": "category", "label": "int32"})
+    whole = dict.fromkeys(["example", "a", "b", "target", "label"], "int32")
+    split = SPLIT.astype({**whole, "split": "category"})
     found = by_split(split, Vocabulary(2, 2, 2), CPU)["train"]
     assert found.tokens.dtype == found.labels.dtype == torch.int64
     assert found.tokens.tolist() == [[0, 0, 2], [1, 0, 2]]

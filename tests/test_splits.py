@@ -6,52 +6,53 @@ import dataclasses
 
 import numpy as np
 import pytest
+from builders import split_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from general_circuits import splits
-from general_circuits.conditions import Split, Task
+from general_circuits.conditions import Arithmetic
 from general_circuits.tasks.modular import generate
 
 SEEDS = st.integers(0, 10_000)
 FRACTIONS = st.floats(0.02, 0.98)
-TASKS = st.sampled_from([Task("x+y", 11), Task("x/y", 11), Task("x*y", 12)])
+TASKS = st.sampled_from([Arithmetic(("x+y",), 11), Arithmetic(("x/y",), 11), Arithmetic(("x*y",), 12)])
 BY = st.sampled_from(["pair", "example"])
 
 
 @settings(deadline=None, max_examples=60)
 @given(TASKS, FRACTIONS, BY, SEEDS)
-def test_training_size_is_the_same_for_every_seed(task: Task, fraction: float, by: str, seed: int) -> None:
+def test_training_size_is_the_same_for_every_seed(task: Arithmetic, fraction: float, by: str, seed: int) -> None:
     pair = generate(task).pair
-    split = Split(fraction, by, 0.0)
+    split = split_settings(fraction, by)
     assert splits.draw_training(pair, split, seed).sum() == splits.training_size(pair, split)
 
 
 @pytest.mark.parametrize(
     ("task", "by", "fraction", "size"),
     [
-        (Task("x+y", 10), "example", 0.25, 25),
-        (Task("x+y", 10), "example", 0.125, 13),  # 12.5: halves up
-        (Task("x+y", 10), "pair", 0.5, 5 + 2 * 23),  # 10 diagonal examples, 45 pairs of two: 22.5 up
-        (Task("x/y", 5), "pair", 0.5, 4 + 2 * 3),  # 4 of the 8 with a = b or a = 0; 3 of the 6 pairs of two
+        (Arithmetic(("x+y",), 10), "example", 0.25, 25),
+        (Arithmetic(("x+y",), 10), "example", 0.125, 13),  # 12.5: halves up
+        (Arithmetic(("x+y",), 10), "pair", 0.5, 5 + 2 * 23),  # 10 diagonal examples, 45 pairs of two: 22.5 up
+        (Arithmetic(("x/y",), 5), "pair", 0.5, 4 + 2 * 3),  # 4 of the 8 with a = b or a = 0; 3 of the 6 pairs of two
     ],
 )
-def test_training_sizes_by_hand(task: Task, by: str, fraction: float, size: int) -> None:
-    assert splits.training_size(generate(task).pair, Split(fraction, by, 0.0)) == size
+def test_training_sizes_by_hand(task: Arithmetic, by: str, fraction: float, size: int) -> None:
+    assert splits.training_size(generate(task).pair, split_settings(fraction, by)) == size
 
 
 @settings(deadline=None, max_examples=40)
 @given(TASKS, FRACTIONS, SEEDS)
-def test_both_orders_of_a_pair_are_on_one_side(task: Task, fraction: float, seed: int) -> None:
+def test_both_orders_of_a_pair_are_on_one_side(task: Arithmetic, fraction: float, seed: int) -> None:
     pair = generate(task).pair
-    trains = splits.draw_training(pair, Split(fraction, "pair", 0.0), seed)
+    trains = splits.draw_training(pair, split_settings(fraction, "pair"), seed)
     assert not set(pair[trains]) & set(pair[~trains])
 
 
 def test_by_example_most_mirror_images_are_parted_as_often_as_chance_says() -> None:
-    table = generate(Task("x+y", 53))
-    trains = splits.draw_training(table.pair, Split(0.5, "example", 0.0), 0)
+    table = generate(Arithmetic(("x+y",), 53))
+    trains = splits.draw_training(table.pair, split_settings(0.5, "example"), 0)
     square = trains.reshape(53, 53)
     upper = np.triu_indices(53, 1)
     parted = int((square[upper] != square.T[upper]).sum())
@@ -61,23 +62,23 @@ def test_by_example_most_mirror_images_are_parted_as_often_as_chance_says() -> N
 
 @settings(deadline=None, max_examples=60)
 @given(TASKS, FRACTIONS, FRACTIONS, BY, SEEDS)
-def test_a_smaller_fraction_is_a_subset(task: Task, one: float, other: float, by: str, seed: int) -> None:
+def test_a_smaller_fraction_is_a_subset(task: Arithmetic, one: float, other: float, by: str, seed: int) -> None:
     pair = generate(task).pair
-    small, large = (splits.draw_training(pair, Split(f, by, 0.0), seed) for f in sorted((one, other)))
+    small, large = (splits.draw_training(pair, split_settings(f, by), seed) for f in sorted((one, other)))
     assert (small <= large).all()
 
 
 def test_equal_seeds_are_equal_splits_and_others_differ() -> None:
-    pair = generate(Task("x+y", 23)).pair
-    split = Split(0.5, "pair", 0.0)
+    pair = generate(Arithmetic(("x+y",), 23)).pair
+    split = split_settings(0.5, "pair")
     drawn = [splits.draw_training(pair, split, seed).tobytes() for seed in range(30)]
     assert drawn == [splits.draw_training(pair, split, seed).tobytes() for seed in range(30)]
     assert len(set(drawn)) == 30
 
 
 def test_every_example_trains_about_as_often_as_any_other() -> None:
-    pair = generate(Task("x+y", 7)).pair
-    split = Split(0.5, "pair", 0.0)
+    pair = generate(Arithmetic(("x+y",), 7)).pair
+    split = split_settings(0.5, "pair")
     rate = np.mean([splits.draw_training(pair, split, seed) for seed in range(2000)], axis=0)
     diagonal = np.diag(rate.reshape(7, 7))
     apart = rate.reshape(7, 7)[np.triu_indices(7, 1)]
@@ -86,8 +87,8 @@ def test_every_example_trains_about_as_often_as_any_other() -> None:
 
 
 def drawn_labels(noise: float, seed: int, fraction: float = 0.6, p: int = 23) -> tuple[np.ndarray, ...]:
-    table = generate(Task("x+y", p))
-    trains = splits.draw_training(table.pair, Split(fraction, "pair", noise), seed)
+    table = generate(Arithmetic(("x+y",), p))
+    trains = splits.draw_training(table.pair, split_settings(fraction, "pair", label_noise=noise), seed)
     return table.target, trains, splits.draw_labels(table.target, trains, p, noise, seed)
 
 
@@ -130,7 +131,7 @@ def test_labels_of_pure_noise_agree_with_the_targets_at_chance() -> None:
 
 def test_mirror_images_draw_their_own_noise() -> None:
     p = 53
-    table = generate(Task("x+y", p))
+    table = generate(Arithmetic(("x+y",), p))
     labels = splits.draw_labels(table.target, np.ones(p * p, dtype=bool), p, 1.0, 0).reshape(p, p)
     upper = np.triu_indices(p, 1)
     low, high = stats.binom.interval(0.999, len(upper[0]), 1 / p)
@@ -159,15 +160,15 @@ def test_noise_is_the_same_under_two_fractions_of_one_seed() -> None:
 
 def test_noise_and_split_are_separate_streams() -> None:
     """Which labels are replaced has nothing to do with which examples a smaller split would keep."""
-    pair = generate(Task("x+y", 53)).pair
-    small, large = (splits.draw_training(pair, Split(f, "example", 0.5), 0) for f in (0.3, 0.6))
+    pair = generate(Arithmetic(("x+y",), 53)).pair
+    small, large = (splits.draw_training(pair, split_settings(f, "example", label_noise=0.5), 0) for f in (0.3, 0.6))
     labels = splits.draw_labels(np.zeros(len(pair), dtype=np.int32), large, 10**6, 0.5, 0)
     low, high = stats.binom.interval(0.999, int(small.sum()), 0.5)
     assert low <= (labels[small] != 0).sum() <= high
 
 
 def test_a_split_does_not_depend_on_its_label_noise() -> None:
-    pair = generate(Task("x+y", 13)).pair
-    split = Split(0.6, "pair", 0.0)
+    pair = generate(Arithmetic(("x+y",), 13)).pair
+    split = split_settings(0.6, "pair")
     noisy = dataclasses.replace(split, label_noise=1.0)
     assert (splits.draw_training(pair, split, 4) == splits.draw_training(pair, noisy, 4)).all()

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from general_circuits import scores, training
 from general_circuits.conditions import Condition, Spacing
+from general_circuits.examples import SPLITS
 from general_circuits.models.transformer import Transformer
 from general_circuits.randomness import stream_seed
 from general_circuits.replica import Batches, build_network
@@ -234,7 +235,7 @@ def test_once_diverged_stays_diverged_on_both_splits():
     rows = [torch.ones(2, 7, dtype=torch.float64) for _ in range(4)]
     rows[1][:, 4] = float("nan")  # the gradient's norm, which step 0 lacks too
     rows[2][1, 0] = float("inf")  # validation loss alone
-    frame = training._metrics_frame(rows, [0, 5, 10, 15])
+    frame = training._metrics_frame(rows, [0, 5, 10, 15], SPLITS)
     assert frame.groupby("step")["diverged"].unique().map(list).to_dict() == {
         0: [False],
         5: [False],

@@ -13,20 +13,65 @@ Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
-class Task:
-    """A complete table of examples (a, b → target)."""
+class Arithmetic:
+    """Formulas in x and y modulo p; with several, example (x, y) has the one numbered x mod their number."""
+
+    formulas: tuple[str, ...]
+    modulus: int
+    family: Literal["modular"] = "modular"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Composition in a group, by its name or its multiplication table."""
 
     operation: str
-    modulus: int
+    group: str | tuple[tuple[int, ...], ...]
+    family: Literal["groups"] = "groups"
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Parity of the first `relevant_bits` of `bits`, on so many random inputs."""
+
+    bits: int
+    relevant_bits: int
+    examples: int
+    family: Literal["bits"] = "bits"
+
+
+@dataclass(frozen=True)
+class Boolean:
+    """A function of `bits`, by name or by its values for all inputs in order."""
+
+    bits: int
+    function: str
+    family: Literal["bits"] = "bits"
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Images of handwritten digits."""
+
+    family: Literal["digits"] = "digits"
+
+
+Task = Arithmetic | Group | Parity | Boolean | Digits
+"""A table of examples; `family` is the file under `tasks/` that makes it."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which examples train, and which of their labels are replaced."""
+    """Which examples train, and which of their labels are replaced.
 
-    train_fraction: float
+    `train_size` is a share of the examples, or a whole number of them.
+    """
+
+    train_size: float | int
     split_by: Literal["pair", "example"]
+    split_seed: int | Literal["replica"]
     label_noise: float
+    label_seed: int | Literal["replica"]
 
 
 @dataclass(frozen=True)

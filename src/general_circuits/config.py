@@ -7,6 +7,7 @@ and what would be right. `config/README.md` and `workflow/schemas/study.schema.j
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
@@ -15,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from general_circuits import conditions as records
 from general_circuits.costs import Size
+from general_circuits.splits import SplitError
 from general_circuits.tasks import registry
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -29,6 +31,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         "positions": "learned",
     },
 }
+
+
+ALTERNATIVES = (frozenset({"operation", "expression"}), frozenset({"train_fraction", "train_count"}))
+"""Keys of which one is given in place of the other."""
 
 
 class ConfigError(ValueError):
@@ -47,6 +53,7 @@ def _number(value: Any) -> Any:
 
 Number = Annotated[float, BeforeValidator(_number)]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0)] | Literal["replica"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -64,22 +71,41 @@ class Spacing(Settings):
 
 
 class TaskSettings(Settings):
-    """A complete table of examples (a, b → target)."""
+    """What is to be learned: a table of examples. docs/tasks.md lists them."""
 
-    operation: str = Field("x+y", description=f"one of {', '.join(registry.OPERATIONS)}; all modulo `modulus`")
-    modulus: int = Field(59, ge=2, le=1024, description="p; operands run from 0 to p − 1. Prime for x/y")
+    operation: str | list[str] = Field(
+        "x+y",
+        description="by name: modulo `modulus`, or composed in `group`; or `sparse_parity`, `boolean`, `digits`. Of a"
+        " list of q, example (x, y) has the one numbered x mod q",
+    )
+    expression: str | list[str] | None = Field(
+        None, description="in place of `operation`: a formula of your own in x and y, or a list, modulo `modulus`"
+    )
+    modulus: int = Field(59, ge=2, le=1024, description="p; operands run from 0 to p − 1. Prime where there is a /")
+    group: str | list[list[int]] | None = Field(
+        None, description="for x*y, x*y*x^-1, x*y*x: S5, D7, C12 and their like, or a multiplication table, row by row"
+    )
+    bits: int = Field(40, ge=1, le=256, description="inputs of `sparse_parity` and `boolean`")
+    relevant_bits: int = Field(3, ge=1, description="of `sparse_parity`: the first so many decide")
+    examples: int = Field(2000, ge=2, le=100_000, description="of `sparse_parity`: random inputs, in both splits")
+    function: str | None = Field(
+        None, description="of `boolean`: and, or, parity, majority, or its values for all inputs, as in '0110'"
+    )
 
 
 class SplitSettings(Settings):
-    """Which examples train. Equal fractions with equal seeds are equal splits; a smaller one is a subset."""
+    """Which examples train. Equal settings with equal seeds are equal splits; a smaller fraction is a subset."""
 
     train_fraction: Number = Field(0.6, gt=0, lt=1, description="share of the examples that trains")
+    train_count: int | None = Field(None, ge=1, description="in place of `train_fraction`: how many examples train")
     split_by: Literal["pair", "example"] = Field(
         "pair", description="`pair`: (a, b) and (b, a) are on one side; `example`: each is drawn by itself"
     )
+    split_seed: Seed = Field("replica", description="of the split; a number gives every replica the same one")
     label_noise: Number = Field(
-        0.0, ge=0, le=1, description="share of the training examples whose label is random; 1 is random labels"
+        0.0, ge=0, le=1, description="ξ, share of the training examples whose label is random; 1 is random labels"
     )
+    label_seed: Seed = Field("replica", description="of those labels, likewise")
 
 
 class ModelSettings(Settings):
@@ -140,6 +166,8 @@ class ConditionSettings(TaskSettings, SplitSettings, ModelSettings, OptimiserSet
         if values["decay"] is None:
             values["decay"] = "decoupled" if self.optimiser == "adamw" else "coupled"
 
+        values["train_size"] = float(self.train_fraction) if self.train_count is None else self.train_count
+
         def part(kind: Any) -> Any:
             return kind(**{key: values[key] for key in kind.__dataclass_fields__})
 
@@ -148,9 +176,8 @@ class ConditionSettings(TaskSettings, SplitSettings, ModelSettings, OptimiserSet
             checkpoints=records.Spacing(**values["checkpoints"]),
             metrics=records.Spacing(**values["metrics"]),
         )
-        return records.Condition(
-            part(records.Task), part(records.Split), part(records.Model), part(records.Optimiser), schedule
-        )
+        task = registry.resolve(self)
+        return records.Condition(task, part(records.Split), part(records.Model), part(records.Optimiser), schedule)
 
 
 SECTIONS = (TaskSettings, SplitSettings, ModelSettings, OptimiserSettings, ScheduleSettings)
@@ -238,6 +265,8 @@ def load(raw: Mapping[str, Any]) -> Study:
             name: _merged(defaults, settings or {}) if isinstance(settings or {}, Mapping) else settings
             for name, settings in own.items()
         }
+    if both_given := list(_both_given(raw)):
+        raise ConfigError(_listed(iter(both_given)))
     try:
         study = Study.model_validate(merged)
     except ValidationError as error:
@@ -248,9 +277,24 @@ def load(raw: Mapping[str, Any]) -> Study:
     return study
 
 
+def _both_given(raw: Mapping[str, Any]) -> Iterator[str]:
+    """Two keys in one mapping of which one is in place of the other."""
+    own = raw.get("conditions")
+    mappings = {"defaults": raw.get("defaults")}
+    mappings |= {f"conditions.{name}": settings for name, settings in own.items()} if isinstance(own, Mapping) else {}
+    for place, settings in mappings.items():
+        for keys in ALTERNATIVES if isinstance(settings, Mapping) else ():
+            assert isinstance(settings, Mapping)
+            given = sorted(key for key in keys if settings.get(key) is not None)
+            if len(given) > 1:
+                yield f"{place}: {' and '.join(given)}: should be one of them"
+
+
 def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """`own` over `defaults`, key by key also inside mappings."""
-    merged = {**defaults, **own}
+    """`own` over `defaults`, key by key also inside mappings; a key of its own drops the alternatives to it."""
+    given = {key for key, value in own.items() if value is not None}
+    dropped = {other for keys in ALTERNATIVES if keys & given for other in keys - given}
+    merged = {**{key: value for key, value in defaults.items() if key not in dropped}, **own}
     for key in defaults.keys() & own.keys():
         if isinstance(defaults[key], Mapping) and isinstance(own[key], Mapping):
             merged[key] = _merged(defaults[key], own[key])
@@ -273,15 +317,10 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
             yield ("measurements", section, key), values, "should name each once"
     for name, settings in study.conditions.items():
         here = ("conditions", name)
-        if settings.operation not in registry.OPERATIONS:
-            hint = _nearest(settings.operation, registry.OPERATIONS)
-            yield (*here, "operation"), settings.operation, f"no such operation{hint}"
-            continue
-        resolved = settings.resolve()
-        p = settings.modulus
-        if registry.OPERATIONS[settings.operation].needs_prime and not _is_prime(p):
-            primes = f"{_prime_from(p, -1)} or {_prime_from(p, 1)}"
-            yield (*here, "modulus"), p, f"should be prime, since {settings.operation} divides; nearest: {primes}"
+        try:
+            resolved = settings.resolve()
+        except registry.TaskError as error:
+            yield (*here, error.key), error.value, error.right
             continue
         model = resolved.model
         if model.d_model % model.n_heads:
@@ -290,11 +329,16 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
             yield (*here, "decay"), "coupled", "adamw's is decoupled; for coupled decay set optimiser: adam"
         if settings.optimiser != "sgd" and settings.momentum:
             yield (*here, "momentum"), settings.momentum, "belongs to optimiser: sgd; leave it out, or see beta1"
-        found = Size.of(resolved)
+        key = "train_fraction" if settings.train_count is None else "train_count"
+        try:
+            found = Size.of(resolved)
+        except SplitError as error:
+            yield (*here, key), getattr(settings, key), str(error)
+            continue
         size = found.n_training
         if not 0 < size < found.n_examples:
             which = "validation" if size else "training"
-            yield (*here, "train_fraction"), settings.train_fraction, f"leaves no {which} example of {found.n_examples}"
+            yield (*here, key), getattr(settings, key), f"leaves no {which} example of {found.n_examples}"
         elif settings.batch_size != "full" and not 0 < settings.batch_size <= size:
             yield (
                 (*here, "batch_size"),
@@ -306,7 +350,7 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
 def _explain(fault: Any, raw: Mapping[str, Any]) -> str:
     """One of pydantic's errors in our words."""
     location = tuple(str(part) for part in fault["loc"] if not str(part).startswith(("function-", "literal[")))
-    if location and location[-1] in ("int", "float", "str", "[key]"):
+    while location and re.fullmatch(r"int|float|str|\[key\]|list\[.*|constrained-.*", location[-1]):
         location = location[:-1]
     value, context = fault["input"], fault.get("ctx", {})
     kind = fault["type"]
@@ -372,14 +416,3 @@ def _description(location: tuple[str, ...]) -> str:
 def _nearest(word: str, known: Any) -> str:
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(known)}"
-
-
-def _is_prime(n: int) -> bool:
-    return n > 1 and all(n % divisor for divisor in range(2, int(n**0.5) + 1))
-
-
-def _prime_from(n: int, direction: int) -> int:
-    """The nearest prime upwards (1) or downwards (−1); 2 is the lowest."""
-    while not _is_prime(n):
-        n = max(2, n + direction)
-    return n

@@ -16,15 +16,23 @@ SPLITS = ("train", "validation")
 
 @dataclass(frozen=True)
 class Examples:
-    """Some examples on a device: tokens (example, n_inputs + 1), the inputs and then "=", and labels (example)."""
+    """Some examples on a device.
+
+    Attributes:
+        tokens: (example, n_inputs + 1), the inputs and then "=".
+        labels: (example), the classes they count as.
+        is_corrupted: (example), whether that is a wrong one, after label noise; None where none is.
+    """
 
     tokens: Tensor
     labels: Tensor
+    is_corrupted: Tensor | None = None
 
     def first(self, n: int, order: Tensor) -> Examples:
         """The n examples that come first in `order`, a permutation; all of them if there are fewer."""
         kept = order[:n].to(self.labels.device)
-        return Examples(self.tokens[kept], self.labels[kept])
+        corrupted = None if self.is_corrupted is None else self.is_corrupted[kept]
+        return Examples(self.tokens[kept], self.labels[kept], corrupted)
 
 
 def by_split(split: pd.DataFrame, vocabulary: Vocabulary, device: torch.device) -> dict[str, Examples]:
@@ -40,9 +48,11 @@ def by_split(split: pd.DataFrame, vocabulary: Vocabulary, device: torch.device) 
     inputs = split[["a", "b"]].to_numpy() if has_operands else np.stack(split["inputs"].to_list())
     equals = torch.full((len(split), 1), vocabulary.n_symbols)
     tokens = torch.cat([torch.tensor(inputs, dtype=torch.long), equals], dim=1)
-    labels = torch.tensor(split["label"].to_numpy()).long()
+    labels, targets = (torch.tensor(split[name].to_numpy()).long() for name in ("label", "target"))
+    is_corrupted = labels != targets
     found = {}
     for name in SPLITS:
         rows = torch.tensor((split["split"] == name).to_numpy())
-        found[name] = Examples(tokens[rows].to(device), labels[rows].to(device))
+        corrupted = is_corrupted[rows].to(device) if is_corrupted[rows].any() else None
+        found[name] = Examples(tokens[rows].to(device), labels[rows].to(device), corrupted)
     return found

@@ -26,6 +26,7 @@ class Replica:
     """One replica at one step: its network, its optimiser and its stream of batches.
 
     Attributes:
+        parts: what is scored apart, by name: a split, and which of its examples, or None for all.
         step: how many updates were made.
         gradient_norm: of the update that led here, where that was observed.
         rate: of the update that led here.
@@ -42,6 +43,7 @@ class Replica:
         self.updater = Updater(settings, dict(self.model.named_parameters()))
         self.batches = Batches(len(train_set.labels), settings.batch_size, seed, train_set.labels.device)
         self.precision = torch.float64 if settings.loss_precision == "float64" else torch.float32
+        self.parts = _parts(splits)
         self.step, self.rate = 0, 0.0
         self.gradient_norm = torch.full((), float("nan"), device=train_set.labels.device)
 
@@ -56,12 +58,14 @@ class Replica:
 
     @torch.no_grad()
     def evaluate(self) -> Tensor:
-        """One row (split, column) of `COLUMNS`, left on the device."""
+        """One row (part, column) of `COLUMNS`, left on the device."""
         weight_norm = _norm(list(self.model.parameters()))
+        answers = {name: self.network.answer(self.splits[name].tokens).double() for name in SPLITS}
         rows = []
-        for name in SPLITS:
-            labels = self.splits[name].labels
-            logits = self.network.answer(self.splits[name].tokens).double()
+        for name, chosen in self.parts.values():
+            logits, labels = answers[name], self.splits[name].labels
+            if chosen is not None:
+                logits, labels = logits[chosen], labels[chosen]
             margins = scores.margins(logits, labels)
             rows.append(
                 torch.stack(
@@ -163,6 +167,16 @@ class Batches:
 def build_network(settings: Optimiser, model: Transformer, batch_size: int) -> Network:
     """How this model's answers and gradients are computed."""
     return Plain(model) if settings.arithmetic == "plain" else Reduced(model, batch_size)
+
+
+def _parts(splits: dict[str, Examples]) -> dict[str, tuple[str, Tensor | None]]:
+    """Both splits and, where some training labels are wrong, the training examples with those and with right ones."""
+    parts: dict[str, tuple[str, Tensor | None]] = {name: (name, None) for name in SPLITS}
+    corrupted = splits["train"].is_corrupted
+    if corrupted is not None:
+        apart = {"train_corrupted": corrupted, "train_true": ~corrupted}
+        parts |= {name: ("train", chosen) for name, chosen in apart.items() if chosen.any()}
+    return parts
 
 
 def _norm(tensors: list[Tensor]) -> Tensor:

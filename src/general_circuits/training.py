@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +48,7 @@ class Run:
     """What training leaves.
 
     Attributes:
-        metrics: one row per evaluated step and split.
+        metrics: one row per evaluated step and split, or part of one.
         weights: by TransformerLens name, every checkpoint stacked on a leading step axis.
         steps: the step of each checkpoint.
         model: the network after the last step.
@@ -87,7 +87,7 @@ def train(
         Stopped: after keeping a state, when `is_stopped`.
     """
     replica, looks = Replica(condition, splits, vocabulary, seed), Looks.of(condition)
-    log = Log(looks, replica.model)
+    log = Log(looks, replica)
     found = states.resume() if states else None
     if found:
         state, records = found
@@ -123,7 +123,7 @@ def replay(
     row of metrics tells of the update that led to it.
     """
     replica = Replica(condition, splits, vocabulary, seed)
-    log = Log(looks, replica.model)
+    log = Log(looks, replica)
     if state:
         replica.restore(state)
         if replica.step >= min([*looks.checkpoints, *looks.metrics]):
@@ -139,16 +139,16 @@ class Log:
 
     Args:
         looks: what will be seen.
-        model: a network of the shape that will be.
+        replica: what will be trained.
     """
 
-    def __init__(self, looks: Looks, model: Transformer) -> None:
-        self.looks = looks
+    def __init__(self, looks: Looks, replica: Replica) -> None:
+        self.looks, self.parts = looks, list(replica.parts)
         self.metrics: dict[int, Tensor] = {}
         self.places = {step: i for i, step in enumerate(sorted(looks.checkpoints))}
         self.weights = {
             name: torch.empty(len(self.places), *weight.shape, dtype=weight.dtype)
-            for name, weight in model.state_dict().items()
+            for name, weight in replica.model.state_dict().items()
         }
         self.recorded: int | None = None
 
@@ -190,16 +190,17 @@ class Log:
     def run(self, model: Transformer) -> Run:
         """All of it."""
         steps = sorted(self.metrics)
-        metrics = _metrics_frame([self.metrics[step].cpu() for step in steps], steps) if steps else pd.DataFrame()
+        rows = [self.metrics[step].cpu() for step in steps]
+        metrics = _metrics_frame(rows, steps, self.parts) if steps else pd.DataFrame()
         return Run(metrics, self.weights, sorted(self.places), model)
 
 
-def _metrics_frame(rows: list[Tensor], steps: list[int]) -> pd.DataFrame:
-    values = torch.stack(rows).cpu().numpy()  # (step, split, column)
+def _metrics_frame(rows: list[Tensor], steps: list[int], parts: Sequence[str]) -> pd.DataFrame:
+    values = torch.stack(rows).cpu().numpy()  # (step, part, column)
     frame = pd.concat(
         [
             pd.DataFrame(values[:, i], columns=list(COLUMNS)).assign(step=steps, split=name)
-            for i, name in enumerate(SPLITS)
+            for i, name in enumerate(parts)
         ],
         ignore_index=True,
     )
@@ -221,7 +222,7 @@ class _Progress:
         if now - self.said < self.seconds and step < self.last:
             return
         self.said = now
-        (train_loss, train_accuracy), (validation_loss, validation_accuracy) = row[:, :2].tolist()
+        (train_loss, train_accuracy), (validation_loss, validation_accuracy) = row[: len(SPLITS), :2].tolist()
         left = (now - self.start) / max(step - self.first, 1) * (self.last - step)
         minutes, seconds = divmod(round(left), 60)
         self.report(

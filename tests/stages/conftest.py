@@ -31,7 +31,7 @@ def two_replicas(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def make_inputs(folder: Path, first_seed: int = 0, replicas: int = 1) -> Path:
     settings = condition()
-    task = {"task": to_json(settings.task), "family": "general_circuits.tasks.modular"}
+    task = {"task": to_json(settings.task)}
     assert finish("generate_task", {**task, "output": folder / "task.parquet"}, folder / "task.log") == 0
     split = {
         "task": folder / "task.parquet",

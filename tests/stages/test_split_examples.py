@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from builders import split_settings
+
 from general_circuits import tables
-from general_circuits.conditions import Split, Task, to_json
+from general_circuits.conditions import Arithmetic, to_json
 from general_circuits.schemas.split import TABLE as SPLIT
 from general_circuits.schemas.task import TABLE as TASK
 from general_circuits.stages import generate_task, split_examples
 
 
 def test_blocks_have_consecutive_seeds_and_all_that_a_network_reads(tmp_path: Path) -> None:
-    task, settings = tmp_path / "task.parquet", to_json(Split(0.5, "example", 0.0))
-    generate_task.main(to_json(Task("x-y", 5)), "general_circuits.tasks.modular", task)
+    task, settings = tmp_path / "task.parquet", to_json(split_settings(0.5))
+    generate_task.main(to_json(Arithmetic(("x-y",), 5)), task)
     whole = tables.read(task, TASK)
     found = []
     for block in range(3):

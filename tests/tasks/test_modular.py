@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from general_circuits.conditions import Task, Vocabulary
+from general_circuits.conditions import Arithmetic, Vocabulary
 from general_circuits.tasks import modular
 from general_circuits.tasks.table import NO_WRAP
 
@@ -36,14 +36,14 @@ def product_by_increments(a: int, b: int, p: int) -> int:
 @settings(deadline=None, max_examples=20)
 @given(MODULI)
 def test_sum_is_repeated_increment(p: int) -> None:
-    table = modular.generate(Task("x+y", p))
+    table = modular.generate(Arithmetic(("x+y",), p))
     assert table.target.tolist() == [sum_by_increments(a, b, p) for a, b in itertools.product(range(p), repeat=2)]
 
 
 @settings(deadline=None, max_examples=20)
 @given(MODULI)
 def test_difference_plus_subtrahend_is_minuend(p: int) -> None:
-    table = modular.generate(Task("x-y", p))
+    table = modular.generate(Arithmetic(("x-y",), p))
     sums = [sum_by_increments(t, b, p) for t, b in zip(table.target.tolist(), table.inputs[:, 1].tolist(), strict=True)]
     assert sums == table.inputs[:, 0].tolist()
 
@@ -51,14 +51,14 @@ def test_difference_plus_subtrahend_is_minuend(p: int) -> None:
 @settings(deadline=None, max_examples=15)
 @given(st.integers(2, 13))
 def test_product_is_repeated_addition(p: int) -> None:
-    table = modular.generate(Task("x*y", p))
+    table = modular.generate(Arithmetic(("x*y",), p))
     assert table.target.tolist() == [product_by_increments(a, b, p) for a, b in itertools.product(range(p), repeat=2)]
 
 
 @settings(deadline=None, max_examples=15)
 @given(PRIMES)
 def test_quotient_times_divisor_is_dividend(p: int) -> None:
-    table = modular.generate(Task("x/y", p))
+    table = modular.generate(Arithmetic(("x/y",), p))
     assert all(
         (t * b - a) % p == 0 for a, b, t in zip(*(x.tolist() for x in (*table.inputs.T, table.target)), strict=True)
     )
@@ -68,7 +68,7 @@ def test_quotient_times_divisor_is_dividend(p: int) -> None:
 def test_largest_modulus_does_not_overflow() -> None:
     p = 1021  # the largest prime that a config allows
     for operation in ("x*y", "x/y"):
-        table = modular.generate(Task(operation, p))
+        table = modular.generate(Arithmetic((operation,), p))
         a, b, target = (x.astype(np.int64) for x in (table.inputs[:, 0], table.inputs[:, 1], table.target))
         product, of = (a * b, target) if operation == "x*y" else (target * b, a)
         assert ((product - of) % p == 0).all()
@@ -88,7 +88,7 @@ def test_largest_modulus_does_not_overflow() -> None:
     ],
 )
 def test_known_examples_modulo_7(operation: str, a: int, b: int, target: int, wrap: int) -> None:
-    table = modular.generate(Task(operation, 7))
+    table = modular.generate(Arithmetic((operation,), 7))
     (row,) = np.flatnonzero((table.inputs[:, 0] == a) & (table.inputs[:, 1] == b))
     assert (table.target[row], table.wrap[row]) == (target, wrap)
 
@@ -96,7 +96,7 @@ def test_known_examples_modulo_7(operation: str, a: int, b: int, target: int, wr
 @settings(deadline=None, max_examples=15)
 @given(PRIMES, st.sampled_from(["x+y", "x-y", "x*y", "x/y"]))
 def test_table_is_complete_and_sorted(p: int, operation: str) -> None:
-    table = modular.generate(Task(operation, p))
+    table = modular.generate(Arithmetic((operation,), p))
     first_divisor = 1 if operation == "x/y" else 0
     everything = list(itertools.product(range(p), range(first_divisor, p)))
     assert list(zip(table.inputs[:, 0].tolist(), table.inputs[:, 1].tolist(), strict=True)) == everything
@@ -107,7 +107,7 @@ def test_table_is_complete_and_sorted(p: int, operation: str) -> None:
 @settings(deadline=None, max_examples=20)
 @given(MODULI, st.sampled_from(["x+y", "x-y", "x*y"]))
 def test_wrap_is_the_band_of_the_unreduced_value(p: int, operation: str) -> None:
-    table = modular.generate(Task(operation, p))
+    table = modular.generate(Arithmetic((operation,), p))
     value = {"x+y": int.__add__, "x-y": int.__sub__, "x*y": int.__mul__}[operation]
     for a, b, m, target in zip(*(x.tolist() for x in (*table.inputs.T, table.wrap, table.target)), strict=True):
         assert m * p <= value(a, b) < (m + 1) * p
@@ -115,13 +115,13 @@ def test_wrap_is_the_band_of_the_unreduced_value(p: int, operation: str) -> None
 
 
 def test_quotients_have_no_band() -> None:
-    assert (modular.generate(Task("x/y", 11)).wrap == NO_WRAP).all()
+    assert (modular.generate(Arithmetic(("x/y",), 11)).wrap == NO_WRAP).all()
 
 
 @settings(deadline=None, max_examples=10)
 @given(st.integers(2, 11).filter(lambda p: p in (2, 3, 5, 7, 11)), st.sampled_from(["x+y", "x/y"]))
 def test_pairs_are_equal_exactly_where_unordered_operands_are(p: int, operation: str) -> None:
-    table = modular.generate(Task(operation, p))
+    table = modular.generate(Arithmetic((operation,), p))
     names: dict[frozenset[int], set[int]] = {}
     for a, b, pair in zip(table.inputs[:, 0].tolist(), table.inputs[:, 1].tolist(), table.pair.tolist(), strict=True):
         names.setdefault(frozenset((a, b)), set()).add(pair)
@@ -131,4 +131,4 @@ def test_pairs_are_equal_exactly_where_unordered_operands_are(p: int, operation:
 
 def test_quotients_need_a_prime() -> None:
     with pytest.raises(ValueError, match="invertible"):
-        modular.generate(Task("x/y", 6))
+        modular.generate(Arithmetic(("x/y",), 6))

@@ -102,8 +102,8 @@ def test_a_new_task_retrains_nothing(project: Project) -> None:
     (project.root / "src/general_circuits/tasks/other.py").write_text('"""Another family."""\n')
     project.edit(
         "src/general_circuits/tasks/registry.py",
-        '    "x/y"',
-        '    "x^y": Operation("other"),\n    "x/y"',
+        '    "x/y": POWER',
+        '    "x^5+y": "nobody",\n    "x/y": POWER',
     )
     assert project.planned() == {}
 

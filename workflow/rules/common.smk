@@ -74,7 +74,7 @@ def task_of(wildcards):
 
 def task_family(wildcards):
     """The module that computes a task."""
-    return registry.family_module(TASKS[wildcards.task].operation)
+    return registry.family_module(TASKS[wildcards.task])
 
 
 def replay_options(wildcards):

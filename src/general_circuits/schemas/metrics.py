@@ -18,6 +18,10 @@ TABLE = Table(
         "diverged": FLAG,
     },
     {
+        "split": (
+            "on which examples: train or validation; under label noise also train_corrupted and train_true: the"
+            " training examples whose label is wrong, and right"
+        ),
         "loss": "mean cross-entropy over the split's examples, nats",
         "accuracy": "share of the split's examples whose label has the largest logit, 0 to 1, ties excluded",
         "margin": "mean over the split's examples of the label's logit minus the largest other one, logits",

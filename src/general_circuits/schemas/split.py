@@ -7,10 +7,11 @@ TABLE = Table(
     "runs/{condition}/{block}/split.parquet",
     "replica and example",
     {**REPLICA, "example": INTEGER},
-    {**INPUTS, "split": CATEGORY, "label": INTEGER},
+    {**INPUTS, "split": CATEGORY, "target": INTEGER, "label": INTEGER},
     {
         "example": "its number in the task table",
         "split": "the side it is on: train or validation",
+        "target": "the right class, from 0",
         "label": "the class it counts as, from 0: its target or, for training examples under label noise, a random one",
     },
 )

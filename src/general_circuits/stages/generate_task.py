@@ -13,10 +13,10 @@ from general_circuits.schemas.task import TABLE as TASK
 from general_circuits.stages.command import run
 
 
-def main(task: str, family: str, output: Path) -> None:
-    """Write the examples of TASK (JSON), computed by the module FAMILY, to OUTPUT."""
-    settings = from_json(Task, task)
-    table = importlib.import_module(family).generate(settings)
+def main(task: str, output: Path) -> None:
+    """Write the examples of TASK (JSON) to OUTPUT."""
+    settings: Task = from_json(Task, task)  # type: ignore[arg-type]
+    table = importlib.import_module(f"general_circuits.tasks.{settings.family}").generate(settings)
     metadata = {
         "task": json.loads(task),
         "vocabulary": dataclasses.asdict(table.vocabulary),

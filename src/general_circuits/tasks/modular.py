@@ -1,30 +1,37 @@
-"""Arithmetic modulo p: x + y, x − y, x · y and x ÷ y, as in "Grokking" (Power et al. 2022), appendix A.1.1."""
+"""Arithmetic modulo p: formulas in x and y, or several of them, of which x modulo their number chooses one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from general_circuits.conditions import Task, Vocabulary
-from general_circuits.tasks.table import NO_WRAP, IntArray, TaskTable, unordered_pair
-
-UNREDUCED: dict[str, Callable[[IntArray, IntArray], IntArray]] = {
-    "x+y": lambda a, b: a + b,
-    "x-y": lambda a, b: a - b,
-    "x*y": lambda a, b: a * b,
-}
+from general_circuits.conditions import Arithmetic, Vocabulary
+from general_circuits.tasks import formula
+from general_circuits.tasks.table import NO_WRAP, IntArray, TaskTable, all_pairs, unordered_pair
 
 
-def generate(task: Task) -> TaskTable:
-    """The table of one operation: all p² examples, or the p·(p − 1) with y ≠ 0 for x ÷ y (p prime)."""
-    p = task.modulus
-    a, b = (axis.ravel().astype(np.int32) for axis in np.meshgrid(np.arange(p), np.arange(p), indexing="ij"))
-    if task.operation == "x/y":
-        a, b = a[b != 0], b[b != 0]
-        inverse = np.array([0] + [pow(y, -1, p) for y in range(1, p)], dtype=np.int32)
-        target, wrap = a * inverse[b] % p, np.full_like(a, NO_WRAP)
-    else:
-        value = UNREDUCED[task.operation](a, b)
-        target, wrap = value % p, value // p
-    return TaskTable(np.stack([a, b], axis=1), target, unordered_pair(a, b, p), wrap, Vocabulary(2, p, p))
+def generate(task: Arithmetic) -> TaskTable:
+    """All p² examples, but for those in which something is divided by 0.
+
+    With several formulas, example (x, y) has the one numbered x mod q, from 0. The band is missing where the example's
+    formula divides, or could reach 2⁶² before reduction.
+    """
+    p, q = task.modulus, len(task.formulas)
+    x, y = all_pairs(p).T.astype(np.int64)
+    target, wrap = np.zeros_like(x), np.full(len(x), NO_WRAP, dtype=np.int64)
+    is_example = np.ones(len(x), dtype=bool)
+    for i, text in enumerate(task.formulas):
+        here = x % q == i
+        found = formula.evaluate(formula.parse(text), x[here], y[here], p)
+        target[here], is_example[here] = found.reduced, found.is_defined
+        if found.unreduced is not None:
+            band = found.unreduced // p
+            wrap[here] = np.where(np.abs(band) < -NO_WRAP, band, NO_WRAP)
+
+    def kept(column: NDArray[Any]) -> IntArray:
+        return column[is_example].astype(np.int32)
+
+    inputs, pair = np.stack([x, y], axis=1), unordered_pair(x, y, p)
+    return TaskTable(kept(inputs), kept(target), kept(pair), kept(wrap), Vocabulary(2, p, p))

@@ -1,49 +1,194 @@
-"""The operations a config may name. A new task is a file beside this one and a line here.
+"""The tasks a config may name, and which task its settings are.
 
-No stage imports this list, so that a new line reruns nothing.
+A new operation is a line here, a new family also a file beside this one. No stage imports this list, so that a new line
+reruns nothing.
 """
 
 from __future__ import annotations
 
+import difflib
+import hashlib
 import importlib
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
-from general_circuits.conditions import Task
+from general_circuits.conditions import Arithmetic, Boolean, Digits, Group, Parity, Task, to_json
+from general_circuits.tasks import formula, groups
+from general_circuits.tasks.bits import LARGEST_TRUTH_TABLE, NAMED
 from general_circuits.tasks.table import TaskTable
 
+POWER = "Power et al. 2022, appendix A.1.1"
 
-@dataclass(frozen=True)
-class Operation:
-    """Which file computes it, and what it needs of its modulus."""
-
-    family: str
-    needs_prime: bool = False
-
-
-OPERATIONS = {
-    "x+y": Operation("modular"),
-    "x-y": Operation("modular"),
-    "x*y": Operation("modular"),
-    "x/y": Operation("modular", needs_prime=True),
+MODULAR = {
+    "x+y": POWER,
+    "x-y": POWER,
+    "x*y": "the hypothesis",
+    "x/y": POWER,
+    "x/y if y is odd else x-y": POWER,
+    "x^2+y^2": POWER,
+    "x^2+x*y+y^2": POWER,
+    "x^2+x*y+y^2+x": POWER,
+    "x^3+x*y": POWER,
+    "x^3+x*y^2+y": POWER,
 }
+"""Operations modulo p, each a formula, with where it is from."""
 
-_WORDS = {"+": "plus", "-": "minus", "*": "times", "/": "over"}
+OF_BITS_AND_IMAGES = ("sparse_parity", "boolean", "digits")
+
+_WORDS = {"+": "plus", "-": "minus", "*": "times", "/": "over", "^": "to"}
 
 
-def family_module(operation: str) -> str:
-    """The module that computes this operation."""
-    return f"general_circuits.tasks.{OPERATIONS[operation].family}"
+class TaskError(ValueError):
+    """Settings that are no task: `key` is at fault with `value`, `right` says what would be right."""
+
+    def __init__(self, key: str, value: Any, right: str) -> None:
+        super().__init__(f"{key} = {value!r}: {right}")
+        self.key, self.value, self.right = key, value, right
+
+
+def resolve(settings: Any) -> Task:
+    """The task that `config.TaskSettings` describe; `TaskError` if they describe none."""
+    if settings.expression is not None:
+        _refuse_beside("expression", settings, "group")
+        return _arithmetic("expression", settings.expression, settings.modulus)
+    operation = settings.operation
+    if settings.group is not None:
+        return _group(operation, settings.group)
+    if operation == "sparse_parity":
+        return _parity(settings)
+    if operation == "boolean":
+        return _boolean(settings.bits, settings.function)
+    if operation == "digits":
+        return Digits()
+    names = [operation] if isinstance(operation, str) else operation
+    for name in names:
+        if _canonical(name) not in MODULAR:
+            if name in groups.OPERATIONS:
+                raise TaskError("operation", name, "composes in a group: name one, as in group: S5")
+            known = [*MODULAR, *OF_BITS_AND_IMAGES]
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+            own = "; your own goes under expression"
+            raise TaskError("operation", operation, f"no such operation{own}; {hint}")
+    return _arithmetic("operation", operation, settings.modulus)
 
 
 def file_stem(task: Task) -> str:
     """The task's name in a path, "x_plus_y_mod_97"."""
-    spelled = re.sub(r"[-+*/]", lambda sign: f"_{_WORDS[sign.group()]}_", task.operation)
-    return f"{spelled}_mod_{task.modulus}"
+    match task:
+        case Arithmetic(texts, p):
+            spelled = "_then_".join(_spelled(text) for text in texts)
+            return f"{_short(spelled, texts)}_mod_{p}"
+        case Group(operation, group):
+            spelled = _spelled(operation.replace("^-1", "^inverse"))
+            return f"{spelled}_in_{group.lower() if isinstance(group, str) else f'group_{_digest(group)}'}"
+        case Parity(n, k, examples):
+            return f"parity_of_{k}_of_{n}_bits_{examples}"
+        case Boolean(n, function):
+            return f"{function if function in NAMED else f'function_{_digest(function)}'}_of_{n}_bits"
+        case Digits():
+            return "digits"
+
+
+def family_module(task: Task) -> str:
+    """The module that makes its table."""
+    return f"general_circuits.tasks.{task.family}"
 
 
 @lru_cache
 def generate(task: Task) -> TaskTable:
     """The task's table."""
-    return importlib.import_module(family_module(task.operation)).generate(task)
+    return importlib.import_module(family_module(task)).generate(task)
+
+
+def _arithmetic(key: str, written: str | Sequence[str], p: int) -> Arithmetic:
+    texts = [written] if isinstance(written, str) else list(written)
+    if not texts:
+        raise TaskError(key, written, "should have at least one formula")
+    if len(texts) > p:
+        raise TaskError(key, written, f"has {len(texts)} formulas; x modulo {p} chooses one, so at most {p} can be")
+    parsed = []
+    for text in texts:
+        try:
+            parsed.append(formula.parse(text))
+        except formula.FormulaError as error:
+            raise TaskError(key, text, str(error)) from None
+    for found in parsed:
+        if found.divides and not _is_prime(p):
+            primes = f"{_prime_from(p, -1)} or {_prime_from(p, 1)}"
+            raise TaskError("modulus", p, f"should be prime, since {found.text} divides; nearest: {primes}")
+    task = Arithmetic(tuple(found.text for found in parsed), p)
+    if not len(generate(task)):
+        raise TaskError(key, written, "divides by 0 in every example")
+    return task
+
+
+def _group(operation: Any, group: str | Sequence[Sequence[int]]) -> Group:
+    if operation not in groups.OPERATIONS:
+        raise TaskError("operation", operation, f"in a group should be one of {', '.join(groups.OPERATIONS)}")
+    try:
+        groups.multiplication(group)
+    except groups.GroupError as error:
+        raise TaskError("group", group, str(error)) from None
+    return Group(operation, group if isinstance(group, str) else tuple(map(tuple, group)))
+
+
+def _parity(settings: Any) -> Parity:
+    _refuse_beside("sparse_parity", settings, "function")
+    n, k, examples = settings.bits, settings.relevant_bits, settings.examples
+    if k > n:
+        raise TaskError("relevant_bits", k, f"should be at most bits = {n}")
+    return Parity(n, k, min(examples, 2**n))
+
+
+def _boolean(n: int, function: str | None) -> Boolean:
+    if n > LARGEST_TRUTH_TABLE:
+        raise TaskError("bits", n, f"of a boolean function should be at most {LARGEST_TRUTH_TABLE}")
+    if function not in NAMED and not re.fullmatch(r"[01]+", function or ""):
+        raise TaskError(
+            "function", function, f"should be one of {', '.join(NAMED)}, or {2**n} digits 0 and 1 in quotes"
+        )
+    assert function is not None
+    if function not in NAMED and len(function) != 2**n:
+        raise TaskError("function", function, f"has {len(function)} digits; {n} bits have {2**n} inputs")
+    return Boolean(n, function)
+
+
+def _refuse_beside(what: str, settings: Any, key: str) -> None:
+    if getattr(settings, key) is not None:
+        raise TaskError(key, getattr(settings, key), f"does not go with {what}; leave it out, or set it to null")
+
+
+def _canonical(name: str) -> str:
+    """An operation's name however it is spaced, and with ** for ^."""
+    try:
+        return formula.parse(name).text
+    except formula.FormulaError:
+        return name
+
+
+def _spelled(text: str) -> str:
+    words = re.sub(r"[-+*/^]", lambda sign: f"_{_WORDS[sign.group()]}_", text).replace(" ", "_")
+    return re.sub(r"__+", "_", words).strip("_")
+
+
+def _short(spelled: str, texts: tuple[str, ...]) -> str:
+    """As it is spelled where that is a short name; parentheses are no part of one."""
+    return spelled if len(spelled) <= 80 and re.fullmatch(r"\w+", spelled) else f"expression_{_digest(texts)}"
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(to_json(value).encode()).hexdigest()[:12]
+
+
+def _is_prime(n: int) -> bool:
+    return n > 1 and all(n % divisor for divisor in range(2, int(n**0.5) + 1))
+
+
+def _prime_from(n: int, direction: int) -> int:
+    """The nearest prime upwards (1) or downwards (−1); 2 is the lowest."""
+    while not _is_prime(n):
+        n = max(2, n + direction)
+    return n

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ NO_WRAP = -(2**31)
 
 @dataclass(frozen=True)
 class TaskTable:
-    """Every example of a task, sorted by its inputs.
+    """Every example of a task.
 
     Attributes:
         inputs: (example, n_inputs), symbols from 0 to n_symbols − 1; the two operands, for most tasks.
@@ -62,6 +63,21 @@ class TaskTable:
         )
 
 
-def unordered_pair(a: IntArray, b: IntArray, n_symbols: int) -> IntArray:
+def all_pairs(n_symbols: int) -> IntArray:
+    """Every (a, b) in order, (example, 2)."""
+    return np.stack(np.divmod(np.arange(n_symbols**2, dtype=np.int32), n_symbols), axis=1).astype(np.int32)
+
+
+def unrelated(inputs: NDArray[Any], target: NDArray[Any], vocabulary: Vocabulary) -> TaskTable:
+    """Examples without mirror images or bands, but where the inputs are two: then they are operands like any other."""
+    n = len(target)
+    pair = np.arange(n, dtype=np.int32)
+    if vocabulary.n_inputs == 2:
+        pair = unordered_pair(inputs[:, 0], inputs[:, 1], vocabulary.n_symbols)
+    wrap = np.full(n, NO_WRAP, dtype=np.int32)
+    return TaskTable(inputs.astype(np.int32), target.astype(np.int32), pair, wrap, vocabulary)
+
+
+def unordered_pair(a: NDArray[Any], b: NDArray[Any], n_symbols: int) -> IntArray:
     """The number of {a, b}: equal for (a, b) and (b, a), different for different pairs."""
     return (np.minimum(a, b) * n_symbols + np.maximum(a, b)).astype(np.int32)

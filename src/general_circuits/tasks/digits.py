@@ -1,0 +1,18 @@
+"""Handwritten digits, as ordinary learning: a data set on which networks generalise while they fit.
+
+scikit-learn's copy of the test part of "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak 1998): 1,797
+images of 8 × 8 pixels, each from 0 to 16.
+"""
+
+from __future__ import annotations
+
+from sklearn.datasets import load_digits
+
+from general_circuits.conditions import Digits, Vocabulary
+from general_circuits.tasks.table import TaskTable, unrelated
+
+
+def generate(task: Digits) -> TaskTable:
+    """All images in scikit-learn's order, pixels row by row."""
+    images = load_digits()
+    return unrelated(images.data, images.target, Vocabulary(64, 17, 10))
