@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from builders import split_settings
 from hypothesis import given, settings
@@ -172,3 +173,57 @@ def test_a_split_does_not_depend_on_its_label_noise() -> None:
     split = split_settings(0.6, "pair")
     noisy = dataclasses.replace(split, label_noise=1.0)
     assert (splits.draw_training(pair, split, 4) == splits.draw_training(pair, noisy, 4)).all()
+
+
+@settings(deadline=None, max_examples=60)
+@given(TASKS, BY, SEEDS, st.data())
+def test_a_count_is_met_exactly_and_pairs_stay_whole(task: Arithmetic, by: str, seed: int, data: st.DataObject) -> None:
+    pair = generate(task).pair
+    count = data.draw(st.integers(1, len(pair)))
+    try:
+        size = splits.training_size(pair, split_settings(count, by))
+    except splits.SplitError:
+        # Only where the rest is odd: all pairs but a few singles, of which there are too few.
+        assert by == "pair"
+        return
+    trains = splits.draw_training(pair, split_settings(count, by), seed)
+    assert trains.sum() == size == count
+    if by == "pair":
+        assert not set(pair[trains]) & set(pair[~trains])
+
+
+def test_counts_by_hand() -> None:
+    pair = generate(Arithmetic(("x+y",), 10)).pair  # 10 single examples, 45 pairs
+    _, sizes = np.unique(pair, return_counts=True)
+    drawn = [splits.drawn_units(sizes, split_settings(count, "pair")) for count in (50, 51, 1, 99)]
+    assert drawn == [{1: 4, 2: 23}, {1: 5, 2: 23}, {1: 1, 2: 0}, {1: 9, 2: 45}]
+    assert splits.drawn_units(np.ones(100, dtype=int), split_settings(50)) == {1: 50}
+
+
+def test_a_count_that_no_pairs_make_up_is_refused() -> None:
+    only_pairs = np.repeat(np.arange(6), 2).astype(np.int32)
+    with pytest.raises(splits.SplitError, match="6 pairs of two and 0 single examples"):
+        splits.training_size(only_pairs, split_settings(5, "pair"))
+    with pytest.raises(splits.SplitError, match="below the 12 examples"):
+        splits.training_size(only_pairs, split_settings(13, "pair"))
+
+
+def drawn(replica: int, operation: str = "x+y", **changes: object) -> pd.DataFrame:
+    table = generate(Arithmetic((operation,), 13))
+    return splits.draw(table.pair, table.target, 13, split_settings(0.5, "pair", **changes), replica)
+
+
+def test_conditions_with_one_split_seed_share_their_splits_in_every_replica() -> None:
+    mine, other = drawn(3), drawn(3, "x*y")
+    assert (mine["split"] == other["split"]).all()
+    assert (drawn(3, split_seed=8)["split"] == drawn(4, "x*y", split_seed=8)["split"]).all()
+    assert (drawn(3, split_seed=8)["split"] == drawn(8)["split"]).all()
+    assert (drawn(3)["split"] != drawn(4)["split"]).any()
+
+
+def test_corrupted_labels_have_a_seed_of_their_own() -> None:
+    usual, same_labels = drawn(3, label_noise=0.5), drawn(3, label_noise=0.5, label_seed=9)
+    assert (usual["split"] == same_labels["split"]).all()
+    assert (usual["label"] != same_labels["label"]).any()
+    assert (same_labels["label"] == drawn(3, label_noise=0.5, label_seed=9)["label"]).all()
+    assert (usual["target"] == drawn(4)["target"]).all()

@@ -13,9 +13,12 @@ from pydantic.fields import FieldInfo
 from general_circuits import config, markdown
 from general_circuits.schemas import registry
 from general_circuits.tables import Table
+from general_circuits.tasks import registry as tasks
+from general_circuits.tasks.table import NO_WRAP
 
 SCHEMA = Path("workflow/schemas/study.schema.json")
 PAGE = Path("config/README.md")
+TASKS = Path("docs/tasks.md")
 RESULTS = Path("results/README.md")
 
 INTRODUCTION = """\
@@ -42,6 +45,41 @@ Saved as `config/mine.yaml`, `make figures STUDY=mine` runs it into `results/min
 `snakemake --cores 8 --configfile config/mine.yaml`. A config that cannot run is refused before any job starts, with
 every fault listed. Claims are judged from conditions by their names: `grokking` against `random_labels`, with
 `too_little_data`, `no_weight_decay` and `no_delay` beside it.
+"""
+
+TASKS_INTRODUCTION = """\
+# Tasks
+
+<!-- Generated from src/general_circuits/tasks/registry.py by `make reference`. -->
+
+What a condition can learn, as its config says it. `general_circuits` generates every example of a task; which of them
+train is the [split](../config/README.md#split). *Commutative* says whether x ∘ y = y ∘ x for every pair that has both
+orders, as found in the table. *Band* says whether examples have one: m where the value before reduction lies in
+[m·p, (m + 1)·p), the column `wrap` of [the task's table](../results/README.md#task).
+"""
+
+TASKS_NOTES = """\
+**Modulo p.** p can be from 2 to 1,024, and must be prime where something is divided; examples in which a divisor is 0
+are left out. An `expression` is a formula in x and y of whole numbers, +, −, \\*, /, ^ (or \\*\\*) with a whole
+exponent and parentheses, or two of them, `x*y if x is odd else x+y`. It is parsed, and never run as code: names,
+calls, attributes, exponents over 100, numbers over 10⁹, over 25 levels of nesting or 200 letters are refused, saying
+why. An `operation` of the list and an equal `expression` are one task.
+
+**Several operations.** Of a list of q, example (x, y) has the one numbered x mod q. q = 1, 2, 4, 8, 16 of x+y,
+x+2\\*y, x+3\\*y … is a dial of complexity with all else fixed.
+
+**In a group.** S5 are the permutations of five things in lexicographic order, and x·y is x first, then y, as in the
+code of "Grokking". D7 are the symmetries of a heptagon: seven rotations, then seven reflections. C12 is addition
+modulo 12. A group of at most 1,024 elements can be named, and one of at most 128 given as its multiplication table,
+row x and column y being x·y; it is checked, and the axiom that fails is named.
+
+**Bits.** `sparse_parity` is the parity of the first `relevant_bits` of `bits`, on `examples` different random inputs
+that every replica shares (all inputs, where there are no more). `boolean` is any function of up to 16 bits, on all
+inputs: and, or, parity, majority, or its values for 0…00, 0…01, 0…10 and so on, in quotes.
+
+**Label noise** (ξ = `label_noise`) gives that share of the training examples a class drawn uniformly, the right one
+included, with `label_seed`. Training examples whose label is wrong and those whose label is right are scored apart,
+as `train_corrupted` and `train_true` in [the metrics](../results/README.md#metrics).
 """
 
 RESULTS_INTRODUCTION = """\
@@ -106,6 +144,20 @@ def page() -> str:
     return "\n".join(parts)
 
 
+def tasks_page() -> str:
+    """Every task: its classes, examples, whether it commutes, and its source."""
+    rows = []
+    for given, source in tasks.CATALOGUE:
+        table = tasks.generate(tasks.resolve(config.TaskSettings(**given)))
+        spelled = ", ".join(f"{key}: {json.dumps(value).strip(chr(34))}" for key, value in given.items())
+        commutes = {True: "yes", False: "no", None: "–"}[table.is_commutative]
+        has_band = "yes" if (table.wrap != NO_WRAP).any() else "–"
+        counts = (f"{table.vocabulary.n_classes:,}", f"{len(table):,}")
+        rows.append((f"`{spelled}`", *counts, commutes, has_band, source))
+    header = ("task", "classes", "examples", "commutative", "band", "source")
+    return "\n".join([TASKS_INTRODUCTION, markdown.table(header, rows), TASKS_NOTES])
+
+
 def results_page() -> str:
     """What a study leaves, and what every column of its tables means."""
     tables = [registry.table(name) for name in registry.names()]
@@ -116,7 +168,7 @@ def results_page() -> str:
 
 def files() -> dict[Path, str]:
     """Every generated file, relative to the checkout, with the text it should have."""
-    return {SCHEMA: schema(), PAGE: page(), RESULTS: results_page()}
+    return {SCHEMA: schema(), PAGE: page(), TASKS: tasks_page(), RESULTS: results_page()}
 
 
 def _title(section: type[BaseModel]) -> str:

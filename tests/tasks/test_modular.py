@@ -104,6 +104,58 @@ def test_table_is_complete_and_sorted(p: int, operation: str) -> None:
     assert table.vocabulary == Vocabulary(2, p, p)
 
 
+EXACT = {
+    "x^2+y^2": lambda x, y: x * x + y * y,
+    "x^2+x*y+y^2": lambda x, y: x * x + x * y + y * y,
+    "x^2+x*y+y^2+x": lambda x, y: x * x + x * y + y * y + x,
+    "x^3+x*y": lambda x, y: x * x * x + x * y,
+    "x^3+x*y^2+y": lambda x, y: x * x * x + x * y * y + y,
+}
+
+
+@settings(deadline=None, max_examples=30)
+@given(MODULI, st.sampled_from(list(EXACT)))
+def test_polynomials_are_those_of_whole_numbers_with_their_band(p: int, operation: str) -> None:
+    table = modular.generate(Arithmetic((operation,), p))
+    for a, b, target, m in zip(*(x.tolist() for x in (*table.inputs.T, table.target, table.wrap)), strict=True):
+        assert divmod(EXACT[operation](a, b), p) == (m, target)
+
+
+@settings(deadline=None, max_examples=10)
+@given(PRIMES)
+def test_odd_y_divides_and_even_y_subtracts(p: int) -> None:
+    table = modular.generate(Arithmetic(("x/y if y is odd else x-y",), p))
+    assert len(table) == p**2  # 0 is even: nothing is divided by it
+    for a, b, target in zip(*(x.tolist() for x in (*table.inputs.T, table.target)), strict=True):
+        assert (target * b - a if b % 2 else target - (a - b)) % p == 0
+    assert (table.wrap == NO_WRAP).all()
+
+
+@settings(deadline=None, max_examples=20)
+@given(MODULI, st.integers(1, 6))
+def test_x_modulo_their_number_chooses_one_of_several_formulas(p: int, q: int) -> None:
+    q = min(p, q)
+    table = modular.generate(Arithmetic(tuple(f"x+{i + 1}*y" for i in range(q)), p))
+    for a, b, target, m in zip(*(x.tolist() for x in (*table.inputs.T, table.target, table.wrap)), strict=True):
+        assert divmod(a + (a % q + 1) * b, p) == (m, target)
+
+
+@pytest.mark.parametrize(
+    ("operation", "commutes"),
+    [
+        *((operation, True) for operation in ("x+y", "x*y", "x^2+y^2", "x^2+x*y+y^2")),
+        *((operation, False) for operation in ("x-y", "x/y", "x/y if y is odd else x-y", "x^2+x*y+y^2+x")),
+        *((operation, False) for operation in ("x^3+x*y", "x^3+x*y^2+y")),
+    ],
+)
+def test_which_operations_commute(operation: str, commutes: bool) -> None:
+    table = modular.generate(Arithmetic((operation,), 97))
+    assert table.is_commutative == commutes
+    results = {tuple(row): target for row, target in zip(table.inputs.tolist(), table.target.tolist(), strict=True)}
+    mirrored = all(results[b, a] == target for (a, b), target in results.items() if (b, a) in results)
+    assert mirrored == commutes
+
+
 @settings(deadline=None, max_examples=20)
 @given(MODULI, st.sampled_from(["x+y", "x-y", "x*y"]))
 def test_wrap_is_the_band_of_the_unreduced_value(p: int, operation: str) -> None:

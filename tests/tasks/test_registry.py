@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from general_circuits.conditions import Arithmetic, Boolean, Digits, Group, Parity, Task
-from general_circuits.tasks import groups, registry
+from general_circuits.tasks import registry
 
 KLEIN = tuple(tuple(a ^ b for b in range(4)) for a in range(4))
 NAMED = [
     *(Arithmetic((operation,), 7) for operation in registry.MODULAR),
-    *(Group(operation, group) for operation in groups.OPERATIONS for group in ("S3", "D4", "C5", KLEIN)),
+    *(Group(operation, group) for operation in registry.IN_GROUPS for group in ("S3", "D4", "C5", KLEIN)),
     Parity(10, 3, 100),
     Boolean(3, "majority"),
     Boolean(3, "01101001"),

@@ -19,8 +19,6 @@ Multiplication = NDArray[np.int64]
 LARGEST, LARGEST_TABLE = 1024, 128
 """Elements of a group, and of one that is given as a table."""
 
-OPERATIONS = ("x*y", "x*y*x^-1", "x*y*x")
-
 
 class GroupError(ValueError):
     """No group; the message says why."""

@@ -35,7 +35,36 @@ MODULAR = {
 }
 """Operations modulo p, each a formula, with where it is from."""
 
-OF_BITS_AND_IMAGES = ("sparse_parity", "boolean", "digits")
+IN_GROUPS = {
+    "x*y": POWER,
+    "x*y*x^-1": POWER,
+    "x*y*x": POWER,
+}
+"""Operations in a group, likewise."""
+
+OTHERS = {
+    "sparse_parity": "Merrill et al. 2023, (40, 3)",
+    "boolean": "as in Valle-Pérez et al. 2019",
+    "digits": "scikit-learn; Alpaydin and Kaynak 1998",
+}
+"""Tasks of other inputs than two operands."""
+
+CATALOGUE: list[tuple[dict[str, Any], str]] = [
+    *(({"operation": name, "modulus": 97}, source) for name, source in MODULAR.items()),
+    ({"operation": ["x+y", "x-y"], "modulus": 97}, "the hypothesis' comments: complexity"),
+    ({"expression": "x^2+3*x*y-1", "modulus": 97}, "your own"),
+    *(({"operation": name, "group": "S5"}, source) for name, source in IN_GROUPS.items()),
+    ({"operation": "x*y", "group": "D7"}, "any S, D or C"),
+    ({"operation": "x*y", "group": "C12"}, "any S, D or C"),
+    ({"operation": "x*y", "group": [[0, 1], [1, 0]]}, "your own"),
+    (
+        {"operation": "sparse_parity", "bits": 40, "relevant_bits": 3, "examples": 2000},
+        OTHERS["sparse_parity"],
+    ),
+    ({"operation": "boolean", "bits": 7, "function": "majority"}, OTHERS["boolean"]),
+    ({"operation": "digits"}, OTHERS["digits"]),
+]
+"""One example of each in a config, and where it is from: what docs/tasks.md shows."""
 
 _WORDS = {"+": "plus", "-": "minus", "*": "times", "/": "over", "^": "to"}
 
@@ -65,9 +94,9 @@ def resolve(settings: Any) -> Task:
     names = [operation] if isinstance(operation, str) else operation
     for name in names:
         if _canonical(name) not in MODULAR:
-            if name in groups.OPERATIONS:
+            if name in IN_GROUPS:
                 raise TaskError("operation", name, "composes in a group: name one, as in group: S5")
-            known = [*MODULAR, *OF_BITS_AND_IMAGES]
+            known = [*MODULAR, *OTHERS]
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
             own = "; your own goes under expression"
@@ -126,8 +155,8 @@ def _arithmetic(key: str, written: str | Sequence[str], p: int) -> Arithmetic:
 
 
 def _group(operation: Any, group: str | Sequence[Sequence[int]]) -> Group:
-    if operation not in groups.OPERATIONS:
-        raise TaskError("operation", operation, f"in a group should be one of {', '.join(groups.OPERATIONS)}")
+    if operation not in IN_GROUPS:
+        raise TaskError("operation", operation, f"in a group should be one of {', '.join(IN_GROUPS)}")
     try:
         groups.multiplication(group)
     except groups.GroupError as error:
