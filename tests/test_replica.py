@@ -8,6 +8,7 @@ import itertools
 import pytest
 import torch
 from builders import (
+    MODULUS,
     VOCABULARY,
     addition,
     condition,
@@ -18,6 +19,7 @@ from builders import (
 from torch import Tensor, nn
 
 from general_circuits import replica, scores
+from general_circuits.examples import Examples
 from general_circuits.models.transformer import Transformer
 from general_circuits.optimisers import Updater
 from general_circuits.randomness import stream_seed
@@ -191,6 +193,29 @@ def test_a_row_has_a_line_per_split_and_a_column_per_measure(arithmetic):
         assert found["accuracy"] == (logits.argmax(dim=1) == examples.labels).double().mean().item()
         assert found["gradient_norm"] == ours.gradient_norm.item()
         assert found["learning_rate"] == ours.rate == pytest.approx(1e-2 / 3)
+
+
+def test_wrong_and_right_training_labels_are_scored_apart():
+    splits = addition()
+    labels = splits["train"].labels.clone()
+    wrong = torch.arange(len(labels)) % 3 == 0
+    labels[wrong] = (labels[wrong] + 1) % MODULUS
+    splits["train"] = Examples(splits["train"].tokens, labels, wrong)
+    replica = Replica(condition(), splits, VOCABULARY, 0)
+    for _ in range(5):
+        replica.update(is_observed=False)
+    assert list(replica.parts) == ["train", "validation", "train_corrupted", "train_true"]
+    train, _, corrupted, right = replica.evaluate()[:, [0, 1, 2]]
+    share = wrong.double().mean()
+    torch.testing.assert_close(share * corrupted + (1 - share) * right, train)
+
+
+def test_labels_that_are_all_wrong_have_no_part_of_right_ones():
+    splits = addition()
+    train = splits["train"]
+    splits["train"] = Examples(train.tokens, (train.labels + 1) % MODULUS, torch.ones_like(train.labels).bool())
+    assert list(Replica(condition(), splits, VOCABULARY, 0).parts) == ["train", "validation", "train_corrupted"]
+    assert list(replica_of().parts) == ["train", "validation"]
 
 
 @ARITHMETIC
