@@ -74,7 +74,12 @@ class LBFGS:
         memory: dict[str, Any] = {}
         if "lbfgs iterations" in tensors:
             # Copies, each in memory of its own: a dot product may round by where its operands lie.
-            own = {name.removeprefix("lbfgs "): t.clone() for name, t in tensors.items() if name.startswith("lbfgs ")}
+            device = self.optimiser.param_groups[0]["params"][0].device
+            own = {
+                name.removeprefix("lbfgs "): tensor.to(device, copy=True)
+                for name, tensor in tensors.items()
+                if name.startswith("lbfgs ")
+            }
             memory = {
                 "n_iter": int(own["iterations"]),
                 "d": own["direction"],
