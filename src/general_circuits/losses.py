@@ -43,9 +43,10 @@ def hinge(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def stablemax(logits: Tensor, labels: Tensor) -> Tensor:
-    """Of each example, −log(s(right logit) / Σ s(logit)), nats (Prieto et al. 2025, "Grokking at the edge of …").
+    """Of each example, −log(s(right logit) / Σ s(logit)), nats (Prieto et al. 2025).
 
-    Softmax, but for s in the place of exp: s(x) = x + 1 from 0 upwards, 1 / (1 − x) below.
+    "Grokking at the Edge of Numerical Stability": softmax with s in the place of exp,
+    s(x) = x + 1 from 0 upwards, 1 / (1 − x) below.
     """
     # The clamp keeps 1 / (1 − 1) out of the branch that is not taken, and its gradient NaN out of the other.
     s = torch.where(logits < 0, 1.0 / (1.0 - logits.clamp(max=0.0)), logits + 1.0)
