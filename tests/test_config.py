@@ -81,6 +81,15 @@ def test_an_unknown_key_like_no_other_is_answered_with_all() -> None:
         ({"defaults": {"train_fraction": 1.0}}, "defaults.train_fraction = 1.0: should be less than 1"),
         ({"defaults": {"train_fraction": 0.0}}, "defaults.train_fraction = 0.0: should be greater than 0"),
         ({"defaults": {"train_fraction": -0.2}}, "defaults.train_fraction = -0.2: should be greater than 0"),
+        ({"defaults": {"grokfast_alpha": 1.0}}, "defaults.grokfast_alpha = 1.0: should be less than 1"),
+        (
+            {"defaults": {"gradient_noise": -0.1}},
+            "defaults.gradient_noise = -0.1: should be greater than or equal to 0",
+        ),
+        (
+            {"defaults": {"loss": "mse"}},
+            "defaults.loss = 'mse': should be 'cross_entropy', 'mean_squared_error', 'hinge' or 'stablemax'",
+        ),
         ({"defaults": {"arithmetic": "fast"}}, "defaults.arithmetic = 'fast': should be 'reduced' or 'plain'"),
         ({"keep": {"states": -1}}, "keep.states = -1: should be greater than or equal to 0"),
         ({"keep": {"weights": "no"}}, "keep.weights = 'no': should be a valid boolean"),
@@ -151,6 +160,27 @@ def test_a_batch_size_may_be_a_number_or_full() -> None:
         (
             {"decay": "coupled"},
             "defaults.decay = 'coupled': adamw's is decoupled; for coupled decay set optimiser: adam",
+        ),
+        (
+            {"optimiser": "lbfgs", "batch_size": 64},
+            "defaults.batch_size = 64: should be full, since lbfgs compares losses of the same examples",
+        ),
+        (
+            {"optimiser": "line_search", "batch_size": "full", "decay": "decoupled"},
+            "defaults.decay = 'decoupled': should be coupled, or left out: line_search's decay is a part of what it"
+            " makes small",
+        ),
+        (
+            {"optimiser": "line_search", "batch_size": "full", "gradient_noise": 0.1},
+            "defaults.gradient_noise = 0.1: should be 0, since line_search needs the gradient of what it makes small",
+        ),
+        (
+            {"optimiser": "lbfgs", "batch_size": "full", "grokfast_lambda": 2.0},
+            "defaults.grokfast_lambda = 2.0: should be 0, since lbfgs needs the gradient of what it makes small",
+        ),
+        (
+            {"optimiser": "lbfgs", "batch_size": "full", "momentum": 0.9},
+            "defaults.momentum = 0.9: belongs to optimiser: sgd; leave it out, or see beta1",
         ),
     ],
 )
@@ -258,10 +288,43 @@ def test_resolving_fills_the_preset_in() -> None:
         ({"optimiser": "adam"}, "coupled"),
         ({"optimiser": "sgd"}, "coupled"),
         ({"optimiser": "sgd", "decay": "decoupled"}, "decoupled"),
+        ({"optimiser": "line_search", "batch_size": "full"}, "coupled"),
+        ({"optimiser": "lbfgs", "batch_size": "full"}, "coupled"),
     ],
 )
 def test_decay_is_decoupled_for_adamw_alone_unless_told(settings: dict[str, Any], decay: str) -> None:
     assert load(study(defaults=settings)).conditions["grokking"].resolve().optimiser.decay == decay
+
+
+@pytest.mark.parametrize(
+    ("settings", "warm_up"),
+    [
+        ({}, 10),
+        ({"optimiser": "sgd", "warm_up": 5}, 5),
+        ({"optimiser": "line_search", "batch_size": "full", "warm_up": 5}, 0),
+        ({"optimiser": "lbfgs", "batch_size": "full"}, 0),
+    ],
+)
+def test_rules_that_search_for_their_step_size_do_not_warm_up(settings: dict[str, Any], warm_up: int) -> None:
+    assert load(study(defaults=settings)).conditions["grokking"].resolve().optimiser.warm_up == warm_up
+
+
+def test_nothing_is_added_to_a_gradient_and_the_loss_is_cross_entropy_unless_told() -> None:
+    optimiser = load(study()).conditions["grokking"].resolve().optimiser
+    assert (optimiser.gradient_noise, optimiser.grokfast_lambda, optimiser.decay_on) == (0.0, 0.0, "all")
+    assert optimiser.loss == "cross_entropy"
+
+
+def test_decay_may_be_on_all_weights_or_on_named_ones() -> None:
+    patterns = ["embed.W_E", "blocks.*.mlp.*"]
+    resolved = load(study(defaults={"decay_on": patterns})).conditions["grokking"].resolve()
+    assert resolved.optimiser.decay_on == tuple(patterns)
+    assert from_json(Condition, to_json(resolved)) == resolved
+    assert set(faults(study(conditions={"one": {"decay_on": "embed.W_E"}}))) == {
+        "conditions.one.decay_on = 'embed.W_E': should be 'all'",
+        "conditions.one.decay_on = 'embed.W_E': should be a valid list",
+    }
+    assert faults(study(defaults={"decay_on": []})) == ["defaults.decay_on = []: should not be empty"]
 
 
 def test_arithmetic_is_reduced_unless_told() -> None:

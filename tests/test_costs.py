@@ -32,6 +32,7 @@ JOBS = {
         **FEW,
     },
     "plain, large batch": {"modulus": 97, "batch_size": 2048, "arithmetic": "plain", **FEW},
+    "L-BFGS": {"modulus": 59, "batch_size": "full", "optimiser": "lbfgs", **FEW, "steps": 15},
     "tiny": {"modulus": 7, "d_model": 8, "n_heads": 2, "d_mlp": 16, "batch_size": 16, **FEW},
 }
 
@@ -68,7 +69,14 @@ def test_examples_are_counted_as_they_are_split() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "copies"),
-    [({"optimiser": "adamw"}, 3), ({"optimiser": "sgd"}, 1), ({"optimiser": "sgd", "momentum": 0.9}, 2)],
+    [
+        ({"optimiser": "adamw"}, 3),
+        ({"optimiser": "sgd"}, 1),
+        ({"optimiser": "sgd", "momentum": 0.9}, 2),
+        ({"optimiser": "adam", "grokfast_lambda": 2.0}, 4),
+        ({"optimiser": "line_search", "batch_size": "full"}, 1),
+        ({"optimiser": "lbfgs", "batch_size": "full"}, 1 + 2 + 2 * 10),
+    ],
 )
 def test_a_state_holds_weights_and_moments(settings: dict[str, object], copies: int) -> None:
     size = costs.Size.of(condition(settings))

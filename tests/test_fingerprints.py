@@ -120,7 +120,16 @@ def test_the_network_reruns_all_that_runs_it(package: Path, here: dict[str, str]
 
 
 @pytest.mark.parametrize(
-    "part", ["training.py", "replica.py", "optimisers.py", "states.py", "reduced/__init__.py", "reduced/tape.py"]
+    "part",
+    [
+        "training.py",
+        "replica.py",
+        "losses.py",
+        "optimisers/rules.py",
+        "states.py",
+        "reduced/__init__.py",
+        "reduced/tape.py",
+    ],
 )
 def test_how_a_step_is_taken_retrains_and_measures_with_the_same_code(
     part: str, package: Path, here: dict[str, str]

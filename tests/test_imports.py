@@ -12,7 +12,7 @@ ROOMS = ("splits", "training", "events", "saliency", "distributions", "ablation"
 """Each does the work of one stage; they meet in files."""
 TEXT = ("numbers", "markdown")
 """What a reader sees, as text."""
-OF_TRAINING = ("replica", "reduced", "optimisers", "states")
+OF_TRAINING = ("replica", "reduced", "losses", "optimisers", "states")
 """What training is made of; nobody else trains."""
 OF_THE_REPORT = ("write_page", "write_front_page")
 """The stages that write its pages."""
@@ -97,10 +97,10 @@ def test_rooms_do_not_know_what_training_is_made_of(room: str) -> None:
     assert not reached & set(OF_TRAINING)
 
 
-def test_the_reduced_network_knows_the_plain_one_and_no_more() -> None:
+def test_the_reduced_network_knows_the_plain_one_and_losses_and_no_more() -> None:
     known = set().union(*(GRAPH.find_upstream_modules(module) for module in below("reduced")))
     inside = {name for name in known if name.startswith(f"{PACKAGE}.")} - {f"{PACKAGE}.reduced", *below("reduced")}
-    assert inside == {f"{PACKAGE}.models.transformer", f"{PACKAGE}.conditions"}
+    assert inside == {f"{PACKAGE}.{name}" for name in ("models.transformer", "conditions", "losses", "scores")}
 
 
 def test_a_block_knows_tables_and_examples_and_no_room() -> None:

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from general_circuits import replica, scores
 from general_circuits.examples import Examples
+from general_circuits.losses import LOSSES
 from general_circuits.models.transformer import Transformer
-from general_circuits.optimisers import Updater
+from general_circuits.optimisers.updater import Updater
 from general_circuits.randomness import stream_seed
 from general_circuits.reduced.network import Reduced
 from general_circuits.replica import COLUMNS, Batches, Plain, Replica, build_network
@@ -53,19 +54,57 @@ def test_a_replica_takes_the_steps_of_its_optimiser(optimiser, arithmetic):
     ours = replica_of(optimiser=optimiser, arithmetic=arithmetic)
     model = Transformer(condition().model, VOCABULARY)
     model.load_state_dict(weights_of(ours.model))
-    theirs = Updater(ours.updater.settings, dict(model.named_parameters()))
+    settings = condition(optimiser=optimiser, arithmetic=arithmetic).optimiser
+    theirs = Updater(settings, dict(model.named_parameters()), seed=0)
     batches, examples = batches_of(15, 4, seed=0), addition()["train"]
     for step in range(7):
         batch = batches.next()
         model.zero_grad()
         nn.functional.cross_entropy(model.answer(examples.tokens[batch]), examples.labels[batch]).backward()
-        theirs.step(step)
+        theirs.step(step, lambda sets_gradients: pytest.fail("these rules do not ask"))
         ours.update(is_observed=True)
         gradient = torch.cat([weight.grad.flatten() for weight in model.parameters()])
         assert ours.gradient_norm.item() == pytest.approx(gradient.norm().item(), rel=1e-4)
         assert ours.step == step + 1
         for (name, weight), expected in zip(ours.model.named_parameters(), model.parameters(), strict=True):
             torch.testing.assert_close(weight, expected, rtol=0, atol=2e-5, msg=name)
+
+
+@ARITHMETIC
+@pytest.mark.parametrize("optimiser", ["line_search", "lbfgs"])
+def test_rules_that_search_find_lower_losses_whatever_the_arithmetic(optimiser, arithmetic):
+    settings = {"optimiser": optimiser, "decay": "coupled", "weight_decay": 0.0, "learning_rate": 1.0, "warm_up": 0}
+    ours = replica_of(batch_size="full", arithmetic=arithmetic, **settings)
+    before = ours.evaluate()[0, 0]
+    for _ in range(60):
+        ours.update(is_observed=False)
+    assert ours.evaluate()[0, 0] < 0.25 * before
+    assert ours.evaluate()[0, COLUMNS.index("learning_rate")] == ours.rate > 0
+
+
+@ARITHMETIC
+def test_the_gradients_norm_is_taken_before_anything_is_added(arithmetic):
+    plain = replica_of(arithmetic=arithmetic)
+    noisy = replica_of(arithmetic=arithmetic, gradient_noise=10.0, grokfast_lambda=5.0)
+    for ours in (plain, noisy):
+        ours.update(is_observed=True)
+    assert torch.equal(plain.gradient_norm, noisy.gradient_norm)
+    assert not same_bytes(weights_of(plain.model), weights_of(noisy.model))
+
+
+@ARITHMETIC
+def test_noise_differs_between_replicas(arithmetic):
+    """Even of equal weights, on equal batches."""
+    first, second = (replica_of(seed, arithmetic=arithmetic, gradient_noise=1e6) for seed in (0, 1))
+    second.restore(dataclasses.replace(first.state(), tensors=first.state().tensors | second.updater.tensors()))
+    for ours in (first, second):
+        ours.update(is_observed=False)
+    assert not same_bytes(weights_of(first.model), weights_of(second.model))
+
+
+def test_a_pattern_that_no_weight_has_is_refused_before_training():
+    with pytest.raises(ValueError, match=r"decay_on = 'mlp\.\*': matches no weight of the network"):
+        replica_of(decay_on=("mlp.*",))
 
 
 # Batches
@@ -151,7 +190,7 @@ def test_arithmetic_decides_the_network():
 @pytest.mark.parametrize(("batch_size", "n_examples"), [(4, 4), ("full", 15)])
 def test_the_reduced_network_knows_how_many_examples_a_batch_has(batch_size, n_examples, monkeypatch):
     sizes = []
-    monkeypatch.setattr(replica, "Reduced", lambda model, size: sizes.append(size))
+    monkeypatch.setattr(replica, "Reduced", lambda model, size, loss: sizes.append(size))
     replica_of(batch_size=batch_size)
     assert sizes == [n_examples]
 
@@ -219,6 +258,28 @@ def test_labels_that_are_all_wrong_have_no_part_of_right_ones():
 
 
 @ARITHMETIC
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_loss_in_a_row_is_what_is_trained_on(loss, arithmetic):
+    ours = replica_of(arithmetic=arithmetic, loss=loss)
+    for values, examples in zip(ours.evaluate(), addition().values(), strict=True):
+        logits = ours.network.answer(examples.tokens).double()
+        assert values[0].item() == LOSSES[loss].mean(logits, examples.labels).item()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_is_learned_alike_by_both_networks(loss):
+    found = []
+    for arithmetic in ("reduced", "plain"):
+        ours = replica_of(arithmetic=arithmetic, loss=loss, batch_size="full")
+        before = ours.evaluate()[0, 0]
+        for _ in range(10):
+            ours.update(is_observed=True)
+        assert ours.evaluate()[0, 0] < before
+        found.append(ours.evaluate())
+    torch.testing.assert_close(found[0], found[1], rtol=1e-3, atol=1e-4)
+
+
+@ARITHMETIC
 def test_before_the_first_update_there_is_no_gradient_nor_rate(arithmetic):
     ours = replica_of(arithmetic=arithmetic)
     assert ours.step == 0
@@ -257,6 +318,11 @@ EVERY_OPTIMISER = pytest.mark.parametrize(
         {"optimiser": "sgd", "momentum": 0.9},
         {"optimiser": "sgd", "momentum": 0.9, "decay": "coupled"},
         {"optimiser": "adamw", "batch_size": "full"},
+        {"optimiser": "adamw", "decay_on": ("blocks.*", "embed.W_E")},
+        {"optimiser": "adamw", "gradient_noise": 0.1},
+        {"optimiser": "sgd", "grokfast_lambda": 2.0, "gradient_noise": 0.1},
+        {"optimiser": "line_search", "decay": "coupled", "batch_size": "full", "warm_up": 0},
+        {"optimiser": "lbfgs", "decay": "coupled", "batch_size": "full", "warm_up": 0, "learning_rate": 1.0},
     ],
     ids=str,
 )

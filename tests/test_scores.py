@@ -33,6 +33,10 @@ def test_loss_is_the_mean_surprise_in_nats():
     close(scores.loss(LOGITS, LABELS), (math.log(2) + math.log(3)) / 2)
 
 
+def test_surprise_is_each_examples_own():
+    close(scores.surprise(LOGITS, LABELS), [math.log(2), math.log(3)])
+
+
 def test_right_logit_is_the_labels():
     close(scores.right_logit(LOGITS, LABELS), [math.log(3), 5.0])
 
@@ -76,6 +80,7 @@ def test_leading_axes_are_scored_one_by_one():
     for score, shape in (
         (scores.loss, (2, 3)),
         (scores.right_logit, (2, 3, 4)),
+        (scores.surprise, (2, 3, 4)),
         (scores.margins, (2, 3, 4)),
         (scores.correct_probability, (2, 3, 4)),
     ):

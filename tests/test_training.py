@@ -303,6 +303,42 @@ def test_a_run_that_was_stopped_twice_is_the_run_that_was_not(arithmetic, batch_
 
 
 @pytest.mark.usefixtures("a_state_every_seven")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimiser": "line_search", "decay": "coupled", "batch_size": "full", "warm_up": 0},
+        {"optimiser": "lbfgs", "decay": "coupled", "batch_size": "full", "warm_up": 0, "learning_rate": 1.0},
+        {"grokfast_lambda": 2.0},
+        {"gradient_noise": 0.1},
+        {"decay_on": ("blocks.*",), "loss": "stablemax"},
+    ],
+    ids=str,
+)
+@ARITHMETIC
+def test_it_is_too_with_all_that_can_be_remembered(arithmetic, changes, tmp_path: Path):
+    setting = condition(30, arithmetic=arithmetic, **changes)
+    states = States(tmp_path / "states")
+    for n_steps in (9, 10):
+        with pytest.raises(Stopped):
+            trained(setting, states=states, is_stopped=after(n_steps))
+    assert_same_run(trained(setting, states=states), trained(setting))
+
+
+@pytest.mark.parametrize("optimiser", ["line_search", "lbfgs"])
+@ARITHMETIC
+def test_a_search_from_weights_that_are_not_finite_ends(arithmetic, optimiser):
+    setting = condition(
+        3, metrics=EVERY_STEP, optimiser=optimiser, decay="coupled", warm_up=0, batch_size="full", arithmetic=arithmetic
+    )
+    replica = training.Replica(setting, addition(), VOCABULARY, 0)
+    with torch.no_grad():
+        replica.model.embed.W_E.fill_(float("nan"))
+    for _ in range(3):
+        replica.update(is_observed=True)
+    assert replica.evaluate()[:, 0].isnan().all()
+
+
+@pytest.mark.usefixtures("a_state_every_seven")
 @pytest.mark.parametrize("lost", range(5))
 def test_a_run_that_was_killed_goes_on_from_the_last_state_that_is_left(lost, tmp_path: Path):
     states = States(tmp_path / "states", report=lambda line: None)

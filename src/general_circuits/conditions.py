@@ -92,16 +92,21 @@ class Model:
 class Optimiser:
     """How one step is taken."""
 
-    optimiser: Literal["adamw", "adam", "sgd"]
+    optimiser: Literal["adamw", "adam", "sgd", "line_search", "lbfgs"]
     learning_rate: float
     warm_up: int
     weight_decay: float
     decay: Literal["decoupled", "coupled"]
+    decay_on: Literal["all"] | tuple[str, ...]
     beta1: float
     beta2: float
     epsilon: float
     momentum: float
+    gradient_noise: float
+    grokfast_alpha: float
+    grokfast_lambda: float
     batch_size: int | Literal["full"]
+    loss: Literal["cross_entropy", "mean_squared_error", "hinge", "stablemax"]
     loss_precision: Literal["float32", "float64"]
     arithmetic: Literal["reduced", "plain"]
 

@@ -35,6 +35,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 ALTERNATIVES = (frozenset({"operation", "expression"}), frozenset({"train_fraction", "train_count"}))
 """Keys of which one is given in place of the other."""
+LINE_SEARCHING = ("line_search", "lbfgs")
+"""Update rules that evaluate the loss several times in a step, and find their step size by it."""
 
 
 class ConfigError(ValueError):
@@ -129,18 +131,43 @@ class ModelSettings(Settings):
 class OptimiserSettings(Settings):
     """How one step is taken."""
 
-    optimiser: Literal["adamw", "adam", "sgd"] = Field("adamw", description="update rule")
-    learning_rate: Number = Field(1e-3, gt=0, description="after warm-up, constant")
-    warm_up: int = Field(10, ge=0, description="steps of linear warm-up")
-    weight_decay: Number = Field(1.0, ge=0, description="of every weight; decoupled, a step removes rate × this")
+    optimiser: Literal["adamw", "adam", "sgd", "line_search", "lbfgs"] = Field(
+        "adamw", description="update rule; line_search and lbfgs need `batch_size: full`"
+    )
+    learning_rate: Number = Field(
+        1e-3,
+        gt=0,
+        description="after warm-up, constant; of line_search the first step size tried, of lbfgs in every step, where 1"
+        " is usual",
+    )
+    warm_up: int = Field(
+        10, ge=0, description="steps of linear warm-up; line_search and lbfgs have none, whatever it is"
+    )
+    weight_decay: Number = Field(
+        1.0, ge=0, description="of the weights in `decay_on`; decoupled, a step removes rate × this"
+    )
     decay: Literal["decoupled", "coupled"] | None = Field(
-        None, description="beside the gradient or inside it; by default decoupled for adamw, coupled for adam and sgd"
+        None, description="beside the gradient or inside it; by default decoupled for adamw, coupled for all others"
+    )
+    decay_on: Literal["all"] | list[str] = Field(
+        "all",
+        min_length=1,
+        description="which weights decay: `all`, or patterns of their names, as `[embed.W_E, blocks.*.mlp.*]`; one that"
+        " matches no weight is refused when training starts",
     )
     beta1: Number = Field(0.9, ge=0, lt=1, description="Adam's memory of the gradient")
     beta2: Number = Field(0.98, ge=0, lt=1, description="Adam's memory of its square")
     epsilon: Number = Field(1e-8, gt=0, description="Adam's ε")
     momentum: Number = Field(0.0, ge=0, lt=1, description="of sgd")
+    gradient_noise: Number = Field(
+        0.0, ge=0, description="standard deviation of Gaussian noise on every coordinate of the gradient, in every step"
+    )
+    grokfast_alpha: Number = Field(0.98, ge=0, lt=1, description="Grokfast's memory of the gradient (Lee et al. 2024)")
+    grokfast_lambda: Number = Field(0.0, ge=0, description="how much of what it remembers Grokfast adds; 0 is none")
     batch_size: int | Literal["full"] = Field(512, description="examples per step, or `full`")
+    loss: Literal["cross_entropy", "mean_squared_error", "hinge", "stablemax"] | None = Field(
+        None, description="what training makes small; by default cross_entropy"
+    )
     loss_precision: Literal["float32", "float64"] = Field("float32", description="of logits in the training loss")
     arithmetic: Literal["reduced", "plain"] = Field(
         "reduced", description="of gradients: with what can be left out, or by the plain network; equal to rounding"
@@ -165,6 +192,11 @@ class ConditionSettings(TaskSettings, SplitSettings, ModelSettings, OptimiserSet
         values |= {key: preset[key] for key in preset if values[key] is None}
         if values["decay"] is None:
             values["decay"] = "decoupled" if self.optimiser == "adamw" else "coupled"
+        if values["decay_on"] != "all":
+            values["decay_on"] = tuple(values["decay_on"])
+        if self.optimiser in LINE_SEARCHING:
+            values["warm_up"] = 0
+        values["loss"] = values["loss"] or "cross_entropy"
 
         values["train_size"] = float(self.train_fraction) if self.train_count is None else self.train_count
 
@@ -329,6 +361,9 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
             yield (*here, "decay"), "coupled", "adamw's is decoupled; for coupled decay set optimiser: adam"
         if settings.optimiser != "sgd" and settings.momentum:
             yield (*here, "momentum"), settings.momentum, "belongs to optimiser: sgd; leave it out, or see beta1"
+        if settings.optimiser in LINE_SEARCHING:
+            for key, value, right in _against_line_search(settings):
+                yield (*here, key), value, right
         key = "train_fraction" if settings.train_count is None else "train_count"
         try:
             found = Size.of(resolved)
@@ -347,6 +382,18 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
             )
 
 
+def _against_line_search(settings: OptimiserSettings) -> Iterator[tuple[str, Any, str]]:
+    """Values that leave a rule without the one function that it searches along: key, what, and what would be right."""
+    rule = settings.optimiser
+    if settings.batch_size != "full":
+        yield "batch_size", settings.batch_size, f"should be full, since {rule} compares losses of the same examples"
+    if settings.decay == "decoupled":
+        yield "decay", "decoupled", f"should be coupled, or left out: {rule}'s decay is a part of what it makes small"
+    for key in ("gradient_noise", "grokfast_lambda"):
+        if value := getattr(settings, key):
+            yield key, value, f"should be 0, since {rule} needs the gradient of what it makes small"
+
+
 def _explain(fault: Any, raw: Mapping[str, Any]) -> str:
     """One of pydantic's errors in our words."""
     location = tuple(str(part) for part in fault["loc"] if not str(part).startswith(("function-", "literal[")))
@@ -360,6 +407,7 @@ def _explain(fault: Any, raw: Mapping[str, Any]) -> str:
     if kind == "missing":
         return f"{'.'.join(location)}: missing; {_description(location)}"
     reason = {
+        "too_short": "should not be empty",
         "literal_error": f"should be {context.get('expected')}",
         "string_pattern_mismatch": "should be lower-case letters, digits and underscores, a letter first",
         "model_type": "should be a mapping of keys to values",

@@ -14,6 +14,7 @@ import psutil
 
 from general_circuits import splits
 from general_circuits.conditions import STATE_EVERY, Condition, Split, Task, Vocabulary
+from general_circuits.optimisers import HISTORY
 from general_circuits.reduced import SLICE
 from general_circuits.tasks import registry
 
@@ -25,6 +26,8 @@ LOGITS_AT_ONCE = 2**18
 
 TRAINING_BASE, SALIENCY_BASE, ABLATION_BASE = 380 * MB, 420 * MB, 390 * MB
 """Bytes of a job before it has done anything: Python with torch, pandas and Arrow, and Captum for saliency."""
+TORCH_COMPILER = 100 * MB
+"""What torch's optimiser classes import, of which only L-BFGS is one."""
 
 SNAKEMAKE_MB = 600
 """Beside a job on a cluster: the two Snakemakes that start it there."""
@@ -93,8 +96,10 @@ class Size:
     def state_bytes(self) -> int:
         """Of one training state: weights, and what the optimiser remembers of each."""
         settings = self.condition.optimiser
-        moments = 2 if settings.optimiser != "sgd" else int(settings.momentum > 0)
-        return (1 + moments) * self.parameters * FLOAT
+        # L-BFGS remembers its direction and gradient, and two histories.
+        moments = {"sgd": int(settings.momentum > 0), "line_search": 0, "lbfgs": 2 + 2 * HISTORY}
+        remembered = moments.get(settings.optimiser, 2) + int(settings.grokfast_lambda > 0)
+        return (1 + remembered) * self.parameters * FLOAT
 
     def kept_bytes(self, weights: bool, states: int) -> int:
         """What a finished replica leaves on disk, but for its tables: checkpoints, and at most so many states."""
@@ -116,9 +121,11 @@ class Size:
             rows = (2 * model.n_layers - 1) * 2 * examples
         p = self.vocabulary.n_symbols
         tables = 4 * p**2 * model.n_heads + 8 * p * model.n_heads * model.d_mlp
+        compiler = TORCH_COMPILER if self.condition.optimiser.optimiser == "lbfgs" else 0
         # Once in memory, and twice where many checkpoints are written at once.
         return _mb(
             TRAINING_BASE
+            + compiler
             + 3 * self.weights_bytes
             + 5 * self.state_bytes
             + FLOAT * (rows * per_row + tables)

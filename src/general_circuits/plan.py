@@ -78,7 +78,8 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
     for name, condition in conditions.items():
         size = sizes[name]
         optimiser, examples = condition.optimiser, (size.n_training, size.n_validation)
-        shape = condition.model, optimiser.arithmetic, optimiser.loss_precision, size.batch, examples
+        rule = optimiser.optimiser, optimiser.loss, optimiser.gradient_noise > 0, optimiser.grokfast_lambda > 0
+        shape = condition.model, optimiser.arithmetic, optimiser.loss_precision, rule, size.batch, examples
         if shape not in known:
             known[shape] = _measured(study, condition, seconds)
         rates, model, schedule = known[shape], condition.model, condition.schedule

@@ -226,5 +226,5 @@ def _default(name: str, field: FieldInfo) -> str:
         return "as below"
     if value is None:
         preset = config.PRESETS["nanda"].get(name)
-        return "by optimiser" if preset is None else f"preset (`{preset}`)"
+        return "see meaning" if preset is None else f"preset (`{preset}`)"
     return f"`{value}`".replace("'", "")

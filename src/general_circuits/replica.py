@@ -11,9 +11,10 @@ from torch import Tensor
 from general_circuits import scores
 from general_circuits.conditions import Condition, Optimiser, Vocabulary
 from general_circuits.examples import SPLITS, Examples
+from general_circuits.losses import LOSSES, Loss
 from general_circuits.models.build import build
 from general_circuits.models.transformer import Transformer
-from general_circuits.optimisers import Updater
+from general_circuits.optimisers.updater import Updater
 from general_circuits.randomness import stream_seed
 from general_circuits.reduced.network import Reduced
 from general_circuits.states import State
@@ -40,7 +41,7 @@ class Replica:
         self.model.to(train_set.tokens.device)
         size = len(train_set.labels) if settings.batch_size == "full" else int(settings.batch_size)
         self.network = build_network(settings, self.model, size)
-        self.updater = Updater(settings, dict(self.model.named_parameters()))
+        self.updater = Updater(settings, dict(self.model.named_parameters()), seed)
         self.batches = Batches(len(train_set.labels), settings.batch_size, seed, train_set.labels.device)
         self.precision = torch.float64 if settings.loss_precision == "float64" else torch.float32
         self.parts = _parts(splits)
@@ -50,10 +51,17 @@ class Replica:
     def update(self, is_observed: bool) -> None:
         """Make one update; note its gradient's norm if somebody will look."""
         train_set, batch = self.splits["train"], self.batches.next()
-        self.network.gradients(train_set.tokens[batch], train_set.labels[batch], self.precision)
+        tokens, labels = train_set.tokens[batch], train_set.labels[batch]
+        self.network.gradients(tokens, labels, self.precision)
         if is_observed:
             self.gradient_norm = _norm([weight.grad for weight in self.model.parameters() if weight.grad is not None])
-        self.rate = self.updater.step(self.step)
+
+        def objective(sets_gradients: bool) -> Tensor:
+            if sets_gradients:
+                self.network.gradients(tokens, labels, self.precision)
+            return self.network.loss.mean(self.network.answer(tokens).to(self.precision), labels)
+
+        self.rate = self.updater.step(self.step, objective)
         self.step += 1
 
     @torch.no_grad()
@@ -70,7 +78,7 @@ class Replica:
             rows.append(
                 torch.stack(
                     [
-                        scores.loss(logits, labels),
+                        self.network.loss.mean(logits, labels),
                         (margins > 0).double().mean(),
                         margins.mean(),
                         scores.correct_probability(logits, labels).median(),
@@ -99,20 +107,26 @@ class Replica:
 
 
 class Network(Protocol):
-    """Answers and gradients, however they are computed."""
+    """Answers and gradients, however they are computed.
+
+    Attributes:
+        loss: what gradients are of.
+    """
+
+    loss: Loss
 
     def answer(self, tokens: Tensor) -> Tensor:
         """Tokens (example, 3) → logits (example, d_vocab_out)."""
 
     def gradients(self, tokens: Tensor, labels: Tensor, precision: torch.dtype) -> None:
-        """Set every weight's `.grad` to that of the mean cross-entropy, of logits in this precision."""
+        """Set every weight's `.grad` to that of the mean loss, of logits in this precision."""
 
 
 class Plain:
     """The plain network by autograd: the reference for `Reduced`."""
 
-    def __init__(self, model: Transformer) -> None:
-        self.model = model
+    def __init__(self, model: Transformer, loss: Loss = LOSSES["cross_entropy"]) -> None:
+        self.model, self.loss = model, loss
 
     @torch.no_grad()
     def answer(self, tokens: Tensor) -> Tensor:
@@ -120,7 +134,7 @@ class Plain:
 
     def gradients(self, tokens: Tensor, labels: Tensor, precision: torch.dtype) -> None:
         self.model.zero_grad(set_to_none=True)
-        scores.loss(self.model.answer(tokens).to(precision), labels).backward()
+        self.loss.mean(self.model.answer(tokens).to(precision), labels).backward()
 
 
 class Batches:
@@ -166,7 +180,8 @@ class Batches:
 
 def build_network(settings: Optimiser, model: Transformer, batch_size: int) -> Network:
     """How this model's answers and gradients are computed."""
-    return Plain(model) if settings.arithmetic == "plain" else Reduced(model, batch_size)
+    loss = LOSSES[settings.loss]
+    return Plain(model, loss) if settings.arithmetic == "plain" else Reduced(model, batch_size, loss)
 
 
 def _parts(splits: dict[str, Examples]) -> dict[str, tuple[str, Tensor | None]]:

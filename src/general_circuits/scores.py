@@ -8,7 +8,12 @@ from torch import Tensor
 
 def loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean cross-entropy in nats, over the example axis (the last but one) of logits (…, example, class)."""
-    return (torch.logsumexp(logits, dim=-1) - right_logit(logits, labels)).mean(dim=-1)
+    return surprise(logits, labels).mean(dim=-1)
+
+
+def surprise(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of each example in nats: logits (…, example, class), labels (example) → (…, example)."""
+    return torch.logsumexp(logits, dim=-1) - right_logit(logits, labels)
 
 
 def right_logit(logits: Tensor, labels: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ import torch
 from builders import random_questions, random_transformer
 from torch import Tensor
 
-from general_circuits import scores
 from general_circuits.examples import Examples
+from general_circuits.losses import LOSSES
 from general_circuits.models.transformer import Transformer
 from general_circuits.reduced import network
 from general_circuits.reduced.network import Reduced
@@ -41,12 +41,14 @@ def questions(n: int = 11, seed: int = 0, n_symbols: int = 5, n_classes: int = N
     return random_questions(n, n_symbols, n_classes, seed)
 
 
-def by_autograd(model: Transformer, examples: Examples, precision: torch.dtype) -> tuple[Tensor, dict[str, Tensor]]:
+def by_autograd(
+    model: Transformer, examples: Examples, precision: torch.dtype, loss: str = "cross_entropy"
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Logits and gradients of the plain network, which writes no `.grad`."""
     logits = model.answer(examples.tokens)
-    loss = scores.loss(logits.to(precision), examples.labels)
+    value = LOSSES[loss].mean(logits.to(precision), examples.labels)
     names, weights = zip(*model.named_parameters(), strict=True)
-    return logits.detach(), dict(zip(names, torch.autograd.grad(loss, weights), strict=True))
+    return logits.detach(), dict(zip(names, torch.autograd.grad(value, weights), strict=True))
 
 
 def gradients_of(model: Transformer) -> dict[str, Tensor]:
@@ -144,6 +146,18 @@ def test_a_batch_larger_than_the_real_slice(normalisation, monkeypatch):
     assert reduced.shape.has_table == (normalisation == "none")
     assert_equal(reduced, model, examples)
     assert sorted(reduced.slices) == [76, 1024]
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.float64])
+@pytest.mark.parametrize("batch_size", [SMALL, MEDIUM, LARGE])
+@pytest.mark.parametrize("settings", [{}, {"n_layers": 2, "normalisation": "pre"}], ids=str)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_has_the_plain_networks_gradients(loss, settings, batch_size, precision):
+    model, examples = network_of(biases="all", **settings), questions()
+    expected = by_autograd(model, examples, precision, loss)
+    assert any(gradient.abs().max() > 0.1 for gradient in expected[1].values())
+    tolerance = 1e-10 if precision == torch.float64 else 1e-5
+    assert_equal(Reduced(model, batch_size, LOSSES[loss]), model, examples, expected, precision, tolerance)
 
 
 # What is multiplied out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from general_circuits.losses import LOSSES, Loss
 from general_circuits.models.transformer import Transformer
 from general_circuits.reduced import SLICE
 from general_circuits.reduced.bags import Bags, Pairs, add_up
@@ -19,9 +20,11 @@ class Reduced:
     Args:
         model: the plain network, in its final place. Its weights are read and their `.grad` written.
         batch_size: how many examples a gradient is usually of; what is multiplied out depends on it.
+        loss: what gradients are of.
     """
 
-    def __init__(self, model: Transformer, batch_size: int) -> None:
+    def __init__(self, model: Transformer, batch_size: int, loss: Loss = LOSSES["cross_entropy"]) -> None:
+        self.loss = loss
         for weight in model.parameters():
             weight.grad = torch.zeros_like(weight)
         self.sums = [gradient_of(weight) for weight in model.parameters()]
@@ -38,7 +41,7 @@ class Reduced:
 
     @torch.no_grad()
     def gradients(self, tokens: Tensor, labels: Tensor, precision: torch.dtype) -> None:
-        """Set every weight's `.grad` to that of the mean cross-entropy.
+        """Set every weight's `.grad` to that of the mean loss.
 
         Args:
             tokens: (example, 3), the last one "=".
@@ -49,9 +52,7 @@ class Reduced:
         run(self.tokens.tape.forward)
         for part, answers in zip(tokens.split(SLICE), labels.split(SLICE), strict=True):
             examples = self._forward(part)
-            logits = examples.logits.data.to(precision)
-            d_logits = torch.softmax(logits, dim=1)
-            d_logits.scatter_add_(1, answers.unsqueeze(1), d_logits.new_full((len(answers), 1), -1.0))
+            d_logits = self.loss.gradient(examples.logits.data.to(precision), answers)
             torch.mul(d_logits, 1 / len(labels), out=examples.logits.grad)
             run(examples.tape.backward)
         run(self.tokens.tape.backward)

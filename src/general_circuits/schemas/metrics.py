@@ -22,7 +22,10 @@ TABLE = Table(
             "on which examples: train or validation; under label noise also train_corrupted and train_true: the"
             " training examples whose label is wrong, and right"
         ),
-        "loss": "mean cross-entropy over the split's examples, nats",
+        "loss": (
+            "mean over the split's examples of what the condition trains on, its `loss`: cross_entropy and stablemax in"
+            " nats, mean_squared_error in logits², hinge in logits; without weight decay"
+        ),
         "accuracy": "share of the split's examples whose label has the largest logit, 0 to 1, ties excluded",
         "margin": "mean over the split's examples of the label's logit minus the largest other one, logits",
         "correct_probability": (
@@ -34,7 +37,10 @@ TABLE = Table(
             " step 0; the same for both splits"
         ),
         "weight_norm": "Euclidean norm of all weights; the same for both splits",
-        "learning_rate": "of the update that led here, warm-up included; 0 at step 0; the same for both splits",
+        "learning_rate": (
+            "of the update that led here, warm-up included, or the step size that its line search found, 0 if none; 0"
+            " at step 0; the same for both splits"
+        ),
         "diverged": "whether, here or at an evaluation before, a loss or the weight norm is not finite",
     },
 )

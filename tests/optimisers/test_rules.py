@@ -1,4 +1,4 @@
-"""Update rules at worked values, by hand, and against torch's own classes."""
+"""Adam and SGD at worked values, by hand, and against torch's own classes."""
 
 from __future__ import annotations
 
@@ -9,35 +9,13 @@ from collections.abc import Callable
 import pytest
 import torch
 from builders import optimiser_settings
+from problems import Quadratic, no_loss, path
 from torch import Tensor, nn
 
-from general_circuits.optimisers import Updater, learning_rate
+from general_circuits.optimisers.rules import learning_rate
+from general_circuits.optimisers.updater import Updater
 
 ARITHMETIC = pytest.mark.parametrize("arithmetic", ["reduced", "plain"])
-
-
-class Quadratic(nn.Module):
-    """½ (w − 1)², whose gradient is w − 1; w starts at 2."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.w = nn.Parameter(torch.tensor([2.0], dtype=torch.float64))
-
-    def forward(self) -> Tensor:
-        return 0.5 * (self.w - 1.0).square().sum()
-
-
-def path(settings, steps: int) -> list[float]:
-    """w after each step, as the code takes it."""
-    module = Quadratic()
-    updater = Updater(settings, dict(module.named_parameters()))
-    found = []
-    for step in range(steps):
-        module.zero_grad()
-        module().backward()
-        updater.step(step)
-        found.append(module.w.item())
-    return found
 
 
 def by_hand(settings, steps: int, direction: Callable[[int, float], float]) -> list[float]:
@@ -166,9 +144,9 @@ def test_a_step_tells_its_rate():
     module = Quadratic()
     module().backward()
     updater = Updater(
-        optimiser_settings(optimiser="sgd", learning_rate=0.8, warm_up=4), dict(module.named_parameters())
+        optimiser_settings(optimiser="sgd", learning_rate=0.8, warm_up=4), dict(module.named_parameters()), seed=0
     )
-    assert [updater.step(step) for step in (0, 1, 9)] == pytest.approx([0.2, 0.4, 0.8])
+    assert [updater.step(step, no_loss) for step in (0, 1, 9)] == pytest.approx([0.2, 0.4, 0.8])
 
 
 EVERY_RULE = pytest.mark.parametrize(
@@ -213,11 +191,11 @@ def torchs(settings, of: dict[str, nn.Parameter]) -> torch.optim.Optimizer:
 def test_every_step_has_the_bytes_of_torchs_own_class(optimiser, decay, momentum, arithmetic):
     settings = optimiser_settings(optimiser=optimiser, decay=decay, momentum=momentum, arithmetic=arithmetic)
     ours, theirs = weights(0), weights(0)
-    updater, expected = Updater(settings, ours), torchs(settings, theirs)
+    updater, expected = Updater(settings, ours, seed=0), torchs(settings, theirs)
     for step in range(6):
         give_gradients(ours, step)
         give_gradients(theirs, step)
-        rate = updater.step(step)
+        rate = updater.step(step, no_loss)
         expected.param_groups[0]["lr"] = rate
         if optimiser == "sgd" and decay == "decoupled":
             with torch.no_grad():
@@ -234,10 +212,10 @@ def test_fused_and_plain_updates_are_equal_to_rounding(optimiser, decay, momentu
     for arithmetic in ("reduced", "plain"):
         of = weights(0)
         settings = optimiser_settings(optimiser=optimiser, decay=decay, momentum=momentum, arithmetic=arithmetic)
-        updater = Updater(settings, of)
+        updater = Updater(settings, of, seed=0)
         for step in range(6):
             give_gradients(of, step)
-            updater.step(step)
+            updater.step(step, no_loss)
         found.append(of)
     for name, weight in found[0].items():
         torch.testing.assert_close(weight, found[1][name], rtol=1e-6, atol=1e-6)
@@ -249,17 +227,17 @@ def test_fused_and_plain_updates_are_equal_to_rounding(optimiser, decay, momentu
 def test_an_update_goes_on_from_what_was_remembered_with_equal_bytes(before, optimiser, decay, momentum, arithmetic):
     settings = optimiser_settings(optimiser=optimiser, decay=decay, momentum=momentum, arithmetic=arithmetic)
     first = weights(0)
-    updater = Updater(settings, first)
+    updater = Updater(settings, first, seed=0)
     for step in range(before):
         give_gradients(first, step)
-        updater.step(step)
+        updater.step(step, no_loss)
     second = {name: nn.Parameter(weight.detach().clone()) for name, weight in first.items()}
-    restored = Updater(settings, second)
+    restored = Updater(settings, second, seed=0)
     restored.restore({name: tensor.clone() for name, tensor in updater.tensors().items()}, before)
     for step in range(before, before + 3):
         for of, by in ((first, updater), (second, restored)):
             give_gradients(of, step)
-            by.step(step)
+            by.step(step, no_loss)
         assert all(torch.equal(weight, second[name]) for name, weight in first.items())
 
 
@@ -268,6 +246,6 @@ def test_an_update_goes_on_from_what_was_remembered_with_equal_bytes(before, opt
     [({"optimiser": "adamw"}, 2), ({"optimiser": "sgd"}, 0), ({"optimiser": "sgd", "momentum": 0.9}, 1)],
 )
 def test_what_is_remembered_is_as_much_as_the_rule_needs(settings: dict, n_moments: int):
-    remembered: dict[str, Tensor] = Updater(optimiser_settings(**settings), weights(0)).tensors()
+    remembered: dict[str, Tensor] = Updater(optimiser_settings(**settings), weights(0), seed=0).tensors()
     assert list(remembered) == [f"moment {i} of {name}" for i in range(n_moments) for name in ("W", "b")]
     assert all((moment == 0).all() for moment in remembered.values())

@@ -1,0 +1,88 @@
+"""From gradients to new weights, with all that is remembered between two steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from general_circuits.conditions import Optimiser
+from general_circuits.optimisers.decay import Objective, groups
+from general_circuits.optimisers.gradients import Grokfast, Noise
+from general_circuits.optimisers.lbfgs import LBFGS
+from general_circuits.optimisers.line_search import LineSearch
+from general_circuits.optimisers.rules import SGD, Adam
+
+
+class Rule(Protocol):
+    """What makes a step of gradients."""
+
+    def step(self, step: int, objective: Objective) -> float:
+        """Update `step` (from 0) by the weights' `.grad`, and return its rate."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What is remembered, by name."""
+
+    def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
+        """Take what `tensors` gave after so many steps."""
+
+
+RULES: dict[str, type[Adam | SGD | LineSearch | LBFGS]] = {
+    "adamw": Adam,
+    "adam": Adam,
+    "sgd": SGD,
+    "line_search": LineSearch,
+    "lbfgs": LBFGS,
+}
+
+
+class Updater:
+    """What turns gradients into updates, with what it remembers of them.
+
+    Args:
+        settings: the rule.
+        weights: by name; updated in place, their `.grad` too.
+        seed: the replica's, for the noise.
+
+    Raises:
+        ValueError: where a pattern of `decay_on` matches no weight.
+    """
+
+    def __init__(self, settings: Optimiser, weights: Mapping[str, nn.Parameter], seed: int) -> None:
+        self.weights = dict(weights)
+        self.noise = Noise(settings.gradient_noise, seed) if settings.gradient_noise else None
+        self.grokfast = (
+            Grokfast(settings.grokfast_alpha, settings.grokfast_lambda, self.weights)
+            if settings.grokfast_lambda
+            else None
+        )
+        parts = groups(settings, self.weights)
+        self.rule: Rule = RULES[settings.optimiser](settings, parts)
+        self.remembering = [part for part in (self.noise, self.grokfast, self.rule) if part is not None]
+
+    @torch.no_grad()
+    def step(self, step: int, objective: Objective) -> float:
+        """Update `step` (from 0) by the weights' gradients, and return its rate.
+
+        Args:
+            step: how many updates there were.
+            objective: the loss that the gradients are of, for rules that evaluate it again.
+        """
+        gradients = [weight.grad for weight in self.weights.values() if weight.grad is not None]
+        if self.noise:
+            self.noise.add(gradients)
+        if self.grokfast:
+            self.grokfast.amplify(gradients, step)
+        return self.rule.step(step, objective)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What is remembered, by name."""
+        return {name: tensor for part in self.remembering for name, tensor in part.tensors().items()}
+
+    @torch.no_grad()
+    def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
+        """Take what `tensors` gave after so many steps."""
+        for part in self.remembering:
+            part.restore(tensors, step)
