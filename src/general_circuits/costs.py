@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from general_circuits import splits
-from general_circuits.conditions import STATE_EVERY, Condition, Split, Task, Vocabulary
+from general_circuits.conditions import STATE_EVERY, Condition, Model, Split, Task, Vocabulary
 from general_circuits.reduced import SLICE
 from general_circuits.tasks import registry
 
@@ -66,17 +66,19 @@ class Size:
 
     @property
     def parameters(self) -> int:
-        """Numbers in the network, as `models.Transformer` has them."""
+        """Numbers in the network."""
+        return parameters(self.condition.model, self.vocabulary)
+
+    @property
+    def positions(self) -> int:
+        """How many of each example a network computes."""
+        return 1 if self.condition.model.architecture == "mlp" else self.vocabulary.n_inputs + 1
+
+    @property
+    def width(self) -> int:
+        """Numbers at a position beside its neurons: of the residual stream, or of an MLP's inputs."""
         model = self.condition.model
-        d, m = model.d_model, model.d_mlp
-        block = 4 * d * d + 2 * d * m
-        block += {"none": 0, "mlp": m + d, "all": m + d + 4 * d}[model.biases]
-        block += 0 if model.normalisation == "none" else 4 * d
-        outside = (self.vocabulary.n_symbols + 1) * d + d * self.vocabulary.n_classes
-        outside += (self.vocabulary.n_inputs + 1) * d if model.positions == "learned" else 0
-        outside += self.vocabulary.n_classes if model.biases == "all" else 0
-        outside += 2 * d if model.normalisation == "pre" else 0
-        return model.n_layers * block + outside
+        return model.input_width(self.vocabulary) if model.architecture == "mlp" else model.d_model
 
     @property
     def checkpoints(self) -> int:
@@ -104,11 +106,11 @@ class Size:
     def training_mb(self) -> int:
         """Peak memory of `train_block`."""
         model = self.condition.model
-        per_row = 3 * model.d_mlp + 16 * model.d_model
+        per_row = 3 * model.d_mlp + 16 * self.width
         # Evaluation: logits in double precision of a whole split, and what the scores make of them.
         evaluation = 6 * self.largest_split * self.vocabulary.n_classes * 8
         if self.condition.optimiser.arithmetic == "plain":
-            rows = 2 * 3 * model.n_layers * max(self.batch, min(2048, self.largest_split))
+            rows = 2 * self.positions * model.n_layers * max(self.batch, min(2048, self.largest_split))
         else:
             # A set of buffers for each number of examples that occurs: batches, slices and what is left over.
             examples = sum({min(n, SLICE) for n in (self.batch, self.largest_split)})
@@ -131,7 +133,7 @@ class Size:
         is_linear = model.n_layers == 1 and model.normalisation == "none"
         return _mb(
             SALIENCY_BASE
-            + (24 if is_linear else 55) * FLOAT * self.largest_split * (model.d_mlp + model.d_model)
+            + (24 if is_linear else 55) * FLOAT * self.largest_split * (model.d_mlp + self.width)
             + self.weights_bytes // 2
         )
 
@@ -139,9 +141,37 @@ class Size:
         """Peak memory of `ablate_neurons`: the neurons, and the logits of a few rankings with their scores."""
         model = self.condition.model
         n = min(examples, self.largest_split)
-        neurons = 12 * 3 * n * (model.d_mlp + model.d_model)
+        neurons = 12 * self.positions * n * (model.d_mlp + self.width)
         logits = 20 * max(LOGITS_AT_ONCE, n * self.vocabulary.n_classes)
         return _mb(ABLATION_BASE + FLOAT * (neurons + logits) + self.weights_bytes // 2)
+
+
+def parameters(model: Model, vocabulary: Vocabulary) -> int:
+    """Numbers in a network, as `models/` has them."""
+    count = _of_mlp if model.architecture == "mlp" else _of_transformer
+    return count(model, vocabulary)
+
+
+def _of_transformer(model: Model, vocabulary: Vocabulary) -> int:
+    d, m = model.d_model, model.d_mlp
+    block = 4 * d * d + 2 * d * m
+    block += 0 if model.biases == "none" else m + d
+    block += 4 * d if model.biases in ("blocks", "all") else 0
+    block += 0 if model.normalisation == "none" else 4 * d
+    outside = (vocabulary.n_symbols + 1) * d + d * vocabulary.n_classes
+    outside += (vocabulary.n_inputs + 1) * d if model.positions == "learned" else 0
+    outside += vocabulary.n_classes if model.biases == "all" else 0
+    outside += 2 * d if model.normalisation == "pre" else 0
+    return model.n_layers * block + outside
+
+
+def _of_mlp(model: Model, vocabulary: Vocabulary) -> int:
+    m, outputs = model.d_mlp, 1 if model.outputs == "sign" else vocabulary.n_classes
+    layers = model.input_width(vocabulary) * m + (model.n_layers - 1) * m * m
+    layers += 0 if model.biases == "none" else model.n_layers * m
+    outside = m * outputs + (outputs if model.biases == "all" else 0)
+    outside += vocabulary.n_symbols * model.d_model if model.inputs == "embedding" else 0
+    return layers + outside
 
 
 @cache

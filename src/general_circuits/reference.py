@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import types
 from pathlib import Path
@@ -11,6 +12,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from general_circuits import config, markdown
+from general_circuits.conditions import Model, Vocabulary
+from general_circuits.misfits import CHOICES
+from general_circuits.presets import PRESETS
 from general_circuits.schemas import registry
 from general_circuits.tables import Table
 
@@ -42,6 +46,15 @@ Saved as `config/mine.yaml`, `make figures STUDY=mine` runs it into `results/min
 `snakemake --cores 8 --configfile config/mine.yaml`. A config that cannot run is refused before any job starts, with
 every fault listed. Claims are judged from conditions by their names: `grokking` against `random_labels`, with
 `too_little_data`, `no_weight_decay` and `no_delay` beside it.
+"""
+
+PRESETS_INTRODUCTION = """\
+### Presets
+
+Networks of the field, equal to the published ones in structure, initialisation and number of parameters, but for what
+the last row says, and for vocabularies, which are ours: an input per position, then "=". The architecture is fixed by
+the preset. A dash stands for what a network lacks.
+
 """
 
 RESULTS_INTRODUCTION = """\
@@ -103,7 +116,29 @@ def page() -> str:
     parts = [INTRODUCTION]
     for title, model, where in sections:
         parts.append(f"## {title}\n\n{model.__doc__} {where}".rstrip() + "\n\n" + _table(model))
+        if model is config.ModelSettings:
+            parts.append(_presets())
     return "\n".join(parts)
+
+
+def _presets() -> str:
+    """What every preset fills in, a column each; a dash where its architecture has no such key."""
+    keys = [field.name for field in dataclasses.fields(Model)]
+    rows = [(f"`{key}`", *(_choice(preset.model, key) for preset in PRESETS.values())) for key in keys]
+    rows.append(("published loss", *(preset.loss.replace("_", " ") for preset in PRESETS.values())))
+    rows.append(("parameters", *(f"{preset.parameters:,}" for preset in PRESETS.values())))
+    rows.append(("of a task with", *(_inputs(preset.vocabulary) for preset in PRESETS.values())))
+    rows.append(("source", *(preset.source for preset in PRESETS.values())))
+    return PRESETS_INTRODUCTION + markdown.table(("key", *(f"`{name}`" for name in PRESETS)), rows)
+
+
+def _choice(model: Model, key: str) -> str:
+    value, is_lacking = getattr(model, key), CHOICES[model.architecture].get(key) == ()
+    return "–" if is_lacking or not value else f"`{value}`"
+
+
+def _inputs(vocabulary: Vocabulary) -> str:
+    return f"{vocabulary.n_inputs} inputs of {vocabulary.n_symbols} symbols"
 
 
 def results_page() -> str:
@@ -173,6 +208,5 @@ def _default(name: str, field: FieldInfo) -> str:
     if isinstance(value, BaseModel):
         return "as below"
     if value is None:
-        preset = config.PRESETS["nanda"].get(name)
-        return "by optimiser" if preset is None else f"preset (`{preset}`)"
+        return {"decay": "by optimiser", "arithmetic": "by network"}.get(name, "by preset")
     return f"`{value}`".replace("'", "")

@@ -12,6 +12,7 @@ from general_circuits import scores
 from general_circuits.conditions import Condition, Optimiser, Vocabulary
 from general_circuits.examples import SPLITS, Examples
 from general_circuits.models.build import build
+from general_circuits.models.network import Network
 from general_circuits.models.transformer import Transformer
 from general_circuits.optimisers import Updater
 from general_circuits.randomness import stream_seed
@@ -94,11 +95,11 @@ class Replica:
         self.step = state.step
 
 
-class Network(Protocol):
-    """Answers and gradients, however they are computed."""
+class Arithmetic(Protocol):
+    """A network's answers and gradients, however they are computed."""
 
     def answer(self, tokens: Tensor) -> Tensor:
-        """Tokens (example, 3) → logits (example, d_vocab_out)."""
+        """Tokens (example, n_inputs + 1) → logits (example, n_classes)."""
 
     def gradients(self, tokens: Tensor, labels: Tensor, precision: torch.dtype) -> None:
         """Set every weight's `.grad` to that of the mean cross-entropy, of logits in this precision."""
@@ -107,7 +108,7 @@ class Network(Protocol):
 class Plain:
     """The plain network by autograd: the reference for `Reduced`."""
 
-    def __init__(self, model: Transformer) -> None:
+    def __init__(self, model: Network) -> None:
         self.model = model
 
     @torch.no_grad()
@@ -160,9 +161,13 @@ class Batches:
         return before, torch.randperm(self.n_examples, generator=self.generator).to(self.device), 0
 
 
-def build_network(settings: Optimiser, model: Transformer, batch_size: int) -> Network:
+def build_network(settings: Optimiser, model: Network, batch_size: int) -> Arithmetic:
     """How this model's answers and gradients are computed."""
-    return Plain(model) if settings.arithmetic == "plain" else Reduced(model, batch_size)
+    if settings.arithmetic == "plain":
+        return Plain(model)
+    if not isinstance(model, Transformer):
+        raise ValueError(f"arithmetic = {settings.arithmetic!r}: should be plain for a {type(model).__name__}")
+    return Reduced(model, batch_size)
 
 
 def _norm(tensors: list[Tensor]) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from general_circuits.conditions import STATE_EVERY, Condition, Vocabulary
 from general_circuits.examples import SPLITS, Examples
-from general_circuits.models.transformer import Transformer
+from general_circuits.models.network import Network
 from general_circuits.replica import COLUMNS, Replica
 from general_circuits.states import State, States
 
@@ -49,7 +49,7 @@ class Run:
 
     Attributes:
         metrics: one row per evaluated step and split.
-        weights: by TransformerLens name, every checkpoint stacked on a leading step axis.
+        weights: by NetworkLens name, every checkpoint stacked on a leading step axis.
         steps: the step of each checkpoint.
         model: the network after the last step.
     """
@@ -57,7 +57,7 @@ class Run:
     metrics: pd.DataFrame
     weights: dict[str, Tensor]
     steps: list[int]
-    model: Transformer
+    model: Network
 
 
 def train(
@@ -142,7 +142,7 @@ class Log:
         model: a network of the shape that will be.
     """
 
-    def __init__(self, looks: Looks, model: Transformer) -> None:
+    def __init__(self, looks: Looks, model: Network) -> None:
         self.looks = looks
         self.metrics: dict[int, Tensor] = {}
         self.places = {step: i for i, step in enumerate(sorted(looks.checkpoints))}
@@ -187,7 +187,7 @@ class Log:
                     self.weights[weight[0]][self.places[int(step)]] = tensor
         self.recorded = records[-1].step
 
-    def run(self, model: Transformer) -> Run:
+    def run(self, model: Network) -> Run:
         """All of it."""
         steps = sorted(self.metrics)
         metrics = _metrics_frame([self.metrics[step].cpu() for step in steps], steps) if steps else pd.DataFrame()
