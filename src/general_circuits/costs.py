@@ -70,17 +70,6 @@ class Size:
         return parameters(self.condition.model, self.vocabulary)
 
     @property
-    def positions(self) -> int:
-        """How many of each example a network computes."""
-        return 1 if self.condition.model.architecture == "mlp" else self.vocabulary.n_inputs + 1
-
-    @property
-    def width(self) -> int:
-        """Numbers at a position beside its neurons: of the residual stream, or of an MLP's inputs."""
-        model = self.condition.model
-        return model.input_width(self.vocabulary) if model.architecture == "mlp" else model.d_model
-
-    @property
     def checkpoints(self) -> int:
         """How many are kept."""
         schedule = self.condition.schedule
@@ -105,12 +94,28 @@ class Size:
 
     def training_mb(self) -> int:
         """Peak memory of `train_block`."""
-        model = self.condition.model
-        per_row = 3 * model.d_mlp + 16 * self.width
         # Evaluation: logits in double precision of a whole split, and what the scores make of them.
         evaluation = 6 * self.largest_split * self.vocabulary.n_classes * 8
+        # Once in memory, and twice where many checkpoints are written at once.
+        return _mb(
+            TRAINING_BASE
+            + 3 * self.weights_bytes
+            + 5 * self.state_bytes
+            + FLOAT * (self._in_mlp() if self.condition.model.architecture == "mlp" else self._in_transformer())
+            + evaluation
+        )
+
+    def _in_mlp(self) -> int:
+        """Numbers between the inputs and the logits of all examples that are computed at once."""
+        model = self.condition.model
+        per_example = 5 * (model.n_layers * model.d_mlp + model.input_width(self.vocabulary))
+        return self._at_once * per_example
+
+    def _in_transformer(self) -> int:
+        model = self.condition.model
+        per_row = 3 * model.d_mlp + 16 * model.d_model
         if self.condition.optimiser.arithmetic == "plain":
-            rows = 2 * self.positions * model.n_layers * max(self.batch, min(2048, self.largest_split))
+            rows = 2 * 3 * model.n_layers * self._at_once
         else:
             # A set of buffers for each number of examples that occurs: batches, slices and what is left over.
             examples = sum({min(n, SLICE) for n in (self.batch, self.largest_split)})
@@ -118,30 +123,29 @@ class Size:
             rows = (2 * model.n_layers - 1) * 2 * examples
         p = self.vocabulary.n_symbols
         tables = 4 * p**2 * model.n_heads + 8 * p * model.n_heads * model.d_mlp
-        # Once in memory, and twice where many checkpoints are written at once.
-        return _mb(
-            TRAINING_BASE
-            + 3 * self.weights_bytes
-            + 5 * self.state_bytes
-            + FLOAT * (rows * per_row + tables)
-            + evaluation
-        )
+        return rows * per_row + tables
+
+    @property
+    def _at_once(self) -> int:
+        """Examples that the plain network computes together."""
+        return max(self.batch, min(2048, self.largest_split))
 
     def saliency_mb(self) -> int:
         """Peak memory of `extract_saliency`: a whole split's neurons, and their statistics in double precision."""
         model = self.condition.model
-        is_linear = model.n_layers == 1 and model.normalisation == "none"
-        return _mb(
-            SALIENCY_BASE
-            + (24 if is_linear else 55) * FLOAT * self.largest_split * (model.d_mlp + self.width)
-            + self.weights_bytes // 2
-        )
+        if model.architecture == "mlp":
+            per_example = (6 + 5 * model.n_layers) * model.d_mlp + 2 * model.input_width(self.vocabulary)
+        else:
+            is_linear = model.n_layers == 1 and model.normalisation == "none"
+            per_example = (24 if is_linear else 55) * (model.d_mlp + model.d_model)
+        return _mb(SALIENCY_BASE + FLOAT * self.largest_split * per_example + self.weights_bytes // 2)
 
     def ablation_mb(self, examples: int) -> int:
         """Peak memory of `ablate_neurons`: the neurons, and the logits of a few rankings with their scores."""
         model = self.condition.model
         n = min(examples, self.largest_split)
-        neurons = 12 * self.positions * n * (model.d_mlp + self.width)
+        width = model.input_width(self.vocabulary) if model.architecture == "mlp" else model.d_model
+        neurons = 12 * 3 * n * (model.d_mlp + width)
         logits = 20 * max(LOGITS_AT_ONCE, n * self.vocabulary.n_classes)
         return _mb(ABLATION_BASE + FLOAT * (neurons + logits) + self.weights_bytes // 2)
 

@@ -43,8 +43,8 @@ def misfits(given: Mapping[str, Any], model: Model, n_classes: int) -> Iterator[
         if model.d_model % model.n_heads:
             yield "n_heads", f"should divide d_model = {model.d_model}"
     elif model.inputs == "embedding" and not model.d_model:
-        yield "d_model", "should be the width of the embedding, 1 or more"
-    elif model.inputs != "embedding" and model.d_model:
+        yield "inputs", "needs d_model, the width of the embedding"
+    elif model.inputs in ("one_hot", "ordinal") and model.d_model:
         yield "d_model", "belongs to inputs: embedding; leave it out"
     if model.outputs == "sign" and n_classes != 2:
         yield "outputs", f"should be classes, since there are {n_classes} and not two"
