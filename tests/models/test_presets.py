@@ -65,6 +65,28 @@ def test_logits_and_gradients_are_those_of_torchs_own_layers(preset, dtype, tole
         close(gradient, expected[name], tolerance)
 
 
+@pytest.mark.parametrize("preset", ["power", "pre_norm"])
+def test_blocks_are_torchs_encoder_layers_under_a_causal_mask(preset):
+    """Whose biases are zero where the preset has none."""
+    model = network(preset, torch.float64)
+    settings = model.settings
+    options = {"activation": settings.activation, "norm_first": settings.normalisation == "pre"}
+    weights = in_plain_layout(dict(model.named_parameters()), settings)
+    resid = torch.randn(20, 3, settings.d_model, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    mask = nn.Transformer.generate_square_subsequent_mask(3, dtype=torch.float64)
+    renamed = {"attention": "self_attn", "into": "linear1", "out": "linear2", "first": "norm1", "second": "norm2"}
+    for i, block in enumerate(model.blocks):
+        layer = nn.TransformerEncoderLayer(128, 4, 512, dropout=0.0, batch_first=True, **options).double()
+        mine = {name: torch.zeros_like(weight) for name, weight in layer.named_parameters()}
+        for name, weight in weights.items():
+            kind, number, *rest = name.split(".", 2)
+            if (kind, number) == ("blocks", str(i)):
+                part, leaf = rest[0].split(".", 1)
+                mine[f"{renamed[part]}.{leaf}"] = weight
+        layer.load_state_dict(mine)
+        close(block(resid), layer(resid, src_mask=mask), 1e-12)
+
+
 def close(ours: Tensor, theirs: Tensor, tolerance: float) -> None:
     atol = tolerance * max(1.0, theirs.abs().max().item())
     torch.testing.assert_close(ours, theirs, rtol=0, atol=atol)
