@@ -5,22 +5,15 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from general_circuits.conditions import Arithmetic, Condition, Model, Optimiser, Schedule, Spacing, Split, Vocabulary
 from general_circuits.examples import Examples
+from general_circuits.models.mlp import Perceptron
 from general_circuits.models.transformer import Transformer
+from general_circuits.presets import PRESETS
 
-NANDA = Model(
-    n_layers=1,
-    d_model=128,
-    n_heads=4,
-    d_mlp=512,
-    activation="relu",
-    normalisation="none",
-    biases="mlp",
-    positions="learned",
-)
+NANDA = PRESETS["nanda"].model
 
 MODULUS = 5
 """Of `addition` and `condition`: 25 examples, of which 15 train."""
@@ -32,6 +25,8 @@ VOCABULARY = Vocabulary(2, MODULUS, MODULUS)
 def model_settings(**changes: Any) -> Model:
     """A transformer of one layer and 12 neurons, without normalisation, with biases in its MLP."""
     tiny: dict[str, Any] = {
+        "architecture": "transformer",
+        "inputs": "tokens",
         "n_layers": 1,
         "d_model": 8,
         "n_heads": 2,
@@ -40,6 +35,8 @@ def model_settings(**changes: Any) -> Model:
         "normalisation": "none",
         "biases": "mlp",
         "positions": "learned",
+        "initialisation": "normal",
+        "outputs": "classes",
     }
     return Model(**(tiny | changes))
 
@@ -50,6 +47,20 @@ def split_settings(
     """By share or number of the examples, with the replica's seeds and the right labels."""
     usual: dict[str, Any] = {"split_seed": "replica", "label_noise": 0.0, "label_seed": "replica"}
     return Split(train_size=train_size, split_by=split_by, **(usual | changes))
+
+
+def mlp_settings(**changes: Any) -> Model:
+    """A perceptron of one layer and 12 neurons with biases, which reads one-hot vectors."""
+    tiny: dict[str, Any] = {
+        "architecture": "mlp",
+        "inputs": "one_hot",
+        "d_model": 3 if changes.get("inputs") == "embedding" else 0,
+        "n_heads": 0,
+        "biases": "all",
+        "positions": "none",
+        "initialisation": "linear",
+    }
+    return model_settings(**(tiny | changes))
 
 
 def optimiser_settings(**changes: Any) -> Optimiser:
@@ -111,12 +122,25 @@ def random_transformer(
     d_vocab: int = 6, d_vocab_out: int = 5, seed: int = 0, dtype: torch.dtype = torch.float64, **settings: Any
 ) -> Transformer:
     """A tiny network whose every parameter is random: biases and layer norms too, which `initialise` leaves alone."""
-    torch_generator = torch.Generator().manual_seed(seed)
     model = Transformer(model_settings(**settings), Vocabulary(2, d_vocab - 1, d_vocab_out)).to(dtype)
+    _randomise(model, seed)
+    return model
+
+
+def random_perceptron(
+    vocabulary: Vocabulary = VOCABULARY, seed: int = 0, dtype: torch.dtype = torch.float64, **settings: Any
+) -> Perceptron:
+    """A tiny perceptron whose every parameter is random."""
+    model = Perceptron(mlp_settings(**settings), vocabulary).to(dtype)
+    _randomise(model, seed)
+    return model
+
+
+def _randomise(model: nn.Module, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weight in model.parameters():
-            weight.normal_(0.0, 0.5, generator=torch_generator)
-    return model
+            weight.normal_(0.0, 0.5, generator=generator)
 
 
 def random_examples(n: int = 10, d_vocab: int = 6, d_vocab_out: int = 5, seed: int = 0) -> Examples:

@@ -8,12 +8,13 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from builders import lookup_table, random_examples, random_transformer
+from builders import lookup_table, random_examples, random_perceptron, random_questions, random_transformer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from general_circuits import ablation, scores
 from general_circuits.ablation import Layer, Plan
+from general_circuits.conditions import Vocabulary
 
 DELETIONS = ("zero", "mean")
 
@@ -51,6 +52,23 @@ def test_subtracting_what_units_wrote_is_running_the_network_again(deletion, n_l
         assert ours.shape == (4, 20, 5)
         scale = theirs.abs().max().item()
         torch.testing.assert_close(ours, theirs, rtol=0, atol=tolerance * max(1.0, scale))
+
+
+@pytest.mark.parametrize("deletion", DELETIONS)
+@pytest.mark.parametrize("outputs", ["classes", "sign"])
+@pytest.mark.parametrize("index", [0, 1])
+def test_deleting_units_of_a_perceptron_is_running_it_without_them(index, outputs, deletion):
+    vocabulary = Vocabulary(2, 5, 2)
+    model, examples = random_perceptron(vocabulary, n_layers=2, outputs=outputs), random_questions(20, n_classes=2)
+    layer = ablation.at_layer(model, examples.tokens, examples.labels, index)
+    assert layer.post.shape == (20, 1, 12)
+    values, order = ablation.replacement(layer, deletion), ablation.random_orders(12, 1, seed=0)
+    curve = ablation.damage_curve(layer, order, [0, 5, 12], values)
+    for place, k in enumerate((0, 5, 12)):
+        post = layer.post.clone()
+        post[:, :, order[0, :k]] = values[:, order[0, :k]]
+        logits = model.answer_from_neurons(layer.resid_mid, post, index).detach()
+        np.testing.assert_allclose(at(curve, 0, place), curve_of(logits, layer.labels), rtol=1e-9)
 
 
 @pytest.mark.parametrize("deletion", DELETIONS)

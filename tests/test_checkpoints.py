@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from builders import MODULUS, VOCABULARY, addition, condition, model_settings, random_transformer
+from builders import MODULUS, VOCABULARY, addition, condition, mlp_settings, model_settings, random_transformer
 from safetensors import safe_open
 from torch import Tensor
 
@@ -18,10 +18,16 @@ from general_circuits.checkpoints import Checkpoints
 CPU = torch.device("cpu")
 
 
-@pytest.fixture
-def run() -> training.Run:
-    settings = model_settings(n_layers=2, normalisation="pre", biases="all", positions="sinusoidal")
-    return training.train(condition(model=settings), addition(), VOCABULARY, seed=3)
+NETWORKS = {
+    "transformer": (model_settings(n_layers=2, normalisation="pre", biases="all", positions="sinusoidal"), "reduced"),
+    "perceptron": (mlp_settings(n_layers=2, inputs="embedding"), "plain"),
+}
+
+
+@pytest.fixture(params=NETWORKS)
+def run(request: pytest.FixtureRequest) -> training.Run:
+    settings, arithmetic = NETWORKS[request.param]
+    return training.train(condition(model=settings, arithmetic=arithmetic), addition(), VOCABULARY, seed=3)
 
 
 def write(path: Path, run: training.Run) -> None:
@@ -74,7 +80,8 @@ def test_the_file_is_safetensors_with_steps_first_and_settings_in_its_header(tmp
         metadata = file.metadata()
         shapes = {name: tuple(file.get_tensor(name).shape) for name in file.keys()}  # noqa: SIM118
     assert shapes == {"steps": (6,), **{name: tuple(weight.shape) for name, weight in run.weights.items()}}
-    assert shapes["embed.W_E"] == (6, MODULUS + 1, 8)
+    has_equals = run.model.settings.architecture == "transformer"
+    assert shapes["embed.W_E"] == (6, MODULUS + has_equals, run.model.settings.d_model)
     assert list(metadata) == [checkpoints.HEADER]
     model = dataclasses.asdict(run.model.settings)
     assert json.loads(metadata[checkpoints.HEADER]) == {

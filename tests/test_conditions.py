@@ -78,8 +78,9 @@ def test_a_condition_comes_back_from_json(setting):
 def test_json_is_flat_records_with_sorted_keys():
     found = to_json(model_settings())
     assert found == (
-        '{"activation": "relu", "biases": "mlp", "d_mlp": 12, "d_model": 8, "n_heads": 2, "n_layers": 1, '
-        '"normalisation": "none", "positions": "learned"}'
+        '{"activation": "relu", "architecture": "transformer", "biases": "mlp", "d_mlp": 12, "d_model": 8, '
+        '"initialisation": "normal", "inputs": "tokens", "n_heads": 2, "n_layers": 1, "normalisation": "none", '
+        '"outputs": "classes", "positions": "learned"}'
     )
     assert list(json.loads(to_json(condition()))) == ["model", "optimiser", "schedule", "split", "task"]
 

@@ -11,6 +11,7 @@ import yaml
 from general_circuits import config
 from general_circuits.conditions import Condition, Spacing, from_json, to_json
 from general_circuits.config import ConfigError, load
+from general_circuits.presets import PRESETS
 
 ROOT = Path(__file__).parents[1]
 
@@ -151,6 +152,52 @@ def test_a_batch_size_may_be_a_number_or_full() -> None:
         ({"batch_size": 0}, "defaults.batch_size = 0: should be from 1 to the 2089 training examples, or full"),
         ({"batch_size": -5}, "defaults.batch_size = -5: should be from 1 to the 2089 training examples, or full"),
         ({"n_heads": 3}, "defaults.n_heads = 3: should divide d_model = 128"),
+        ({"preset": "mlp", "n_heads": 4}, "defaults.n_heads = 4: an MLP has none; leave it out"),
+        (
+            {"preset": "mlp", "positions": "learned"},
+            "defaults.positions = 'learned': an MLP has none; leave it out",
+        ),
+        (
+            {"preset": "mlp", "normalisation": "pre"},
+            "defaults.normalisation = 'pre': should be none for an MLP",
+        ),
+        (
+            {"preset": "quadratic_mlp", "biases": "blocks"},
+            "defaults.biases = 'blocks': should be none or mlp or all for an MLP",
+        ),
+        (
+            {"preset": "mlp", "inputs": "tokens"},
+            "defaults.inputs = 'tokens': should be one_hot or embedding or ordinal for an MLP",
+        ),
+        (
+            {"preset": "mlp", "initialisation": "multihead"},
+            "defaults.initialisation = 'multihead': should be linear or mean_field for an MLP",
+        ),
+        (
+            {"preset": "quadratic_mlp", "d_model": 64},
+            "defaults.d_model = 64: belongs to inputs: embedding; leave it out",
+        ),
+        (
+            {"preset": "quadratic_mlp", "inputs": "embedding"},
+            "defaults.inputs = 'embedding': needs d_model, the width of the embedding",
+        ),
+        (
+            {"preset": "mlp", "arithmetic": "reduced"},
+            "defaults.arithmetic = 'reduced': should be plain, since an MLP has no reduced form",
+        ),
+        (
+            {"preset": "mlp", "outputs": "sign"},
+            "defaults.outputs = 'sign': should be classes, since there are 59 and not two",
+        ),
+        ({"inputs": "one_hot"}, "defaults.inputs = 'one_hot': should be tokens for a transformer"),
+        (
+            {"initialisation": "mean_field"},
+            "defaults.initialisation = 'mean_field': should be normal or linear or multihead for a transformer",
+        ),
+        (
+            {"outputs": "sign", "modulus": 2, "batch_size": "full"},
+            "defaults.outputs = 'sign': should be classes for a transformer",
+        ),
         ({"train_fraction": 1e-4}, "defaults.train_fraction = 0.0001: leaves no training example of 3481"),
         ({"train_fraction": 0.9999}, "defaults.train_fraction = 0.9999: leaves no validation example of 3481"),
         (
@@ -327,9 +374,35 @@ def test_decay_may_be_on_all_weights_or_on_named_ones() -> None:
     assert faults(study(defaults={"decay_on": []})) == ["defaults.decay_on = []: should not be empty"]
 
 
-def test_arithmetic_is_reduced_unless_told() -> None:
-    loaded = load(study(conditions={"usual": {}, "reference": {"arithmetic": "plain"}}))
-    assert [setting.resolve().optimiser.arithmetic for setting in loaded.conditions.values()] == ["reduced", "plain"]
+def test_arithmetic_is_reduced_for_transformers_unless_told_and_plain_for_mlps() -> None:
+    kinds = {"usual": {}, "reference": {"arithmetic": "plain"}, "mlp": {"preset": "mlp"}}
+    resolved = [setting.resolve().optimiser.arithmetic for setting in load(study(conditions=kinds)).conditions.values()]
+    assert resolved == ["reduced", "plain", "plain"]
+
+
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name != "parity_mlp"])
+def test_a_preset_by_itself_is_its_network(preset: str) -> None:
+    loaded = load(study(defaults={"preset": preset}))
+    assert loaded.conditions["grokking"].resolve().model == PRESETS[preset].model
+
+
+def test_the_parity_preset_is_its_network_where_there_are_two_classes() -> None:
+    settings = {"preset": "parity_mlp", "batch_size": "full"}
+    assert load(study(defaults={"modulus": 2, **settings})).conditions["grokking"].resolve().model == (
+        PRESETS["parity_mlp"].model
+    )
+    assert faults(study(defaults=settings)) == [
+        "conditions.grokking.outputs = 'sign': should be classes, since there are 59 and not two"
+    ]
+
+
+def test_an_mlp_that_reads_no_embedding_has_no_width_of_one() -> None:
+    resolved = load(study(defaults={"preset": "mlp", "inputs": "one_hot"})).conditions["grokking"].resolve().model
+    assert (resolved.inputs, resolved.d_model) == ("one_hot", 0)
+
+
+def test_an_mlp_may_be_said_to_have_no_normalisation() -> None:
+    load(study(defaults={"preset": "mlp", "normalisation": "none"}))
 
 
 def test_weights_and_eight_states_are_kept_unless_told() -> None:

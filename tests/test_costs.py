@@ -8,15 +8,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from builders import model_settings
+from builders import mlp_settings, model_settings
 
 from general_circuits import ablation, costs
 from general_circuits.conditions import Condition, Vocabulary, to_json
 from general_circuits.config import load
+from general_circuits.models.mlp import Perceptron
 from general_circuits.models.transformer import Transformer
 from general_circuits.reduced import network
 
 DRAWS = 3
+INPUTS = ("one_hot", "embedding", "ordinal")
 RARELY = {"log": 1, "every": 1000}
 FEW = {"steps": 3, "checkpoints": RARELY, "metrics": RARELY}
 JOBS = {
@@ -33,6 +35,8 @@ JOBS = {
     },
     "plain, large batch": {"modulus": 97, "batch_size": 2048, "arithmetic": "plain", **FEW},
     "L-BFGS": {"modulus": 59, "batch_size": "full", "optimiser": "lbfgs", **FEW, "steps": 15},
+    "one-hot, full batch": {"preset": "quadratic_mlp", "modulus": 97, "batch_size": "full", **FEW},
+    "two layers over embeddings": {"preset": "mlp", "modulus": 113, "n_layers": 2, "batch_size": 512, **FEW},
     "tiny": {"modulus": 7, "d_model": 8, "n_heads": 2, "d_mlp": 16, "batch_size": 16, **FEW},
 }
 
@@ -43,7 +47,9 @@ def condition(settings: dict[str, object]) -> Condition:
 
 @pytest.mark.parametrize(
     ("n_layers", "normalisation", "biases", "positions"),
-    list(itertools.product((1, 3), ("none", "pre", "post"), ("none", "mlp", "all"), ("learned", "sinusoidal"))),
+    list(
+        itertools.product((1, 3), ("none", "pre", "post"), ("none", "mlp", "blocks", "all"), ("learned", "sinusoidal"))
+    ),
 )
 def test_parameters_are_those_of_the_network(n_layers: int, normalisation: str, biases: str, positions: str) -> None:
     options = {"n_layers": n_layers, "normalisation": normalisation, "biases": biases, "positions": positions}
@@ -52,6 +58,20 @@ def test_parameters_are_those_of_the_network(n_layers: int, normalisation: str, 
     )
     model = Transformer(model_settings(d_model=12, n_heads=3, d_mlp=20, **options), Vocabulary(2, 11, 11))
     assert size.parameters == sum(weight.numel() for weight in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("n_layers", "inputs", "biases", "vocabulary", "outputs"),
+    [
+        *itertools.product((1, 3), INPUTS, ("none", "mlp", "all"), [Vocabulary(2, 11, 7)], ["classes"]),
+        *itertools.product((1, 3), INPUTS, ("none", "mlp", "all"), [Vocabulary(9, 2, 2)], ["classes", "sign"]),
+    ],
+)
+def test_parameters_are_those_of_the_perceptron(
+    n_layers: int, inputs: str, biases: str, vocabulary: Vocabulary, outputs: str
+) -> None:
+    model = Perceptron(mlp_settings(n_layers=n_layers, inputs=inputs, biases=biases, outputs=outputs), vocabulary)
+    assert costs.parameters(model.settings, vocabulary) == sum(weight.numel() for weight in model.parameters())
 
 
 def test_the_slice_is_the_networks() -> None:

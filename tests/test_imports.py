@@ -100,7 +100,15 @@ def test_rooms_do_not_know_what_training_is_made_of(room: str) -> None:
 def test_the_reduced_network_knows_the_plain_one_and_losses_and_no_more() -> None:
     known = set().union(*(GRAPH.find_upstream_modules(module) for module in below("reduced")))
     inside = {name for name in known if name.startswith(f"{PACKAGE}.")} - {f"{PACKAGE}.reduced", *below("reduced")}
-    assert inside == {f"{PACKAGE}.{name}" for name in ("models.transformer", "conditions", "losses", "scores")}
+    plain = {f"{PACKAGE}.models.{name}" for name in ("transformer", "network", "parts", "initialisation")}
+    assert inside == {*plain, *(f"{PACKAGE}.{name}" for name in ("conditions", "losses", "scores"))}
+
+
+@pytest.mark.parametrize("room", ["saliency", "ablation"])
+def test_a_measurement_knows_what_every_network_has_and_not_which_kinds_there_are(room: str) -> None:
+    reached = GRAPH.find_upstream_modules(f"{PACKAGE}.{room}")
+    assert f"{PACKAGE}.models.network" in reached
+    assert not reached & {f"{PACKAGE}.models.{name}" for name in ("build", "mlp", "transformer")}
 
 
 def test_a_block_knows_tables_and_examples_and_no_room() -> None:

@@ -13,6 +13,7 @@ from builders import (
     addition,
     condition,
     optimiser_settings,
+    random_perceptron,
     random_questions,
     random_transformer,
 )
@@ -187,6 +188,13 @@ def test_arithmetic_decides_the_network():
     assert plain.model is reduced.shape.model is model
 
 
+def test_a_perceptron_has_no_reduced_arithmetic():
+    model = random_perceptron()
+    assert build_network(optimiser_settings(arithmetic="plain"), model, 4).model is model
+    with pytest.raises(ValueError, match="arithmetic = 'reduced': should be plain for a Perceptron"):
+        build_network(optimiser_settings(arithmetic="reduced"), model, 4)
+
+
 @pytest.mark.parametrize(("batch_size", "n_examples"), [(4, 4), ("full", 15)])
 def test_the_reduced_network_knows_how_many_examples_a_batch_has(batch_size, n_examples, monkeypatch):
     sizes = []
@@ -208,8 +216,9 @@ def test_plain_gradients_are_autograds_of_the_mean_cross_entropy(precision):
 
 
 @pytest.mark.parametrize("n", [1, 9, 2048, 2049])
-def test_plain_answers_are_the_networks_however_many(n):
-    model, examples = random_transformer(), random_questions(n)
+@pytest.mark.parametrize("network_of", [random_transformer, random_perceptron])
+def test_plain_answers_are_the_networks_however_many(network_of, n):
+    model, examples = network_of(), random_questions(n)
     answers = Plain(model).answer(examples.tokens)
     assert not answers.requires_grad
     torch.testing.assert_close(answers, model.answer(examples.tokens).detach(), rtol=0, atol=1e-12)

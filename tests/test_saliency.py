@@ -8,11 +8,19 @@ import math
 import numpy as np
 import pytest
 import torch
-from builders import lookup_table, random_examples, random_transformer, two_units
+from builders import (
+    lookup_table,
+    random_examples,
+    random_perceptron,
+    random_questions,
+    random_transformer,
+    two_units,
+)
 from captum.attr import IntegratedGradients, LayerIntegratedGradients
 from torch import Tensor, nn
 
 from general_circuits import saliency
+from general_circuits.conditions import Vocabulary
 from general_circuits.models.transformer import Transformer
 from general_circuits.saliency import Attribution
 
@@ -103,6 +111,31 @@ def test_closed_form_is_captums_integrated_gradients_and_activation_times_gradie
 
     for method in METHODS:
         assert torch.equal(saliency.attribute(model, tokens, labels, layer, method).saliency, closed)
+
+
+@pytest.mark.parametrize("outputs", ["classes", "sign"])
+@pytest.mark.parametrize("activation", ["relu", "quadratic"])
+@pytest.mark.parametrize("n_layers", [1, 2])
+def test_the_closed_form_of_a_perceptron_is_captums_too(n_layers, activation, outputs):
+    vocabulary, layer = Vocabulary(2, 5, 2), n_layers - 1
+    model = random_perceptron(vocabulary, n_layers=n_layers, activation=activation, outputs=outputs)
+    examples = random_questions(n_classes=2)
+    resid_mid, post = at_neurons(model, examples.tokens, layer)
+    closed = saliency.closed_form(model, post, examples.labels, layer)
+    ours = saliency.integrated_gradients(model, resid_mid, post, examples.labels, layer, steps=20)
+    torch.testing.assert_close(ours, closed, rtol=0, atol=1e-5)
+    gradient = saliency.activation_gradient(model, resid_mid, post, examples.labels, layer)
+    torch.testing.assert_close(gradient, closed, rtol=0, atol=1e-10)
+    found = saliency.attribute(model, examples.tokens, examples.labels, layer, "integrated_gradients")
+    assert torch.equal(found.saliency, closed)
+    assert found.completeness_error < 1e-12
+
+
+def test_integrated_gradients_are_complete_in_an_inner_layer_of_a_perceptron():
+    model, examples = random_perceptron(n_layers=3, activation="gelu"), random_questions()
+    found = saliency.attribute(model, examples.tokens, examples.labels, 0, "integrated_gradients", 300)
+    assert found.saliency.shape == found.fires.shape == (10, 12)
+    assert found.completeness_error < 1e-3
 
 
 def test_captum_agrees_in_float32():

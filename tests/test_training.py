@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from builders import VOCABULARY, addition, condition, model_settings
+from builders import VOCABULARY, addition, condition, mlp_settings, model_settings
 from torch import Tensor, nn
 
 from general_circuits import scores, training
@@ -208,6 +208,15 @@ def test_rate_and_gradient_norm_are_those_of_the_update_that_led_to_the_step(ari
 def test_the_tiny_task_is_learned(arithmetic):
     setting = condition(300, model=model_settings(d_mlp=32), weight_decay=0.0, batch_size="full", arithmetic=arithmetic)
     run = trained(setting)
+    last = run.metrics[run.metrics["split"] == "train"].iloc[-1]
+    assert last["accuracy"] == 1.0
+    assert last["loss"] < 0.1
+
+
+@pytest.mark.parametrize("inputs", ["one_hot", "embedding", "ordinal"])
+def test_a_perceptron_learns_the_tiny_task_by_heart(inputs):
+    model = mlp_settings(d_mlp=64, inputs=inputs)
+    run = trained(condition(600, model=model, weight_decay=0.0, batch_size="full", arithmetic="plain"))
     last = run.metrics[run.metrics["split"] == "train"].iloc[-1]
     assert last["accuracy"] == 1.0
     assert last["loss"] < 0.1

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from general_circuits import scores
 from general_circuits.examples import Examples
-from general_circuits.models.transformer import Transformer
+from general_circuits.models.network import Network
 from general_circuits.randomness import stream_seed
 
 CALIPER = 0.25
@@ -41,7 +41,7 @@ class Layer:
         labels: (example).
     """
 
-    model: Transformer
+    model: Network
     index: int
     resid_mid: Tensor
     post: Tensor
@@ -59,14 +59,14 @@ class Curve:
 
 
 @torch.no_grad()
-def at_layer(model: Transformer, tokens: Tensor, labels: Tensor, index: int) -> Layer:
+def at_layer(model: Network, tokens: Tensor, labels: Tensor, index: int) -> Layer:
     """Run the network on tokens (example, position) up to one layer's neurons."""
     resid_mid, post = model.run_to_neurons(tokens, index)
     return Layer(model, index, resid_mid, post, model.answer_from_neurons(resid_mid, post, index), labels)
 
 
 def measure(
-    model: Transformer,
+    model: Network,
     splits: Mapping[str, Examples],
     salience: Mapping[int, NDArray[np.float64]],
     deletions: Sequence[str],

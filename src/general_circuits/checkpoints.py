@@ -15,7 +15,7 @@ from torch import Tensor
 
 from general_circuits.conditions import Model, Vocabulary
 from general_circuits.models.build import build
-from general_circuits.models.transformer import Transformer
+from general_circuits.models.network import Network
 from general_circuits.tables import replacing
 
 HEADER = "checkpoints"
@@ -27,13 +27,13 @@ def file_name(position: int) -> str:
     return f"weights-{position}.safetensors"
 
 
-def write(path: Path, replica: int, weights: Mapping[str, Tensor], steps: Sequence[int], model: Transformer) -> None:
+def write(path: Path, replica: int, weights: Mapping[str, Tensor], steps: Sequence[int], model: Network) -> None:
     """Write every checkpoint of one replica.
 
     Args:
         path: the file.
         replica: its seed.
-        weights: by TransformerLens name, each (step, …).
+        weights: by NetworkLens name, each (step, …).
         steps: the step of each checkpoint.
         model: a network of the same shape; its settings and vocabulary are kept in the header.
     """
@@ -63,7 +63,7 @@ class Checkpoints:
         with safe_open(self.path, "pt") as file:
             return file.get_tensor("steps").tolist()
 
-    def models(self, steps: Sequence[int], device: torch.device) -> Iterator[tuple[int, Transformer]]:
+    def models(self, steps: Sequence[int], device: torch.device) -> Iterator[tuple[int, Network]]:
         """The network at each of these steps, in evaluation mode; the same object is filled anew each time."""
         with safe_open(self.path, "pt") as file:
             header = json.loads(file.metadata()[HEADER])

@@ -16,22 +16,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from general_circuits import conditions as records
 from general_circuits.costs import Size
+from general_circuits.misfits import misfits, why_not_reduced
+from general_circuits.presets import PRESETS
 from general_circuits.splits import SplitError
 from general_circuits.tasks import registry
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "nanda": {
-        "n_layers": 1,
-        "d_model": 128,
-        "n_heads": 4,
-        "d_mlp": 512,
-        "activation": "relu",
-        "normalisation": "none",
-        "biases": "mlp",
-        "positions": "learned",
-    },
-}
-
 
 ALTERNATIVES = (frozenset({"operation", "expression"}), frozenset({"train_fraction", "train_count"}))
 """Keys of which one is given in place of the other."""
@@ -111,21 +99,44 @@ class SplitSettings(Settings):
 
 
 class ModelSettings(Settings):
-    """A transformer that reads the tokens a b = and answers at the last position."""
+    """A network that reads the inputs and answers with a class. A key that its architecture lacks is refused."""
 
-    preset: Literal["nanda"] = Field(
-        "nanda", description="where the keys of this section that are not given come from (Nanda et al. 2023)"
+    preset: Literal["power", "nanda", "pre_norm", "quadratic_mlp", "parity_mlp", "mlp"] = Field(
+        "nanda", description="the architecture, and where the keys of this section that are not given come from"
     )
-    n_layers: int | None = Field(None, ge=1, le=12, description="transformer blocks")
-    d_model: int | None = Field(None, ge=1, description="width of the residual stream")
-    n_heads: int | None = Field(None, ge=1, description="attention heads per block; must divide `d_model`")
-    d_mlp: int | None = Field(None, ge=2, description="neurons per block")
-    activation: Literal["relu", "gelu"] | None = Field(None, description="of the neurons")
+    inputs: Literal["tokens", "one_hot", "embedding", "ordinal"] | None = Field(
+        None,
+        description="what is read: of transformers `tokens`; of MLPs each input as a one-hot vector, as an embedding"
+        " that all inputs share, or as one number from −1 to 1",
+    )
+    n_layers: int | None = Field(None, ge=1, le=12, description="transformer blocks, or hidden layers")
+    d_model: int | None = Field(
+        None, ge=1, description="width of the residual stream, or of an MLP's `inputs: embedding`"
+    )
+    n_heads: int | None = Field(
+        None, ge=1, description="attention heads per block; must divide `d_model`; of transformers"
+    )
+    d_mlp: int | None = Field(None, ge=2, description="neurons per layer")
+    activation: Literal["relu", "gelu", "quadratic"] | None = Field(None, description="of the neurons")
     normalisation: Literal["none", "pre", "post"] | None = Field(
-        None, description="layer norm: none; before attention and MLP, and a final one; or after each residual sum"
+        None,
+        description="layer norm: none; before attention and MLP, and a final one; or after each residual sum; of"
+        " transformers",
     )
-    biases: Literal["none", "mlp", "all"] | None = Field(None, description="which linear maps have one")
-    positions: Literal["learned", "sinusoidal"] | None = Field(None, description="position embeddings")
+    biases: Literal["none", "mlp", "blocks", "all"] | None = Field(
+        None,
+        description="which linear maps have one: none, those of the neurons, also of attention, or the unembedding too",
+    )
+    positions: Literal["learned", "sinusoidal"] | None = Field(None, description="position embeddings; of transformers")
+    initialisation: Literal["normal", "linear", "multihead", "mean_field"] | None = Field(
+        None,
+        description="`normal`: standard deviation 1/√d_model, biases zero; `linear`: as torch's `nn.Linear` and"
+        " `nn.Embedding`; `multihead`: the same, attention as `nn.MultiheadAttention`; `mean_field`: normal with"
+        " standard deviation (16 d_mlp)^(−1/3), of MLPs",
+    )
+    outputs: Literal["classes", "sign"] | None = Field(
+        None, description="a logit per class, or one number whose sign tells two classes apart; of MLPs"
+    )
 
 
 class OptimiserSettings(Settings):
@@ -166,11 +177,13 @@ class OptimiserSettings(Settings):
     grokfast_lambda: Number = Field(0.0, ge=0, description="how much of what it remembers Grokfast adds; 0 is none")
     batch_size: int | Literal["full"] = Field(512, description="examples per step, or `full`")
     loss: Literal["cross_entropy", "mean_squared_error", "hinge", "stablemax"] | None = Field(
-        None, description="what training makes small; by default cross_entropy"
+        None, description="what training makes small; by default the preset's"
     )
     loss_precision: Literal["float32", "float64"] = Field("float32", description="of logits in the training loss")
-    arithmetic: Literal["reduced", "plain"] = Field(
-        "reduced", description="of gradients: with what can be left out, or by the plain network; equal to rounding"
+    arithmetic: Literal["reduced", "plain"] | None = Field(
+        None,
+        description="of gradients: with what can be left out, or by the plain network; equal to rounding; by default"
+        " reduced for transformers over two operands, plain for all else, which has no reduced form",
     )
 
 
@@ -188,28 +201,34 @@ class ConditionSettings(TaskSettings, SplitSettings, ModelSettings, OptimiserSet
     def resolve(self) -> records.Condition:
         """The frozen records that stages work on: presets filled in, nothing left open."""
         values = self.model_dump()
-        preset = PRESETS[self.preset]
-        values |= {key: preset[key] for key in preset if values[key] is None}
+        preset = asdict(PRESETS[self.preset].model)
+        values |= {key: preset[key] for key in preset if values.get(key) is None}
+        if values["inputs"] not in ("tokens", "embedding") and self.d_model is None:
+            values["d_model"] = 0
         if values["decay"] is None:
             values["decay"] = "decoupled" if self.optimiser == "adamw" else "coupled"
         if values["decay_on"] != "all":
             values["decay_on"] = tuple(values["decay_on"])
         if self.optimiser in LINE_SEARCHING:
             values["warm_up"] = 0
-        values["loss"] = values["loss"] or "cross_entropy"
+        values["loss"] = values["loss"] or PRESETS[self.preset].loss
 
         values["train_size"] = float(self.train_fraction) if self.train_count is None else self.train_count
 
         def part(kind: Any) -> Any:
             return kind(**{key: values[key] for key in kind.__dataclass_fields__})
 
+        model = part(records.Model)
+        task = registry.resolve(self)
+        if values["arithmetic"] is None:
+            n_inputs = registry.generate(task).vocabulary.n_inputs
+            values["arithmetic"] = "plain" if why_not_reduced(model, n_inputs) else "reduced"
         schedule = records.Schedule(
             steps=self.steps,
             checkpoints=records.Spacing(**values["checkpoints"]),
             metrics=records.Spacing(**values["metrics"]),
         )
-        task = registry.resolve(self)
-        return records.Condition(task, part(records.Split), part(records.Model), part(records.Optimiser), schedule)
+        return records.Condition(task, part(records.Split), model, part(records.Optimiser), schedule)
 
 
 SECTIONS = (TaskSettings, SplitSettings, ModelSettings, OptimiserSettings, ScheduleSettings)
@@ -354,9 +373,17 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
         except registry.TaskError as error:
             yield (*here, error.key), error.value, error.right
             continue
-        model = resolved.model
-        if model.d_model % model.n_heads:
-            yield (*here, "n_heads"), model.n_heads, f"should divide d_model = {model.d_model}"
+        key = "train_fraction" if settings.train_count is None else "train_count"
+        try:
+            found = Size.of(resolved)
+        except SplitError as error:
+            yield (*here, key), getattr(settings, key), str(error)
+            continue
+        for key, right in misfits(settings.model_dump(), resolved.model, found.vocabulary.n_classes):
+            yield (*here, key), getattr(resolved.model, key), right
+        reason = why_not_reduced(resolved.model, found.vocabulary.n_inputs)
+        if reason and settings.arithmetic == "reduced":
+            yield (*here, "arithmetic"), "reduced", f"should be plain, since {reason}"
         if settings.optimiser == "adamw" and settings.decay == "coupled":
             yield (*here, "decay"), "coupled", "adamw's is decoupled; for coupled decay set optimiser: adam"
         if settings.optimiser != "sgd" and settings.momentum:
@@ -364,13 +391,7 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
         if settings.optimiser in LINE_SEARCHING:
             for key, value, right in _against_line_search(settings):
                 yield (*here, key), value, right
-        key = "train_fraction" if settings.train_count is None else "train_count"
-        try:
-            found = Size.of(resolved)
-        except SplitError as error:
-            yield (*here, key), getattr(settings, key), str(error)
-            continue
-        size = found.n_training
+        key, size = "train_fraction" if settings.train_count is None else "train_count", found.n_training
         if not 0 < size < found.n_examples:
             which = "validation" if size else "training"
             yield (*here, key), getattr(settings, key), f"leaves no {which} example of {found.n_examples}"

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from general_circuits import splits
-from general_circuits.conditions import STATE_EVERY, Condition, Split, Task, Vocabulary
+from general_circuits.conditions import STATE_EVERY, Condition, Model, Split, Task, Vocabulary
 from general_circuits.optimisers import HISTORY
 from general_circuits.reduced import SLICE
 from general_circuits.tasks import registry
@@ -69,17 +69,8 @@ class Size:
 
     @property
     def parameters(self) -> int:
-        """Numbers in the network, as `models.Transformer` has them."""
-        model = self.condition.model
-        d, m = model.d_model, model.d_mlp
-        block = 4 * d * d + 2 * d * m
-        block += {"none": 0, "mlp": m + d, "all": m + d + 4 * d}[model.biases]
-        block += 0 if model.normalisation == "none" else 4 * d
-        outside = (self.vocabulary.n_symbols + 1) * d + d * self.vocabulary.n_classes
-        outside += (self.vocabulary.n_inputs + 1) * d if model.positions == "learned" else 0
-        outside += self.vocabulary.n_classes if model.biases == "all" else 0
-        outside += 2 * d if model.normalisation == "pre" else 0
-        return model.n_layers * block + outside
+        """Numbers in the network."""
+        return parameters(self.condition.model, self.vocabulary)
 
     @property
     def checkpoints(self) -> int:
@@ -108,19 +99,8 @@ class Size:
 
     def training_mb(self) -> int:
         """Peak memory of `train_block`."""
-        model = self.condition.model
-        per_row = 3 * model.d_mlp + 16 * model.d_model
         # Evaluation: logits in double precision of a whole split, and what the scores make of them.
         evaluation = 6 * self.largest_split * self.vocabulary.n_classes * 8
-        if self.condition.optimiser.arithmetic == "plain":
-            rows = 2 * 3 * model.n_layers * max(self.batch, min(2048, self.largest_split))
-        else:
-            # A set of buffers for each number of examples that occurs: batches, slices and what is left over.
-            examples = sum({min(n, SLICE) for n in (self.batch, self.largest_split)})
-            examples += sum(n % SLICE for n in {self.batch, self.n_training, self.n_validation} if n > SLICE)
-            rows = (2 * model.n_layers - 1) * 2 * examples
-        p = self.vocabulary.n_symbols
-        tables = 4 * p**2 * model.n_heads + 8 * p * model.n_heads * model.d_mlp
         compiler = TORCH_COMPILER if self.condition.optimiser.optimiser == "lbfgs" else 0
         # Once in memory, and twice where many checkpoints are written at once.
         return _mb(
@@ -128,27 +108,81 @@ class Size:
             + compiler
             + 3 * self.weights_bytes
             + 5 * self.state_bytes
-            + FLOAT * (rows * per_row + tables)
+            + FLOAT * (self._in_mlp() if self.condition.model.architecture == "mlp" else self._in_transformer())
             + evaluation
         )
+
+    def _in_mlp(self) -> int:
+        """Numbers between the inputs and the logits of all examples that are computed at once."""
+        model = self.condition.model
+        per_example = 5 * (model.n_layers * model.d_mlp + model.input_width(self.vocabulary))
+        return self._at_once * per_example
+
+    def _in_transformer(self) -> int:
+        model = self.condition.model
+        per_row = 3 * model.d_mlp + 16 * model.d_model
+        if self.condition.optimiser.arithmetic == "plain":
+            rows = 2 * 3 * model.n_layers * self._at_once
+        else:
+            # A set of buffers for each number of examples that occurs: batches, slices and what is left over.
+            examples = sum({min(n, SLICE) for n in (self.batch, self.largest_split)})
+            examples += sum(n % SLICE for n in {self.batch, self.n_training, self.n_validation} if n > SLICE)
+            rows = (2 * model.n_layers - 1) * 2 * examples
+        p = self.vocabulary.n_symbols
+        tables = 4 * p**2 * model.n_heads + 8 * p * model.n_heads * model.d_mlp
+        return rows * per_row + tables
+
+    @property
+    def _at_once(self) -> int:
+        """Examples that the plain network computes together."""
+        return max(self.batch, min(2048, self.largest_split))
 
     def saliency_mb(self) -> int:
         """Peak memory of `extract_saliency`: a whole split's neurons, and their statistics in double precision."""
         model = self.condition.model
-        is_linear = model.n_layers == 1 and model.normalisation == "none"
-        return _mb(
-            SALIENCY_BASE
-            + (24 if is_linear else 55) * FLOAT * self.largest_split * (model.d_mlp + model.d_model)
-            + self.weights_bytes // 2
-        )
+        if model.architecture == "mlp":
+            per_example = (6 + 5 * model.n_layers) * model.d_mlp + 2 * model.input_width(self.vocabulary)
+        else:
+            is_linear = model.n_layers == 1 and model.normalisation == "none"
+            per_example = (24 if is_linear else 55) * (model.d_mlp + model.d_model)
+        return _mb(SALIENCY_BASE + FLOAT * self.largest_split * per_example + self.weights_bytes // 2)
 
     def ablation_mb(self, examples: int) -> int:
         """Peak memory of `ablate_neurons`: the neurons, and the logits of a few rankings with their scores."""
         model = self.condition.model
         n = min(examples, self.largest_split)
-        neurons = 12 * 3 * n * (model.d_mlp + model.d_model)
+        width = model.input_width(self.vocabulary) if model.architecture == "mlp" else model.d_model
+        neurons = 12 * 3 * n * (model.d_mlp + width)
         logits = 20 * max(LOGITS_AT_ONCE, n * self.vocabulary.n_classes)
         return _mb(ABLATION_BASE + FLOAT * (neurons + logits) + self.weights_bytes // 2)
+
+
+def parameters(model: Model, vocabulary: Vocabulary) -> int:
+    """Numbers in a network, as `models/` has them."""
+    count = _of_mlp if model.architecture == "mlp" else _of_transformer
+    return count(model, vocabulary)
+
+
+def _of_transformer(model: Model, vocabulary: Vocabulary) -> int:
+    d, m = model.d_model, model.d_mlp
+    block = 4 * d * d + 2 * d * m
+    block += 0 if model.biases == "none" else m + d
+    block += 4 * d if model.biases in ("blocks", "all") else 0
+    block += 0 if model.normalisation == "none" else 4 * d
+    outside = (vocabulary.n_symbols + 1) * d + d * vocabulary.n_classes
+    outside += (vocabulary.n_inputs + 1) * d if model.positions == "learned" else 0
+    outside += vocabulary.n_classes if model.biases == "all" else 0
+    outside += 2 * d if model.normalisation == "pre" else 0
+    return model.n_layers * block + outside
+
+
+def _of_mlp(model: Model, vocabulary: Vocabulary) -> int:
+    m, outputs = model.d_mlp, 1 if model.outputs == "sign" else vocabulary.n_classes
+    layers = model.input_width(vocabulary) * m + (model.n_layers - 1) * m * m
+    layers += 0 if model.biases == "none" else model.n_layers * m
+    outside = m * outputs + (outputs if model.biases == "all" else 0)
+    outside += vocabulary.n_symbols * model.d_model if model.inputs == "embedding" else 0
+    return layers + outside
 
 
 @cache

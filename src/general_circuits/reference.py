@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import types
 from pathlib import Path
@@ -11,6 +12,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from general_circuits import config, markdown
+from general_circuits.conditions import Model, Vocabulary
+from general_circuits.misfits import CHOICES
+from general_circuits.presets import PRESETS
 from general_circuits.schemas import registry
 from general_circuits.tables import Table
 from general_circuits.tasks import registry as tasks
@@ -82,6 +86,15 @@ included, with `label_seed`. Training examples whose label is wrong and those wh
 as `train_corrupted` and `train_true` in [the metrics](../results/README.md#metrics).
 """
 
+PRESETS_INTRODUCTION = """\
+### Presets
+
+Networks of the field, equal to the published ones in structure, initialisation and number of parameters, but for what
+the last row says, and for vocabularies, which are ours: an input per position, then "=". The architecture is fixed by
+the preset. A dash stands for what a network lacks.
+
+"""
+
 RESULTS_INTRODUCTION = """\
 # Results
 
@@ -141,6 +154,8 @@ def page() -> str:
     parts = [INTRODUCTION]
     for title, model, where in sections:
         parts.append(f"## {title}\n\n{model.__doc__} {where}".rstrip() + "\n\n" + _table(model))
+        if model is config.ModelSettings:
+            parts.append(_presets())
     return "\n".join(parts)
 
 
@@ -156,6 +171,26 @@ def tasks_page() -> str:
         rows.append((f"`{spelled}`", *counts, commutes, has_band, source))
     header = ("task", "classes", "examples", "commutative", "band", "source")
     return "\n".join([TASKS_INTRODUCTION, markdown.table(header, rows), TASKS_NOTES])
+
+
+def _presets() -> str:
+    """What every preset fills in, a column each; a dash where its architecture has no such key."""
+    keys = [field.name for field in dataclasses.fields(Model)]
+    rows = [(f"`{key}`", *(_choice(preset.model, key) for preset in PRESETS.values())) for key in keys]
+    rows.append(("published loss", *(preset.loss.replace("_", " ") for preset in PRESETS.values())))
+    rows.append(("parameters", *(f"{preset.parameters:,}" for preset in PRESETS.values())))
+    rows.append(("of a task with", *(_inputs(preset.vocabulary) for preset in PRESETS.values())))
+    rows.append(("source", *(preset.source for preset in PRESETS.values())))
+    return PRESETS_INTRODUCTION + markdown.table(("key", *(f"`{name}`" for name in PRESETS)), rows)
+
+
+def _choice(model: Model, key: str) -> str:
+    value, is_lacking = getattr(model, key), CHOICES[model.architecture].get(key) == ()
+    return "–" if is_lacking or not value else f"`{value}`"
+
+
+def _inputs(vocabulary: Vocabulary) -> str:
+    return f"{vocabulary.n_inputs} inputs of {vocabulary.n_symbols} symbols"
 
 
 def results_page() -> str:
@@ -225,6 +260,5 @@ def _default(name: str, field: FieldInfo) -> str:
     if isinstance(value, BaseModel):
         return "as below"
     if value is None:
-        preset = config.PRESETS["nanda"].get(name)
-        return "see meaning" if preset is None else f"preset (`{preset}`)"
+        return {"decay": "by optimiser", "arithmetic": "by network", "loss": "by preset"}.get(name, "by preset")
     return f"`{value}`".replace("'", "")

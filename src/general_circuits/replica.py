@@ -13,6 +13,7 @@ from general_circuits.conditions import Condition, Optimiser, Vocabulary
 from general_circuits.examples import SPLITS, Examples
 from general_circuits.losses import LOSSES, Loss
 from general_circuits.models.build import build
+from general_circuits.models.network import Network
 from general_circuits.models.transformer import Transformer
 from general_circuits.optimisers.updater import Updater
 from general_circuits.randomness import stream_seed
@@ -106,8 +107,8 @@ class Replica:
         self.step = state.step
 
 
-class Network(Protocol):
-    """Answers and gradients, however they are computed.
+class Arithmetic(Protocol):
+    """A network's answers and gradients, however they are computed.
 
     Attributes:
         loss: what gradients are of.
@@ -116,7 +117,7 @@ class Network(Protocol):
     loss: Loss
 
     def answer(self, tokens: Tensor) -> Tensor:
-        """Tokens (example, 3) → logits (example, d_vocab_out)."""
+        """Tokens (example, n_inputs + 1) → logits (example, n_classes)."""
 
     def gradients(self, tokens: Tensor, labels: Tensor, precision: torch.dtype) -> None:
         """Set every weight's `.grad` to that of the mean loss, of logits in this precision."""
@@ -125,7 +126,7 @@ class Network(Protocol):
 class Plain:
     """The plain network by autograd: the reference for `Reduced`."""
 
-    def __init__(self, model: Transformer, loss: Loss = LOSSES["cross_entropy"]) -> None:
+    def __init__(self, model: Network, loss: Loss = LOSSES["cross_entropy"]) -> None:
         self.model, self.loss = model, loss
 
     @torch.no_grad()
@@ -178,10 +179,14 @@ class Batches:
         return before, torch.randperm(self.n_examples, generator=self.generator).to(self.device), 0
 
 
-def build_network(settings: Optimiser, model: Transformer, batch_size: int) -> Network:
+def build_network(settings: Optimiser, model: Network, batch_size: int) -> Arithmetic:
     """How this model's answers and gradients are computed."""
     loss = LOSSES[settings.loss]
-    return Plain(model, loss) if settings.arithmetic == "plain" else Reduced(model, batch_size, loss)
+    if settings.arithmetic == "plain":
+        return Plain(model, loss)
+    if not isinstance(model, Transformer):
+        raise ValueError(f"arithmetic = {settings.arithmetic!r}: should be plain for a {type(model).__name__}")
+    return Reduced(model, batch_size, loss)
 
 
 def _parts(splits: dict[str, Examples]) -> dict[str, tuple[str, Tensor | None]]:

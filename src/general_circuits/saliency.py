@@ -18,7 +18,7 @@ from torch import Tensor
 
 from general_circuits import scores
 from general_circuits.examples import Examples
-from general_circuits.models.transformer import Transformer
+from general_circuits.models.network import Network
 
 Method = Literal["activation_gradient", "integrated_gradients"]
 
@@ -45,7 +45,7 @@ def target(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def attribute(
-    model: Transformer, tokens: Tensor, labels: Tensor, layer: int, method: Method, integration_steps: int = 50
+    model: Network, tokens: Tensor, labels: Tensor, layer: int, method: Method, integration_steps: int = 50
 ) -> Attribution:
     """Saliency of every unit of one layer for every example.
 
@@ -73,7 +73,7 @@ def attribute(
 
 
 def measure(
-    model: Transformer, splits: Mapping[str, Examples], methods: Sequence[Method], integration_steps: int
+    model: Network, splits: Mapping[str, Examples], methods: Sequence[Method], integration_steps: int
 ) -> pd.DataFrame:
     """The statistics of every unit of one checkpoint: a row per `split`, `layer`, `method` and `neuron`."""
     frames = []
@@ -86,14 +86,14 @@ def measure(
 
 
 @torch.no_grad()
-def closed_form(model: Transformer, post: Tensor, labels: Tensor, layer: int) -> Tensor:
+def closed_form(model: Network, post: Tensor, labels: Tensor, layer: int) -> Tensor:
     """Activation × what the unit writes to the target, (example, neuron); exact where the logits are linear in it."""
     weights = model.logit_weights(layer)  # (neuron, class)
     effect = weights - weights.mean(dim=1, keepdim=True)
     return post[:, -1] * effect.T[labels]
 
 
-def activation_gradient(model: Transformer, resid_mid: Tensor, post: Tensor, labels: Tensor, layer: int) -> Tensor:
+def activation_gradient(model: Network, resid_mid: Tensor, post: Tensor, labels: Tensor, layer: int) -> Tensor:
     """Activation × gradient of the target, summed over positions, (example, neuron)."""
     post = post.detach().clone().requires_grad_()
     total = target(model.answer_from_neurons(resid_mid, post, layer), labels).sum()
@@ -102,7 +102,7 @@ def activation_gradient(model: Transformer, resid_mid: Tensor, post: Tensor, lab
 
 
 def integrated_gradients(
-    model: Transformer, resid_mid: Tensor, post: Tensor, labels: Tensor, layer: int, steps: int
+    model: Network, resid_mid: Tensor, post: Tensor, labels: Tensor, layer: int, steps: int
 ) -> Tensor:
     """Captum's integrated gradients from zero activation to `post`, summed over positions, (example, neuron).
 
@@ -125,7 +125,7 @@ def integrated_gradients(
 
 @torch.no_grad()
 def completeness_error(
-    model: Transformer, resid_mid: Tensor, post: Tensor, labels: Tensor, layer: int, saliency: Tensor
+    model: Network, resid_mid: Tensor, post: Tensor, labels: Tensor, layer: int, saliency: Tensor
 ) -> float:
     """How far the saliencies are from adding up to what the layer changed, relative to its mean size."""
     whole = target(model.answer_from_neurons(resid_mid, post, layer), labels)

@@ -40,7 +40,7 @@ MEANINGS: Mapping[str, str] = {
     "a": "the first operand, a symbol from 0; missing where there are not two operands",
     "b": "the second operand",
     "inputs": "all inputs, symbols from 0; missing where they are a and b",
-    "layer": "the transformer block whose MLP it is, from 0",
+    "layer": "the transformer block, or hidden layer, whose neurons these are, from 0",
     "method": "how saliency is computed: activation_gradient or integrated_gradients",
 }
 """Of the columns that tell rows apart in several tables, said once."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from general_circuits.conditions import STATE_EVERY, Condition, Vocabulary
 from general_circuits.examples import SPLITS, Examples
-from general_circuits.models.transformer import Transformer
+from general_circuits.models.network import Network
 from general_circuits.replica import COLUMNS, Replica
 from general_circuits.states import State, States
 
@@ -57,7 +57,7 @@ class Run:
     metrics: pd.DataFrame
     weights: dict[str, Tensor]
     steps: list[int]
-    model: Transformer
+    model: Network
 
 
 def train(
@@ -187,7 +187,7 @@ class Log:
                     self.weights[weight[0]][self.places[int(step)]] = tensor
         self.recorded = records[-1].step
 
-    def run(self, model: Transformer) -> Run:
+    def run(self, model: Network) -> Run:
         """All of it."""
         steps = sorted(self.metrics)
         rows = [self.metrics[step].cpu() for step in steps]

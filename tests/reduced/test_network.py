@@ -14,6 +14,7 @@ from torch import Tensor
 from general_circuits.examples import Examples
 from general_circuits.losses import LOSSES
 from general_circuits.models.transformer import Transformer
+from general_circuits.presets import PRESETS
 from general_circuits.reduced import network
 from general_circuits.reduced.network import Reduced
 
@@ -87,7 +88,7 @@ def all_pairs(n_symbols: int) -> Tensor:
 @pytest.mark.parametrize("n_layers", [1, 2, 3])
 @pytest.mark.parametrize("positions", ["learned", "sinusoidal"])
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
-@pytest.mark.parametrize("biases", ["none", "mlp", "all"])
+@pytest.mark.parametrize("biases", ["none", "mlp", "blocks", "all"])
 @pytest.mark.parametrize("normalisation", ["none", "pre", "post"])
 def test_logits_and_gradients_are_the_plain_networks(normalisation, biases, activation, positions, n_layers):
     model = network_of(
@@ -103,6 +104,28 @@ def test_logits_and_gradients_are_the_plain_networks(normalisation, biases, acti
         assert_equal(reduced, model, several, expected[0])
         assert_equal(reduced, model, one_slice, expected[1])
         assert sorted(reduced.slices) == [3, 4]
+
+
+@pytest.mark.parametrize("batch_size", [SMALL, MEDIUM, LARGE])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"n_layers": 2}, {"n_layers": 2, "normalisation": "pre"}, {"n_layers": 2, "normalisation": "post"}],
+    ids=str,
+)
+def test_quadratic_neurons(settings, batch_size):
+    model = network_of(activation="quadratic", biases="all", **settings)
+    assert_equal(Reduced(model, batch_size), model, questions())
+
+
+@pytest.mark.parametrize("batch_size", [64, 600], ids=["nothing folded", "as much as can be"])
+@pytest.mark.parametrize("preset", ["power", "nanda", "pre_norm"])
+def test_the_presets_of_the_field(preset, batch_size, monkeypatch):
+    """At their real widths, with the weights that they begin with."""
+    monkeypatch.undo()
+    chosen = PRESETS[preset]
+    model = Transformer(chosen.model, chosen.vocabulary).initialise(torch.Generator().manual_seed(0)).double()
+    examples = questions(batch_size, 0, chosen.vocabulary.n_symbols, chosen.vocabulary.n_classes)
+    assert_equal(Reduced(model, batch_size), model, examples)
 
 
 @pytest.mark.parametrize("batch_size", [SMALL, MEDIUM, LARGE])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from general_circuits.models.parts import ACTIVATIONS
 from general_circuits.models.transformer import LayerNorm
 from general_circuits.reduced.tape import Tape, Value, gradient_of, run
 
@@ -152,18 +153,18 @@ def test_split(of):
 
 
 @KINDS
-@pytest.mark.parametrize("kind", ["relu", "gelu"])
+@pytest.mark.parametrize("kind", ACTIVATIONS)
 def test_activate(of, kind):
     """After another operation, whose result it may overwrite."""
     check(
         lambda tape, x, weight: tape.activate(tape.linear(x, weight), kind),
-        lambda x, weight: getattr(functional, kind)(x @ weight),
+        lambda x, weight: ACTIVATIONS[kind](x @ weight),
         [of(random(4, 3)), of(random(3, 5))],
     )
 
 
-def test_relu_takes_its_inputs_memory_and_gelu_does_not():
-    for kind, is_shared in (("relu", True), ("gelu", False)):
+def test_relu_alone_takes_its_inputs_memory():
+    for kind, is_shared in (("relu", True), ("gelu", False), ("quadratic", False)):
         pre = written(random(2, 3))
         post = Tape(LIKE).activate(pre, kind)
         assert (post.data.data_ptr() == pre.data.data_ptr()) == is_shared

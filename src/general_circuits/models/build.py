@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from general_circuits.conditions import Model, Vocabulary
+from general_circuits.models.mlp import Perceptron
+from general_circuits.models.network import Network
 from general_circuits.models.transformer import Transformer
 
 
-def build(settings: Model, vocabulary: Vocabulary) -> Transformer:
+def build(settings: Model, vocabulary: Vocabulary) -> Network:
     """The network that the settings ask for, to read and answer this vocabulary; its weights are not drawn yet."""
-    return Transformer(settings, vocabulary)
+    kind = {"transformer": Transformer, "mlp": Perceptron}[settings.architecture]
+    return kind(settings, vocabulary)

@@ -1,4 +1,4 @@
-"""The networks, written plainly: every position of every example is computed. Weights carry TransformerLens' names.
+"""Transformers, written plainly: every position of every example is computed. Weights carry TransformerLens' names.
 
 This is the reference that anything faster is tested against.
 """
@@ -6,7 +6,6 @@ This is the reference that anything faster is tested against.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -14,17 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from general_circuits.conditions import Model, Vocabulary
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": functional.relu, "gelu": functional.gelu}
-
-
-class Embed(nn.Module):
-    def __init__(self, d_vocab: int, d_model: int) -> None:
-        super().__init__()
-        self.W_E = nn.Parameter(torch.empty(d_vocab, d_model))
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        return self.W_E[tokens]
+from general_circuits.models.network import Network
+from general_circuits.models.parts import ACTIVATIONS, Embed, Unembed, bias
 
 
 class PosEmbed(nn.Module):
@@ -62,9 +52,9 @@ class Attention(nn.Module):
         self.W_K = nn.Parameter(torch.empty(n_heads, d_model, d_head))
         self.W_V = nn.Parameter(torch.empty(n_heads, d_model, d_head))
         self.W_O = nn.Parameter(torch.empty(n_heads, d_head, d_model))
-        has_biases = settings.biases == "all"
-        self.b_Q, self.b_K, self.b_V = (_bias(n_heads, d_head, exists=has_biases) for _ in range(3))
-        self.b_O = _bias(d_model, exists=has_biases)
+        has_biases = settings.biases in ("blocks", "all")
+        self.b_Q, self.b_K, self.b_V = (bias(n_heads, d_head, exists=has_biases) for _ in range(3))
+        self.b_O = bias(d_model, exists=has_biases)
 
     def forward(self, x: Tensor) -> Tensor:  # (example, position, d_model)
         queries = _project(x, self.W_Q, self.b_Q)  # (example, head, position, d_head)
@@ -82,9 +72,9 @@ class MLP(nn.Module):
     def __init__(self, settings: Model) -> None:
         super().__init__()
         self.W_in = nn.Parameter(torch.empty(settings.d_model, settings.d_mlp))
-        self.b_in = _bias(settings.d_mlp, exists=settings.biases != "none")
+        self.b_in = bias(settings.d_mlp, exists=settings.biases != "none")
         self.W_out = nn.Parameter(torch.empty(settings.d_mlp, settings.d_model))
-        self.b_out = _bias(settings.d_model, exists=settings.biases != "none")
+        self.b_out = bias(settings.d_model, exists=settings.biases != "none")
         self.activation = ACTIVATIONS[settings.activation]
 
     def post(self, x: Tensor) -> Tensor:
@@ -131,32 +121,11 @@ class Block(nn.Module):
         return self.join(resid_mid, self.neurons(resid_mid))
 
 
-class Unembed(nn.Module):
-    def __init__(self, d_model: int, d_vocab_out: int, has_bias: bool) -> None:
-        super().__init__()
-        self.W_U = nn.Parameter(torch.empty(d_model, d_vocab_out))
-        self.b_U = _bias(d_vocab_out, exists=has_bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits = x @ self.W_U
-        return logits if self.b_U is None else logits + self.b_U
-
-
-class Transformer(nn.Module):
-    """Decoder-only transformer over a short sequence of tokens; the answer is read at the last position.
-
-    Args:
-        settings: widths and options.
-        vocabulary: what it reads, an input per position and then "=", and what it answers.
-
-    Every weight matrix and embedding starts normal with standard deviation 1/√d_model (the unembedding 1/√d_vocab),
-    every bias at zero, as in the networks of "Progress measures for grokking via mechanistic interpretability"
-    (Nanda et al. 2023).
-    """
+class Transformer(Network):
+    """Decoder-only transformer over a short sequence of tokens; the answer is read at the last position."""
 
     def __init__(self, settings: Model, vocabulary: Vocabulary) -> None:
-        super().__init__()
-        self.settings, self.vocabulary = settings, vocabulary
+        super().__init__(settings, vocabulary)
         d_vocab, n_ctx = vocabulary.n_symbols + 1, vocabulary.n_inputs + 1
         self.embed = Embed(d_vocab, settings.d_model)
         self.pos_embed = PosEmbed(n_ctx, settings.d_model, settings.positions)
@@ -164,16 +133,6 @@ class Transformer(nn.Module):
         if settings.normalisation == "pre":
             self.ln_final = LayerNorm(settings.d_model)
         self.unembed = Unembed(settings.d_model, vocabulary.n_classes, settings.biases == "all")
-
-    @torch.no_grad()
-    def initialise(self, generator: torch.Generator) -> Transformer:
-        """Draw every weight from `generator`, in the order of `named_parameters`."""
-        for name, weight in self.named_parameters():
-            leaf = name.rsplit(".", 1)[-1]
-            if leaf.startswith("W_"):
-                scale = self.embed.W_E.shape[0] if leaf == "W_U" else self.settings.d_model
-                weight.normal_(0.0, scale**-0.5, generator=generator)
-        return self
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens (example, position) → logits (example, position, d_vocab_out)."""
@@ -187,11 +146,9 @@ class Transformer(nn.Module):
         return self.unembed(self.ln_final(resid) if self.settings.normalisation == "pre" else resid)
 
     def answer(self, tokens: Tensor) -> Tensor:
-        """Tokens (example, position) → logits at the last position, (example, d_vocab_out)."""
         return self(tokens)[:, -1]
 
     def run_to_neurons(self, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor]:
-        """`resid_mid` (example, position, d_model) and the neurons (example, position, d_mlp) of one layer."""
         resid = self.embed(tokens) + self.pos_embed()
         for block in self.blocks[:layer]:
             resid = block(resid)
@@ -199,7 +156,6 @@ class Transformer(nn.Module):
         return resid_mid, self.block(layer).neurons(resid_mid)
 
     def answer_from_neurons(self, resid_mid: Tensor, post: Tensor, layer: int) -> Tensor:
-        """What `run_to_neurons` gave, changed or not → logits at the last position, (example, d_vocab_out)."""
         resid = self.block(layer).join(resid_mid, post)
         for block in self.blocks[layer + 1 :]:
             resid = block(resid)
@@ -209,19 +165,8 @@ class Transformer(nn.Module):
         """One block, by number from the input."""
         return cast(Block, self.blocks[layer])
 
-    def is_last(self, layer: int) -> bool:
-        """Whether this block is the last: of its neurons, only those at the last position reach the answer."""
-        return layer == self.settings.n_layers - 1
-
-    def is_linear_from(self, layer: int) -> bool:
-        """Whether the logits are an affine function of this layer's neurons: nothing but the unembedding follows."""
-        return self.is_last(layer) and self.settings.normalisation == "none"
-
-    def logit_weights(self, layer: int) -> Tensor:
-        """How each neuron at the last position moves each logit, W_out·W_U (d_mlp, d_vocab_out). Linear layers only."""
-        if not self.is_linear_from(layer):
-            raise ValueError(f"layer {layer}: the logits are not linear in its neurons")
-        return self.block(layer).mlp.W_out @ self.unembed.W_U
+    def _logit_weights(self) -> Tensor:
+        return self.block(self.settings.n_layers - 1).mlp.W_out @ self.unembed.W_U
 
 
 def sinusoids(n_ctx: int, d_model: int) -> Tensor:
@@ -234,13 +179,9 @@ def sinusoids(n_ctx: int, d_model: int) -> Tensor:
     return table
 
 
-def _bias(*shape: int, exists: bool) -> nn.Parameter | None:
-    return nn.Parameter(torch.zeros(shape)) if exists else None
-
-
-def _project(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def _project(x: Tensor, weight: Tensor, shift: Tensor | None) -> Tensor:
     """(example, position, d_model) → (example, head, position, d_head)."""
     n_heads, d_model, d_head = weight.shape
     projected = x @ weight.transpose(0, 1).reshape(d_model, n_heads * d_head)
     projected = projected.unflatten(-1, (n_heads, d_head)).transpose(1, 2)
-    return projected if bias is None else projected + bias.unsqueeze(1)
+    return projected if shift is None else projected + shift.unsqueeze(1)

@@ -273,10 +273,12 @@ class Tape:
         return out
 
     def activate(self, pre: Value, kind: str) -> Value:
-        """relu, in place of its input, or gelu. The gradient takes the place of the result's."""
+        """relu, in place of its input, gelu or square. The gradient takes the place of the result's."""
         post = Value(pre.data if kind == "relu" else self.like.new_empty(pre.data.shape), pre.grad, pre.is_sum)
         if kind == "relu":
             self.do(post.data.relu_)
+        elif kind == "quadratic":
+            self.do(torch.square, pre.data, out=post.data)
         else:
             self.do(aten.gelu.out, pre.data, approximate="none", out=post.data)
 
@@ -285,6 +287,9 @@ class Tape:
             pre.mark_written()
             if kind == "relu":
                 self.back(aten.threshold_backward.grad_input, post.grad, post.data, 0, grad_input=pre.grad)
+            elif kind == "quadratic":
+                self.back(pre.grad.mul_, pre.data)
+                self.back(pre.grad.mul_, 2.0)
             else:
                 self.back(aten.gelu_backward.grad_input, post.grad, pre.data, approximate="none", grad_input=pre.grad)
 

@@ -1,0 +1,95 @@
+"""Networks of linear maps and activations alone, written plainly. Weights carry TransformerLens' names."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from general_circuits.conditions import Model, Vocabulary
+from general_circuits.models.network import Network
+from general_circuits.models.parts import ACTIVATIONS, Embed, Unembed, bias
+
+
+class Neurons(nn.Module):
+    """One hidden layer: (example, width) → (example, d_mlp)."""
+
+    def __init__(self, width: int, settings: Model) -> None:
+        super().__init__()
+        self.W_in = nn.Parameter(torch.empty(width, settings.d_mlp))
+        self.b_in = bias(settings.d_mlp, exists=settings.biases != "none")
+        self.activation = ACTIVATIONS[settings.activation]
+
+    def forward(self, x: Tensor) -> Tensor:
+        pre = x @ self.W_in
+        return self.activation(pre if self.b_in is None else pre + self.b_in)
+
+
+class Block(nn.Module):
+    """A layer under the name that a transformer's has."""
+
+    def __init__(self, width: int, settings: Model) -> None:
+        super().__init__()
+        self.mlp = Neurons(width, settings)
+
+
+class Perceptron(Network):
+    """A multilayer perceptron that reads all inputs at once; "=", which is the same in every example, it ignores.
+
+    To measurements it has one position, and nothing goes past its neurons: `resid_mid` is (example, 1, 0).
+
+    Each input is a vector, and these are put side by side: one-hot, an embedding that all inputs share, or one number
+    from −1 for the first symbol to 1 for the last, so that a bit is ±1 (`ordinal`). With `outputs: sign` there is one
+    output f for two classes, whose logits are −f/2 and f/2: f is the log-odds of the second, its sign the answer.
+    """
+
+    def __init__(self, settings: Model, vocabulary: Vocabulary) -> None:
+        super().__init__(settings, vocabulary)
+        if settings.inputs == "embedding":
+            self.embed = Embed(vocabulary.n_symbols, settings.d_model)
+        widths = [settings.input_width(vocabulary)] + [settings.d_mlp] * (settings.n_layers - 1)
+        self.blocks = nn.ModuleList(Block(width, settings) for width in widths)
+        n_outputs = 1 if settings.outputs == "sign" else vocabulary.n_classes
+        self.unembed = Unembed(settings.d_mlp, n_outputs, settings.biases == "all")
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens (example, n_inputs + 1) → logits (example, n_classes)."""
+        return self._read_out(self._run(self.read(tokens), range(self.settings.n_layers)))
+
+    def answer(self, tokens: Tensor) -> Tensor:
+        return self(tokens)
+
+    def read(self, tokens: Tensor) -> Tensor:
+        """Tokens (example, n_inputs + 1) → the inputs' vectors side by side, (example, input width)."""
+        symbols, n, dtype = tokens[:, :-1], self.vocabulary.n_symbols, self.unembed.W_U.dtype
+        if self.settings.inputs == "embedding":
+            return self.embed(symbols).flatten(1)
+        if self.settings.inputs == "one_hot":
+            return functional.one_hot(symbols, n).flatten(1).to(dtype)
+        return 2 * symbols.to(dtype) / (n - 1) - 1
+
+    def run_to_neurons(self, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor]:
+        post = self._run(self.read(tokens), range(layer + 1)).unsqueeze(1)
+        return post.new_empty(len(post), 1, 0), post
+
+    def answer_from_neurons(self, resid_mid: Tensor, post: Tensor, layer: int) -> Tensor:
+        return self._read_out(self._run(post.squeeze(1), range(layer + 1, self.settings.n_layers)))
+
+    def _run(self, x: Tensor, layers: range) -> Tensor:
+        """Through these layers, (example, width) → (example, d_mlp)."""
+        for layer in layers:
+            x = cast(Block, self.blocks[layer]).mlp(x)
+        return x
+
+    def _read_out(self, post: Tensor) -> Tensor:
+        """Neurons of the last layer → logits."""
+        return self._logits(self.unembed(post))
+
+    def _logit_weights(self) -> Tensor:
+        return self._logits(self.unembed.W_U)
+
+    def _logits(self, out: Tensor) -> Tensor:
+        """Outputs (…, output) → (…, n_classes), which is linear."""
+        return out * out.new_tensor([-0.5, 0.5]) if self.settings.outputs == "sign" else out
