@@ -42,7 +42,7 @@ CONDITIONS = st.builds(
     task=TASKS,
     split=st.builds(
         Split,
-        train_size=POSITIVE | st.integers(1),
+        train_size=st.floats(0, 1, exclude_min=True, exclude_max=True) | st.integers(1),
         split_by=st.sampled_from(["pair", "example"]),
         split_seed=st.just("replica") | st.integers(0),
         label_noise=POSITIVE,

@@ -154,7 +154,7 @@ def test_a_claims_file_judges_that_claim_alone(package: Path, here: dict[str, st
 def test_new_tasks_claims_and_figures_retrain_and_remeasure_nothing(package: Path, here: dict[str, str]) -> None:
     (package / "tasks" / "parity.py").write_text("def generate(task):\n    return None\n", encoding="utf-8")
     (package / "figures" / "another.py").write_text("def draw(tables):\n    return None\n", encoding="utf-8")
-    edit(package / "tasks" / "registry.py", "OPERATIONS = {", 'OPERATIONS = {\n    "parity": Operation("parity"),')
+    edit(package / "tasks" / "registry.py", "MODULAR = {", 'MODULAR = {\n    "x^5+y": "nobody",')
     edit(package / "figures" / "registry.py", "FIGURES = {", 'FIGURES = {\n    "another": Figure("", "", (), ""),')
     edit(package / "claims" / "registry.py", "CLAIMS = {", 'CLAIMS = {\n    "another": Claim("", ""),')
     assert changed(package, here) == {"merge_verdicts"}  # which lists the claims

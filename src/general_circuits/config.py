@@ -7,6 +7,7 @@ and what would be right. `config/README.md` and `workflow/schemas/study.schema.j
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -299,7 +300,9 @@ class Study(Settings):
         """What results depend on, as JSON: the `study`'s own settings, and its `conditions` by name, none left open."""
         return {
             "study": self.model_dump(mode="json", exclude={"defaults", "conditions", "keep"}),
-            "conditions": {name: asdict(settings.resolve()) for name, settings in self.conditions.items()},
+            "conditions": {
+                name: json.loads(records.to_json(settings.resolve())) for name, settings in self.conditions.items()
+            },
         }
 
 
