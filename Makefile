@@ -26,7 +26,7 @@ figures: .venv/runtime
 	@$(COMMAND) run --study $(STUDY) --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE))
 
 test: .venv/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-slurm: .venv/dev
 	tests/slurm/install

@@ -57,6 +57,9 @@ CONDITIONS = st.builds(
         beta2=POSITIVE,
         epsilon=POSITIVE,
         momentum=POSITIVE,
+        gradient_noise=POSITIVE,
+        grokfast_alpha=POSITIVE,
+        grokfast_lambda=POSITIVE,
         batch_size=st.one_of(st.integers(1, 10**6), st.just("full")),
     ),
     schedule=st.builds(

@@ -192,7 +192,8 @@ def test_a_batch_size_may_be_a_number_or_full() -> None:
         ({"inputs": "one_hot"}, "defaults.inputs = 'one_hot': should be tokens for a transformer"),
         (
             {"initialisation": "mean_field"},
-            "defaults.initialisation = 'mean_field': should be normal or linear or multihead for a transformer",
+            "defaults.initialisation = 'mean_field': should be normal or linear or multihead or fourier or lookup_table for"
+            " a transformer",
         ),
         (
             {"outputs": "sign", "modulus": 2, "batch_size": "full"},
@@ -253,11 +254,11 @@ def test_every_fault_is_listed() -> None:
         replicas="3",
         blocks=1,
         defaults={"modulus": 1},
-        conditions={"one": {"steps": 0}, "two": {"weight_decay": -1.0}},
+        conditions={"one": {"steps": -2}, "two": {"weight_decay": -1.0}},
     )
     assert sorted(faults(raw)) == [
         "blocks: unknown key; did you mean block?",
-        "conditions.one.steps = 0: should be greater than or equal to 1",
+        "conditions.one.steps = -2: should be greater than or equal to 0",
         "conditions.two.weight_decay = -1.0: should be greater than or equal to 0",
         "defaults.modulus = 1: should be greater than or equal to 2",
         "replicas = '3': should be a valid integer",
@@ -271,15 +272,15 @@ def test_every_fault_is_listed() -> None:
 
 
 def test_a_fault_in_defaults_is_reported_once_and_there() -> None:
-    raw = study(defaults={"steps": 0}, conditions={"one": {}, "two": None, "three": {"modulus": 13}})
-    assert faults(raw) == ["defaults.steps = 0: should be greater than or equal to 1"]
+    raw = study(defaults={"steps": -2}, conditions={"one": {}, "two": None, "three": {"modulus": 13}})
+    assert faults(raw) == ["defaults.steps = -2: should be greater than or equal to 0"]
 
 
 def test_a_fault_that_a_condition_repeats_is_reported_there_too() -> None:
-    raw = study(defaults={"steps": 0}, conditions={"one": {"steps": -1}})
+    raw = study(defaults={"steps": -2}, conditions={"one": {"steps": -1}})
     assert faults(raw) == [
-        "defaults.steps = 0: should be greater than or equal to 1",
-        "conditions.one.steps = -1: should be greater than or equal to 1",
+        "defaults.steps = -2: should be greater than or equal to 0",
+        "conditions.one.steps = -1: should be greater than or equal to 0",
     ]
 
 
@@ -403,6 +404,37 @@ def test_an_mlp_that_reads_no_embedding_has_no_width_of_one() -> None:
 
 def test_an_mlp_may_be_said_to_have_no_normalisation() -> None:
     load(study(defaults={"preset": "mlp", "normalisation": "none"}))
+
+
+BY_HAND = {"d_model": 44, "n_heads": 2, "d_mlp": 120, "modulus": 13, "batch_size": "full", "steps": 0}
+
+
+@pytest.mark.parametrize("kind", ["fourier", "lookup_table"])
+def test_networks_built_by_hand_are_conditions_like_any_other(kind: str) -> None:
+    resolved = load(study(defaults={"initialisation": kind, **BY_HAND})).conditions["grokking"].resolve()
+    assert resolved.model.initialisation == kind
+    assert resolved.schedule.checkpoints.steps(0) == [0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "message"),
+    [
+        ("fourier", {"operation": "x*y"}, "fourier': adds modulo an odd number: set operation: x+y and an odd modulus"),
+        ("fourier", {"modulus": 14}, "fourier': adds modulo an odd number: set operation: x+y and an odd modulus"),
+        ("fourier", {"normalisation": "pre"}, "normalisation = 'pre': should be none, since fourier is built of that"),
+        ("fourier", {"n_layers": 2}, "n_layers = 2: should be 1, since fourier is built of that"),
+        ("fourier", {"d_mlp": 8}, "d_mlp = 8: should be at least 9: one frequency"),
+        ("fourier", {"preset": "mlp", "n_heads": None}, "should be linear or mean_field for an MLP"),
+        ("lookup_table", {"d_mlp": 50}, "d_mlp = 50: should be at least 102: a neuron per example"),
+        ("lookup_table", {"d_model": 40}, "d_model = 40: should be at least 42: both operands and the answer"),
+        ("lookup_table", {"n_heads": 4}, "n_heads = 4: should be 2 or more, with d_model / n_heads at least 13"),
+        ("lookup_table", {"positions": "sinusoidal"}, "positions = 'sinusoidal': should be learned"),
+        ("lookup_table", {"operation": "boolean", "bits": 5, "function": "or"}, "two operands, and there are 5 inputs"),
+    ],
+)
+def test_what_a_network_built_by_hand_lacks_is_said(kind: str, changes: dict[str, Any], message: str) -> None:
+    (found,) = faults(study(defaults={"initialisation": kind, **BY_HAND, **changes}))
+    assert message in found
 
 
 def test_weights_and_eight_states_are_kept_unless_told() -> None:

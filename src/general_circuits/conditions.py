@@ -97,7 +97,7 @@ class Model:
     normalisation: Literal["none", "pre", "post"]
     biases: Literal["none", "mlp", "blocks", "all"]
     positions: Literal["none", "learned", "sinusoidal"]
-    initialisation: Literal["normal", "linear", "multihead", "mean_field"]
+    initialisation: Literal["normal", "linear", "multihead", "mean_field", "fourier", "lookup_table"]
     outputs: Literal["classes", "sign"]
 
     def input_width(self, vocabulary: Vocabulary) -> int:
@@ -138,7 +138,7 @@ class Spacing:
 
     def steps(self, last: int) -> list[int]:
         """The ascending steps from 0 to `last`, both included."""
-        geometric = {round(last ** (i / self.log)) for i in range(self.log)}
+        geometric = {round(last ** (i / self.log)) for i in range(self.log)} if last else set()
         return sorted({0, last} | geometric | set(range(0, last, self.every)))
 
 

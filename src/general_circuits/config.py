@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from general_circuits import conditions as records
 from general_circuits.costs import Size
-from general_circuits.misfits import misfits, why_not_reduced
+from general_circuits.misfits import by_hand_misfits, misfits, why_not_reduced
 from general_circuits.presets import PRESETS
 from general_circuits.splits import SplitError
 from general_circuits.tasks import registry
@@ -129,11 +129,12 @@ class ModelSettings(Settings):
         description="which linear maps have one: none, those of the neurons, also of attention, or the unembedding too",
     )
     positions: Literal["learned", "sinusoidal"] | None = Field(None, description="position embeddings; of transformers")
-    initialisation: Literal["normal", "linear", "multihead", "mean_field"] | None = Field(
+    initialisation: Literal["normal", "linear", "multihead", "mean_field", "fourier", "lookup_table"] | None = Field(
         None,
         description="`normal`: standard deviation 1/√d_model, biases zero; `linear`: as torch's `nn.Linear` and"
         " `nn.Embedding`; `multihead`: the same, attention as `nn.MultiheadAttention`; `mean_field`: normal with"
-        " standard deviation (16 d_mlp)^(−1/3), of MLPs",
+        " standard deviation (16 d_mlp)^(−1/3), of MLPs; built by hand: `fourier`, which adds, and `lookup_table`,"
+        " which knows its training examples",
     )
     outputs: Literal["classes", "sign"] | None = Field(
         None, description="a logit per class, or one number whose sign tells two classes apart; of MLPs"
@@ -191,7 +192,7 @@ class OptimiserSettings(Settings):
 class ScheduleSettings(Settings):
     """How long training lasts, and when it is looked at."""
 
-    steps: int = Field(6000, ge=1, description="updates")
+    steps: int = Field(6000, ge=0, description="updates; 0 looks at the weights as they begin")
     checkpoints: Spacing = Field(Spacing(log=10, every=250), description="when weights are kept")
     metrics: Spacing = Field(Spacing(log=30, every=50), description="when both splits are evaluated whole")
 
@@ -382,7 +383,9 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
         except SplitError as error:
             yield (*here, key), getattr(settings, key), str(error)
             continue
-        for key, right in misfits(settings.model_dump(), resolved.model, found.vocabulary.n_classes):
+        wrong = list(misfits(settings.model_dump(), resolved.model, found.vocabulary.n_classes))
+        wrong += by_hand_misfits(resolved.model, resolved.task, found.vocabulary, found.n_training)
+        for key, right in wrong:
             yield (*here, key), getattr(resolved.model, key), right
         reason = why_not_reduced(resolved.model, found.vocabulary.n_inputs)
         if reason and settings.arithmetic == "reduced":

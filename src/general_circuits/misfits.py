@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from general_circuits.conditions import Model
+from general_circuits.conditions import Arithmetic, Model, Task, Vocabulary
 
 CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
     "transformer": {
         "inputs": ("tokens",),
-        "initialisation": ("normal", "linear", "multihead"),
+        "initialisation": ("normal", "linear", "multihead", "fourier", "lookup_table"),
         "outputs": ("classes",),
     },
     "mlp": {
@@ -23,6 +23,9 @@ CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 """By architecture, the values that it can have, of keys where another has more."""
+
+DIRECTIONS = 9
+"""Neurons that a frequency needs in `models.ground_truth`, which says why; this module does without torch."""
 
 NAMES = {"transformer": "a transformer", "mlp": "an MLP"}
 
@@ -48,6 +51,37 @@ def misfits(given: Mapping[str, Any], model: Model, n_classes: int) -> Iterator[
         yield "d_model", "belongs to inputs: embedding; leave it out"
     if model.outputs == "sign" and n_classes != 2:
         yield "outputs", f"should be classes, since there are {n_classes} and not two"
+
+
+def by_hand_misfits(model: Model, task: Task, vocabulary: Vocabulary, n_training: int) -> Iterator[tuple[str, str]]:
+    """What keeps a network from beginning as `models.ground_truth` builds it: which key, and what would be right.
+
+    Args:
+        model: the network.
+        task: what it is to answer.
+        vocabulary, n_training: of the task and its split.
+    """
+    kind, n, widest = model.initialisation, vocabulary.n_symbols, vocabulary.n_symbols * 2 + vocabulary.n_classes + 3
+    if kind not in ("fourier", "lookup_table") or model.architecture != "transformer":
+        return
+    needed = {"n_layers": 1, "activation": "relu", "normalisation": "none", "positions": "learned"}
+    for key, value in needed.items():
+        if getattr(model, key) != value:
+            yield key, f"should be {value}, since {kind} is built of that"
+    if kind == "fourier":
+        if not isinstance(task, Arithmetic) or task.formulas != ("x+y",) or task.modulus % 2 == 0:
+            yield "initialisation", "adds modulo an odd number: set operation: x+y and an odd modulus"
+        least = {"d_model": (4, "a wave, read and written"), "d_mlp": (DIRECTIONS, "one frequency")}
+    elif vocabulary.n_inputs != 2:
+        yield "initialisation", f"looks up two operands, and there are {vocabulary.n_inputs} inputs"
+        return
+    else:
+        if model.n_heads < 2 or model.d_model // model.n_heads < n:
+            yield "n_heads", f"should be 2 or more, with d_model / n_heads at least {n}: a head carries one operand"
+        least = {"d_model": (widest, "both operands and the answer"), "d_mlp": (n_training, "a neuron per example")}
+    for key, (number, why) in least.items():
+        if getattr(model, key) < number:
+            yield key, f"should be at least {number}: {why}"
 
 
 def why_not_reduced(model: Model, n_inputs: int) -> str | None:

@@ -12,6 +12,7 @@ from general_circuits import scores
 from general_circuits.conditions import Condition, Optimiser, Vocabulary
 from general_circuits.examples import SPLITS, Examples
 from general_circuits.losses import LOSSES, Loss
+from general_circuits.models import ground_truth
 from general_circuits.models.build import build
 from general_circuits.models.network import Network
 from general_circuits.models.transformer import Transformer
@@ -38,7 +39,7 @@ class Replica:
         settings, train_set = condition.optimiser, splits["train"]
         self.splits = splits
         self.model = build(condition.model, vocabulary)
-        self.model.initialise(torch.Generator().manual_seed(stream_seed(seed, "initialisation")))
+        _begin(self.model, train_set, seed)
         self.model.to(train_set.tokens.device)
         size = len(train_set.labels) if settings.batch_size == "full" else int(settings.batch_size)
         self.network = build_network(settings, self.model, size)
@@ -187,6 +188,16 @@ def build_network(settings: Optimiser, model: Network, batch_size: int) -> Arith
     if not isinstance(model, Transformer):
         raise ValueError(f"arithmetic = {settings.arithmetic!r}: should be plain for a {type(model).__name__}")
     return Reduced(model, batch_size, loss)
+
+
+def _begin(model: Network, train_set: Examples, seed: int) -> None:
+    """Set the weights: drawn, or built by hand."""
+    if not isinstance(model, Transformer) or model.settings.initialisation not in ("fourier", "lookup_table"):
+        model.initialise(torch.Generator().manual_seed(stream_seed(seed, "initialisation")))
+    elif model.settings.initialisation == "fourier":
+        ground_truth.fourier(model)
+    else:
+        ground_truth.lookup_table(model, train_set.tokens.cpu(), train_set.labels.cpu())
 
 
 def _parts(splits: dict[str, Examples]) -> dict[str, tuple[str, Tensor | None]]:

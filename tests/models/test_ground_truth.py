@@ -10,7 +10,7 @@ import pytest
 import torch
 from builders import model_settings
 
-from general_circuits import ablation, checkpoints, distributions, saliency, scores
+from general_circuits import ablation, checkpoints, distributions, misfits, saliency, scores
 from general_circuits.conditions import Arithmetic, Vocabulary
 from general_circuits.examples import Examples
 from general_circuits.models import ground_truth
@@ -18,6 +18,10 @@ from general_circuits.models.transformer import Transformer
 from general_circuits.tasks import registry
 
 P, N_TRAIN = 13, 100
+
+
+def test_the_config_knows_how_many_neurons_a_frequency_needs() -> None:
+    assert misfits.DIRECTIONS == ground_truth.DIRECTIONS
 
 
 def addition(p: int = P, n_train: int = N_TRAIN) -> dict[str, Examples]:

@@ -43,7 +43,7 @@ def _draw(settings: Model, vocabulary: Vocabulary) -> Draw:
     if settings.initialisation == "mean_field":
         deviation = (16 * settings.d_mlp) ** (-1 / 3)
         return _normal(deviation, unembedding=deviation)
-    return linear if settings.initialisation == "linear" else multihead
+    return {"linear": linear, "multihead": multihead}[settings.initialisation]
 
 
 def _normal(deviation: float, unembedding: float) -> Draw:
