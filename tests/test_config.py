@@ -192,8 +192,8 @@ def test_a_batch_size_may_be_a_number_or_full() -> None:
         ({"inputs": "one_hot"}, "defaults.inputs = 'one_hot': should be tokens for a transformer"),
         (
             {"initialisation": "mean_field"},
-            "defaults.initialisation = 'mean_field': should be normal or linear or multihead or fourier or lookup_table for"
-            " a transformer",
+            "defaults.initialisation = 'mean_field': should be normal or linear or multihead or fourier or lookup_table"
+            " for a transformer",
         ),
         (
             {"outputs": "sign", "modulus": 2, "batch_size": "full"},
