@@ -6,9 +6,7 @@ and what would be right. `config/README.md` and `workflow/schemas/study.schema.j
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
@@ -17,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from general_circuits import conditions as records
 from general_circuits.costs import Size
+from general_circuits.faults import at, explained, listed, place
 from general_circuits.misfits import by_hand_misfits, misfits, why_not_reduced
 from general_circuits.presets import PRESETS
 from general_circuits.splits import SplitError
@@ -321,14 +320,14 @@ def load(raw: Mapping[str, Any]) -> Study:
             for name, settings in own.items()
         }
     if both_given := list(_both_given(raw)):
-        raise ConfigError(_listed(iter(both_given)))
+        raise ConfigError(listed(iter(both_given)))
     try:
         study = Study.model_validate(merged)
     except ValidationError as error:
-        raise ConfigError(_listed(_explain(fault, raw) for fault in error.errors())) from None
+        raise ConfigError(listed(explained(fault, raw, Study) for fault in error.errors())) from None
     faults = list(_contradictions(study))
     if faults:
-        raise ConfigError(_listed(_at(_place(location, raw), value, right) for location, value, right in faults))
+        raise ConfigError(listed(at(place(location, raw), value, right) for location, value, right in faults))
     return study
 
 
@@ -337,12 +336,12 @@ def _both_given(raw: Mapping[str, Any]) -> Iterator[str]:
     own = raw.get("conditions")
     mappings = {"defaults": raw.get("defaults")}
     mappings |= {f"conditions.{name}": settings for name, settings in own.items()} if isinstance(own, Mapping) else {}
-    for place, settings in mappings.items():
+    for where, settings in mappings.items():
         for keys in ALTERNATIVES if isinstance(settings, Mapping) else ():
             assert isinstance(settings, Mapping)
             given = sorted(key for key in keys if settings.get(key) is not None)
             if len(given) > 1:
-                yield f"{place}: {' and '.join(given)}: should be one of them"
+                yield f"{where}: {' and '.join(given)}: should be one of them"
 
 
 def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -419,75 +418,3 @@ def _against_line_search(settings: OptimiserSettings) -> Iterator[tuple[str, Any
     for key in ("gradient_noise", "grokfast_lambda"):
         if value := getattr(settings, key):
             yield key, value, f"should be 0, since {rule} needs the gradient of what it makes small"
-
-
-def _explain(fault: Any, raw: Mapping[str, Any]) -> str:
-    """One of pydantic's errors in our words."""
-    location = tuple(str(part) for part in fault["loc"] if not str(part).startswith(("function-", "literal[")))
-    while location and re.fullmatch(r"int|float|str|\[key\]|list\[.*|constrained-.*", location[-1]):
-        location = location[:-1]
-    value, context = fault["input"], fault.get("ctx", {})
-    kind = fault["type"]
-    if kind == "extra_forbidden":
-        place = _place(location, raw)
-        return f"{place}: unknown key{_nearest(location[-1], _known_keys(location))}"
-    if kind == "missing":
-        return f"{'.'.join(location)}: missing; {_description(location)}"
-    reason = {
-        "too_short": "should not be empty",
-        "literal_error": f"should be {context.get('expected')}",
-        "string_pattern_mismatch": "should be lower-case letters, digits and underscores, a letter first",
-        "model_type": "should be a mapping of keys to values",
-        "dict_type": "should be a mapping of keys to values",
-    }.get(kind, fault["msg"].replace("Input should be", "should be"))
-    return _at(_place(location, raw), value, reason)
-
-
-def _place(location: tuple[str, ...], raw: Mapping[str, Any]) -> str:
-    """Where the user wrote a value: under the condition, or under `defaults`."""
-    if len(location) >= 3 and location[0] == "conditions":
-        own, defaults = (raw.get("conditions") or {}).get(location[1]) or {}, raw.get("defaults") or {}
-        if not _has(own, location[2:]) and _has(defaults, location[2:]):
-            return ".".join(("defaults", *location[2:]))
-    return ".".join(location)
-
-
-def _has(settings: Any, path: tuple[str, ...]) -> bool:
-    """Whether nested settings have a value at this path."""
-    for key in path:
-        if not isinstance(settings, Mapping) or key not in settings:
-            return False
-        settings = settings[key]
-    return True
-
-
-def _at(place: str, value: Any, right: str) -> str:
-    return f"{place} = {value!r}: {right}"
-
-
-def _listed(faults: Iterator[str]) -> str:
-    """Each fault once: one in `defaults` would be repeated by every condition."""
-    return "\n".join(["the config cannot run:", *(f"  {fault}" for fault in dict.fromkeys(faults))])
-
-
-def _fields(location: tuple[str, ...]) -> dict[str, Any]:
-    """The fields of the settings that a key at this location would belong to."""
-    if location[:1] == ("conditions",):
-        location = ("defaults", *location[2:])
-    settings: Any = Study
-    for part in location[:-1]:
-        settings = settings.model_fields[part].annotation
-    return settings.model_fields
-
-
-def _known_keys(location: tuple[str, ...]) -> list[str]:
-    return list(_fields(location))
-
-
-def _description(location: tuple[str, ...]) -> str:
-    return _fields(location)[location[-1]].description or "needed"
-
-
-def _nearest(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(known)}"
