@@ -375,6 +375,13 @@ def test_decay_may_be_on_all_weights_or_on_named_ones() -> None:
     assert faults(study(defaults={"decay_on": []})) == ["defaults.decay_on = []: should not be empty"]
 
 
+def test_a_pattern_that_matches_no_weight_is_refused() -> None:
+    patterns = ["embed.W_E", "blocks.1.*"]
+    (found,) = faults(study(defaults={"decay_on": patterns}))
+    assert found.startswith("defaults.decay_on = 'blocks.1.*': matches no weight; they are blocks.0.attn.W_K, blocks.0")
+    load(study(defaults={"decay_on": patterns, "n_layers": 2}))
+
+
 def test_arithmetic_is_reduced_for_transformers_unless_told_and_plain_for_mlps() -> None:
     kinds = {"usual": {}, "reference": {"arithmetic": "plain"}, "mlp": {"preset": "mlp"}}
     resolved = [setting.resolve().optimiser.arithmetic for setting in load(study(conditions=kinds)).conditions.values()]

@@ -6,6 +6,7 @@ and what would be right. `config/README.md` and `workflow/schemas/study.schema.j
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -17,6 +18,7 @@ from general_circuits import conditions as records
 from general_circuits.costs import Size
 from general_circuits.faults import at, explained, listed, place
 from general_circuits.misfits import by_hand_misfits, misfits, why_not_reduced
+from general_circuits.models.names import weight_names
 from general_circuits.presets import PRESETS
 from general_circuits.splits import SplitError
 from general_circuits.tasks import registry
@@ -376,11 +378,11 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
         except registry.TaskError as error:
             yield (*here, error.key), error.value, error.right
             continue
-        key = "train_fraction" if settings.train_count is None else "train_count"
+        size_key = "train_fraction" if settings.train_count is None else "train_count"
         try:
             found = Size.of(resolved)
         except SplitError as error:
-            yield (*here, key), getattr(settings, key), str(error)
+            yield (*here, size_key), getattr(settings, size_key), str(error)
             continue
         wrong = list(misfits(settings.model_dump(), resolved.model, found.vocabulary.n_classes))
         wrong += by_hand_misfits(resolved.model, resolved.task, found.vocabulary, found.n_training)
@@ -393,13 +395,17 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
             yield (*here, "decay"), "coupled", "adamw's is decoupled; for coupled decay set optimiser: adam"
         if settings.optimiser != "sgd" and settings.momentum:
             yield (*here, "momentum"), settings.momentum, "belongs to optimiser: sgd; leave it out, or see beta1"
+        names = weight_names(resolved.model)
+        for pattern in settings.decay_on if settings.decay_on != "all" else ():
+            if not fnmatch.filter(names, pattern):
+                yield (*here, "decay_on"), pattern, f"matches no weight; they are {', '.join(sorted(names))}"
         if settings.optimiser in LINE_SEARCHING:
             for key, value, right in _against_line_search(settings):
                 yield (*here, key), value, right
-        key, size = "train_fraction" if settings.train_count is None else "train_count", found.n_training
+        size = found.n_training
         if not 0 < size < found.n_examples:
             which = "validation" if size else "training"
-            yield (*here, key), getattr(settings, key), f"leaves no {which} example of {found.n_examples}"
+            yield (*here, size_key), getattr(settings, size_key), f"leaves no {which} example of {found.n_examples}"
         elif settings.batch_size != "full" and not 0 < settings.batch_size <= size:
             yield (
                 (*here, "batch_size"),
