@@ -192,8 +192,8 @@ def test_a_batch_size_may_be_a_number_or_full() -> None:
         ({"inputs": "one_hot"}, "defaults.inputs = 'one_hot': should be tokens for a transformer"),
         (
             {"initialisation": "mean_field"},
-            "defaults.initialisation = 'mean_field': should be normal or linear or multihead or fourier or lookup_table for"
-            " a transformer",
+            "defaults.initialisation = 'mean_field': should be normal or linear or multihead or fourier or lookup_table"
+            " for a transformer",
         ),
         (
             {"outputs": "sign", "modulus": 2, "batch_size": "full"},
@@ -411,6 +411,24 @@ def test_an_mlp_that_reads_no_embedding_has_no_width_of_one() -> None:
 
 def test_an_mlp_may_be_said_to_have_no_normalisation() -> None:
     load(study(defaults={"preset": "mlp", "normalisation": "none"}))
+
+
+def test_what_defaults_say_of_a_network_does_not_reach_a_condition_of_another_kind() -> None:
+    defaults = {"d_model": 32, "n_heads": 2, "d_mlp": 64, "normalisation": "pre", "initialisation": "normal"}
+    conditions = {
+        "usual": {},
+        "one_hot": {"preset": "quadratic_mlp"},
+        "embedded": {"preset": "mlp"},
+        "ordinal": {"preset": "mlp", "inputs": "ordinal"},
+    }
+    loaded = load(study(defaults=defaults, conditions=conditions))
+    found = {name: settings.resolve().model for name, settings in loaded.conditions.items()}
+    assert [(model.d_model, model.n_heads, model.d_mlp) for model in found.values()] == [
+        *((32, 2, 64), (0, 0, 64), (32, 0, 64), (0, 0, 64))
+    ]
+    assert [model.normalisation for model in found.values()] == ["pre", "none", "none", "none"]
+    own = study(defaults=defaults, conditions={"one": {"preset": "mlp", "n_heads": 2}})
+    assert faults(own) == ["conditions.one.n_heads = 2: an MLP has none; leave it out"]
 
 
 BY_HAND = {"d_model": 44, "n_heads": 2, "d_mlp": 120, "modulus": 13, "batch_size": "full", "steps": 0}

@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from general_circuits import conditions as records
 from general_circuits.costs import Size
 from general_circuits.faults import at, explained, listed, place
-from general_circuits.misfits import by_hand_misfits, misfits, why_not_reduced
+from general_circuits.misfits import by_hand_misfits, lacking, misfits, why_not_reduced
 from general_circuits.models.names import weight_names
 from general_circuits.presets import PRESETS
 from general_circuits.splits import SplitError
@@ -318,7 +318,7 @@ def load(raw: Mapping[str, Any]) -> Study:
     if isinstance(defaults, Mapping) and isinstance(own, Mapping):
         merged["defaults"] = dict(defaults)
         merged["conditions"] = {
-            name: _merged(defaults, settings or {}) if isinstance(settings or {}, Mapping) else settings
+            name: _inherited(defaults, settings or {}) if isinstance(settings or {}, Mapping) else settings
             for name, settings in own.items()
         }
     if both_given := list(_both_given(raw)):
@@ -344,6 +344,13 @@ def _both_given(raw: Mapping[str, Any]) -> Iterator[str]:
             given = sorted(key for key in keys if settings.get(key) is not None)
             if len(given) > 1:
                 yield f"{where}: {' and '.join(given)}: should be one of them"
+
+
+def _inherited(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """A condition's settings. What `defaults` say of a network does not reach a preset of its own that lacks it."""
+    merged = _merged(defaults, own)
+    left_out = set(lacking(merged)) - own.keys() if "preset" in own else ()
+    return {key: value for key, value in merged.items() if key not in left_out}
 
 
 def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
