@@ -104,7 +104,9 @@ class ModelSettings(Settings):
     """A network that reads the inputs and answers with a class. A key that its architecture lacks is refused."""
 
     preset: Literal["power", "nanda", "pre_norm", "quadratic_mlp", "parity_mlp", "mlp"] = Field(
-        "nanda", description="the architecture, and where the keys of this section that are not given come from"
+        "nanda",
+        description="the architecture, and where the keys of this section that are not given come from; what `defaults`"
+        " say of another architecture does not apply to a condition that names one of its own",
     )
     inputs: Literal["tokens", "one_hot", "embedding", "ordinal"] | None = Field(
         None,
