@@ -13,6 +13,7 @@ from checkouts import Project, checkout
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All in one process, since they share the study; and first, since together they take the longest."""
     here = [item for item in items if Path(__file__).parent in item.path.parents]
