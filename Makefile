@@ -3,7 +3,7 @@
 #   make figures [STUDY=smoke|workstation|full] [CORES=8]   run a study, make its figures, tables and report
 #   make figures PROFILE=slurm                              the same, with jobs sent to a cluster: docs/slurm.md
 #   make test                                               the whole suite
-#   make test-slurm                                         a SLURM cluster brought up here: a study on it, and faults
+#   make test-slurm [ONLY=…]                                a SLURM cluster brought up here: a study on it, and faults
 #   make faults                                             twenty kills of a training job instead of the suite's five
 #   make lint                                               style, types, workflow
 #   make bench                                              time training and planning; refresh their tables
@@ -30,7 +30,7 @@ test: .venv/dev
 
 test-slurm: .venv/dev
 	tests/slurm/install
-	$(BIN)/python -m pytest -m slurm -rs tests/slurm
+	$(BIN)/python -m pytest -m slurm -rs tests/slurm $(if $(ONLY),-k "$(ONLY)")
 
 faults: .venv/dev
 	KILLS=20 $(BIN)/python -m pytest tests/stages/test_train_block.py

@@ -375,6 +375,13 @@ def test_decay_may_be_on_all_weights_or_on_named_ones() -> None:
     assert faults(study(defaults={"decay_on": []})) == ["defaults.decay_on = []: should not be empty"]
 
 
+def test_a_pattern_that_matches_no_weight_is_refused() -> None:
+    patterns = ["embed.W_E", "blocks.1.*"]
+    (found,) = faults(study(defaults={"decay_on": patterns}))
+    assert found.startswith("defaults.decay_on = 'blocks.1.*': matches no weight; they are blocks.0.attn.W_K, blocks.0")
+    load(study(defaults={"decay_on": patterns, "n_layers": 2}))
+
+
 def test_arithmetic_is_reduced_for_transformers_unless_told_and_plain_for_mlps() -> None:
     kinds = {"usual": {}, "reference": {"arithmetic": "plain"}, "mlp": {"preset": "mlp"}}
     resolved = [setting.resolve().optimiser.arithmetic for setting in load(study(conditions=kinds)).conditions.values()]
@@ -404,6 +411,24 @@ def test_an_mlp_that_reads_no_embedding_has_no_width_of_one() -> None:
 
 def test_an_mlp_may_be_said_to_have_no_normalisation() -> None:
     load(study(defaults={"preset": "mlp", "normalisation": "none"}))
+
+
+def test_what_defaults_say_of_a_network_does_not_reach_a_condition_of_another_kind() -> None:
+    defaults = {"d_model": 32, "n_heads": 2, "d_mlp": 64, "normalisation": "pre", "initialisation": "normal"}
+    conditions = {
+        "usual": {},
+        "one_hot": {"preset": "quadratic_mlp"},
+        "embedded": {"preset": "mlp"},
+        "ordinal": {"preset": "mlp", "inputs": "ordinal"},
+    }
+    loaded = load(study(defaults=defaults, conditions=conditions))
+    found = {name: settings.resolve().model for name, settings in loaded.conditions.items()}
+    assert [(model.d_model, model.n_heads, model.d_mlp) for model in found.values()] == [
+        *((32, 2, 64), (0, 0, 64), (32, 0, 64), (0, 0, 64))
+    ]
+    assert [model.normalisation for model in found.values()] == ["pre", "none", "none", "none"]
+    own = study(defaults=defaults, conditions={"one": {"preset": "mlp", "n_heads": 2}})
+    assert faults(own) == ["conditions.one.n_heads = 2: an MLP has none; leave it out"]
 
 
 BY_HAND = {"d_model": 44, "n_heads": 2, "d_mlp": 120, "modulus": 13, "batch_size": "full", "steps": 0}

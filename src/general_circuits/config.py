@@ -6,9 +6,8 @@ and what would be right. `config/README.md` and `workflow/schemas/study.schema.j
 
 from __future__ import annotations
 
-import difflib
+import fnmatch
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
@@ -17,7 +16,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from general_circuits import conditions as records
 from general_circuits.costs import Size
-from general_circuits.misfits import by_hand_misfits, misfits, why_not_reduced
+from general_circuits.faults import at, explained, listed, place
+from general_circuits.misfits import by_hand_misfits, lacking, misfits, why_not_reduced
+from general_circuits.models.names import weight_names
 from general_circuits.presets import PRESETS
 from general_circuits.splits import SplitError
 from general_circuits.tasks import registry
@@ -103,7 +104,9 @@ class ModelSettings(Settings):
     """A network that reads the inputs and answers with a class. A key that its architecture lacks is refused."""
 
     preset: Literal["power", "nanda", "pre_norm", "quadratic_mlp", "parity_mlp", "mlp"] = Field(
-        "nanda", description="the architecture, and where the keys of this section that are not given come from"
+        "nanda",
+        description="the architecture, and where the keys of this section that are not given come from; what `defaults`"
+        " say of another architecture does not apply to a condition that names one of its own",
     )
     inputs: Literal["tokens", "one_hot", "embedding", "ordinal"] | None = Field(
         None,
@@ -317,18 +320,18 @@ def load(raw: Mapping[str, Any]) -> Study:
     if isinstance(defaults, Mapping) and isinstance(own, Mapping):
         merged["defaults"] = dict(defaults)
         merged["conditions"] = {
-            name: _merged(defaults, settings or {}) if isinstance(settings or {}, Mapping) else settings
+            name: _inherited(defaults, settings or {}) if isinstance(settings or {}, Mapping) else settings
             for name, settings in own.items()
         }
     if both_given := list(_both_given(raw)):
-        raise ConfigError(_listed(iter(both_given)))
+        raise ConfigError(listed(iter(both_given)))
     try:
         study = Study.model_validate(merged)
     except ValidationError as error:
-        raise ConfigError(_listed(_explain(fault, raw) for fault in error.errors())) from None
+        raise ConfigError(listed(explained(fault, raw, Study) for fault in error.errors())) from None
     faults = list(_contradictions(study))
     if faults:
-        raise ConfigError(_listed(_at(_place(location, raw), value, right) for location, value, right in faults))
+        raise ConfigError(listed(at(place(location, raw), value, right) for location, value, right in faults))
     return study
 
 
@@ -337,12 +340,19 @@ def _both_given(raw: Mapping[str, Any]) -> Iterator[str]:
     own = raw.get("conditions")
     mappings = {"defaults": raw.get("defaults")}
     mappings |= {f"conditions.{name}": settings for name, settings in own.items()} if isinstance(own, Mapping) else {}
-    for place, settings in mappings.items():
+    for where, settings in mappings.items():
         for keys in ALTERNATIVES if isinstance(settings, Mapping) else ():
             assert isinstance(settings, Mapping)
             given = sorted(key for key in keys if settings.get(key) is not None)
             if len(given) > 1:
-                yield f"{place}: {' and '.join(given)}: should be one of them"
+                yield f"{where}: {' and '.join(given)}: should be one of them"
+
+
+def _inherited(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """A condition's settings. What `defaults` say of a network does not reach a preset of its own that lacks it."""
+    merged = _merged(defaults, own)
+    left_out = set(lacking(merged)) - own.keys() if "preset" in own else ()
+    return {key: value for key, value in merged.items() if key not in left_out}
 
 
 def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -377,11 +387,11 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
         except registry.TaskError as error:
             yield (*here, error.key), error.value, error.right
             continue
-        key = "train_fraction" if settings.train_count is None else "train_count"
+        size_key = "train_fraction" if settings.train_count is None else "train_count"
         try:
             found = Size.of(resolved)
         except SplitError as error:
-            yield (*here, key), getattr(settings, key), str(error)
+            yield (*here, size_key), getattr(settings, size_key), str(error)
             continue
         wrong = list(misfits(settings.model_dump(), resolved.model, found.vocabulary.n_classes))
         wrong += by_hand_misfits(resolved.model, resolved.task, found.vocabulary, found.n_training)
@@ -394,13 +404,17 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
             yield (*here, "decay"), "coupled", "adamw's is decoupled; for coupled decay set optimiser: adam"
         if settings.optimiser != "sgd" and settings.momentum:
             yield (*here, "momentum"), settings.momentum, "belongs to optimiser: sgd; leave it out, or see beta1"
+        names = weight_names(resolved.model)
+        for pattern in settings.decay_on if settings.decay_on != "all" else ():
+            if not fnmatch.filter(names, pattern):
+                yield (*here, "decay_on"), pattern, f"matches no weight; they are {', '.join(sorted(names))}"
         if settings.optimiser in LINE_SEARCHING:
             for key, value, right in _against_line_search(settings):
                 yield (*here, key), value, right
-        key, size = "train_fraction" if settings.train_count is None else "train_count", found.n_training
+        size = found.n_training
         if not 0 < size < found.n_examples:
             which = "validation" if size else "training"
-            yield (*here, key), getattr(settings, key), f"leaves no {which} example of {found.n_examples}"
+            yield (*here, size_key), getattr(settings, size_key), f"leaves no {which} example of {found.n_examples}"
         elif settings.batch_size != "full" and not 0 < settings.batch_size <= size:
             yield (
                 (*here, "batch_size"),
@@ -419,75 +433,3 @@ def _against_line_search(settings: OptimiserSettings) -> Iterator[tuple[str, Any
     for key in ("gradient_noise", "grokfast_lambda"):
         if value := getattr(settings, key):
             yield key, value, f"should be 0, since {rule} needs the gradient of what it makes small"
-
-
-def _explain(fault: Any, raw: Mapping[str, Any]) -> str:
-    """One of pydantic's errors in our words."""
-    location = tuple(str(part) for part in fault["loc"] if not str(part).startswith(("function-", "literal[")))
-    while location and re.fullmatch(r"int|float|str|\[key\]|list\[.*|constrained-.*", location[-1]):
-        location = location[:-1]
-    value, context = fault["input"], fault.get("ctx", {})
-    kind = fault["type"]
-    if kind == "extra_forbidden":
-        place = _place(location, raw)
-        return f"{place}: unknown key{_nearest(location[-1], _known_keys(location))}"
-    if kind == "missing":
-        return f"{'.'.join(location)}: missing; {_description(location)}"
-    reason = {
-        "too_short": "should not be empty",
-        "literal_error": f"should be {context.get('expected')}",
-        "string_pattern_mismatch": "should be lower-case letters, digits and underscores, a letter first",
-        "model_type": "should be a mapping of keys to values",
-        "dict_type": "should be a mapping of keys to values",
-    }.get(kind, fault["msg"].replace("Input should be", "should be"))
-    return _at(_place(location, raw), value, reason)
-
-
-def _place(location: tuple[str, ...], raw: Mapping[str, Any]) -> str:
-    """Where the user wrote a value: under the condition, or under `defaults`."""
-    if len(location) >= 3 and location[0] == "conditions":
-        own, defaults = (raw.get("conditions") or {}).get(location[1]) or {}, raw.get("defaults") or {}
-        if not _has(own, location[2:]) and _has(defaults, location[2:]):
-            return ".".join(("defaults", *location[2:]))
-    return ".".join(location)
-
-
-def _has(settings: Any, path: tuple[str, ...]) -> bool:
-    """Whether nested settings have a value at this path."""
-    for key in path:
-        if not isinstance(settings, Mapping) or key not in settings:
-            return False
-        settings = settings[key]
-    return True
-
-
-def _at(place: str, value: Any, right: str) -> str:
-    return f"{place} = {value!r}: {right}"
-
-
-def _listed(faults: Iterator[str]) -> str:
-    """Each fault once: one in `defaults` would be repeated by every condition."""
-    return "\n".join(["the config cannot run:", *(f"  {fault}" for fault in dict.fromkeys(faults))])
-
-
-def _fields(location: tuple[str, ...]) -> dict[str, Any]:
-    """The fields of the settings that a key at this location would belong to."""
-    if location[:1] == ("conditions",):
-        location = ("defaults", *location[2:])
-    settings: Any = Study
-    for part in location[:-1]:
-        settings = settings.model_fields[part].annotation
-    return settings.model_fields
-
-
-def _known_keys(location: tuple[str, ...]) -> list[str]:
-    return list(_fields(location))
-
-
-def _description(location: tuple[str, ...]) -> str:
-    return _fields(location)[location[-1]].description or "needed"
-
-
-def _nearest(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(known)}"

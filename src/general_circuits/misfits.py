@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from general_circuits.conditions import Arithmetic, Model, Task, Vocabulary
+from general_circuits.presets import PRESETS
 
 CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
     "transformer": {
@@ -28,6 +29,18 @@ DIRECTIONS = 9
 """Neurons that a frequency needs in `models.ground_truth`, which says why; this module does without torch."""
 
 NAMES = {"transformer": "a transformer", "mlp": "an MLP"}
+
+
+def lacking(given: Mapping[str, Any]) -> Iterator[str]:
+    """Keys of a network among what is given that one of its preset does not have, or not with this value."""
+    preset = PRESETS.get(str(given.get("preset")))
+    if preset is None:
+        return
+    for key, choices in CHOICES[preset.model.architecture].items():
+        if given.get(key) not in (None, *choices):
+            yield key
+    if preset.model.architecture == "mlp" and (given.get("inputs") or preset.model.inputs) != "embedding":
+        yield "d_model"
 
 
 def misfits(given: Mapping[str, Any], model: Model, n_classes: int) -> Iterator[tuple[str, str]]:

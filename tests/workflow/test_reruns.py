@@ -46,7 +46,7 @@ def test_editing_saliency_trains_nothing(project: Project) -> None:
 
 
 def test_editing_training_keeps_tasks_and_splits(project: Project) -> None:
-    project.edit("src/general_circuits/optimisers.py", "1.0, (step + 1)", "1.0, (step + 2)")
+    project.edit("src/general_circuits/optimisers/rules.py", "1.0, (step + 1)", "1.0, (step + 2)")
     planned = project.planned()
     assert planned["train_block"] == 4
     assert not planned.keys() & {"generate_task", "split_examples"}

@@ -1,0 +1,29 @@
+"""Names told from settings are those of the networks."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from builders import VOCABULARY, mlp_settings, model_settings
+
+from general_circuits.models.build import build
+from general_circuits.models.names import weight_names
+
+TRANSFORMERS = itertools.product(
+    (1, 3), ("none", "pre", "post"), ("none", "mlp", "blocks", "all"), ("learned", "sinusoidal")
+)
+
+
+@pytest.mark.parametrize(("n_layers", "normalisation", "biases", "positions"), list(TRANSFORMERS))
+def test_of_transformers(n_layers: int, normalisation: str, biases: str, positions: str) -> None:
+    settings = model_settings(n_layers=n_layers, normalisation=normalisation, biases=biases, positions=positions)
+    assert set(weight_names(settings)) == {name for name, _ in build(settings, VOCABULARY).named_parameters()}
+
+
+@pytest.mark.parametrize("inputs", ["one_hot", "embedding", "ordinal"])
+@pytest.mark.parametrize("biases", ["none", "mlp", "all"])
+@pytest.mark.parametrize("n_layers", [1, 2])
+def test_of_perceptrons(n_layers: int, biases: str, inputs: str) -> None:
+    settings = mlp_settings(n_layers=n_layers, biases=biases, inputs=inputs)
+    assert set(weight_names(settings)) == {name for name, _ in build(settings, VOCABULARY).named_parameters()}
