@@ -233,6 +233,20 @@ def test_curves_are_named_once_where_they_can_be_told_apart(measure: str) -> Non
     assert named == [[]] * last_column_below + [["training", "validation"]]
 
 
+def test_more_than_five_curves_go_below_and_untrained_conditions_have_none() -> None:
+    conditions = ("grokking", *(f"other_{i}" for i in range(6)), "by_hand")
+    frames = dict(tables(conditions=conditions))
+    metrics = frames["metrics"]
+    frames["metrics"] = metrics[(metrics["condition"] != "by_hand") | (metrics["step"] == 0)]
+    learning_curves = importlib.import_module("general_circuits.figures.learning_curves")
+    figure = learning_curves.draw(frames, "accuracy")
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    titles = [axes.get_title().replace("\n", " ") for axes in shown if axes.get_title()]
+    plt.close(figure)
+    assert titles == ["grokking", *(f"other {i}" for i in range(6))]
+    assert len(shown) == 2 * 7
+
+
 def test_a_condition_has_a_colour_of_its_own_whatever_the_figure() -> None:
     colours = style.condition_colours(CONDITIONS)
     assert len(set(colours.values())) == len(CONDITIONS)

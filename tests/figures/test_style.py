@@ -33,6 +33,12 @@ def test_a_band_is_the_mean_and_the_interval_over_replicas() -> None:
     plt.close(figure)
 
 
+def test_where_no_replica_has_a_value_there_is_no_band() -> None:
+    _, axes = plt.subplots()
+    assert style.draw_band(axes, pd.DataFrame({0: [np.nan, np.nan]}, index=[0, 10]), "black").empty
+    plt.close()
+
+
 def named(values: list[float]) -> tuple[Axes, list[float]]:
     """Axes from 0 to 1 with lines that end at these values, and the heights of their names, in points."""
     with style.theme():

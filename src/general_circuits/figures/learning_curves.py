@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Mapping
 
@@ -15,6 +16,8 @@ from matplotlib.figure import Figure
 from general_circuits.figures import captions, style
 from general_circuits.windows import steps_of_events
 
+COLUMNS = 5
+"""Conditions side by side; more go below."""
 TITLE_WIDTH = 65
 """Letters that fit side by side."""
 
@@ -23,20 +26,27 @@ NAMES = {"train": "training", "validation": "validation"}
 
 
 def draw(tables: Mapping[str, pd.DataFrame], measure: str) -> Figure:
-    """One column per condition, log steps above linear ones, of `accuracy` or `loss`; from `metrics` and `events`."""
+    """One column per condition, log steps above linear ones, of `accuracy` or `loss`; from `metrics` and `events`.
+
+    Conditions that were not trained have no curve.
+    """
     metrics, events = tables["metrics"], tables["events"]
-    conditions = list(metrics["condition"].cat.categories)
-    colours = style.condition_colours(conditions)
-    figure, grid = plt.subplots(2, len(conditions), figsize=(style.WIDTH, 3.4), sharey=True, squeeze=False)
+    colours = style.condition_colours(list(metrics["condition"].cat.categories))
+    conditions = _trained(metrics)
+    columns, bands = min(COLUMNS, len(conditions)), math.ceil(len(conditions) / COLUMNS)
+    figure, grid = plt.subplots(2 * bands, columns, figsize=(style.WIDTH, 3.4 * bands), sharey=True, squeeze=False)
+    places = [grid[2 * band : 2 * band + 2, column] for band in range(bands) for column in range(columns)]
+    for axes in np.ravel(places[len(conditions) :]):
+        axes.set_visible(False)
     replicas = {condition: _replicas(metrics[metrics["condition"] == condition], measure) for condition in conditions}
     medians = {
         condition: pd.DataFrame({split: table.median(axis=1) for split, table in curves.items()})
         for condition, curves in replicas.items()
     }
     clearest = max(conditions, key=lambda condition: _apart(medians[condition], measure).mean())
-    for column, condition in enumerate(conditions):
+    for place, condition in zip(places, conditions, strict=False):
         last = medians[condition].index.max()
-        for axes, is_log in zip(grid[:, column], (True, False), strict=True):
+        for axes, is_log in zip(place, (True, False), strict=True):
             for split, line in LINES.items():
                 table, median = replicas[condition][split], medians[condition][split]
                 for replica in table:
@@ -48,16 +58,16 @@ def draw(tables: Mapping[str, pd.DataFrame], measure: str) -> Figure:
                 axes.set_yscale("log")
             if is_log:
                 style.log_steps(axes, last)
-                title = textwrap.fill(style.readable(condition), TITLE_WIDTH // len(conditions))
+                title = textwrap.fill(style.readable(condition), TITLE_WIDTH // columns, break_long_words=False)
                 axes.set_title(title, color=colours[condition], pad=22, fontsize="medium")
             else:
                 axes.set_xlim(0, last)
-                style.linear_steps(axes, ticks=max(2, 8 // len(conditions)))
+                style.linear_steps(axes, ticks=max(2, 8 // columns))
                 axes.set_xlabel("step")
             style.mark_events(axes, style.median_steps(events, condition), names=is_log)
         if condition == clearest:
-            _name(grid[1, column], medians[condition], measure, colours[condition])
-    for axes, kind in zip(grid[:, 0], ("log", "linear"), strict=True):
+            _name(place[1], medians[condition], measure, colours[condition])
+    for axes, kind in zip(grid[:, 0], ("log", "linear") * bands, strict=True):
         axes.set_ylabel(f"{measure}\n({kind} steps)")
     return figure
 
@@ -80,6 +90,12 @@ def found(tables: Mapping[str, pd.DataFrame], measure: str) -> str:
             f" {captions.reached(steps['onset'])}, generalised {captions.reached(steps['generalised'])}; {outcome}."
         )
     return " ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)
+
+
+def _trained(metrics: pd.DataFrame) -> list[str]:
+    """Conditions with more than their first step; all, where none has."""
+    last = metrics.groupby("condition", observed=False)["step"].max()
+    return list(last.index[last > 0]) or list(last.index)
 
 
 def _replicas(rows: pd.DataFrame, measure: str) -> dict[str, pd.DataFrame]:

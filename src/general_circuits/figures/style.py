@@ -97,6 +97,7 @@ def draw_band(axes: Axes, table: pd.DataFrame, colour: object, style: str = "-")
     """
     table = table.dropna(how="all")
     found = pd.DataFrame([statistics.estimate(row) for row in table.to_numpy()], index=table.index)
+    found = found.reindex(columns=["mean", "low", "high"])  # without a value there are no columns yet
     axes.fill_between(table.index, found["low"], found["high"], color=colour, alpha=0.18, linewidth=0)
     axes.plot(table.index, found["mean"], style, color=colour, linewidth=1.6)
     return found["mean"]
