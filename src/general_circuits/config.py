@@ -101,7 +101,7 @@ class SplitSettings(Settings):
 
 
 class ModelSettings(Settings):
-    """A network that reads the inputs and answers with a class. A key that its architecture lacks is refused."""
+    """A network that reads the inputs and answers with a class; docs/networks.md lists those with a name."""
 
     preset: Literal["power", "nanda", "pre_norm", "quadratic_mlp", "parity_mlp", "mlp"] = Field(
         "nanda",

@@ -1,8 +1,8 @@
-"""What is generated: the config's JSON schema and page from its models, the results' page from the tables."""
+"""What is generated: the config's JSON schema and page from its models, the results' page from the tables, and
+`catalogue`'s pages."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import types
 from pathlib import Path
@@ -11,18 +11,12 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from general_circuits import config, markdown
-from general_circuits.conditions import Model, Vocabulary
-from general_circuits.misfits import CHOICES
-from general_circuits.presets import PRESETS
+from general_circuits import catalogue, config, markdown
 from general_circuits.schemas import registry
 from general_circuits.tables import Table
-from general_circuits.tasks import registry as tasks
-from general_circuits.tasks.table import NO_WRAP
 
 SCHEMA = Path("workflow/schemas/study.schema.json")
 PAGE = Path("config/README.md")
-TASKS = Path("docs/tasks.md")
 RESULTS = Path("results/README.md")
 
 INTRODUCTION = """\
@@ -49,50 +43,6 @@ Saved as `config/mine.yaml`, `make figures STUDY=mine` runs it into `results/min
 `snakemake --cores 8 --configfile config/mine.yaml`. A config that cannot run is refused before any job starts, with
 every fault listed. Claims are judged from conditions by their names: `grokking` against `random_labels`, with
 `too_little_data`, `no_weight_decay` and `no_delay` beside it.
-"""
-
-TASKS_INTRODUCTION = """\
-# Tasks
-
-<!-- Generated from src/general_circuits/tasks/registry.py by `make reference`. -->
-
-What a condition can learn, as its config says it. `general_circuits` generates every example of a task; which of them
-train is the [split](../config/README.md#split). *Commutative* says whether x ∘ y = y ∘ x for every pair that has both
-orders, as found in the table. *Band* says whether examples have one: m where the value before reduction lies in
-[m·p, (m + 1)·p), the column `wrap` of [the task's table](../results/README.md#task).
-"""
-
-TASKS_NOTES = """\
-**Modulo p.** p can be from 2 to 1,024, and must be prime where something is divided; examples in which a divisor is 0
-are left out. An `expression` is a formula in x and y of whole numbers, +, −, \\*, /, ^ (or \\*\\*) with a whole
-exponent and parentheses, or two of them, `x*y if x is odd else x+y`. It is parsed, and never run as code: names,
-calls, attributes, exponents over 100, numbers over 10⁹, over 25 levels of nesting or 200 letters are refused, saying
-why. An `operation` of the list and an equal `expression` are one task.
-
-**Several operations.** Of a list of q, example (x, y) has the one numbered x mod q. q = 1, 2, 4, 8, 16 of x+y,
-x+2\\*y, x+3\\*y … is a dial of complexity with all else fixed.
-
-**In a group.** S5 are the permutations of five things in lexicographic order, and x·y is x first, then y, as in the
-code of "Grokking". D7 are the symmetries of a heptagon: seven rotations, then seven reflections. C12 is addition
-modulo 12. A group of at most 1,024 elements can be named, and one of at most 128 given as its multiplication table,
-row x and column y being x·y; it is checked, and the axiom that fails is named.
-
-**Bits.** `sparse_parity` is the parity of the first `relevant_bits` of `bits`, on `examples` different random inputs
-that every replica shares (all inputs, where there are no more). `boolean` is any function of up to 16 bits, on all
-inputs: and, or, parity, majority, or its values for 0…00, 0…01, 0…10 and so on, in quotes.
-
-**Label noise** (ξ = `label_noise`) gives that share of the training examples a class drawn uniformly, the right one
-included, with `label_seed`. Training examples whose label is wrong and those whose label is right are scored apart,
-as `train_corrupted` and `train_true` in [the metrics](../results/README.md#metrics).
-"""
-
-PRESETS_INTRODUCTION = """\
-### Presets
-
-Networks of the field, equal to the published ones in structure, initialisation and number of parameters, but for what
-the last row says, and for vocabularies, which are ours: an input per position, then "=". The architecture is fixed by
-the preset. A dash stands for what a network lacks.
-
 """
 
 RESULTS_INTRODUCTION = """\
@@ -154,43 +104,7 @@ def page() -> str:
     parts = [INTRODUCTION]
     for title, model, where in sections:
         parts.append(f"## {title}\n\n{model.__doc__} {where}".rstrip() + "\n\n" + _table(model))
-        if model is config.ModelSettings:
-            parts.append(_presets())
     return "\n".join(parts)
-
-
-def tasks_page() -> str:
-    """Every task: its classes, examples, whether it commutes, and its source."""
-    rows = []
-    for given, source in tasks.CATALOGUE:
-        table = tasks.generate(tasks.resolve(config.TaskSettings(**given)))
-        spelled = ", ".join(f"{key}: {json.dumps(value).strip(chr(34))}" for key, value in given.items())
-        commutes = {True: "yes", False: "no", None: "–"}[table.is_commutative]
-        has_band = "yes" if (table.wrap != NO_WRAP).any() else "–"
-        counts = (f"{table.vocabulary.n_classes:,}", f"{len(table):,}")
-        rows.append((f"`{spelled}`", *counts, commutes, has_band, source))
-    header = ("task", "classes", "examples", "commutative", "band", "source")
-    return "\n".join([TASKS_INTRODUCTION, markdown.table(header, rows), TASKS_NOTES])
-
-
-def _presets() -> str:
-    """What every preset fills in, a column each; a dash where its architecture has no such key."""
-    keys = [field.name for field in dataclasses.fields(Model)]
-    rows = [(f"`{key}`", *(_choice(preset.model, key) for preset in PRESETS.values())) for key in keys]
-    rows.append(("published loss", *(preset.loss.replace("_", " ") for preset in PRESETS.values())))
-    rows.append(("parameters", *(f"{preset.parameters:,}" for preset in PRESETS.values())))
-    rows.append(("of a task with", *(_inputs(preset.vocabulary) for preset in PRESETS.values())))
-    rows.append(("source", *(preset.source for preset in PRESETS.values())))
-    return PRESETS_INTRODUCTION + markdown.table(("key", *(f"`{name}`" for name in PRESETS)), rows)
-
-
-def _choice(model: Model, key: str) -> str:
-    value, is_lacking = getattr(model, key), CHOICES[model.architecture].get(key) == ()
-    return "–" if is_lacking or not value else f"`{value}`"
-
-
-def _inputs(vocabulary: Vocabulary) -> str:
-    return f"{vocabulary.n_inputs} inputs of {vocabulary.n_symbols} symbols"
 
 
 def results_page() -> str:
@@ -203,7 +117,7 @@ def results_page() -> str:
 
 def files() -> dict[Path, str]:
     """Every generated file, relative to the checkout, with the text it should have."""
-    return {SCHEMA: schema(), PAGE: page(), TASKS: tasks_page(), RESULTS: results_page()}
+    return {SCHEMA: schema(), PAGE: page(), RESULTS: results_page(), **catalogue.pages()}
 
 
 def _title(section: type[BaseModel]) -> str:
