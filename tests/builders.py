@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from general_circuits.conditions import Arithmetic, Condition, Model, Optimiser, Schedule, Spacing, Split, Vocabulary
+from general_circuits.conditions import Condition, Model, Modular, Optimiser, Schedule, Spacing, Split, Vocabulary
 from general_circuits.examples import Examples
 from general_circuits.models.mlp import Perceptron
 from general_circuits.models.transformer import Transformer
@@ -97,7 +97,7 @@ def condition(
     """Addition modulo 5 with the tiny network, 12 steps long unless told otherwise."""
     schedule = Schedule(steps, checkpoints or Spacing(log=2, every=5), metrics or Spacing(log=3, every=4))
     return Condition(
-        task=Arithmetic(("x+y",), MODULUS),
+        task=Modular(("x+y",), MODULUS),
         split=split_settings(),
         model=model or model_settings(),
         optimiser=optimiser_settings(**optimiser),

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from general_circuits.conditions import (
-    Arithmetic,
     Boolean,
     Condition,
     Digits,
     Group,
     Model,
+    Modular,
     Optimiser,
     Parity,
     Schedule,
@@ -31,7 +31,7 @@ from general_circuits.conditions import (
 POSITIVE = st.floats(0, 1e6, allow_nan=False)
 NAMES = st.text(min_size=1)
 TASKS = st.one_of(
-    st.builds(Arithmetic, formulas=st.lists(NAMES, min_size=1).map(tuple), modulus=st.integers(2, 1024)),
+    st.builds(Modular, formulas=st.lists(NAMES, min_size=1).map(tuple), modulus=st.integers(2, 1024)),
     st.builds(Group, operation=NAMES, group=NAMES | st.just(((0, 1), (1, 0)))),
     st.builds(Parity, bits=st.integers(1), relevant_bits=st.integers(1), examples=st.integers(2)),
     st.builds(Boolean, bits=st.integers(1), function=NAMES),

@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from general_circuits import splits
-from general_circuits.conditions import Arithmetic
+from general_circuits.conditions import Modular
 from general_circuits.tasks.modular import generate
 
 SEEDS = st.integers(0, 10_000)
 FRACTIONS = st.floats(0.02, 0.98)
-TASKS = st.sampled_from([Arithmetic(("x+y",), 11), Arithmetic(("x/y",), 11), Arithmetic(("x*y",), 12)])
+TASKS = st.sampled_from([Modular(("x+y",), 11), Modular(("x/y",), 11), Modular(("x*y",), 12)])
 BY = st.sampled_from(["pair", "example"])
 
 
 @settings(deadline=None, max_examples=60)
 @given(TASKS, FRACTIONS, BY, SEEDS)
-def test_training_size_is_the_same_for_every_seed(task: Arithmetic, fraction: float, by: str, seed: int) -> None:
+def test_training_size_is_the_same_for_every_seed(task: Modular, fraction: float, by: str, seed: int) -> None:
     pair = generate(task).pair
     split = split_settings(fraction, by)
     assert splits.draw_training(pair, split, seed).sum() == splits.training_size(pair, split)
@@ -33,26 +33,26 @@ def test_training_size_is_the_same_for_every_seed(task: Arithmetic, fraction: fl
 @pytest.mark.parametrize(
     ("task", "by", "fraction", "size"),
     [
-        (Arithmetic(("x+y",), 10), "example", 0.25, 25),
-        (Arithmetic(("x+y",), 10), "example", 0.125, 13),  # 12.5: halves up
-        (Arithmetic(("x+y",), 10), "pair", 0.5, 5 + 2 * 23),  # 10 diagonal examples, 45 pairs of two: 22.5 up
-        (Arithmetic(("x/y",), 5), "pair", 0.5, 4 + 2 * 3),  # 4 of the 8 with a = b or a = 0; 3 of the 6 pairs of two
+        (Modular(("x+y",), 10), "example", 0.25, 25),
+        (Modular(("x+y",), 10), "example", 0.125, 13),  # 12.5: halves up
+        (Modular(("x+y",), 10), "pair", 0.5, 5 + 2 * 23),  # 10 diagonal examples, 45 pairs of two: 22.5 up
+        (Modular(("x/y",), 5), "pair", 0.5, 4 + 2 * 3),  # 4 of the 8 with a = b or a = 0; 3 of the 6 pairs of two
     ],
 )
-def test_training_sizes_by_hand(task: Arithmetic, by: str, fraction: float, size: int) -> None:
+def test_training_sizes_by_hand(task: Modular, by: str, fraction: float, size: int) -> None:
     assert splits.training_size(generate(task).pair, split_settings(fraction, by)) == size
 
 
 @settings(deadline=None, max_examples=40)
 @given(TASKS, FRACTIONS, SEEDS)
-def test_both_orders_of_a_pair_are_on_one_side(task: Arithmetic, fraction: float, seed: int) -> None:
+def test_both_orders_of_a_pair_are_on_one_side(task: Modular, fraction: float, seed: int) -> None:
     pair = generate(task).pair
     trains = splits.draw_training(pair, split_settings(fraction, "pair"), seed)
     assert not set(pair[trains]) & set(pair[~trains])
 
 
 def test_by_example_most_mirror_images_are_parted_as_often_as_chance_says() -> None:
-    table = generate(Arithmetic(("x+y",), 53))
+    table = generate(Modular(("x+y",), 53))
     trains = splits.draw_training(table.pair, split_settings(0.5, "example"), 0)
     square = trains.reshape(53, 53)
     upper = np.triu_indices(53, 1)
@@ -63,14 +63,14 @@ def test_by_example_most_mirror_images_are_parted_as_often_as_chance_says() -> N
 
 @settings(deadline=None, max_examples=60)
 @given(TASKS, FRACTIONS, FRACTIONS, BY, SEEDS)
-def test_a_smaller_fraction_is_a_subset(task: Arithmetic, one: float, other: float, by: str, seed: int) -> None:
+def test_a_smaller_fraction_is_a_subset(task: Modular, one: float, other: float, by: str, seed: int) -> None:
     pair = generate(task).pair
     small, large = (splits.draw_training(pair, split_settings(f, by), seed) for f in sorted((one, other)))
     assert (small <= large).all()
 
 
 def test_equal_seeds_are_equal_splits_and_others_differ() -> None:
-    pair = generate(Arithmetic(("x+y",), 23)).pair
+    pair = generate(Modular(("x+y",), 23)).pair
     split = split_settings(0.5, "pair")
     drawn = [splits.draw_training(pair, split, seed).tobytes() for seed in range(30)]
     assert drawn == [splits.draw_training(pair, split, seed).tobytes() for seed in range(30)]
@@ -78,7 +78,7 @@ def test_equal_seeds_are_equal_splits_and_others_differ() -> None:
 
 
 def test_every_example_trains_about_as_often_as_any_other() -> None:
-    pair = generate(Arithmetic(("x+y",), 7)).pair
+    pair = generate(Modular(("x+y",), 7)).pair
     split = split_settings(0.5, "pair")
     rate = np.mean([splits.draw_training(pair, split, seed) for seed in range(2000)], axis=0)
     diagonal = np.diag(rate.reshape(7, 7))
@@ -88,7 +88,7 @@ def test_every_example_trains_about_as_often_as_any_other() -> None:
 
 
 def drawn_labels(noise: float, seed: int, fraction: float = 0.6, p: int = 23) -> tuple[np.ndarray, ...]:
-    table = generate(Arithmetic(("x+y",), p))
+    table = generate(Modular(("x+y",), p))
     trains = splits.draw_training(table.pair, split_settings(fraction, "pair", label_noise=noise), seed)
     return table.target, trains, splits.draw_labels(table.target, trains, p, noise, seed)
 
@@ -132,7 +132,7 @@ def test_labels_of_pure_noise_agree_with_the_targets_at_chance() -> None:
 
 def test_mirror_images_draw_their_own_noise() -> None:
     p = 53
-    table = generate(Arithmetic(("x+y",), p))
+    table = generate(Modular(("x+y",), p))
     labels = splits.draw_labels(table.target, np.ones(p * p, dtype=bool), p, 1.0, 0).reshape(p, p)
     upper = np.triu_indices(p, 1)
     low, high = stats.binom.interval(0.999, len(upper[0]), 1 / p)
@@ -161,7 +161,7 @@ def test_noise_is_the_same_under_two_fractions_of_one_seed() -> None:
 
 def test_noise_and_split_are_separate_streams() -> None:
     """Which labels are replaced has nothing to do with which examples a smaller split would keep."""
-    pair = generate(Arithmetic(("x+y",), 53)).pair
+    pair = generate(Modular(("x+y",), 53)).pair
     small, large = (splits.draw_training(pair, split_settings(f, "example", label_noise=0.5), 0) for f in (0.3, 0.6))
     labels = splits.draw_labels(np.zeros(len(pair), dtype=np.int32), large, 10**6, 0.5, 0)
     low, high = stats.binom.interval(0.999, int(small.sum()), 0.5)
@@ -169,7 +169,7 @@ def test_noise_and_split_are_separate_streams() -> None:
 
 
 def test_a_split_does_not_depend_on_its_label_noise() -> None:
-    pair = generate(Arithmetic(("x+y",), 13)).pair
+    pair = generate(Modular(("x+y",), 13)).pair
     split = split_settings(0.6, "pair")
     noisy = dataclasses.replace(split, label_noise=1.0)
     assert (splits.draw_training(pair, split, 4) == splits.draw_training(pair, noisy, 4)).all()
@@ -177,7 +177,7 @@ def test_a_split_does_not_depend_on_its_label_noise() -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(TASKS, BY, SEEDS, st.data())
-def test_a_count_is_met_exactly_and_pairs_stay_whole(task: Arithmetic, by: str, seed: int, data: st.DataObject) -> None:
+def test_a_count_is_met_exactly_and_pairs_stay_whole(task: Modular, by: str, seed: int, data: st.DataObject) -> None:
     pair = generate(task).pair
     count = data.draw(st.integers(1, len(pair)))
     try:
@@ -193,7 +193,7 @@ def test_a_count_is_met_exactly_and_pairs_stay_whole(task: Arithmetic, by: str, 
 
 
 def test_counts_by_hand() -> None:
-    pair = generate(Arithmetic(("x+y",), 10)).pair  # 10 single examples, 45 pairs
+    pair = generate(Modular(("x+y",), 10)).pair  # 10 single examples, 45 pairs
     _, sizes = np.unique(pair, return_counts=True)
     drawn = [splits.drawn_units(sizes, split_settings(count, "pair")) for count in (50, 51, 1, 99)]
     assert drawn == [{1: 4, 2: 23}, {1: 5, 2: 23}, {1: 1, 2: 0}, {1: 9, 2: 45}]
@@ -209,7 +209,7 @@ def test_a_count_that_no_pairs_make_up_is_refused() -> None:
 
 
 def drawn(replica: int, operation: str = "x+y", **changes: object) -> pd.DataFrame:
-    table = generate(Arithmetic((operation,), 13))
+    table = generate(Modular((operation,), 13))
     return splits.draw(table.pair, table.target, 13, split_settings(0.5, "pair", **changes), replica)
 
 

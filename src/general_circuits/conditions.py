@@ -13,7 +13,7 @@ Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
-class Arithmetic:
+class Modular:
     """Formulas in x and y modulo p; with several, example (x, y) has the one numbered x mod their number."""
 
     formulas: tuple[str, ...]
@@ -56,7 +56,7 @@ class Digits:
     family: Literal["digits"] = "digits"
 
 
-Task = Arithmetic | Group | Parity | Boolean | Digits
+Task = Modular | Group | Parity | Boolean | Digits
 """A table of examples; `family` is the file under `tasks/` that makes it."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from general_circuits.conditions import Arithmetic, Model, Task, Vocabulary
+from general_circuits.conditions import Model, Modular, Task, Vocabulary
 from general_circuits.presets import PRESETS
 
 CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -82,7 +82,7 @@ def by_hand_misfits(model: Model, task: Task, vocabulary: Vocabulary, n_training
         if getattr(model, key) != value:
             yield key, f"should be {value}, since {kind} is built of that"
     if kind == "fourier":
-        if not isinstance(task, Arithmetic) or task.formulas != ("x+y",) or task.modulus % 2 == 0:
+        if not isinstance(task, Modular) or task.formulas != ("x+y",) or task.modulus % 2 == 0:
             yield "initialisation", "adds modulo an odd number: set operation: x+y and an odd modulus"
         least = {"d_model": (4, "a wave, read and written"), "d_mlp": (DIRECTIONS, "one frequency")}
     elif vocabulary.n_inputs != 2:

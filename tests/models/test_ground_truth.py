@@ -11,7 +11,7 @@ import torch
 from builders import model_settings
 
 from general_circuits import ablation, checkpoints, distributions, misfits, saliency, scores
-from general_circuits.conditions import Arithmetic, Vocabulary
+from general_circuits.conditions import Modular, Vocabulary
 from general_circuits.examples import Examples
 from general_circuits.models import ground_truth
 from general_circuits.models.transformer import Transformer
@@ -25,7 +25,7 @@ def test_the_config_knows_how_many_neurons_a_frequency_needs() -> None:
 
 
 def addition(p: int = P, n_train: int = N_TRAIN) -> dict[str, Examples]:
-    table = registry.generate(Arithmetic(("x+y",), p))
+    table = registry.generate(Modular(("x+y",), p))
     inputs = torch.tensor(table.inputs, dtype=torch.long)
     tokens = torch.cat([inputs, torch.full((len(inputs), 1), p)], dim=1)
     labels = torch.tensor(table.target, dtype=torch.long)

@@ -7,7 +7,7 @@ from pathlib import Path
 from builders import split_settings
 
 from general_circuits import tables
-from general_circuits.conditions import Arithmetic, to_json
+from general_circuits.conditions import Modular, to_json
 from general_circuits.schemas.split import TABLE as SPLIT
 from general_circuits.schemas.task import TABLE as TASK
 from general_circuits.stages import generate_task, split_examples
@@ -15,7 +15,7 @@ from general_circuits.stages import generate_task, split_examples
 
 def test_blocks_have_consecutive_seeds_and_all_that_a_network_reads(tmp_path: Path) -> None:
     task, settings = tmp_path / "task.parquet", to_json(split_settings(0.5))
-    generate_task.main(to_json(Arithmetic(("x-y",), 5)), task)
+    generate_task.main(to_json(Modular(("x-y",), 5)), task)
     whole = tables.read(task, TASK)
     found = []
     for block in range(3):

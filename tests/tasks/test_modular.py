@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from general_circuits.conditions import Arithmetic, Vocabulary
+from general_circuits.conditions import Modular, Vocabulary
 from general_circuits.tasks import modular
 from general_circuits.tasks.table import NO_WRAP
 
@@ -36,14 +36,14 @@ def product_by_increments(a: int, b: int, p: int) -> int:
 @settings(deadline=None, max_examples=20)
 @given(MODULI)
 def test_sum_is_repeated_increment(p: int) -> None:
-    table = modular.generate(Arithmetic(("x+y",), p))
+    table = modular.generate(Modular(("x+y",), p))
     assert table.target.tolist() == [sum_by_increments(a, b, p) for a, b in itertools.product(range(p), repeat=2)]
 
 
 @settings(deadline=None, max_examples=20)
 @given(MODULI)
 def test_difference_plus_subtrahend_is_minuend(p: int) -> None:
-    table = modular.generate(Arithmetic(("x-y",), p))
+    table = modular.generate(Modular(("x-y",), p))
     sums = [sum_by_increments(t, b, p) for t, b in zip(table.target.tolist(), table.inputs[:, 1].tolist(), strict=True)]
     assert sums == table.inputs[:, 0].tolist()
 
@@ -51,14 +51,14 @@ def test_difference_plus_subtrahend_is_minuend(p: int) -> None:
 @settings(deadline=None, max_examples=15)
 @given(st.integers(2, 13))
 def test_product_is_repeated_addition(p: int) -> None:
-    table = modular.generate(Arithmetic(("x*y",), p))
+    table = modular.generate(Modular(("x*y",), p))
     assert table.target.tolist() == [product_by_increments(a, b, p) for a, b in itertools.product(range(p), repeat=2)]
 
 
 @settings(deadline=None, max_examples=15)
 @given(PRIMES)
 def test_quotient_times_divisor_is_dividend(p: int) -> None:
-    table = modular.generate(Arithmetic(("x/y",), p))
+    table = modular.generate(Modular(("x/y",), p))
     assert all(
         (t * b - a) % p == 0 for a, b, t in zip(*(x.tolist() for x in (*table.inputs.T, table.target)), strict=True)
     )
@@ -68,7 +68,7 @@ def test_quotient_times_divisor_is_dividend(p: int) -> None:
 def test_largest_modulus_does_not_overflow() -> None:
     p = 1021  # the largest prime that a config allows
     for operation in ("x*y", "x/y"):
-        table = modular.generate(Arithmetic((operation,), p))
+        table = modular.generate(Modular((operation,), p))
         a, b, target = (x.astype(np.int64) for x in (table.inputs[:, 0], table.inputs[:, 1], table.target))
         product, of = (a * b, target) if operation == "x*y" else (target * b, a)
         assert ((product - of) % p == 0).all()
@@ -88,7 +88,7 @@ def test_largest_modulus_does_not_overflow() -> None:
     ],
 )
 def test_known_examples_modulo_7(operation: str, a: int, b: int, target: int, wrap: int) -> None:
-    table = modular.generate(Arithmetic((operation,), 7))
+    table = modular.generate(Modular((operation,), 7))
     (row,) = np.flatnonzero((table.inputs[:, 0] == a) & (table.inputs[:, 1] == b))
     assert (table.target[row], table.wrap[row]) == (target, wrap)
 
@@ -96,7 +96,7 @@ def test_known_examples_modulo_7(operation: str, a: int, b: int, target: int, wr
 @settings(deadline=None, max_examples=15)
 @given(PRIMES, st.sampled_from(["x+y", "x-y", "x*y", "x/y"]))
 def test_table_is_complete_and_sorted(p: int, operation: str) -> None:
-    table = modular.generate(Arithmetic((operation,), p))
+    table = modular.generate(Modular((operation,), p))
     first_divisor = 1 if operation == "x/y" else 0
     everything = list(itertools.product(range(p), range(first_divisor, p)))
     assert list(zip(table.inputs[:, 0].tolist(), table.inputs[:, 1].tolist(), strict=True)) == everything
@@ -116,7 +116,7 @@ EXACT = {
 @settings(deadline=None, max_examples=30)
 @given(MODULI, st.sampled_from(list(EXACT)))
 def test_polynomials_are_those_of_whole_numbers_with_their_band(p: int, operation: str) -> None:
-    table = modular.generate(Arithmetic((operation,), p))
+    table = modular.generate(Modular((operation,), p))
     for a, b, target, m in zip(*(x.tolist() for x in (*table.inputs.T, table.target, table.wrap)), strict=True):
         assert divmod(EXACT[operation](a, b), p) == (m, target)
 
@@ -124,7 +124,7 @@ def test_polynomials_are_those_of_whole_numbers_with_their_band(p: int, operatio
 @settings(deadline=None, max_examples=10)
 @given(PRIMES)
 def test_odd_y_divides_and_even_y_subtracts(p: int) -> None:
-    table = modular.generate(Arithmetic(("x/y if y is odd else x-y",), p))
+    table = modular.generate(Modular(("x/y if y is odd else x-y",), p))
     assert len(table) == p**2  # 0 is even: nothing is divided by it
     for a, b, target in zip(*(x.tolist() for x in (*table.inputs.T, table.target)), strict=True):
         assert (target * b - a if b % 2 else target - (a - b)) % p == 0
@@ -135,7 +135,7 @@ def test_odd_y_divides_and_even_y_subtracts(p: int) -> None:
 @given(MODULI, st.integers(1, 6))
 def test_x_modulo_their_number_chooses_one_of_several_formulas(p: int, q: int) -> None:
     q = min(p, q)
-    table = modular.generate(Arithmetic(tuple(f"x+{i + 1}*y" for i in range(q)), p))
+    table = modular.generate(Modular(tuple(f"x+{i + 1}*y" for i in range(q)), p))
     for a, b, target, m in zip(*(x.tolist() for x in (*table.inputs.T, table.target, table.wrap)), strict=True):
         assert divmod(a + (a % q + 1) * b, p) == (m, target)
 
@@ -149,7 +149,7 @@ def test_x_modulo_their_number_chooses_one_of_several_formulas(p: int, q: int) -
     ],
 )
 def test_which_operations_commute(operation: str, commutes: bool) -> None:
-    table = modular.generate(Arithmetic((operation,), 97))
+    table = modular.generate(Modular((operation,), 97))
     assert table.is_commutative == commutes
     results = {tuple(row): target for row, target in zip(table.inputs.tolist(), table.target.tolist(), strict=True)}
     mirrored = all(results[b, a] == target for (a, b), target in results.items() if (b, a) in results)
@@ -159,7 +159,7 @@ def test_which_operations_commute(operation: str, commutes: bool) -> None:
 @settings(deadline=None, max_examples=20)
 @given(MODULI, st.sampled_from(["x+y", "x-y", "x*y"]))
 def test_wrap_is_the_band_of_the_unreduced_value(p: int, operation: str) -> None:
-    table = modular.generate(Arithmetic((operation,), p))
+    table = modular.generate(Modular((operation,), p))
     value = {"x+y": int.__add__, "x-y": int.__sub__, "x*y": int.__mul__}[operation]
     for a, b, m, target in zip(*(x.tolist() for x in (*table.inputs.T, table.wrap, table.target)), strict=True):
         assert m * p <= value(a, b) < (m + 1) * p
@@ -167,13 +167,13 @@ def test_wrap_is_the_band_of_the_unreduced_value(p: int, operation: str) -> None
 
 
 def test_quotients_have_no_band() -> None:
-    assert (modular.generate(Arithmetic(("x/y",), 11)).wrap == NO_WRAP).all()
+    assert (modular.generate(Modular(("x/y",), 11)).wrap == NO_WRAP).all()
 
 
 @settings(deadline=None, max_examples=10)
 @given(st.integers(2, 11).filter(lambda p: p in (2, 3, 5, 7, 11)), st.sampled_from(["x+y", "x/y"]))
 def test_pairs_are_equal_exactly_where_unordered_operands_are(p: int, operation: str) -> None:
-    table = modular.generate(Arithmetic((operation,), p))
+    table = modular.generate(Modular((operation,), p))
     names: dict[frozenset[int], set[int]] = {}
     for a, b, pair in zip(table.inputs[:, 0].tolist(), table.inputs[:, 1].tolist(), table.pair.tolist(), strict=True):
         names.setdefault(frozenset((a, b)), set()).add(pair)
@@ -183,4 +183,4 @@ def test_pairs_are_equal_exactly_where_unordered_operands_are(p: int, operation:
 
 def test_quotients_need_a_prime() -> None:
     with pytest.raises(ValueError, match="invertible"):
-        modular.generate(Arithmetic(("x/y",), 6))
+        modular.generate(Modular(("x/y",), 6))

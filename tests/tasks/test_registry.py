@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from general_circuits.conditions import Arithmetic, Boolean, Digits, Group, Parity, Task
+from general_circuits.conditions import Boolean, Digits, Group, Modular, Parity, Task
 from general_circuits.tasks import registry
 
 KLEIN = tuple(tuple(a ^ b for b in range(4)) for a in range(4))
 NAMED = [
-    *(Arithmetic((operation,), 7) for operation in registry.MODULAR),
+    *(Modular((operation,), 7) for operation in registry.MODULAR),
     *(Group(operation, group) for operation in registry.IN_GROUPS for group in ("S3", "D4", "C5", KLEIN)),
     Parity(10, 3, 100),
     Boolean(3, "majority"),
@@ -45,13 +45,13 @@ def test_every_task_is_made_by_its_familys_module(task: Task) -> None:
 @pytest.mark.parametrize(
     ("task", "stem"),
     [
-        (Arithmetic(("x+y",), 97), "x_plus_y_mod_97"),
-        (Arithmetic(("x-y",), 97), "x_minus_y_mod_97"),
-        (Arithmetic(("x*y",), 97), "x_times_y_mod_97"),
-        (Arithmetic(("x/y",), 97), "x_over_y_mod_97"),
-        (Arithmetic(("x^3+x*y^2+y",), 97), "x_to_3_plus_x_times_y_to_2_plus_y_mod_97"),
-        (Arithmetic(("x/y if y is odd else x-y",), 97), "x_over_y_if_y_is_odd_else_x_minus_y_mod_97"),
-        (Arithmetic(("x+y", "x+2*y"), 97), "x_plus_y_then_x_plus_2_times_y_mod_97"),
+        (Modular(("x+y",), 97), "x_plus_y_mod_97"),
+        (Modular(("x-y",), 97), "x_minus_y_mod_97"),
+        (Modular(("x*y",), 97), "x_times_y_mod_97"),
+        (Modular(("x/y",), 97), "x_over_y_mod_97"),
+        (Modular(("x^3+x*y^2+y",), 97), "x_to_3_plus_x_times_y_to_2_plus_y_mod_97"),
+        (Modular(("x/y if y is odd else x-y",), 97), "x_over_y_if_y_is_odd_else_x_minus_y_mod_97"),
+        (Modular(("x+y", "x+2*y"), 97), "x_plus_y_then_x_plus_2_times_y_mod_97"),
         (Group("x*y*x^-1", "S5"), "x_times_y_times_x_to_inverse_in_s5"),
         (Parity(40, 3, 2000), "parity_of_3_of_40_bits_2000"),
         (Digits(), "digits"),
@@ -64,8 +64,8 @@ def test_file_stems(task: Task, stem: str) -> None:
 def test_different_tasks_have_different_and_portable_stems() -> None:
     texts = [*registry.MODULAR, "(x+y)*2", "x+y*2", "-x", "x", "+".join(["x^2"] * 30), "+".join(["y^2"] * 30)]
     lists = [*((text,) for text in texts), ("x+y", "x-y"), ("x-y", "x+y")]
-    tasks = [Arithmetic(*choice) for choice in itertools.product(lists, (2, 12, 121, 97))]
-    tasks += [task for task in NAMED if not isinstance(task, Arithmetic)]
+    tasks = [Modular(*choice) for choice in itertools.product(lists, (2, 12, 121, 97))]
+    tasks += [task for task in NAMED if not isinstance(task, Modular)]
     stems = [registry.file_stem(task) for task in tasks]
     assert len(set(stems)) == len(tasks)
     assert all(re.fullmatch(r"[a-z0-9_]{1,100}", stem) for stem in stems)
@@ -74,10 +74,10 @@ def test_different_tasks_have_different_and_portable_stems() -> None:
 @pytest.mark.parametrize(
     ("given", "task"),
     [
-        ({}, Arithmetic(("x+y",), 7)),
-        ({"operation": "x ** 2 + x*y + y**2"}, Arithmetic(("x^2+x*y+y^2",), 7)),
-        ({"operation": ["x+y", "x-y"]}, Arithmetic(("x+y", "x-y"), 7)),
-        ({"expression": "3 * x"}, Arithmetic(("3*x",), 7)),
+        ({}, Modular(("x+y",), 7)),
+        ({"operation": "x ** 2 + x*y + y**2"}, Modular(("x^2+x*y+y^2",), 7)),
+        ({"operation": ["x+y", "x-y"]}, Modular(("x+y", "x-y"), 7)),
+        ({"expression": "3 * x"}, Modular(("3*x",), 7)),
         ({"operation": "x*y", "group": "S4"}, Group("x*y", "S4")),
         ({"operation": "x*y", "group": [[0, 1], [1, 0]]}, Group("x*y", ((0, 1), (1, 0)))),
         ({"operation": "sparse_parity"}, Parity(10, 3, 100)),

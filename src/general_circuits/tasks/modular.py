@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from general_circuits.conditions import Arithmetic, Vocabulary
+from general_circuits.conditions import Modular, Vocabulary
 from general_circuits.tasks import formula
 from general_circuits.tasks.table import NO_WRAP, IntArray, TaskTable, all_pairs, unordered_pair
 
 
-def generate(task: Arithmetic) -> TaskTable:
+def generate(task: Modular) -> TaskTable:
     """All p² examples, but for those in which something is divided by 0.
 
     With several formulas, example (x, y) has the one numbered x mod q, from 0. The band is missing where the example's

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from general_circuits.conditions import Arithmetic, Boolean, Digits, Group, Parity, Task, to_json
+from general_circuits.conditions import Boolean, Digits, Group, Modular, Parity, Task, to_json
 from general_circuits.tasks import formula, groups
 from general_circuits.tasks.bits import LARGEST_TRUTH_TABLE, NAMED
 from general_circuits.tasks.table import TaskTable
@@ -107,7 +107,7 @@ def resolve(settings: Any) -> Task:
 def file_stem(task: Task) -> str:
     """The task's name in a path, "x_plus_y_mod_97"."""
     match task:
-        case Arithmetic(texts, p):
+        case Modular(texts, p):
             spelled = "_then_".join(_spelled(text) for text in texts)
             return f"{_short(spelled, texts)}_mod_{p}"
         case Group(operation, group):
@@ -132,7 +132,7 @@ def generate(task: Task) -> TaskTable:
     return importlib.import_module(family_module(task)).generate(task)
 
 
-def _arithmetic(key: str, written: str | Sequence[str], p: int) -> Arithmetic:
+def _arithmetic(key: str, written: str | Sequence[str], p: int) -> Modular:
     texts = [written] if isinstance(written, str) else list(written)
     if not texts:
         raise TaskError(key, written, "should have at least one formula")
@@ -148,7 +148,7 @@ def _arithmetic(key: str, written: str | Sequence[str], p: int) -> Arithmetic:
         if found.divides and not _is_prime(p):
             primes = f"{_prime_from(p, -1)} or {_prime_from(p, 1)}"
             raise TaskError("modulus", p, f"should be prime, since {found.text} divides; nearest: {primes}")
-    task = Arithmetic(tuple(found.text for found in parsed), p)
+    task = Modular(tuple(found.text for found in parsed), p)
     if not len(generate(task)):
         raise TaskError(key, written, "divides by 0 in every example")
     return task
