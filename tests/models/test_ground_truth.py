@@ -10,7 +10,7 @@ import pytest
 import torch
 from builders import model_settings
 
-from general_circuits import ablation, checkpoints, distributions, misfits, saliency, scores
+from general_circuits import ablation, checkpoints, damage, distributions, misfits, saliency, scores
 from general_circuits.conditions import Modular, Vocabulary
 from general_circuits.examples import Examples
 from general_circuits.models import ground_truth
@@ -97,13 +97,18 @@ def test_saliency_is_broad_in_the_general_network_and_of_one_example_per_neuron_
         assert found["fourier"]["completeness_error"].max() < 1e-5
 
 
-def deleted(model: Transformer, split: str, deletion: str = "zero") -> pd.DataFrame:
-    """What is left, by ranking and k: accuracy and margin, means over draws."""
+def ablated(model: Transformer, split: str = "train") -> pd.DataFrame:
+    """The `ablation` table of one checkpoint, units set to zero."""
     splits = addition()
     salience = saliency.measure(model, {"train": splits["train"]}, ["activation_gradient"], 20)
-    by_layer = {0: salience["mean_magnitude"].to_numpy()}
-    parts = {name: splits[name] for name in ("train", split)}
-    found = ablation.measure(model, parts, by_layer, [deletion], k_points=8, random_draws=20, seed=0)
+    parts, by_layer = {split: splits[split], "train": splits["train"]}, {0: salience["mean_magnitude"].to_numpy()}
+    found = ablation.measure(model, parts, by_layer, ["zero"], k_points=8, random_draws=20, seed=0)
+    return found.assign(condition=pd.Categorical(["by_hand"] * len(found)), replica=0, step=0)
+
+
+def deleted(model: Transformer, split: str) -> pd.DataFrame:
+    """What is left, by ranking and k: accuracy and margin, means over draws."""
+    found = ablated(model, split)
     return found[found["split"] == split].groupby(["ranking", "k"])[["accuracy", "margin"]].mean().unstack("ranking")
 
 
@@ -126,6 +131,17 @@ def test_a_general_network_answers_without_any_seventh_of_its_neurons(
     assert accuracy["random"].loc[:25].min() > 0.98
     assert left["margin"]["top"][0] > 10
     assert abs(left["margin"]["top"][N_TRAIN]) < 1e-4
+
+
+def test_damage_is_large_in_the_shallow_network_and_none_in_the_general_one(networks: dict[str, Transformer]) -> None:
+    """Beyond random deletion there is none in either: no neuron of a lookup table matters more than another."""
+    (shallow,) = damage.areas(ablated(networks["lookup_table"])).itertuples()
+    (general,) = damage.areas(ablated(networks["fourier"])).itertuples()
+    assert shallow.top == pytest.approx((1 + 25) / 2 / N_TRAIN)  # a line from 1 % at k = 1 to 25 % at k = 25
+    assert shallow.excess == pytest.approx(0, abs=1e-12)
+    assert shallow.over_bottom == pytest.approx(0, abs=1e-12)
+    assert general.random < 0.005
+    assert general.top < shallow.top / 3
 
 
 def test_a_histogram_over_neurons_that_are_all_alike_is_said_to_mean_nothing(networks: dict[str, Transformer]) -> None:
