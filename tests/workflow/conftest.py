@@ -13,15 +13,6 @@ from checkouts import Project, checkout
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All in one process, since they share the study; and first, since together they take the longest."""
-    here = [item for item in items if Path(__file__).parent in item.path.parents]
-    for item in here:
-        item.add_marker(pytest.mark.xdist_group("workflow"))
-    items[:] = here + [item for item in items if item not in here]
-
-
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The study, run to its end. Not to be changed: ask for `project`."""
