@@ -69,10 +69,10 @@ logit for "=" too. The code of Grokfast overwrites the residual stream by its fi
 Merrill et al. have one output whose sign is the answer, and so has `outputs: sign`.
 
 **Seen on tuning seeds** 1000 and 1001, in the settings of their sources, which are conditions of `config/full.yaml`:
-`parity_mlp` has learned over 97 % of its 1,000 examples of (40, 3)-sparse parity by step 1,200, at a validation accuracy
-of 0.5, and generalises completely by step 4,800; `quadratic_mlp` answers every pair of x + y mod 97 by step 250. `power`
-on S5, seed 1000: all training examples by step 6,750 and now and then, with spikes, until 9,000, where it was stopped;
-validation accuracy 0.02.
+`parity_mlp` has learned 98 % or more of its 1,000 examples of (40, 3)-sparse parity by step 1,200, at a validation
+accuracy near 0.5, and generalises completely by step 4,800; `quadratic_mlp` answers every pair of x + y mod 97 by
+step 250. `power` on S5, seed 1000 alone, has learned 99 % of its training examples by step 1,000 and all of them by
+6,750, with spikes since; at step 9,000, where it was stopped, its validation accuracy was 0.02.
 
 **Built by hand.** `initialisation: fourier` is x + y modulo an odd number by Fourier features, a general circuit, and
 `initialisation: lookup_table` knows its training examples and nothing else; with `steps: 0` they are measured as they
