@@ -21,6 +21,7 @@ DRAWS = 3
 INPUTS = ("one_hot", "embedding", "ordinal")
 RARELY = {"log": 1, "every": 1000}
 FEW = {"steps": 3, "checkpoints": RARELY, "metrics": RARELY}
+BITS = {"preset": "pre_norm", "batch_size": 64, **FEW}
 JOBS = {
     "many checkpoints": {"modulus": 59, "batch_size": 256, "steps": 60, "checkpoints": {"log": 1, "every": 1}},
     "full batch": {"modulus": 113, "train_fraction": 0.3, "batch_size": "full", **FEW},
@@ -37,6 +38,7 @@ JOBS = {
     "L-BFGS": {"modulus": 59, "batch_size": "full", "optimiser": "lbfgs", **FEW, "steps": 15},
     "one-hot, full batch": {"preset": "quadratic_mlp", "modulus": 97, "batch_size": "full", **FEW},
     "two layers over embeddings": {"preset": "mlp", "modulus": 113, "n_layers": 2, "batch_size": 512, **FEW},
+    "twelve bits": {"operation": "sparse_parity", "bits": 12, "examples": 1500, "train_count": 600, **BITS},
     "tiny": {"modulus": 7, "d_model": 8, "n_heads": 2, "d_mlp": 16, "batch_size": 16, **FEW},
 }
 

@@ -119,18 +119,35 @@ class Size:
         return self._at_once * per_example
 
     def _in_transformer(self) -> int:
-        model = self.condition.model
-        per_row = 3 * model.d_mlp + 16 * model.d_model
+        """Numbers between tokens and logits of all examples that are computed at once."""
+        model, p = self.condition.model, self.vocabulary.n_symbols
         if self.condition.optimiser.arithmetic == "plain":
-            rows = 2 * 3 * model.n_layers * self._at_once
-        else:
-            # A set of buffers for each number of examples that occurs: batches, slices and what is left over.
-            examples = sum({min(n, SLICE) for n in (self.batch, self.largest_split)})
-            examples += sum(n % SLICE for n in {self.batch, self.n_training, self.n_validation} if n > SLICE)
-            rows = (2 * model.n_layers - 1) * 2 * examples
-        p = self.vocabulary.n_symbols
+            return max(self._plain(self.batch, 2 * model.n_layers), self._plain(min(2048, self.largest_split), 1))
+        # A set of buffers for each number of examples that occurs: batches, slices and what is left over.
+        examples = sum({min(n, SLICE) for n in (self.batch, self.largest_split)})
+        examples += sum(n % SLICE for n in {self.batch, self.n_training, self.n_validation} if n > SLICE)
+        rows = (2 * model.n_layers - 1) * 2 * examples
         tables = 4 * p**2 * model.n_heads + 8 * p * model.n_heads * model.d_mlp
-        return rows * per_row + tables
+        return rows * self._per_row + tables
+
+    def _plain(self, examples: int, layers: int) -> int:
+        """Of the plain network on so many examples, where so many layers' numbers are kept."""
+        return examples * layers * (self._positions * self._per_row + self._patterns)
+
+    @property
+    def _per_row(self) -> int:
+        """Numbers at one position of one example, in one layer."""
+        return 3 * self.condition.model.d_mlp + 16 * self.condition.model.d_model
+
+    @property
+    def _positions(self) -> int:
+        """Of a transformer: every input, and "="."""
+        return self.vocabulary.n_inputs + 1
+
+    @property
+    def _patterns(self) -> int:
+        """Numbers of attention's scores and what is made of them, an example and a layer."""
+        return 2 * self.condition.model.n_heads * self._positions**2
 
     @property
     def _at_once(self) -> int:
@@ -144,7 +161,8 @@ class Size:
             per_example = (6 + 5 * model.n_layers) * model.d_mlp + 2 * model.input_width(self.vocabulary)
         else:
             is_linear = model.n_layers == 1 and model.normalisation == "none"
-            per_example = (24 if is_linear else 55) * (model.d_mlp + model.d_model)
+            per_example = (24 if is_linear else 55) * (model.d_mlp + model.d_model) * self._positions // 3
+            per_example += 2 * self._patterns
         return _mb(SALIENCY_BASE + FLOAT * self.largest_split * per_example + self.weights_bytes // 2)
 
     def ablation_mb(self, examples: int) -> int:
@@ -152,7 +170,8 @@ class Size:
         model = self.condition.model
         n = min(examples, self.largest_split)
         width = model.input_width(self.vocabulary) if model.architecture == "mlp" else model.d_model
-        neurons = 12 * 3 * n * (model.d_mlp + width)
+        positions = 3 if model.architecture == "mlp" else self._positions
+        neurons = 12 * positions * n * (model.d_mlp + width)
         logits = 20 * max(LOGITS_AT_ONCE, n * self.vocabulary.n_classes)
         return _mb(ABLATION_BASE + FLOAT * (neurons + logits) + self.weights_bytes // 2)
 
