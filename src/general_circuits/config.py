@@ -169,7 +169,7 @@ class OptimiserSettings(Settings):
         "all",
         min_length=1,
         description="which weights decay: `all`, or patterns of their names, as `[embed.W_E, blocks.*.mlp.*]`; one that"
-        " matches no weight is refused when training starts",
+        " matches no weight is refused",
     )
     beta1: Number = Field(0.9, ge=0, lt=1, description="Adam's memory of the gradient")
     beta2: Number = Field(0.98, ge=0, lt=1, description="Adam's memory of its square")
