@@ -33,7 +33,7 @@ def write(path: Path, replica: int, weights: Mapping[str, Tensor], steps: Sequen
     Args:
         path: the file.
         replica: its seed.
-        weights: by NetworkLens name, each (step, …).
+        weights: by TransformerLens name, each (step, …).
         steps: the step of each checkpoint.
         model: a network of the same shape; its settings and vocabulary are kept in the header.
     """

@@ -226,8 +226,7 @@ class ConditionSettings(TaskSettings, SplitSettings, ModelSettings, OptimiserSet
         model = part(records.Model)
         task = registry.resolve(self)
         if values["arithmetic"] is None:
-            n_inputs = registry.generate(task).vocabulary.n_inputs
-            values["arithmetic"] = "plain" if why_not_reduced(model, n_inputs) else "reduced"
+            values["arithmetic"] = "plain" if why_not_reduced(model, registry.n_inputs(task)) else "reduced"
         schedule = records.Schedule(
             steps=self.steps,
             checkpoints=records.Spacing(**values["checkpoints"]),

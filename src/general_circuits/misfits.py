@@ -36,9 +36,7 @@ def lacking(given: Mapping[str, Any]) -> Iterator[str]:
     preset = PRESETS.get(str(given.get("preset")))
     if preset is None:
         return
-    for key, choices in CHOICES[preset.model.architecture].items():
-        if given.get(key) not in (None, *choices):
-            yield key
+    yield from _outside_choices(given, preset.model.architecture)
     if preset.model.architecture == "mlp" and (given.get("inputs") or preset.model.inputs) != "embedding":
         yield "d_model"
 
@@ -52,9 +50,9 @@ def misfits(given: Mapping[str, Any], model: Model, n_classes: int) -> Iterator[
         n_classes: of the task.
     """
     name = NAMES[model.architecture]
-    for key, choices in CHOICES[model.architecture].items():
-        if given[key] is not None and given[key] not in choices:
-            yield key, f"should be {' or '.join(choices)} for {name}" if choices else f"{name} has none; leave it out"
+    for key in _outside_choices(given, model.architecture):
+        choices = " or ".join(CHOICES[model.architecture][key])
+        yield key, f"should be {choices} for {name}" if choices else f"{name} has none; leave it out"
     if model.architecture == "transformer":
         if model.d_model % model.n_heads:
             yield "n_heads", f"should divide d_model = {model.d_model}"
@@ -64,6 +62,13 @@ def misfits(given: Mapping[str, Any], model: Model, n_classes: int) -> Iterator[
         yield "d_model", "belongs to inputs: embedding; leave it out"
     if model.outputs == "sign" and n_classes != 2:
         yield "outputs", f"should be classes, since there are {n_classes} and not two"
+
+
+def _outside_choices(given: Mapping[str, Any], architecture: str) -> Iterator[str]:
+    """Keys whose value, where one is given, this architecture cannot have."""
+    for key, choices in CHOICES[architecture].items():
+        if given.get(key) not in (None, *choices):
+            yield key
 
 
 def by_hand_misfits(model: Model, task: Task, vocabulary: Vocabulary, n_training: int) -> Iterator[tuple[str, str]]:

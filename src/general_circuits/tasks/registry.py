@@ -11,7 +11,7 @@ import hashlib
 import importlib
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from general_circuits.conditions import Boolean, Digits, Group, Modular, Parity, Task, to_json
@@ -132,6 +132,12 @@ def generate(task: Task) -> TaskTable:
     return importlib.import_module(family_module(task)).generate(task)
 
 
+@cache
+def n_inputs(task: Task) -> int:
+    """How many inputs an example has; the table is made for it once, however many conditions share the task."""
+    return generate(task).vocabulary.n_inputs
+
+
 def _arithmetic(key: str, written: str | Sequence[str], p: int) -> Modular:
     texts = [written] if isinstance(written, str) else list(written)
     if not texts:
@@ -149,7 +155,7 @@ def _arithmetic(key: str, written: str | Sequence[str], p: int) -> Modular:
             primes = f"{_prime_from(p, -1)} or {_prime_from(p, 1)}"
             raise TaskError("modulus", p, f"should be prime, since {found.text} divides; nearest: {primes}")
     task = Modular(tuple(found.text for found in parsed), p)
-    if not len(generate(task)):
+    if any(found.divides for found in parsed) and not len(generate(task)):
         raise TaskError(key, written, "divides by 0 in every example")
     return task
 
@@ -157,11 +163,12 @@ def _arithmetic(key: str, written: str | Sequence[str], p: int) -> Modular:
 def _group(operation: Any, group: str | Sequence[Sequence[int]]) -> Group:
     if operation not in IN_GROUPS:
         raise TaskError("operation", operation, f"in a group should be one of {', '.join(IN_GROUPS)}")
+    task = Group(operation, group if isinstance(group, str) else tuple(map(tuple, group)))
     try:
-        groups.multiplication(group)
+        generate(task)
     except groups.GroupError as error:
         raise TaskError("group", group, str(error)) from None
-    return Group(operation, group if isinstance(group, str) else tuple(map(tuple, group)))
+    return task
 
 
 def _parity(settings: Any) -> Parity:
