@@ -18,7 +18,7 @@ from general_circuits import conditions as records
 from general_circuits.costs import Size
 from general_circuits.faults import at, explained, listed, place
 from general_circuits.misfits import by_hand_misfits, lacking, misfits, why_not_reduced
-from general_circuits.models.names import weight_names
+from general_circuits.models.shapes import weight_shapes
 from general_circuits.presets import PRESETS
 from general_circuits.splits import SplitError
 from general_circuits.tasks import registry
@@ -403,10 +403,11 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
             yield (*here, "decay"), "coupled", "adamw's is decoupled; for coupled decay set optimiser: adam"
         if settings.optimiser != "sgd" and settings.momentum:
             yield (*here, "momentum"), settings.momentum, "belongs to optimiser: sgd; leave it out, or see beta1"
-        names = weight_names(resolved.model)
-        for pattern in settings.decay_on if settings.decay_on != "all" else ():
-            if not fnmatch.filter(names, pattern):
-                yield (*here, "decay_on"), pattern, f"matches no weight; they are {', '.join(sorted(names))}"
+        if settings.decay_on != "all" and not wrong:  # a network that cannot be has no weights
+            names = weight_shapes(resolved.model, found.vocabulary)
+            for pattern in settings.decay_on:
+                if not fnmatch.filter(names, pattern):
+                    yield (*here, "decay_on"), pattern, f"matches no weight; they are {', '.join(sorted(names))}"
         if settings.optimiser in LINE_SEARCHING:
             for key, value, right in _against_line_search(settings):
                 yield (*here, key), value, right

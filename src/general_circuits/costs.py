@@ -6,6 +6,7 @@ above: a prediction is at most twice the measured peak, and not below it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ import psutil
 
 from general_circuits import splits
 from general_circuits.conditions import STATE_EVERY, Condition, Model, Split, Task, Vocabulary
+from general_circuits.models.shapes import weight_shapes
 from general_circuits.optimisers import HISTORY
 from general_circuits.reduced import SLICE
 from general_circuits.tasks import registry
@@ -178,30 +180,7 @@ class Size:
 
 def parameters(model: Model, vocabulary: Vocabulary) -> int:
     """Numbers in a network, as `models/` has them."""
-    count = _of_mlp if model.architecture == "mlp" else _of_transformer
-    return count(model, vocabulary)
-
-
-def _of_transformer(model: Model, vocabulary: Vocabulary) -> int:
-    d, m = model.d_model, model.d_mlp
-    block = 4 * d * d + 2 * d * m
-    block += 0 if model.biases == "none" else m + d
-    block += 4 * d if model.biases in ("blocks", "all") else 0
-    block += 0 if model.normalisation == "none" else 4 * d
-    outside = (vocabulary.n_symbols + 1) * d + d * vocabulary.n_classes
-    outside += (vocabulary.n_inputs + 1) * d if model.positions == "learned" else 0
-    outside += vocabulary.n_classes if model.biases == "all" else 0
-    outside += 2 * d if model.normalisation == "pre" else 0
-    return model.n_layers * block + outside
-
-
-def _of_mlp(model: Model, vocabulary: Vocabulary) -> int:
-    m, outputs = model.d_mlp, 1 if model.outputs == "sign" else vocabulary.n_classes
-    layers = model.input_width(vocabulary) * m + (model.n_layers - 1) * m * m
-    layers += 0 if model.biases == "none" else model.n_layers * m
-    outside = m * outputs + (outputs if model.biases == "all" else 0)
-    outside += vocabulary.n_symbols * model.d_model if model.inputs == "embedding" else 0
-    return layers + outside
+    return sum(math.prod(shape) for shape in weight_shapes(model, vocabulary).values())
 
 
 @cache
