@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import pandas as pd
 
-REGISTERED_METHOD = "activation_gradient"
+REGISTERED = {
+    "split": "train",
+    "site": "mlp",
+    "method": "activation_gradient",
+    "target": "right_minus_mean",
+    "normalisation": "raw",
+}
+"""What the registered definitions read, of each column that a table has; and of each condition the last layer."""
 
 
 def registered_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a measurement table that the registered definitions read.
+    """The rows of a table of saliency that the registered definitions read."""
+    return in_last_layer(rows_of(frame, **{name: value for name, value in REGISTERED.items() if name in frame}))
 
-    Training examples, each condition's last layer, and where the table has several saliency methods the registered one.
-    """
-    rows = frame[frame["split"] == "train"]
-    if "method" in rows:
-        rows = rows[rows["method"] == REGISTERED_METHOD]
-    last = rows.groupby("condition", observed=True)["layer"].transform("max")
-    return rows[rows["layer"] == last]
+
+def rows_of(frame: pd.DataFrame, **values: str) -> pd.DataFrame:
+    """The rows that have these values."""
+    kept = pd.Series(True, index=frame.index)
+    for name, value in values.items():
+        kept &= frame[name] == value
+    return frame[kept]
+
+
+def in_last_layer(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each condition's last layer."""
+    return rows[rows["layer"] == rows.groupby("condition", observed=True)["layer"].transform("max")]

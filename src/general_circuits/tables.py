@@ -41,7 +41,20 @@ MEANINGS: Mapping[str, str] = {
     "b": "the second operand",
     "inputs": "all inputs, symbols from 0; missing where they are a and b",
     "layer": "the transformer block, or hidden layer, whose neurons these are, from 0",
-    "method": "how saliency is computed: activation_gradient or integrated_gradients",
+    "site": (
+        "where in it: mlp (the MLP's units after the activation), head_outputs (the units of the attention heads'"
+        " outputs) or heads (whole heads)"
+    ),
+    "method": "how saliency is computed: docs/saliency.md has the list",
+    "target": (
+        "what saliency explains: right_minus_mean (the label's logit minus the mean logit), right_logit, margin (minus"
+        " the largest other logit) or log_probability"
+    ),
+    "normalisation": (
+        "raw; matched (of logits divided by their scale, which is 1 then at every checkpoint: docs/saliency.md); or"
+        " per_example (each example's saliencies divided by the sum of their sizes over the neurons)"
+    ),
+    "dead_units": "whether neurons that are not alive are included or excluded",
 }
 """Of the columns that tell rows apart in several tables, said once."""
 
@@ -83,7 +96,14 @@ class Table:
 
 REPLICA: Mapping[str, pa.DataType] = {"condition": CATEGORY, "replica": INTEGER}
 INPUTS: Mapping[str, pa.DataType] = {"a": INTEGER, "b": INTEGER, "inputs": INTEGERS}
-NEURONS: Mapping[str, pa.DataType] = {**REPLICA, "step": INTEGER, "split": CATEGORY, "layer": INTEGER}
+NEURONS: Mapping[str, pa.DataType] = {
+    **REPLICA,
+    "step": INTEGER,
+    "split": CATEGORY,
+    "layer": INTEGER,
+    "site": CATEGORY,
+}
+ATTRIBUTION: Mapping[str, pa.DataType] = {"method": CATEGORY, "target": CATEGORY, "normalisation": CATEGORY}
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from torch_networks import PlainPerceptron, in_plain_perceptron
 from general_circuits.conditions import Vocabulary
 from general_circuits.examples import Examples
 from general_circuits.models.mlp import Perceptron
+from general_circuits.models.network import Place
 
 BITS = Vocabulary(n_inputs=6, n_symbols=2, n_classes=2)
 INPUTS = ("one_hot", "embedding", "ordinal")
@@ -98,7 +99,7 @@ def test_the_inputs_order_matters():
 def test_one_output_is_the_log_odds_of_the_second_class():
     model = random_perceptron(BITS, outputs="sign", inputs="ordinal", biases="mlp")
     tokens = questions(BITS).tokens
-    _, post = model.run_to_neurons(tokens, 0)
+    _, post = model.run_to(model.read(tokens), Place(0))
     f = (post[:, 0] @ model.unembed.W_U).squeeze(1)
     logits = model.answer(tokens)
     torch.testing.assert_close(logits[:, 1] - logits[:, 0], f)
@@ -110,30 +111,44 @@ def test_one_output_is_the_log_odds_of_the_second_class():
 @pytest.mark.parametrize("layer", [0, 1])
 def test_stopping_at_the_neurons_and_going_on_changes_nothing(layer, outputs):
     model, tokens = random_perceptron(BITS, n_layers=2, outputs=outputs), questions(BITS).tokens
-    resid_mid, post = model.run_to_neurons(tokens, layer)
-    assert resid_mid.shape == (10, 1, 0)
+    past, post = model.run_to(model.read(tokens), Place(layer))
+    assert past.shape == (10, 1, 0)
     assert post.shape == (10, 1, 12)
-    assert torch.equal(model.answer_from_neurons(resid_mid, post, layer), model.answer(tokens))
+    assert torch.equal(model.answer_from(past, post, Place(layer)), model.answer(tokens))
+
+
+def test_there_are_no_heads_and_nothing_is_read_of_a_blank():
+    model, tokens = random_perceptron(BITS, n_layers=2), questions(BITS).tokens
+    assert model.places(["heads", "mlp", "head_outputs"]) == [Place(0), Place(1)]
+    assert (model.blank(tokens) == 0).all()
+    assert model.blank(tokens).shape == model.read(tokens).shape
+
+
+def test_weight_norms_go_on_to_the_next_layer():
+    model = random_perceptron(BITS, n_layers=2)
+    first, second = (block.mlp.W_in for block in model.blocks)
+    torch.testing.assert_close(model.weight_norms(Place(0)), first.norm(dim=0) * second.norm(dim=1))
+    torch.testing.assert_close(model.weight_norms(Place(1)), second.norm(dim=0) * model.unembed.W_U.norm(dim=1))
 
 
 @pytest.mark.parametrize("n_layers", [1, 2, 3])
 def test_logits_are_linear_in_the_last_layer_alone(n_layers):
     model = random_perceptron(n_layers=n_layers)
     last = n_layers - 1
-    assert [layer for layer in range(n_layers) if model.is_linear_from(layer)] == [last]
-    assert [layer for layer in range(n_layers) if model.is_last(layer)] == [last]
+    assert [layer for layer in range(n_layers) if model.is_linear_from(Place(layer))] == [last]
+    assert [layer for layer in range(n_layers) if model.is_last(Place(layer))] == [last]
     for layer in range(last):
-        with pytest.raises(ValueError, match=f"layer {layer}: the logits are not linear"):
-            model.logit_weights(layer)
+        with pytest.raises(ValueError, match=f"mlp of layer {layer}: the logits are not linear"):
+            model.logit_weights(Place(layer))
 
 
 @pytest.mark.parametrize("outputs", ["classes", "sign"])
 def test_logit_weights_are_the_derivative_of_the_logits(outputs):
     model, tokens = random_perceptron(BITS, n_layers=2, outputs=outputs), questions(BITS, n=1).tokens
-    resid_mid, post = model.run_to_neurons(tokens, 1)
+    past, post = model.run_to(model.read(tokens), Place(1))
 
     def answer(post: Tensor) -> Tensor:
-        return model.answer_from_neurons(resid_mid, post, 1)
+        return model.answer_from(past, post, Place(1))
 
     jacobian = torch.autograd.functional.jacobian(answer, post)[0, :, 0, 0]  # (class, neuron)
-    torch.testing.assert_close(jacobian.T, model.logit_weights(1).detach())
+    torch.testing.assert_close(jacobian.T, model.logit_weights(Place(1)).detach())

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch_networks import PlainTransformer, in_plain_layout, waves
 
 from general_circuits.conditions import Vocabulary
+from general_circuits.models.network import Place
 from general_circuits.models.transformer import Transformer, sinusoids
 
 P113 = Vocabulary(2, 113, 113)
@@ -148,13 +149,83 @@ def test_biases_begin_at_zero_and_layer_norms_at_the_identity():
 
 @pytest.mark.parametrize("normalisation", NORMALISATIONS)
 @pytest.mark.parametrize("layer", [0, 1])
-def test_stopping_at_the_neurons_and_going_on_changes_nothing(normalisation, layer):
-    model, tokens = random_transformer(normalisation=normalisation, n_layers=2), random_examples().tokens
-    resid_mid, post = model.run_to_neurons(tokens, layer)
-    assert resid_mid.shape == (10, 3, 8)
-    assert post.shape == (10, 3, 12)
-    torch.testing.assert_close(model.answer_from_neurons(resid_mid, post, layer), model.answer(tokens))
+@pytest.mark.parametrize(("site", "units"), [("mlp", 12), ("head_outputs", 8), ("heads", 8)])
+def test_stopping_at_a_place_and_going_on_changes_nothing(normalisation, layer, site, units):
+    model, tokens = random_transformer(normalisation=normalisation, n_layers=2, biases="all"), random_examples().tokens
+    place = Place(layer, site)
+    past, found = model.run_to(model.read(tokens), place)
+    assert past.shape == (10, 3, 8)
+    assert found.shape == (10, 3, units)
+    torch.testing.assert_close(model.answer_from(past, found, place), model.answer(tokens))
     torch.testing.assert_close(model.answer(tokens), model(tokens)[:, 2])
+
+
+def test_places_are_by_layer_and_a_neuron_of_heads_is_a_whole_head():
+    model = random_transformer(n_layers=2)
+    assert model.places(["heads", "mlp"]) == [(0, "heads"), (0, "mlp"), (1, "heads"), (1, "mlp")]
+    assert [model.width(Place(0, site)) for site in model.sites] == [1, 1, 4]
+    assert [len(model.weight_norms(Place(1, site))) for site in model.sites] == [12, 8, 2]
+
+
+def test_a_head_that_is_zeroed_is_a_head_whose_output_weights_are_zero():
+    model, tokens = random_transformer(n_layers=2, biases="all"), random_examples().tokens
+    past, z = model.run_to(model.read(tokens), Place(0, "heads"))
+    z[:, :, 4:] = 0
+    answers = model.answer_from(past, z, Place(0, "heads"))
+    with torch.no_grad():
+        model.blocks[0].attn.W_O[1] = 0
+    torch.testing.assert_close(answers, model.answer(tokens))
+
+
+def test_a_blank_has_no_inputs_but_positions_and_the_last_token():
+    model, tokens = random_transformer(), random_examples().tokens
+    blank = model.blank(tokens)
+    torch.testing.assert_close(blank[:, :2], model.pos_embed.W_pos[:2].expand(10, 2, 8))
+    torch.testing.assert_close(blank[:, 2], model.read(tokens)[:, 2])
+
+
+def test_weight_norms_at_worked_values_and_whatever_is_scaled_in_and_back_out():
+    model = random_transformer(normalisation="none")
+    attn, mlp = model.blocks[0].attn, model.blocks[0].mlp
+    with torch.no_grad():
+        for weight in (mlp.W_in, mlp.W_out, attn.W_V, attn.W_O):
+            weight.zero_()
+        mlp.W_in[:2, 5], mlp.W_out[5, 0] = torch.tensor([3.0, 4.0]), 2.0
+        attn.W_V[1, 0, 2], attn.W_V[1, 1, 3], attn.W_O[1, 2, :2] = 3.0, 4.0, torch.tensor([5.0, 12.0])
+    expected = {"mlp": {5: 10.0}, "head_outputs": {6: 39.0}, "heads": {1: 65.0}}
+    for site, norms in expected.items():
+        found = model.weight_norms(Place(0, site))
+        assert {i: x for i, x in enumerate(found.tolist()) if x} == norms
+    before = model.weight_norms(Place(0))
+    with torch.no_grad():
+        mlp.W_in *= 7
+        mlp.W_out /= 7
+    torch.testing.assert_close(model.weight_norms(Place(0)), before)
+
+
+@pytest.mark.parametrize("normalisation", ["pre", "post"])
+def test_frozen_norms_answer_the_same_with_other_gradients(normalisation):
+    model, tokens = random_transformer(normalisation=normalisation), random_examples().tokens
+    past, post = (part.detach() for part in model.run_to(model.read(tokens), Place(0)))
+
+    def gradient() -> Tensor:
+        (found,) = torch.autograd.grad(model.answer_from(past, units, Place(0))[:, 0].sum(), units)
+        return found[:, 2]
+
+    units = post.clone().requires_grad_()
+    free = gradient()
+    with model.frozen_norms():
+        torch.testing.assert_close(model.answer_from(past, post, Place(0)), model.answer(tokens))
+        frozen = gradient()
+    assert (frozen - free).abs().max() > 1e-3
+    torch.testing.assert_close(gradient(), free)
+    # Frozen, it is linear: what the norm centres, weighs and divides by the scale it found.
+    norm = model.ln_final if normalisation == "pre" else model.blocks[0].ln2
+    resid = past[:, 2] + model.blocks[0].mlp.write(post[:, 2])
+    scale = (resid.var(dim=1, correction=0) + norm.eps).sqrt()
+    W_out = model.blocks[0].mlp.W_out
+    expected = ((W_out - W_out.mean(dim=1, keepdim=True)) * norm.w) @ model.unembed.W_U[:, 0] / scale[:, None]
+    torch.testing.assert_close(frozen, expected)
 
 
 @pytest.mark.parametrize(
@@ -163,18 +234,20 @@ def test_stopping_at_the_neurons_and_going_on_changes_nothing(normalisation, lay
 )
 def test_logits_are_linear_only_in_the_last_layer_without_normalisation(normalisation, n_layers, linear_layers):
     model = random_transformer(normalisation=normalisation, n_layers=n_layers)
-    assert [layer for layer in range(n_layers) if model.is_linear_from(layer)] == linear_layers
-    for layer in set(range(n_layers)) - set(linear_layers):
-        with pytest.raises(ValueError, match=f"layer {layer}: the logits are not linear"):
-            model.logit_weights(layer)
+    linear = [Place(layer) for layer in linear_layers]
+    everywhere = model.places(model.sites)
+    assert [place for place in everywhere if model.is_linear_from(place)] == linear
+    for place in set(everywhere) - set(linear):
+        with pytest.raises(ValueError, match=f"{place.site} of layer {place.layer}: the logits are not linear"):
+            model.logit_weights(place)
 
 
 def test_logit_weights_are_the_derivative_of_the_logits():
     model, tokens = random_transformer(n_layers=2, biases="all"), random_examples(n=1).tokens
-    resid_mid, post = model.run_to_neurons(tokens, 1)
-    jacobian = torch.autograd.functional.jacobian(lambda post: model.answer_from_neurons(resid_mid, post, 1), post)
+    past, post = model.run_to(model.read(tokens), Place(1))
+    jacobian = torch.autograd.functional.jacobian(lambda post: model.answer_from(past, post, Place(1)), post)
     jacobian = jacobian[0, :, 0]  # (class, position, neuron)
-    torch.testing.assert_close(jacobian[:, 2].T, model.logit_weights(1).detach())
+    torch.testing.assert_close(jacobian[:, 2].T, model.logit_weights(Place(1)).detach())
     assert (jacobian[:, :2] == 0).all()
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from general_circuits.conditions import Model, Vocabulary
-from general_circuits.models.network import Network
+from general_circuits.models.network import Network, Place, Site
 from general_circuits.models.parts import ACTIVATIONS, Embed, Unembed, bias
 
 
@@ -38,12 +38,14 @@ class Block(nn.Module):
 class Perceptron(Network):
     """A multilayer perceptron that reads all inputs at once; "=", which is the same in every example, it ignores.
 
-    To measurements it has one position, and nothing goes past its neurons: `resid_mid` is (example, 1, 0).
+    To measurements it has one position, and nothing goes past its neurons: (example, 1, 0).
 
     Each input is a vector, and these are put side by side: one-hot, an embedding that all inputs share, or one number
     from −1 for the first symbol to 1 for the last, so that a bit is ±1 (`ordinal`). With `outputs: sign` there is one
     output f for two classes, whose logits are −f/2 and f/2: f is the log-odds of the second, its sign the answer.
     """
+
+    sites: tuple[Site, ...] = ("mlp",)
 
     def __init__(self, settings: Model, vocabulary: Vocabulary) -> None:
         super().__init__(settings, vocabulary)
@@ -70,12 +72,20 @@ class Perceptron(Network):
             return functional.one_hot(symbols, n).flatten(1).to(dtype)
         return 2 * symbols.to(dtype) / (n - 1) - 1
 
-    def run_to_neurons(self, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor]:
-        post = self._run(self.read(tokens), range(layer + 1)).unsqueeze(1)
+    def blank(self, tokens: Tensor) -> Tensor:
+        return torch.zeros_like(self.read(tokens))
+
+    def run_to(self, x: Tensor, place: Place) -> tuple[Tensor, Tensor]:
+        post = self._run(x, range(place.layer + 1)).unsqueeze(1)
         return post.new_empty(len(post), 1, 0), post
 
-    def answer_from_neurons(self, resid_mid: Tensor, post: Tensor, layer: int) -> Tensor:
-        return self._read_out(self._run(post.squeeze(1), range(layer + 1, self.settings.n_layers)))
+    def answer_from(self, past: Tensor, units: Tensor, place: Place) -> Tensor:
+        return self._read_out(self._run(units.squeeze(1), range(place.layer + 1, self.settings.n_layers)))
+
+    def weight_norms(self, place: Place) -> Tensor:
+        is_last = self.is_last(place)
+        outward = self.unembed.W_U if is_last else cast(Block, self.blocks[place.layer + 1]).mlp.W_in
+        return cast(Block, self.blocks[place.layer]).mlp.W_in.norm(dim=0) * outward.norm(dim=1)
 
     def _run(self, x: Tensor, layers: range) -> Tensor:
         """Through these layers, (example, width) → (example, d_mlp)."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Self
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -11,12 +13,27 @@ from torch import Tensor, nn
 from general_circuits.conditions import Model, Vocabulary
 from general_circuits.models.initialisation import initialise
 
+Site = Literal["mlp", "head_outputs", "heads"]
+
+
+class Place(NamedTuple):
+    """Where in a network neurons are: in which layer, from 0, and at which site of it.
+
+    `mlp` are the MLP's units after their activation, TransformerLens' `hook_post`; `head_outputs` the units of the
+    attention heads' outputs before they are mixed, `hook_z`, head after head; `heads` the same as whole heads, each of
+    which is one neuron.
+    """
+
+    layer: int
+    site: Site = "mlp"
+
 
 class Network(nn.Module, ABC):
     """Reads the inputs of a task and answers; in each layer there are neurons where a measurement can step in.
 
-    Tokens are (example, n_inputs + 1), the inputs and then "=". Neurons are (example, position, d_mlp), after the
-    activation: TransformerLens' `hook_post`. What goes past a layer's neurons is `resid_mid` (example, position, …).
+    Tokens are (example, n_inputs + 1), the inputs and then "=". What is `read` of them goes to a place's `units`
+    (example, position, unit), and what goes `past` them, (example, position, …), is needed to go on to the answer. A
+    neuron is one unit or, where `width` says so, several in a row.
 
     Args:
         settings: widths and options.
@@ -32,31 +49,64 @@ class Network(nn.Module, ABC):
         initialise(self, self.settings, self.vocabulary, generator)
         return self
 
+    @property
+    @abstractmethod
+    def sites(self) -> tuple[Site, ...]:
+        """Where there are neurons in each layer."""
+
+    def places(self, sites: Sequence[Site]) -> list[Place]:
+        """Those of its places that are at these sites, by layer."""
+        return [Place(i, site) for i in range(self.settings.n_layers) for site in sites if site in self.sites]
+
     @abstractmethod
     def answer(self, tokens: Tensor) -> Tensor:
         """Tokens → logits (example, n_classes)."""
 
     @abstractmethod
-    def run_to_neurons(self, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor]:
-        """`resid_mid` and the neurons of one layer."""
+    def read(self, tokens: Tensor) -> Tensor:
+        """Tokens → the vectors that the first layer gets, (example, …)."""
 
     @abstractmethod
-    def answer_from_neurons(self, resid_mid: Tensor, post: Tensor, layer: int) -> Tensor:
-        """What `run_to_neurons` gave, changed or not → logits (example, n_classes)."""
+    def blank(self, tokens: Tensor) -> Tensor:
+        """What is read where there is no input: zero in place of every input's vector; as `read` in all else."""
 
-    def is_last(self, layer: int) -> bool:
-        """Whether this layer is the last: of its neurons, only those at the last position reach the answer."""
-        return layer == self.settings.n_layers - 1
+    @abstractmethod
+    def run_to(self, x: Tensor, place: Place) -> tuple[Tensor, Tensor]:
+        """What was read → what goes past the place's units, and the units."""
 
-    def is_linear_from(self, layer: int) -> bool:
-        """Whether the logits are an affine function of this layer's neurons: nothing but the unembedding follows."""
-        return self.is_last(layer) and self.settings.normalisation == "none"
+    @abstractmethod
+    def answer_from(self, past: Tensor, units: Tensor, place: Place) -> Tensor:
+        """What `run_to` gave, changed or not → logits (example, n_classes)."""
 
-    def logit_weights(self, layer: int) -> Tensor:
-        """How each neuron at the last position moves each logit, (d_mlp, n_classes). Linear layers only."""
-        if not self.is_linear_from(layer):
-            raise ValueError(f"layer {layer}: the logits are not linear in its neurons")
+    def width(self, place: Place) -> int:
+        """How many units in a row are one neuron."""
+        return self.settings.d_model // self.settings.n_heads if place.site == "heads" else 1
+
+    @abstractmethod
+    def weight_norms(self, place: Place) -> Tensor:
+        """Norm of the weights into each neuron times that of those out of it, (neuron); biases are left out.
+
+        A ReLU unit may have its weights in scaled by any factor and those out by its inverse; this does not change.
+        """
+
+    def is_last(self, place: Place) -> bool:
+        """Whether it is in the last layer: of its units, only those at the last position reach the answer."""
+        return place.layer == self.settings.n_layers - 1
+
+    def is_linear_from(self, place: Place) -> bool:
+        """Whether the logits are an affine function of this place's units: nothing but the unembedding follows."""
+        return self.is_last(place) and place.site == "mlp" and self.settings.normalisation == "none"
+
+    def logit_weights(self, place: Place) -> Tensor:
+        """How each unit at the last position moves each logit, (d_mlp, n_classes). Linear places only."""
+        if not self.is_linear_from(place):
+            raise ValueError(f"{place.site} of layer {place.layer}: the logits are not linear in its units")
         return self._logit_weights()
+
+    @contextmanager
+    def frozen_norms(self) -> Iterator[None]:
+        """Gradients take the scale that each layer norm divides by for a constant."""
+        yield
 
     @abstractmethod
     def _logit_weights(self) -> Tensor:

@@ -6,6 +6,8 @@ This is the reference that anything faster is tested against.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import torch
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from general_circuits.conditions import Model, Vocabulary
-from general_circuits.models.network import Network
+from general_circuits.models.network import Network, Place, Site
 from general_circuits.models.parts import ACTIVATIONS, Embed, Unembed, bias
 
 
@@ -36,8 +38,12 @@ class LayerNorm(nn.Module):
         super().__init__()
         self.w = nn.Parameter(torch.ones(d_model))
         self.b = nn.Parameter(torch.zeros(d_model))
+        self.is_frozen = False
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.is_frozen:
+            scale = (x.var(dim=-1, correction=0, keepdim=True) + self.eps).sqrt().detach()
+            return (x - x.mean(dim=-1, keepdim=True)) / scale * self.w + self.b
         return functional.layer_norm(x, self.w.shape, self.w, self.b, self.eps)
 
 
@@ -56,14 +62,21 @@ class Attention(nn.Module):
         self.b_Q, self.b_K, self.b_V = (bias(n_heads, d_head, exists=has_biases) for _ in range(3))
         self.b_O = bias(d_model, exists=has_biases)
 
-    def forward(self, x: Tensor) -> Tensor:  # (example, position, d_model)
+    def forward(self, x: Tensor) -> Tensor:
+        return self.write(self.outputs(x))
+
+    def outputs(self, x: Tensor) -> Tensor:
+        """The heads' outputs, one after the other: (example, position, d_model) → (…, head · d_head), `hook_z`."""
         queries = _project(x, self.W_Q, self.b_Q)  # (example, head, position, d_head)
         keys = _project(x, self.W_K, self.b_K)
         values = _project(x, self.W_V, self.b_V)
         scores = queries @ keys.transpose(-2, -1) / math.sqrt(queries.shape[-1])  # (example, head, query, key)
         future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=x.device).triu(diagonal=1)
         pattern = scores.masked_fill(future, float("-inf")).softmax(dim=-1)
-        z = (pattern @ values).transpose(1, 2).flatten(2)  # (example, position, head · d_head)
+        return (pattern @ values).transpose(1, 2).flatten(2)
+
+    def write(self, z: Tensor) -> Tensor:
+        """What the heads add to the residual stream: (…, head · d_head) → (…, d_model)."""
         out = z @ self.W_O.flatten(0, 1)
         return out if self.b_O is None else out + self.b_O
 
@@ -89,7 +102,7 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then MLP. Three parts, so that a measurement can step in where the neurons are."""
+    """Attention, then MLP. Four parts, so that a measurement can step in where there are neurons."""
 
     def __init__(self, settings: Model) -> None:
         super().__init__()
@@ -100,11 +113,13 @@ class Block(nn.Module):
             self.ln1 = LayerNorm(settings.d_model)
             self.ln2 = LayerNorm(settings.d_model)
 
-    def attend(self, resid_pre: Tensor) -> Tensor:
-        """`resid_pre` → `resid_mid`, both (example, position, d_model)."""
-        if self.normalisation == "pre":
-            return resid_pre + self.attn(self.ln1(resid_pre))
-        resid_mid = resid_pre + self.attn(resid_pre)
+    def head_outputs(self, resid_pre: Tensor) -> Tensor:
+        """`resid_pre` → the heads' outputs, (example, position, head · d_head)."""
+        return self.attn.outputs(self.ln1(resid_pre) if self.normalisation == "pre" else resid_pre)
+
+    def attend(self, resid_pre: Tensor, z: Tensor) -> Tensor:
+        """`resid_pre` and the heads' outputs → `resid_mid`, (example, position, d_model)."""
+        resid_mid = resid_pre + self.attn.write(z)
         return self.ln1(resid_mid) if self.normalisation == "post" else resid_mid
 
     def neurons(self, resid_mid: Tensor) -> Tensor:
@@ -117,12 +132,14 @@ class Block(nn.Module):
         return self.ln2(resid_post) if self.normalisation == "post" else resid_post
 
     def forward(self, resid_pre: Tensor) -> Tensor:
-        resid_mid = self.attend(resid_pre)
+        resid_mid = self.attend(resid_pre, self.head_outputs(resid_pre))
         return self.join(resid_mid, self.neurons(resid_mid))
 
 
 class Transformer(Network):
     """Decoder-only transformer over a short sequence of tokens; the answer is read at the last position."""
+
+    sites: tuple[Site, ...] = ("mlp", "head_outputs", "heads")
 
     def __init__(self, settings: Model, vocabulary: Vocabulary) -> None:
         super().__init__(settings, vocabulary)
@@ -136,10 +153,17 @@ class Transformer(Network):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens (example, position) → logits (example, position, d_vocab_out)."""
-        resid = self.embed(tokens) + self.pos_embed()
+        resid = self.read(tokens)
         for block in self.blocks:
             resid = block(resid)
         return self.read_out(resid)
+
+    def read(self, tokens: Tensor) -> Tensor:
+        return self.embed(tokens) + self.pos_embed()
+
+    def blank(self, tokens: Tensor) -> Tensor:
+        embedded = self.embed(tokens)
+        return torch.cat([torch.zeros_like(embedded[:, :-1]), embedded[:, -1:]], dim=1) + self.pos_embed()
 
     def read_out(self, resid: Tensor) -> Tensor:
         """Residual stream after the last block → logits at every position."""
@@ -148,18 +172,45 @@ class Transformer(Network):
     def answer(self, tokens: Tensor) -> Tensor:
         return self(tokens)[:, -1]
 
-    def run_to_neurons(self, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor]:
-        resid = self.embed(tokens) + self.pos_embed()
-        for block in self.blocks[:layer]:
-            resid = block(resid)
-        resid_mid = self.block(layer).attend(resid)
-        return resid_mid, self.block(layer).neurons(resid_mid)
+    def run_to(self, x: Tensor, place: Place) -> tuple[Tensor, Tensor]:
+        for block in self.blocks[: place.layer]:
+            x = block(x)
+        here = self.block(place.layer)
+        z = here.head_outputs(x)
+        if place.site != "mlp":
+            return x, z
+        resid_mid = here.attend(x, z)
+        return resid_mid, here.neurons(resid_mid)
 
-    def answer_from_neurons(self, resid_mid: Tensor, post: Tensor, layer: int) -> Tensor:
-        resid = self.block(layer).join(resid_mid, post)
-        for block in self.blocks[layer + 1 :]:
+    def answer_from(self, past: Tensor, units: Tensor, place: Place) -> Tensor:
+        here = self.block(place.layer)
+        if place.site != "mlp":
+            past = here.attend(past, units)
+            units = here.neurons(past)
+        resid = here.join(past, units)
+        for block in self.blocks[place.layer + 1 :]:
             resid = block(resid)
         return self.read_out(resid)[:, -1]
+
+    @contextmanager
+    def frozen_norms(self) -> Iterator[None]:
+        norms = [part for part in self.modules() if isinstance(part, LayerNorm)]
+        for norm in norms:
+            norm.is_frozen = True
+        try:
+            yield
+        finally:
+            for norm in norms:
+                norm.is_frozen = False
+
+    def weight_norms(self, place: Place) -> Tensor:
+        here = self.block(place.layer)
+        if place.site == "mlp":
+            return here.mlp.W_in.norm(dim=0) * here.mlp.W_out.norm(dim=1)
+        W_V, W_O = here.attn.W_V, here.attn.W_O  # (head, d_model, d_head), (head, d_head, d_model)
+        if place.site == "heads":
+            return W_V.flatten(1).norm(dim=1) * W_O.flatten(1).norm(dim=1)
+        return (W_V.norm(dim=1) * W_O.norm(dim=2)).flatten()
 
     def block(self, layer: int) -> Block:
         """One block, by number from the input."""

@@ -7,6 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from general_circuits.models.network import Place
 from general_circuits.models.transformer import Attention, Block, Transformer
 from general_circuits.reduced.tape import Tape, Value, gradient_of
 
@@ -46,7 +47,7 @@ class Shape:
         """Whole cache lines; those beyond the classes are zero."""
 
         saved = batch_size * (self.d_model - self.n_classes)
-        self.folds_output = model.is_linear_from(len(self.blocks) - 1) and saved > self.d_model * self.n_classes
+        self.folds_output = model.is_linear_from(Place(len(self.blocks) - 1)) and saved > self.d_model * self.n_classes
         """Whether W_out·W_U is multiplied out: fewer multiplications, per neuron, than it saves."""
         self.has_table = self.folds_output and not self.is_deep and batch_size > 4 * (self.d_model + self.p)
         """Whether values are carried on to neurons and logits. It saves d_model multiplications per example and neuron
