@@ -73,12 +73,3 @@ class Checkpoints:
                 weights = {name: file.get_slice(name)[places[step]] for name in model.state_dict()}
                 model.load_state_dict(weights)
                 yield step, model
-
-
-def chosen(steps: Sequence[int], how_many: int | None) -> list[int]:
-    """So many of the steps, evenly by position, the first and the last among them; all of them for None."""
-    if how_many is None or how_many >= len(steps):
-        return list(steps)
-    if how_many == 1:
-        return [steps[-1]]
-    return [steps[round(i * (len(steps) - 1) / (how_many - 1))] for i in range(how_many)]

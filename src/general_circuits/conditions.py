@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, TypeVar
@@ -140,6 +141,15 @@ class Spacing:
         """The ascending steps from 0 to `last`, both included."""
         geometric = {round(last ** (i / self.log)) for i in range(self.log)} if last else set()
         return sorted({0, last} | geometric | set(range(0, last, self.every)))
+
+
+def chosen(steps: Sequence[int], how_many: int | None) -> list[int]:
+    """So many of the steps, evenly by position, the first and the last among them; all of them for None."""
+    if how_many is None or how_many >= len(steps):
+        return list(steps)
+    if how_many == 1:
+        return [steps[-1]]
+    return [steps[round(i * (len(steps) - 1) / (how_many - 1))] for i in range(how_many)]
 
 
 @dataclass(frozen=True)

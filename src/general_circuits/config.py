@@ -239,13 +239,69 @@ SECTIONS = (TaskSettings, SplitSettings, ModelSettings, OptimiserSettings, Sched
 
 
 class SaliencySettings(Settings):
-    """Attribution of the answer (right logit minus mean logit) to every MLP unit."""
+    """Attribution of each answer to every neuron: every method × target × normalisation × site. docs/saliency.md."""
 
-    methods: list[Literal["activation_gradient", "integrated_gradients"]] = Field(
-        ["activation_gradient"], min_length=1, description="both are one matrix product where the logits are linear"
+    methods: list[
+        Literal[
+            "activation_gradient",
+            "integrated_gradients",
+            "integrated_gradients_from_mean",
+            "conductance",
+            "ablation_effect",
+            "shapley",
+        ]
+    ] = Field(
+        ["activation_gradient"],
+        min_length=1,
+        description="integrated gradients from zero activation, or from the mean over training examples; conductance of"
+        " the path from blank inputs; the effect of setting one neuron to zero; Shapley values of neurons set to zero",
     )
-    integration_steps: int = Field(50, ge=1, description="of integrated gradients, where they are not exact")
+    targets: list[Literal["right_minus_mean", "right_logit", "margin", "log_probability"]] = Field(
+        ["right_minus_mean"],
+        min_length=1,
+        description="what is attributed: the right logit minus the mean logit, the right logit, minus the largest other"
+        " logit, or the log-probability of the label",
+    )
+    normalisations: list[Literal["raw", "matched", "per_example"]] = Field(
+        ["raw", "matched"],
+        min_length=1,
+        description="`matched`: of logits divided by their scale, so that checkpoints compare; `per_example`: as shares"
+        " of all that is attributed on an example",
+    )
+    sites: list[Literal["mlp", "head_outputs", "heads"]] = Field(
+        ["mlp"],
+        min_length=1,
+        description="whose neurons: MLP units, units of the attention heads' outputs, whole heads; of every layer,"
+        " where a network has them",
+    )
+    examples: Count | Literal["all"] = Field(
+        256, description="seen by methods that take many passes, drawn once per replica; the others see all"
+    )
+    integration_steps: int = Field(
+        50, ge=2, description="of conductance; and those that integrated gradients begin with, where they are not exact"
+    )
+    most_integration_steps: int = Field(
+        400, ge=2, description="integrated gradients double theirs up to so many, until they are complete"
+    )
+    completeness_error: Number = Field(1e-3, gt=0, description="what counts as complete, relative to what is explained")
+    permutations: int = Field(8, ge=2, description="of Shapley values, which are exact for up to ten neurons")
     checkpoints: Count | Literal["all"] = Field("all", description="how many checkpoints, evenly chosen; or `all`")
+    by_example: int = Field(
+        0, ge=0, description="of how many checkpoints every example's saliency is kept too; docs/running.md says more"
+    )
+
+    @property
+    def combinations(self) -> int:
+        """Of method, target and normalisation at one place."""
+        return len(self.methods) * len(self.targets) * len(self.normalisations)
+
+    def asked(self) -> str:
+        """What a stage is asked, as JSON."""
+        lists = {key: getattr(self, key) for key in ("methods", "targets", "normalisations", "sites")}
+        efforts = ("integration_steps", "most_integration_steps", "completeness_error", "permutations")
+        examples = 0 if self.examples == "all" else self.examples
+        effort = {key: getattr(self, key) for key in efforts}
+        return json.dumps({**lists, "examples": examples, "effort": effort}, sort_keys=True)
 
 
 class AblationSettings(Settings):
@@ -371,7 +427,15 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
         yield ("replicas",), study.replicas, f"should be a multiple of block = {study.block}"
     saliency, ablation = study.measurements.saliency, study.measurements.ablation
     for section, key, values, needed in (
-        ("saliency", "methods", saliency.methods, "activation_gradient"),
+        *(
+            ("saliency", key, getattr(saliency, key), needed)
+            for key, needed in (
+                ("methods", "activation_gradient"),
+                ("targets", "right_minus_mean"),
+                ("normalisations", "raw"),
+                ("sites", "mlp"),
+            )
+        ),
         ("ablation", "deletions", ablation.deletions, "zero"),
         ("ablation", "splits", ablation.splits, "train"),
     ):

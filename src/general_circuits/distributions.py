@@ -8,7 +8,7 @@ import pandas as pd
 from general_circuits import statistics
 
 STATISTICS = ("median", "median_magnitude", "mean_magnitude", "q95_magnitude", "breadth")
-GROUP = ["condition", "replica", "step", "split", "layer", "method"]
+GROUP = ["condition", "replica", "step", "split", "layer", "site", "method", "target", "normalisation"]
 
 
 def describe(saliency: pd.DataFrame) -> pd.DataFrame:
@@ -21,7 +21,7 @@ def describe(saliency: pd.DataFrame) -> pd.DataFrame:
     for key, neurons in saliency.groupby(GROUP, observed=True, sort=False):
         for dead_units, kept in (("included", neurons), ("excluded", neurons[neurons["alive"]])):
             for statistic in STATISTICS:
-                values = kept[statistic].to_numpy()
+                values = kept[statistic].to_numpy(dtype=np.float64)
                 rows.append(
                     {
                         **dict(zip(GROUP, key, strict=True)),

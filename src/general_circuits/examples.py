@@ -22,17 +22,19 @@ class Examples:
         tokens: (example, n_inputs + 1), the inputs and then "=".
         labels: (example), the classes they count as.
         is_corrupted: (example), whether that is a wrong one, after label noise; None where none is.
+        numbers: (example), their numbers in the task table, where they are from one.
     """
 
     tokens: Tensor
     labels: Tensor
     is_corrupted: Tensor | None = None
+    numbers: Tensor | None = None
 
     def first(self, n: int, order: Tensor) -> Examples:
         """The n examples that come first in `order`, a permutation; all of them if there are fewer."""
         kept = order[:n].to(self.labels.device)
-        corrupted = None if self.is_corrupted is None else self.is_corrupted[kept]
-        return Examples(self.tokens[kept], self.labels[kept], corrupted)
+        corrupted, numbers = (None if of is None else of[kept] for of in (self.is_corrupted, self.numbers))
+        return Examples(self.tokens[kept], self.labels[kept], corrupted, numbers)
 
 
 def by_split(split: pd.DataFrame, vocabulary: Vocabulary, device: torch.device) -> dict[str, Examples]:
@@ -50,9 +52,10 @@ def by_split(split: pd.DataFrame, vocabulary: Vocabulary, device: torch.device) 
     tokens = torch.cat([torch.tensor(inputs, dtype=torch.long), equals], dim=1)
     labels, targets = (torch.tensor(split[name].to_numpy()).long() for name in ("label", "target"))
     is_corrupted = labels != targets
+    numbers = torch.tensor(split["example"].to_numpy()).long()
     found = {}
     for name in SPLITS:
         rows = torch.tensor((split["split"] == name).to_numpy())
         corrupted = is_corrupted[rows].to(device) if is_corrupted[rows].any() else None
-        found[name] = Examples(tokens[rows].to(device), labels[rows].to(device), corrupted)
+        found[name] = Examples(tokens[rows].to(device), labels[rows].to(device), corrupted, numbers[rows].to(device))
     return found

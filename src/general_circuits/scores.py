@@ -31,3 +31,12 @@ def margins(logits: Tensor, labels: Tensor) -> Tensor:
 def correct_probability(logits: Tensor, labels: Tensor) -> Tensor:
     """Probability given to each example's label, (…, example)."""
     return torch.exp(right_logit(logits, labels) - torch.logsumexp(logits, dim=-1))
+
+
+def logit_scale(logits: Tensor) -> float:
+    """Root mean square, over examples and classes, of logits (example, class) minus each example's mean logit.
+
+    1 where there is nothing but zeros, so that one can divide by it.
+    """
+    centred = logits.double() - logits.double().mean(dim=-1, keepdim=True)
+    return float(centred.square().mean().sqrt()) or 1.0

@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +21,14 @@ from general_circuits import __version__
 
 CATEGORY = pa.dictionary(pa.int32(), pa.string())
 INTEGER, NUMBER, FLAG, TEXT = pa.int32(), pa.float64(), pa.bool_(), pa.string()
+SINGLE = pa.float32()
+"""Of what a network computes, in its own precision."""
 INTEGERS = pa.list_(INTEGER)
 TYPES = {
     CATEGORY: "category",
     INTEGER: "integer",
     NUMBER: "number",
+    SINGLE: "number",
     FLAG: "yes/no",
     TEXT: "text",
     INTEGERS: "list of integers",
@@ -136,10 +139,24 @@ def write(path: Path, table: Table, frame: pd.DataFrame, metadata: Mapping[str, 
     )
     frame = frame.sort_values(list(table.key), ignore_index=True)
     content = pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)
-    texts = {key: json.dumps(value, sort_keys=True) for key, value in sorted((metadata or {}).items())}
-    content = content.replace_schema_metadata({**texts, "general_circuits": __version__})
     with replacing(path) as temporary:
-        pq.write_table(content, temporary, compression="zstd")
+        pq.write_table(content.replace_schema_metadata(_texts(metadata)), temporary, compression="zstd")
+
+
+def write_in_parts(
+    path: Path, table: Table, parts: Iterable[pd.DataFrame], metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Write a table too large for memory: `parts` of it, each sorted by its key and all in the order of their keys."""
+    schema = table.schema.with_metadata(_texts(metadata))
+    last: tuple[Any, ...] = ()
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for part in parts:
+            _check_columns(path, table, part.columns.tolist())
+            first, here = (tuple(part[list(table.key)].iloc[i]) for i in (0, -1))
+            if not last <= first <= here:
+                raise ValueError(f"{path}: parts out of order: {first} to {here} after {last}")
+            last = here
+            writer.write_table(pa.Table.from_pandas(part[schema.names], schema=schema, preserve_index=False))
 
 
 def read(path: Path, table: Table) -> pd.DataFrame:
@@ -182,6 +199,12 @@ def read_study(results: Path, table: Table, axes: Mapping[str, Sequence[Any]]) -
     categories = [name for name in table.axes if table.key.get(name) == CATEGORY]
     frame = pd.concat([part.astype(dict.fromkeys(categories, str)) for part in frames], ignore_index=True)
     return frame.assign(**{name: pd.Categorical(frame[name], categories=list(axes[name])) for name in categories})
+
+
+def _texts(metadata: Mapping[str, Any] | None) -> dict[str, str]:
+    """What a file's schema says of it, as text."""
+    texts = {key: json.dumps(value, sort_keys=True) for key, value in sorted((metadata or {}).items())}
+    return {**texts, "general_circuits": __version__}
 
 
 def _check_columns(path: Path, table: Table, found: Sequence[str]) -> None:

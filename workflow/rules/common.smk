@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 import general_circuits
 from general_circuits import cluster
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.conditions import to_json
+from general_circuits.conditions import chosen, to_json
 from general_circuits.config import ConfigError, load
 from general_circuits.costs import SNAKEMAKE_MB, Size, machine_mb
 from general_circuits.figures.registry import DRAWINGS, FIGURES, FRONT_PAGE
@@ -96,6 +96,16 @@ def training_mb(wildcards, attempt):
 def saliency_mb(wildcards, attempt):
     """Memory of a saliency job."""
     return requested_mb(SIZES[wildcards.condition].saliency_mb(), attempt)
+
+
+def example_saliency():
+    """The files of the checkpoints of which every example's saliency is kept."""
+    table, files_wanted = schemas.table("example_saliency"), []
+    for name, condition in CONDITIONS.items() if SALIENCY.by_example else ():
+        steps = condition.schedule.checkpoints.steps(condition.schedule.steps)
+        axes = {"condition": [name], "block": AXES["block"], "step": chosen(steps, SALIENCY.by_example)}
+        files_wanted += [f"<results>/{file}" for file in files(table, axes)]
+    return files_wanted
 
 
 def ablation_mb(wildcards, attempt):

@@ -3,7 +3,8 @@ rule extract_saliency:
         split="<results>/runs/{condition}/{block}/split.parquet",
         weights=WEIGHTS,
     output:
-        "<results>/saliency/{condition}/{block}.parquet",
+        saliency="<results>/saliency/{condition}/{block}.parquet",
+        attribution="<results>/saliency/{condition}/{block}-attribution.parquet",
     log:
         "<results>/logs/extract_saliency/{condition}/{block}.log",
     benchmark:
@@ -14,18 +15,43 @@ rule extract_saliency:
     resources:
         mem_mb=saliency_mb,
     params:
-        how=options(
-            methods=",".join(SALIENCY.methods),
-            integration_steps=SALIENCY.integration_steps,
-            steps=how_many(SALIENCY.checkpoints),
-            device=STUDY.device,
-        ),
+        asked=SALIENCY.asked(),
+        how=options(steps=how_many(SALIENCY.checkpoints), device=STUDY.device),
         code=fingerprint("stages.extract_saliency"),
     message:
         "Extracting saliency of {wildcards.condition}, block {wildcards.block}"
     shell:
         "python -m general_circuits.stages.extract_saliency --split {input.split}"
-        " --condition {wildcards.condition} {params.how} --output {output} > {log} 2>&1"
+        " --condition {wildcards.condition} --asked {params.asked:q} {params.how}"
+        " --output {output.saliency} --attribution {output.attribution} > {log} 2>&1"
+
+
+# One checkpoint, every example: large, so made only for checkpoints that are asked for.
+rule extract_example_saliency:
+    input:
+        split="<results>/runs/{condition}/{block}/split.parquet",
+        weights=WEIGHTS,
+    output:
+        "<results>/example_saliency/{condition}/{block}/step={step}/saliency.parquet",
+    log:
+        "<results>/logs/extract_example_saliency/{condition}/{block}/{step}.log",
+    wildcard_constraints:
+        step=r"\d+",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=saliency_mb,
+    params:
+        asked=SALIENCY.asked(),
+        device=STUDY.device,
+        code=fingerprint("stages.extract_example_saliency"),
+    message:
+        "Extracting every example's saliency of {wildcards.condition}, block {wildcards.block}, step {wildcards.step}"
+    shell:
+        "python -m general_circuits.stages.extract_example_saliency --split {input.split}"
+        " --condition {wildcards.condition} --step {wildcards.step} --asked {params.asked:q} --device {params.device}"
+        " --output {output} > {log} 2>&1"
 
 
 rule describe_saliency:

@@ -1,12 +1,12 @@
 """How skewed and concentrated the histograms over a layer's neurons are."""
 
-from general_circuits.tables import CATEGORY, FLAG, INTEGER, NEURONS, NUMBER, Table
+from general_circuits.tables import ATTRIBUTION, CATEGORY, FLAG, INTEGER, NEURONS, NUMBER, Table
 
 TABLE = Table(
     "distribution",
     "distribution/{condition}/{block}.parquet",
-    "replica, step, split, layer, method, statistic, and dead units in or out",
-    {**NEURONS, "method": CATEGORY, "statistic": CATEGORY, "dead_units": CATEGORY},
+    "replica, step, split, layer, site, method, target, normalisation, statistic, and dead units in or out",
+    {**NEURONS, **ATTRIBUTION, "statistic": CATEGORY, "dead_units": CATEGORY},
     {
         "neurons": INTEGER,
         "median": NUMBER,
@@ -22,9 +22,8 @@ TABLE = Table(
             "what the histogram is of, a column of the saliency table: median, median_magnitude, mean_magnitude,"
             " q95_magnitude or breadth"
         ),
-        "dead_units": "whether units that are not alive are included or excluded",
         "neurons": "number of neurons in the histogram",
-        "median": "over the neurons, in logits; of breadth, a share; missing without neurons",
+        "median": "over the neurons, in the unit of the saliency; of breadth, a share; missing without neurons",
         "zero_fraction": "share of the neurons at exactly 0, 0 to 1; missing without neurons",
         "moment_skewness": "third central moment over the cubed standard deviation; missing without spread",
         "l_skewness": "third L-moment over the second, −1 to 1; missing without spread",

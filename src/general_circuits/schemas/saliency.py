@@ -1,38 +1,36 @@
 """How neurons' saliency is spread over examples."""
 
-from general_circuits.tables import CATEGORY, FLAG, INTEGER, NEURONS, NUMBER, Table
+from general_circuits.tables import ATTRIBUTION, FLAG, INTEGER, NEURONS, SINGLE, Table
 
 TABLE = Table(
     "saliency",
     "saliency/{condition}/{block}.parquet",
-    "replica, step, split, layer, method and neuron",
-    {**NEURONS, "method": CATEGORY, "neuron": INTEGER},
+    "replica, step, split, layer, site, method, target, normalisation and neuron",
+    {**NEURONS, **ATTRIBUTION, "neuron": INTEGER},
     {
-        "median": NUMBER,
-        "median_magnitude": NUMBER,
-        "mean_magnitude": NUMBER,
-        "q95_magnitude": NUMBER,
-        "breadth": NUMBER,
+        "median": SINGLE,
+        "median_magnitude": SINGLE,
+        "mean_magnitude": SINGLE,
+        "q95_magnitude": SINGLE,
+        "breadth": SINGLE,
         "alive": FLAG,
-        "completeness_error": NUMBER,
     },
     {
-        "neuron": "the MLP's unit, from 0",
+        "neuron": "its number, from 0: the MLP's unit, the unit of the heads' outputs (head after head), or the head",
         "median": (
-            "over the split's examples, of the signed saliency: what the neuron adds to the label's logit minus the"
-            " mean logit; logits"
+            "over the examples, of the signed saliency, which is what the neuron adds to the target; logits (of"
+            " log_probability nats), divided by the logits' scale where matched, and a share per_example"
         ),
-        "median_magnitude": "median over the split's examples of |saliency|, logits",
-        "mean_magnitude": "mean over the split's examples of |saliency|, logits",
-        "q95_magnitude": "95 % quantile over the split's examples of |saliency|, logits",
+        "median_magnitude": "median over the examples of |saliency|, in the same unit",
+        "mean_magnitude": "mean over the examples of |saliency|, in the same unit",
+        "q95_magnitude": "95 % quantile over the examples of |saliency|, in the same unit",
         "breadth": (
             "share of the n examples that carry the saliency s, (Σ|s|)² / (n·Σs²): 1/n (one of them) to 1 (all alike);"
             " 0 without saliency"
         ),
-        "alive": "whether its activation is not 0 in some example of the split, at a position that reaches the answer",
-        "completeness_error": (
-            "mean difference between the layer's summed saliencies and what the layer changes, over the mean size of"
-            " that change; 0 is complete; one value per layer; missing for activation_gradient"
+        "alive": (
+            "whether its activation is not 0 in some example of the split, at a position that reaches the answer; of a"
+            " head, that of any of its units"
         ),
     },
 )

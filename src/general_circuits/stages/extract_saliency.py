@@ -1,32 +1,35 @@
-"""Checkpoints of a block → the saliency statistics of every MLP unit, layer, method and split."""
+"""Checkpoints of a block → the saliency statistics of every neuron, and how far each attribution is to be trusted."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import pandas as pd
 
-from general_circuits import checkpoints, compute, saliency, tables
+from general_circuits import checkpoints, compute, tables
 from general_circuits.blocks import Block
+from general_circuits.conditions import chosen, from_json
+from general_circuits.saliency.measure import Questions, measure
+from general_circuits.schemas.attribution import TABLE as ATTRIBUTION
 from general_circuits.schemas.saliency import TABLE as SALIENCY
 from general_circuits.stages.command import run
 
 
-def main(
-    split: Path, condition: str, methods: str, integration_steps: int, steps: int, device: str, output: Path
-) -> None:
-    """Read the weights beside SPLIT at STEPS checkpoints (0 is all) and attribute with METHODS (comma-separated)."""
-    torch_device = compute.device(device)
-    wanted = cast(list[saliency.Method], methods.split(","))
-    frames = []
+def main(split: Path, condition: str, asked: str, steps: int, device: str, output: Path, attribution: Path) -> None:
+    """Read the weights beside SPLIT at STEPS checkpoints (0 is all) and measure what is ASKED (as JSON)."""
+    torch_device, questions = compute.device(device), from_json(Questions, asked)
+    neurons: list[pd.DataFrame] = []
+    layers: list[pd.DataFrame] = []
     for position, replica, examples in Block(split, torch_device).replicas():
         stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-        for step, model in stored.models(checkpoints.chosen(stored.steps(), steps or None), torch_device):
+        for step, model in stored.models(chosen(stored.steps(), steps or None), torch_device):
             print(f"{condition}, replica {replica}: step {step:,}", flush=True)
-            found = saliency.measure(model, examples, wanted, integration_steps)
-            frames.append(found.assign(condition=condition, replica=replica, step=step))
-    tables.write(output, SALIENCY, pd.concat(frames, ignore_index=True), tables.read_metadata(split))
+            names = {"condition": condition, "replica": replica, "step": step}
+            for frames, found in zip((neurons, layers), measure(model, examples, questions, replica), strict=True):
+                frames.append(found.assign(**names))
+    metadata = tables.read_metadata(split)
+    tables.write(output, SALIENCY, pd.concat(neurons, ignore_index=True), metadata)
+    tables.write(attribution, ATTRIBUTION, pd.concat(layers, ignore_index=True), metadata)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,49 @@
+"""One checkpoint of a block → every neuron's saliency on every example."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from general_circuits import checkpoints, compute, tables
+from general_circuits.blocks import Block
+from general_circuits.conditions import from_json
+from general_circuits.saliency.measure import Questions, by_example
+from general_circuits.schemas.example_saliency import TABLE
+from general_circuits.stages.command import run
+
+
+def main(split: Path, condition: str, step: int, asked: str, device: str, output: Path) -> None:
+    """Read the weights beside SPLIT at one STEP and keep whatever is ASKED (as JSON), example by example."""
+    torch_device, questions = compute.device(device), from_json(Questions, asked)
+
+    def parts() -> Iterator[pd.DataFrame]:
+        for position, replica, examples in Block(split, torch_device).replicas():
+            stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
+            if step not in stored.steps():
+                raise SystemExit(f"step={step}: {condition} has no such checkpoint; it has {stored.steps()}")
+            for _, model in stored.models([step], torch_device):
+                for names, numbers, saliency in by_example(model, examples, questions, replica):
+                    labelled = {"condition": condition, **names}
+                    constant = {name: _constant(value, saliency.numel()) for name, value in labelled.items()}
+                    rows = {
+                        "replica": replica,
+                        "example": np.repeat(numbers.cpu().numpy(), saliency.shape[1]),
+                        "neuron": np.tile(np.arange(saliency.shape[1]), len(numbers)),
+                        "saliency": saliency.flatten().cpu().numpy(),
+                    }
+                    yield pd.DataFrame({**constant, **rows})
+
+    tables.write_in_parts(output, TABLE, parts(), tables.read_metadata(split))
+
+
+def _constant(value: object, n: int) -> object:
+    """A column that has one value, which text takes up once."""
+    return pd.Categorical.from_codes(np.zeros(n, dtype=np.int8), [value]) if isinstance(value, str) else value
+
+
+if __name__ == "__main__":
+    run(main)
