@@ -46,7 +46,7 @@ def draw(tables: Mapping[str, pd.DataFrame], claim: str) -> Figure:
         return _words_alone(found(tables, claim))
     lines = _lines(rows)
     curve = CURVE if rows["estimate"].notna().any() else NO_CURVE
-    heights = [curve, *([min(ROW * len(lines), LARGEST - CURVE - 0.6)] if lines else [])]
+    heights = [curve, *([ROW * len(lines) * _squeezed(lines)] if lines else [])]
     figure, grid = plt.subplots(
         len(heights), 1, figsize=(style.WIDTH, sum(heights) + 0.6), height_ratios=heights, sharex=True, squeeze=False
     )
@@ -137,6 +137,11 @@ def _lines(rows: pd.DataFrame) -> list[tuple[str, str | None, float]]:
     return lines
 
 
+def _squeezed(lines: list[tuple[str, str | None, float]]) -> float:
+    """By how much lines are lower than usual, so that all of them are on a page."""
+    return min(1.0, (LARGEST - CURVE - 0.6) / (ROW * len(lines)))
+
+
 def _curve(axes: Axes, rows: pd.DataFrame) -> None:
     """Estimates and intervals, and how many lie where."""
     known = rows[rows["estimate"].notna()]
@@ -209,7 +214,8 @@ def _matrix(axes: Axes, rows: pd.DataFrame, lines: list[tuple[str, str | None, f
         _shares(axes, rows, options)
     axes.set_ylim(len(lines) - 0.5, -0.6)
     axes.set_yticks(range(len(lines)), [style.readable(option or choice) for choice, option, _ in lines])
-    axes.tick_params(axis="y", length=0, labelsize=TEXT, pad=3)
+    size = TEXT * _squeezed(lines)
+    axes.tick_params(axis="y", length=0, labelsize=size, pad=3)
     axes.spines["left"].set_visible(False)
     digits = 3 if np.nanmax([0.0, *(abs(value) for _, option, value in lines if option)]) < 1 else 2
     beside: dict[str, Any] = {
@@ -217,7 +223,7 @@ def _matrix(axes: Axes, rows: pd.DataFrame, lines: list[tuple[str, str | None, f
         "textcoords": "offset points",
         "annotation_clip": False,
     }
-    axes.annotate("median", (1.0, -1.0), xytext=(5, 0), va="center_baseline", fontsize=TEXT, color=INK, **beside)
+    axes.annotate("median", (1.0, -1.0), xytext=(5, 0), va="center_baseline", fontsize=size, color=INK, **beside)
     registered = rows[rows["registered"]]
     for place, ((choice, option, value), label) in enumerate(zip(lines, axes.get_yticklabels(), strict=True)):
         is_heading = option is None
@@ -232,7 +238,7 @@ def _matrix(axes: Axes, rows: pd.DataFrame, lines: list[tuple[str, str | None, f
             (1.0, place),
             xytext=(5, 0),
             va="center_baseline",
-            fontsize=TEXT,
+            fontsize=size,
             fontweight="bold" if is_heading else "normal",
             color=label.get_color(),
             **beside,
