@@ -142,29 +142,3 @@ def test_file_names_are_by_position():
         "weights-0.safetensors",
         "weights-11.safetensors",
     ]
-
-
-@pytest.mark.parametrize(
-    ("how_many", "expected"),
-    [
-        (None, [0, 1, 3, 5, 10, 12, 20]),
-        (1, [20]),
-        (2, [0, 20]),
-        (3, [0, 5, 20]),
-        (4, [0, 3, 10, 20]),
-        (7, [0, 1, 3, 5, 10, 12, 20]),
-        (100, [0, 1, 3, 5, 10, 12, 20]),
-    ],
-)
-def test_chosen_steps_are_even_by_position_with_both_ends(how_many, expected):
-    assert checkpoints.chosen([0, 1, 3, 5, 10, 12, 20], how_many) == expected
-
-
-def test_chosen_is_as_many_as_asked_without_repeats():
-    for n in range(2, 60):
-        steps = list(range(0, 7 * n, 7))
-        for how_many in range(2, n + 1):
-            found = checkpoints.chosen(steps, how_many)
-            assert len(found) == len(set(found)) == how_many
-            assert (found[0], found[-1]) == (steps[0], steps[-1])
-            assert found == sorted(found)

@@ -23,6 +23,7 @@ from general_circuits.conditions import (
     Parity,
     Schedule,
     Spacing,
+    chosen,
     Split,
     from_json,
     to_json,
@@ -137,3 +138,29 @@ def test_steps_ascend_from_zero_to_the_last_through_every_multiple(log, every, l
     assert all(before < after for before, after in itertools.pairwise(steps))
     assert set(range(0, last + 1, every)) <= set(steps)
     assert len(set(steps) - set(range(0, last, every)) - {last}) <= log
+
+
+@pytest.mark.parametrize(
+    ("how_many", "expected"),
+    [
+        (None, [0, 1, 3, 5, 10, 12, 20]),
+        (1, [20]),
+        (2, [0, 20]),
+        (3, [0, 5, 20]),
+        (4, [0, 3, 10, 20]),
+        (7, [0, 1, 3, 5, 10, 12, 20]),
+        (100, [0, 1, 3, 5, 10, 12, 20]),
+    ],
+)
+def test_chosen_steps_are_even_by_position_with_both_ends(how_many, expected):
+    assert chosen([0, 1, 3, 5, 10, 12, 20], how_many) == expected
+
+
+def test_chosen_is_as_many_as_asked_without_repeats():
+    for n in range(2, 60):
+        steps = list(range(0, 7 * n, 7))
+        for how_many in range(2, n + 1):
+            found = chosen(steps, how_many)
+            assert len(found) == len(set(found)) == how_many
+            assert (found[0], found[-1]) == (steps[0], steps[-1])
+            assert found == sorted(found)

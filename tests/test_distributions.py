@@ -19,7 +19,10 @@ def saliency(values: list[float], alive: list[bool] | None = None, **key: object
     return pd.DataFrame(
         {
             **names,
+            "site": "mlp",
             "method": "activation_gradient",
+            "target": "right_minus_mean",
+            "normalisation": "raw",
             "neuron": range(len(values)),
             **dict.fromkeys(distributions.STATISTICS, values),
             "alive": [True] * len(values) if alive is None else alive,
@@ -97,7 +100,7 @@ def test_one_row_per_histogram_statistic_and_treatment_of_dead_units() -> None:
     parts = [saliency([1.0, 2.0, 4.0], step=step, split=split) for step in (0, 10) for split in ("train", "validation")]
     found = distributions.describe(pd.concat(parts))
     assert len(found) == 4 * 5 * 2
-    key = [*distributions.GROUP, "statistic", "dead_units"]
+    key = [*distributions.PLACE, *distributions.ATTRIBUTION, "statistic", "dead_units"]
     assert not found.duplicated(key).any()
     assert set(found["statistic"]) == {"median", "median_magnitude", "mean_magnitude", "q95_magnitude", "breadth"}
 
@@ -110,6 +113,6 @@ def test_each_statistic_is_described_by_its_own_values() -> None:
 
 
 def test_growing_logits_move_no_measure() -> None:
-    plain, grown = (distributions.measures(np.array([0.5, 1.0, 2.5, 7.0]) * scale) for scale in (1, 40))
+    plain, grown = (distributions.measures(np.array([[0.5, 1.0, 2.5, 7.0]]) * scale) for scale in (1, 40))
     assert grown.pop("median") == pytest.approx(40 * plain.pop("median"))
     assert grown == pytest.approx(plain)

@@ -8,7 +8,8 @@ import pandas as pd
 from general_circuits import statistics
 
 STATISTICS = ("median", "median_magnitude", "mean_magnitude", "q95_magnitude", "breadth")
-GROUP = ["condition", "replica", "step", "split", "layer", "site", "method", "target", "normalisation"]
+PLACE = ["condition", "replica", "step", "split", "layer", "site"]
+ATTRIBUTION = ["method", "target", "normalisation"]
 
 
 def describe(saliency: pd.DataFrame) -> pd.DataFrame:
@@ -17,33 +18,32 @@ def describe(saliency: pd.DataFrame) -> pd.DataFrame:
     Each statistic of the neurons is described with dead units included and excluded. `degenerate` flags a histogram
     whose shape means nothing: over half of the values are exactly 0, or they have no spread, or are not finite.
     """
-    rows = []
-    for key, neurons in saliency.groupby(GROUP, observed=True, sort=False):
-        for dead_units, kept in (("included", neurons), ("excluded", neurons[neurons["alive"]])):
-            for statistic in STATISTICS:
-                values = kept[statistic].to_numpy(dtype=np.float64)
-                rows.append(
-                    {
-                        **dict(zip(GROUP, key, strict=True)),
-                        "statistic": statistic,
-                        "dead_units": dead_units,
-                        "neurons": len(values),
-                        **measures(values),
-                    }
-                )
-    return pd.DataFrame(rows)
+    frames = []
+    for place, here in saliency.groupby(PLACE, observed=True, sort=False):
+        # All attributions of one place have the same neurons, so that they are described together.
+        values = here.pivot(index=ATTRIBUTION, columns="neuron", values=list(STATISTICS)).astype(np.float64)
+        alive = here.groupby("neuron")["alive"].first().to_numpy()
+        for statistic in STATISTICS:
+            table = values[statistic].to_numpy()  # (attribution, neuron)
+            for dead_units, kept in (("included", table), ("excluded", table[:, alive])):
+                names = {**dict(zip(PLACE, place, strict=True)), "statistic": statistic, "dead_units": dead_units}
+                found = values.index.to_frame(index=False).assign(**names, neurons=kept.shape[1])
+                frames.append(found.assign(**measures(kept)))
+    return pd.concat(frames, ignore_index=True)
 
 
-def measures(values: statistics.Array) -> dict[str, float | bool]:
-    """The measures of one histogram (neuron)."""
-    zero_fraction = float((values == 0).mean()) if len(values) else float("nan")
+def measures(values: statistics.Array) -> dict[str, statistics.Array]:
+    """The measures of histograms (histogram, neuron), one each."""
+    has_neurons = values.shape[1] > 0
+    nan = np.full(len(values), np.nan)
+    zero_fraction = (values == 0).mean(axis=1) if has_neurons else nan
     l_skewness = statistics.l_skewness(values)
     return {
-        "median": float(np.median(values)) if len(values) else float("nan"),
+        "median": np.median(values, axis=1) if has_neurons else nan,
         "zero_fraction": zero_fraction,
         "moment_skewness": statistics.moment_skewness(values),
         "l_skewness": l_skewness,
         "quantile_skewness": statistics.quantile_skewness(values),
         "gini": statistics.gini(values),
-        "degenerate": bool(not zero_fraction <= 0.5 or l_skewness != l_skewness),
+        "degenerate": ~(zero_fraction <= 0.5) | np.isnan(l_skewness),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +15,8 @@ from general_circuits.models.network import Network, Place
 @dataclass(frozen=True)
 class Layer:
     """One place's units on some examples.
+
+    Of the last layer only the last position reaches the answer, and only that is here.
 
     Attributes:
         model: the network at one checkpoint.
@@ -33,7 +36,12 @@ class Layer:
     @torch.no_grad()
     def at(cls, model: Network, tokens: Tensor, labels: Tensor, place: Place) -> Layer:
         """Run the network on tokens (example, n_inputs + 1) up to a place."""
-        return cls(model, place, *model.run_to(model.read(tokens), place), labels)
+        return cls(model, place, *cls.reaching(model, model.run_to(model.read(tokens), place), place), labels)
+
+    @staticmethod
+    def reaching(model: Network, parts: Sequence[Tensor], place: Place) -> Sequence[Tensor]:
+        """Of parts (example, position, …), the positions that can reach the answer from a place."""
+        return [part[:, -1:] for part in parts] if model.is_last(place) else parts
 
     def some(self, examples: Tensor) -> Layer:
         """The same on some of its examples: an index (example)."""
@@ -51,12 +59,12 @@ class Layer:
 
     @property
     def is_linear(self) -> bool:
-        """Whether the logits are affine in the units at the last position, and know no other."""
+        """Whether the logits are affine in the units."""
         return self.model.is_linear_from(self.place)
 
     @cached_property
     def weights(self) -> Tensor:
-        """How each unit at the last position moves each logit, (unit, class); linear places only."""
+        """How each unit moves each logit, (unit, class); linear places only."""
         return self.model.logit_weights(self.place).detach()
 
     @property
@@ -69,14 +77,9 @@ class Layer:
         return self.units.shape[-1] // self.width
 
     @property
-    def reaching(self) -> Tensor:
-        """The units at the positions that can reach the answer, (example, position, unit)."""
-        return self.units[:, -1:] if self.model.is_last(self.place) else self.units
-
-    @property
     def fires(self) -> Tensor:
         """Whether each neuron is anything but zero at a position that can reach the answer, (example, neuron)."""
-        return self.reaching.ne(0).any(dim=1).unflatten(1, (-1, self.width)).any(dim=2)
+        return self.units.ne(0).any(dim=1).unflatten(1, (-1, self.width)).any(dim=2)
 
     def by_neuron(self, values: Tensor) -> Tensor:
         """Of units at positions (example, position, unit), the sum for each neuron: (example, neuron)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,35 +50,55 @@ def holm(p_values: ArrayLike) -> Array:
     return adjusted
 
 
-def moment_skewness(values: ArrayLike) -> float:
-    """Third central moment over the cubed standard deviation; NaN without spread."""
+def moment_skewness(values: ArrayLike) -> Array:
+    """Third central moment over the cubed standard deviation, over the last axis; NaN without spread."""
     array = np.asarray(values, dtype=np.float64)
-    return float(stats.skew(array)) if _has_spread(array, 3) else float("nan")
+    return _where_spread(array, 3, lambda rows: stats.skew(rows, axis=-1))
 
 
-def l_skewness(values: ArrayLike) -> float:
-    """Third L-moment over the second, from −1 to 1 (Hosking 1990); NaN without spread."""
+def l_skewness(values: ArrayLike) -> Array:
+    """Third L-moment over the second, from −1 to 1 (Hosking 1990), over the last axis; NaN without spread."""
     array = np.asarray(values, dtype=np.float64)
-    return float(stats.lmoment(array, order=3)) if _has_spread(array, 3) else float("nan")
+    return _where_spread(array, 3, lambda rows: stats.lmoment(rows, order=3, axis=-1))
 
 
-def quantile_skewness(values: ArrayLike, q: float = 0.1) -> float:
-    """Place of the median between the q and 1 − q quantiles, from −1 to 1 (Kelly, for q = 0.1); NaN without spread."""
-    array = np.asarray(values, dtype=np.float64)
-    if not _has_spread(array, 1):
-        return float("nan")
-    low, middle, high = np.quantile(array, [q, 0.5, 1 - q])
-    return float((high + low - 2 * middle) / (high - low)) if high > low else float("nan")
+def quantile_skewness(values: ArrayLike, q: float = 0.1) -> Array:
+    """Place of the median between the q and 1 − q quantiles, from −1 to 1 (Kelly, for q = 0.1), over the last axis.
+
+    NaN without spread, or where the two agree.
+    """
+
+    def of(rows: Array) -> Array:
+        low, middle, high = np.quantile(rows, [q, 0.5, 1 - q], axis=-1)
+        width = high - low
+        return np.where(width > 0, (high + low - 2 * middle) / np.where(width > 0, width, 1), np.nan)
+
+    return _where_spread(np.asarray(values, dtype=np.float64), 1, of)
 
 
-def gini(values: ArrayLike) -> float:
-    """Gini coefficient of non-negative values: 0 if all are equal, 1 − 1/n if one has everything; NaN if all are 0."""
-    array = np.sort(np.asarray(values, dtype=np.float64))
-    n = len(array)
-    if n == 0 or not np.isfinite(array).all() or array.sum() <= 0 or array[0] < 0:
-        return float("nan")
-    return float((2 * np.arange(1, n + 1) - n - 1) @ array / (n * array.sum()))
+def gini(values: ArrayLike) -> Array:
+    """Gini coefficient of non-negative values, over the last axis: 0 if all are equal, 1 − 1/n if one has everything.
+
+    NaN if all are 0, or any is negative or not finite.
+    """
+    array = np.sort(np.asarray(values, dtype=np.float64), axis=-1)
+    n = array.shape[-1]
+    if n == 0:
+        return np.full(array.shape[:-1], np.nan)
+    total = array.sum(axis=-1)
+    means_something = np.isfinite(total) & (total > 0) & (array[..., 0] >= 0)
+    with np.errstate(invalid="ignore"):
+        ranked = array @ (2.0 * np.arange(1, n + 1) - n - 1)
+    return np.where(means_something, ranked / np.where(means_something, n * total, 1), np.nan)
 
 
-def _has_spread(array: Array, least: int) -> bool:
-    return bool(len(array) >= least and np.isfinite(array).all() and np.ptp(array) > 1e-12 * np.abs(array).max())
+def _where_spread(array: Array, least: int, measure: Callable[[Array], Array]) -> Array:
+    """A measure over the last axis, NaN where there are fewer than `least` values or they do not differ."""
+    found = np.full(array.shape[:-1], np.nan)
+    if array.shape[-1] < least:
+        return found
+    with np.errstate(invalid="ignore"):
+        has_spread = np.isfinite(array).all(axis=-1) & (np.ptp(array, axis=-1) > 1e-12 * np.abs(array).max(axis=-1))
+    if has_spread.any():
+        found[has_spread] = measure(array[has_spread])
+    return found

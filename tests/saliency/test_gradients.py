@@ -66,9 +66,11 @@ def test_a_unit_that_writes_against_the_label_is_salient_with_a_minus():
 
 def test_a_unit_silent_at_the_last_position_does_not_fire_where_no_other_position_reaches_a_logit():
     model, _ = two_units()
-    layer = Layer.at(model, torch.tensor([[1, 0, 2]]), torch.tensor([2]), Place(0))
+    tokens = torch.tensor([[1, 0, 2]])
+    layer = Layer.at(model, tokens, torch.tensor([2]), Place(0))
     # Unit 1 sees x = (0, 4) at the first position, (1, 1) at the last.
-    assert layer.units[0, :, 1].tolist() == [4, 0, 0]
+    _, units = model.run_to(model.read(tokens), Place(0))
+    assert units[0, :, 1].tolist() == [4, 0, 0]
     (found,) = activation_gradient(layer, [DIFFERENCE], EFFORT)
     assert layer.fires.tolist() == [[True, False]]
     assert found.saliency.tolist() == [[-1, 0]]
@@ -265,5 +267,6 @@ def test_layer_integrated_gradients_starts_from_the_layer_at_a_baseline_input_an
 @pytest.mark.parametrize("normalisation", ["none", "pre", "post"])
 def test_in_the_last_layer_only_what_fires_at_the_last_position_is_alive(normalisation: str) -> None:
     layer = a_layer(n=50, normalisation=normalisation)
-    assert torch.equal(layer.fires, layer.units[:, -1] != 0)
-    assert (layer.units != 0).any(dim=1).sum() > layer.fires.sum()
+    _, units = layer.model.run_to(layer.model.read(random_examples(50).tokens), layer.place)
+    assert torch.equal(layer.fires, units[:, -1] != 0)
+    assert (units != 0).any(dim=1).sum() > layer.fires.sum()

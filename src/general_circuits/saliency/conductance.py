@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from general_circuits.layer import Layer
 from general_circuits.saliency.attribution import Attribution, Effort
-from general_circuits.saliency.gradients import AT_ONCE, in_last_units
+from general_circuits.saliency.gradients import AT_ONCE, in_units
 from general_circuits.saliency.targets import Target
 
 
@@ -30,7 +30,8 @@ def conductance(layer: Layer, targets: Sequence[Target], effort: Effort, tokens:
     """
     with torch.no_grad():
         start, end = layer.model.blank(tokens), layer.model.read(tokens)
-        blank = layer.model.answer_from(*layer.model.run_to(start, layer.place), layer.place)
+        past, units = _run(layer, start)
+        blank = layer.model.answer_from(past, units, layer.place)
     way = _through_logits if layer.is_linear else _by_captum
     found = way(layer, targets, start, end, effort.integration_steps)
     return [
@@ -64,14 +65,19 @@ def _by_captum(layer: Layer, targets: Sequence[Target], start: Tensor, end: Tens
 def _through_logits(layer: Layer, targets: Sequence[Target], start: Tensor, end: Tensor, steps: int) -> list[Tensor]:
     """The same where the logits are linear in the layer: nothing goes backwards, and all targets share the path."""
     found = [torch.zeros_like(layer.units) for _ in targets]
-    past, units = layer.model.run_to(start, layer.place)
+    past, units = _run(layer, start)
     for alpha in torch.linspace(0, 1, steps + 1).tolist()[1:]:
         logits = layer.model.answer_from(past, units, layer.place)
-        past, after = layer.model.run_to(start + alpha * (end - start), layer.place)
+        past, after = _run(layer, start + alpha * (end - start))
         for target, total in zip(targets, found, strict=True):
-            total += (after - units) * in_last_units(layer, target.gradient(logits, layer.labels))
+            total += (after - units) * in_units(layer, target.gradient(logits, layer.labels))
         units = after
     return found
+
+
+def _run(layer: Layer, x: Tensor) -> Sequence[Tensor]:
+    """From what is read to what goes past the layer's units, and the units."""
+    return layer.reaching(layer.model, layer.model.run_to(x, layer.place), layer.place)
 
 
 class _Whole(nn.Module):
@@ -79,9 +85,9 @@ class _Whole(nn.Module):
 
     def __init__(self, layer: Layer, target: Target) -> None:
         super().__init__()
-        self.model, self.place, self.target = layer.model, layer.place, target
+        self.layer, self.target = layer, target
         self.tap = nn.Identity()
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        past, units = self.model.run_to(x, self.place)
-        return self.target(self.model.answer_from(past, self.tap(units), self.place), labels)
+        past, units = _run(self.layer, x)
+        return self.target(self.layer.model.answer_from(past, self.tap(units), self.layer.place), labels)

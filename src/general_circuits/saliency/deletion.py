@@ -23,7 +23,7 @@ def ablation_effect(layer: Layer, targets: Sequence[Target], effort: Effort) -> 
     if layer.is_linear:
         at_once = max(1, LOGITS_AT_ONCE // layer.logits.numel())
         for some in torch.arange(layer.n_neurons, device=labels.device).split(at_once):
-            written = layer.units[:, -1, some].T.unsqueeze(2) * layer.weights[some].unsqueeze(1)
+            written = layer.units[:, 0, some].T.unsqueeze(2) * layer.weights[some].unsqueeze(1)
             without = layer.logits - written  # (neuron, example, class)
             for target, saliency, value in zip(targets, found, whole, strict=True):
                 saliency[:, some] = (value - target(without, labels)).T

@@ -24,7 +24,7 @@ def activation_gradient(layer: Layer, targets: Sequence[Target], effort: Effort)
     target is linear too; else it says what a small relative change of the neuron would do.
     """
     if layer.is_linear:
-        gradients = [in_last_units(layer, target.gradient(layer.logits, layer.labels)) for target in targets]
+        gradients = [in_units(layer, target.gradient(layer.logits, layer.labels)) for target in targets]
     else:
         gradients = unit_gradients(layer, targets)
     silent = silent_logits(layer, nothing(layer))
@@ -86,7 +86,7 @@ def _along_line(layer: Layer, target: Target, baseline: Tensor, silent: Tensor, 
         for node, weight in zip(nodes, weights, strict=True):
             at = silent + (node + 1) / 2 * (layer.logits - silent)
             gradient += weight / 2 * target.gradient(at, layer.labels)
-        return layer.by_neuron((layer.units - baseline) * in_last_units(layer, gradient))
+        return layer.by_neuron((layer.units - baseline) * in_units(layer, gradient))
 
     def rest(units: Tensor, past: Tensor, labels: Tensor) -> Tensor:
         return target(layer.model.answer_from(past, units, layer.place), labels)
@@ -108,14 +108,9 @@ def unit_gradients(layer: Layer, targets: Sequence[Target]) -> list[Tensor]:
     return [torch.autograd.grad(target(logits, layer.labels).sum(), units, retain_graph=True)[0] for target in targets]
 
 
-def in_last_units(layer: Layer, gradient: Tensor) -> Tensor:
-    """A gradient in the logits (example, class) → in the units (example, position, unit), which is 0 but at the last.
-
-    Linear places only.
-    """
-    found = torch.zeros_like(layer.units)
-    found[:, -1] = gradient @ layer.weights.T
-    return found
+def in_units(layer: Layer, gradient: Tensor) -> Tensor:
+    """A gradient in the logits (example, class) → in the units (example, 1, unit); linear places only."""
+    return (gradient @ layer.weights.T).unsqueeze(1)
 
 
 @torch.no_grad()

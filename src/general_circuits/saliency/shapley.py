@@ -83,7 +83,7 @@ def _deleted_in_turn(layer: Layer, order: Tensor) -> Iterator[Tensor]:
     if layer.is_linear:
         logits = layer.logits.clone()
         for neuron in order:
-            yield logits.addr_(layer.units[:, -1, neuron], layer.weights[neuron], alpha=-1.0)
+            yield logits.addr_(layer.units[:, 0, neuron], layer.weights[neuron], alpha=-1.0)
     else:
         units = layer.units.clone()
         for neuron in order:
