@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from general_circuits import ablation, saliency
+from general_circuits import saliency
+from general_circuits.ablation import measure as ablation
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.conditions import Condition
-from general_circuits.config import Study
+from general_circuits.config import MeasurementSettings, Study
 from general_circuits.costs import MB, Size
 from general_circuits.examples import Examples, by_split
 from general_circuits.figures.registry import DRAWINGS
@@ -30,25 +31,28 @@ from general_circuits.splits import draw
 from general_circuits.tables import INPUTS
 from general_circuits.tasks import registry
 
-ROW_BYTES = {"split": 5, "metrics": 60, "saliency": 32, "distribution": 30, "ablation": 14}
+ROW_BYTES = {"split": 5, "metrics": 60, "saliency": 32, "distribution": 30, "ablation": 20, "damage": 30}
 """Bytes a row of a table's file, measured in a finished study."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Rates:
-    """Seconds, on this machine.
+    """Seconds on this machine, and what they make.
 
     Attributes:
         step: of an update.
         evaluation: of both splits, whole.
         attribution: of one checkpoint, all layers, methods and splits.
         ablation: of one checkpoint, all layers and deletions.
+        ablation_rows, damage_rows: of one checkpoint, in the tables of these names.
     """
 
     step: float
     evaluation: float
     attribution: float
     ablation: float
+    ablation_rows: int
+    damage_rows: int
 
 
 def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
@@ -91,10 +95,7 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
         training = schedule.steps * rates.step + evaluations * rates.evaluation
         kept = size.kept_bytes(study.keep.weights, study.keep.states)
         saliency_rows = seen * 2 * neurons * len(attributed.methods)
-        ks = deleted.k_points + 1
-        ablation_rows = (
-            ablated * model.n_layers * len(deleted.splits) * len(deleted.deletions) * ks * (deleted.random_draws + 3)
-        )
+        deleted_bytes = rates.ablation_rows * ROW_BYTES["ablation"] + rates.damage_rows * ROW_BYTES["damage"]
         add("split_examples", blocks, without, 500, per_job * size.n_examples * ROW_BYTES["split"])
         add(
             "train_block",
@@ -116,8 +117,8 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
             "ablate_neurons",
             blocks,
             with_torch + per_job * ablated * rates.ablation,
-            size.ablation_mb(deleted.examples),
-            per_job * ablation_rows * ROW_BYTES["ablation"],
+            size.ablation_mb(deleted.examples, deleted.k_points),
+            per_job * ablated * deleted_bytes,
         )
     add("index_table", len(schemas.of_blocks()), without, 500, 150 * blocks * len(conditions))
     judged = sum(claim.is_measured for claim in CLAIMS.values())
@@ -157,19 +158,28 @@ def _measured(study: Study, condition: Condition, seconds: float) -> Rates:
             seconds,
         )
     )
+    return Rates(*rates, *_measured_ablation(settings, replica, seconds))
+
+
+def _measured_ablation(settings: MeasurementSettings, replica: Replica, seconds: float) -> tuple[float, int, int]:
+    """Seconds of a checkpoint's deletions, and the rows they make in the tables `ablation` and `damage`."""
     chosen = settings.ablation
-    parts = [(str(name), splits[name]) for name in chosen.splits]
+    parts = [(str(name), replica.splits[name]) for name in chosen.splits]
     some = {name: part.first(chosen.examples, torch.arange(len(part.labels))) for name, part in parts}
-    salience = {layer: np.arange(condition.model.d_mlp, dtype=float) for layer in range(condition.model.n_layers)}
-    rates.append(
-        _seconds(
-            lambda: ablation.measure(
-                replica.model, some, salience, chosen.deletions, chosen.k_points, chosen.random_draws, seed=1000
-            ),
-            seconds,
-        )
+    salience = saliency.measure(
+        replica.model,
+        {"train": some["train"]},
+        settings.saliency.methods,
+        settings.saliency.integration_steps,
     )
-    return Rates(*rates)
+    names = (field.name for field in dataclasses.fields(ablation.Settings))
+    told = ablation.Settings(**{name: getattr(chosen, name) for name in names})
+
+    def work() -> tuple[pd.DataFrame, pd.DataFrame]:
+        return ablation.measure(replica.model, some, salience, told, seed=1000)
+
+    curves, damage = work()
+    return _seconds(work, seconds), len(curves), len(damage)
 
 
 def _seconds(work: Callable[[], object], at_least: float) -> float:

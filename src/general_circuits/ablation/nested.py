@@ -34,58 +34,49 @@ class Nested:
         self.weights = layer.weights.unbind(0)  # by unit, (class)
         written = (layer.units[:, -1] - values[..., -1, :]).T.contiguous()
         self.written = written.unbind(0)  # by unit, (example)
-        self.to_right = written * layer.weights[:, layer.labels]  # (unit, example)
+        self.to_right = (written * layer.weights[:, layer.labels]).unbind(0)  # by unit, (example)
         self._known: dict[bytes, Tensor] = {}
 
     @torch.no_grad()
     def curve(self, order: NDArray[np.int64], kept: NDArray[np.int64]) -> Answers:
         """Delete the first k of `order` (ranked), for every k from 0; losses are worked out for those `kept`."""
-        bare = self._without(order)
-        margins = self._right_logits(order, bare)
-        largest = torch.empty_like(margins)  # (k, example)
-        wanted, sums, matched_sums = set(kept.tolist()), {}, {}
-        for k, logits in self._other_logits(order, bare):
-            torch.amax(logits, dim=0, out=largest[k])
+        margins = self.layer.logits.new_empty(len(order) + 1, len(self.layer.labels))  # (k, example)
+        largest = torch.empty_like(margins[0])
+        wanted, losses, matched_losses = set(kept.tolist()), {}, {}
+        for k, right, others in self._walk(order):
+            torch.amax(others, dim=0, out=largest)
+            torch.sub(right, largest, out=margins[k])
             if k in wanted:
-                sums[k] = torch.logsumexp(logits, dim=0)
-                matched_sums[k] = torch.logsumexp(logits / self.scale, dim=0)
-        ks = sorted(sums)
-        right = margins[ks]
-        margins -= largest
-        losses = _surprise(right, torch.stack([sums[k] for k in ks]))
-        matched_losses = _surprise(right / self.scale, torch.stack([matched_sums[k] for k in ks]))
-        return Answers(np.arange(len(order) + 1), margins, np.asarray(ks), losses, matched_losses)
+                losses[k] = _surprise(right, others)
+                matched_losses[k] = _surprise(right / self.scale, others / self.scale)
+        ks = sorted(losses)
+        rows = (torch.stack([of[k] for k in ks]) for of in (losses, matched_losses))
+        return Answers(np.arange(len(order) + 1), margins, np.asarray(ks), *rows)
 
-    def _right_logits(self, order: NDArray[np.int64], bare: Tensor) -> Tensor:
-        """The labels' logits at every k, (k, example)."""
-        n, half, labels = len(order), len(order) // 2, self.layer.labels
-        steps = self.to_right[torch.as_tensor(order, device=labels.device)]  # (ranked, example)
-        right = steps.new_empty(n + 1, len(labels))
-        right[n] = scores.right_logit(bare, labels)
-        right[0] = scores.right_logit(self.layer.logits, labels)
-        right[1 : half + 1] = right[0] - steps[:half].cumsum(dim=0)
-        right[half + 1 : n] = right[n] + steps[half + 1 :].flip(0).cumsum(dim=0).flip(0)
-        return right
-
-    def _other_logits(self, order: NDArray[np.int64], bare: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """Each k once, with the logits (class, example) of all but the labels; to be read before the next."""
+    def _walk(self, order: NDArray[np.int64]) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Each k once, with the labels' logits (example) and all others' (class, example); read before the next."""
         units, half = order.tolist(), len(order) // 2
-        logits = self._masked(self.layer.logits)
-        yield 0, logits
+        right, others = self._apart(self.layer.logits)
+        yield 0, right, others
         for k, unit in enumerate(units[:half], start=1):
-            yield k, logits.addr_(self.weights[unit], self.written[unit], alpha=-1)
+            others.addr_(self.weights[unit], self.written[unit], alpha=-1)
+            yield k, right.sub_(self.to_right[unit]), others
         if units:
-            logits = self._masked(bare)
-            yield len(units), logits
+            right, others = self._apart(self._without(order))
+            yield len(units), right, others
         for k in range(len(units) - 1, half, -1):
-            yield k, logits.addr_(self.weights[units[k]], self.written[units[k]])
+            others.addr_(self.weights[units[k]], self.written[units[k]])
+            yield k, right.add_(self.to_right[units[k]]), others
 
-    def _masked(self, logits: Tensor) -> Tensor:
-        """A copy (class, example), −∞ at the labels. Classes in rows: taking away is along rows then, and quicker."""
-        masked = logits.T.clone(memory_format=torch.contiguous_format)
+    def _apart(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Copies of the labels' logits (example) and of all (class, example), −∞ at the labels.
+
+        Classes are in rows: what a neuron wrote to one is taken from a whole row then, which is quicker.
+        """
         labels = self.layer.labels
-        masked[labels, torch.arange(len(labels), device=labels.device)] = float("-inf")
-        return masked
+        others = logits.T.clone(memory_format=torch.contiguous_format)
+        others[labels, torch.arange(len(labels), device=labels.device)] = float("-inf")
+        return scores.right_logit(logits, labels), others
 
     def _without(self, neurons: NDArray[np.int64]) -> Tensor:
         """Logits (example, class) with all of these deleted, by running the network; once for all their orders."""
@@ -98,5 +89,5 @@ class Nested:
 
 
 def _surprise(right: Tensor, others: Tensor) -> Tensor:
-    """Cross-entropy in nats, from the label's logit and the logarithm of the others' summed exponentials."""
-    return torch.logaddexp(others - right, torch.zeros_like(right))
+    """Cross-entropy in nats, (example), from the labels' logits (example) and the others' (class, example)."""
+    return torch.logaddexp(torch.logsumexp(others, dim=0) - right, torch.zeros_like(right))

@@ -27,7 +27,7 @@ WORDS = {
         "of saliency: raw; matched (of logits divided by their scale); or per_example (each example's saliencies"
         " divided by the sum of their sizes over the neurons); none as above"
     ),
-    "dead_units": "whether neurons that fire on no training example are included or excluded: ranked, drawn and counted",
+    "dead_units": "whether neurons that fire on no training example are ranked and drawn: included or excluded",
     "deletion": (
         "what a deleted unit is set to, at every position: zero; mean, over training examples; or resample, what it is"
         " in another training example, one for each example, the same at every step"
