@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
@@ -23,8 +24,6 @@ from general_circuits.tasks import registry
 MB = 10**6
 FLOAT = 4
 """Bytes of a number in a network."""
-LOGITS_AT_ONCE = 2**18
-"""`ablation`'s; this module does without torch."""
 
 TRAINING_BASE, SALIENCY_BASE, ABLATION_BASE = 380 * MB, 420 * MB, 390 * MB
 """Bytes of a job before it has done anything: Python with torch, pandas and Arrow, and Captum for saliency."""
@@ -167,15 +166,17 @@ class Size:
             per_example += 2 * self._patterns
         return _mb(SALIENCY_BASE + FLOAT * self.largest_split * per_example + self.weights_bytes // 2)
 
-    def ablation_mb(self, examples: int) -> int:
-        """Peak memory of `ablate_neurons`: the neurons, and the logits of a few rankings with their scores."""
+    def ablation_mb(self, examples: int, k_points: int | Literal["all"]) -> int:
+        """Peak memory of `ablate_neurons`: the neurons, what each wrote, and how each example is answered at each k."""
         model = self.condition.model
         n = min(examples, self.largest_split)
         width = model.input_width(self.vocabulary) if model.architecture == "mlp" else model.d_model
         positions = 3 if model.architecture == "mlp" else self._positions
         neurons = 12 * positions * n * (model.d_mlp + width)
-        logits = 20 * max(LOGITS_AT_ONCE, n * self.vocabulary.n_classes)
-        return _mb(ABLATION_BASE + FLOAT * (neurons + logits) + self.weights_bytes // 2)
+        kept = model.d_mlp if k_points == "all" else k_points + 2
+        answers = 4 * n * (model.d_mlp + kept)
+        logits = 8 * n * self.vocabulary.n_classes
+        return _mb(ABLATION_BASE + FLOAT * (neurons + answers + logits) + self.weights_bytes // 2)
 
 
 def parameters(model: Model, vocabulary: Vocabulary) -> int:

@@ -10,7 +10,8 @@ import dataclasses
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,10 +21,11 @@ from general_circuits import saliency
 from general_circuits.ablation import measure as ablation
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.conditions import Condition
-from general_circuits.config import MeasurementSettings, Study
+from general_circuits.config import MeasurementSettings, SaliencySettings, Study
 from general_circuits.costs import MB, Size
 from general_circuits.examples import Examples, by_split
 from general_circuits.figures.registry import DRAWINGS
+from general_circuits.models.network import Network
 from general_circuits.replica import Replica
 from general_circuits.report.registry import PAGES
 from general_circuits.schemas import registry as schemas
@@ -148,38 +150,35 @@ def generated_replica(condition: Condition, seed: int) -> Replica:
 def _measured(study: Study, condition: Condition, seconds: float) -> Rates:
     replica = generated_replica(condition, seed=1000)
     splits = replica.splits
-    rates = [_seconds(lambda: replica.update(is_observed=False), seconds), _seconds(replica.evaluate, seconds)]
     settings = study.measurements
-    rates.append(
-        _seconds(
-            lambda: saliency.measure(
-                replica.model, splits, settings.saliency.methods, settings.saliency.integration_steps
-            ),
-            seconds,
-        )
+    return Rates(
+        step=_seconds(lambda: replica.update(is_observed=False), seconds),
+        evaluation=_seconds(replica.evaluate, seconds),
+        attribution=_seconds(lambda: _attributed(settings.saliency, replica.model, splits), seconds),
+        **_of_ablation(settings, replica, seconds),
     )
-    return Rates(*rates, *_measured_ablation(settings, replica, seconds))
 
 
-def _measured_ablation(settings: MeasurementSettings, replica: Replica, seconds: float) -> tuple[float, int, int]:
-    """Seconds of a checkpoint's deletions, and the rows they make in the tables `ablation` and `damage`."""
+def _attributed(settings: SaliencySettings, model: Network, splits: Mapping[str, Examples]) -> pd.DataFrame:
+    return saliency.measure(model, splits, settings.methods, settings.integration_steps)
+
+
+def _of_ablation(settings: MeasurementSettings, replica: Replica, seconds: float) -> dict[str, Any]:
+    """The rates of one checkpoint's deletions."""
     chosen = settings.ablation
     parts = [(str(name), replica.splits[name]) for name in chosen.splits]
     some = {name: part.first(chosen.examples, torch.arange(len(part.labels))) for name, part in parts}
-    salience = saliency.measure(
-        replica.model,
-        {"train": some["train"]},
-        settings.saliency.methods,
-        settings.saliency.integration_steps,
+    salience = _attributed(settings.saliency, replica.model, {"train": some["train"]})
+    told = ablation.Settings(
+        **{field.name: getattr(chosen, field.name) for field in dataclasses.fields(ablation.Settings)}
     )
-    names = (field.name for field in dataclasses.fields(ablation.Settings))
-    told = ablation.Settings(**{name: getattr(chosen, name) for name in names})
+    rows: dict[str, int] = {}
 
-    def work() -> tuple[pd.DataFrame, pd.DataFrame]:
-        return ablation.measure(replica.model, some, salience, told, seed=1000)
+    def work() -> None:
+        curves, damage = ablation.measure(replica.model, some, salience, told, seed=1000)
+        rows.update(ablation_rows=len(curves), damage_rows=len(damage))
 
-    curves, damage = work()
-    return _seconds(work, seconds), len(curves), len(damage)
+    return {"ablation": _seconds(work, seconds), **rows}
 
 
 def _seconds(work: Callable[[], object], at_least: float) -> float:

@@ -109,7 +109,9 @@ def carried_out(
             if key not in known:
                 found = _answers(layer, values, ranking, plan.kept, scale, nested)
                 curves = {name: Curve.over(found, group, scale, len(ranking.order)) for name, group in groups.items()}
-                known[key] = {name: curve.extended(plan.kept) for name, curve in curves.items()}
+                if ranking.sets is not None:  # not every k has a set
+                    curves = {name: curve.extended(plan.kept) for name, curve in curves.items()}
+                known[key] = curves
             for name, curve in known[key].items():
                 yield {"split": name, "dead_units": plan.dead_units, **ranking.names}, curve
 
