@@ -12,7 +12,7 @@ from deleting import DELETIONS, a_layer, a_place, of_lookup_table
 
 from general_circuits import scores
 from general_circuits.ablation.answers import Answers, recomputed, subtracted
-from general_circuits.ablation.deletion import replacement
+from general_circuits.ablation.deletion import donors, replacement
 from general_circuits.ablation.nested import Nested
 from general_circuits.ablation.rankings import random_orders
 from general_circuits.conditions import Vocabulary
@@ -192,6 +192,27 @@ def test_a_lookup_table_knows_or_has_lost() -> None:
         assert (is_known.sum(dim=1) == 6 - torch.arange(7)).all()
         assert (curve.margins[~is_known] == 0).all()
         np.testing.assert_allclose(curve.losses, np.where(is_known, known, lost))
+
+
+@pytest.mark.parametrize("deletion", ["mean", "resample"])
+def test_an_entry_that_is_not_zeroed_speaks_for_its_label(deletion: str) -> None:
+    """At its mean each deleted entry adds a sixth to its label, whatever is asked; at another example's value, that
+    example's entry, once deleted, adds 1 to its own label."""
+    layer = of_lookup_table()
+    own, others_entry = torch.arange(6), donors(6, 6, True, seed=2)
+    nested = Nested(layer, replacement(layer, layer, deletion, seed=2), 1.0)
+    for order in random_orders(6, 5, seed=0):
+        curve = nested.curve(order, np.arange(7))
+        for k in range(7):
+            deleted = torch.zeros(6, dtype=torch.bool)
+            deleted[order[:k]] = True
+            logits = torch.zeros(6, 3, dtype=torch.float64)
+            logits[own, layer.labels] += (~deleted).double()
+            if deletion == "mean":
+                logits += torch.bincount(layer.labels[deleted], minlength=3) / 6
+            else:
+                logits[own, layer.labels[others_entry]] += deleted[others_entry].double()
+            torch.testing.assert_close(curve.margins[k], scores.margins(logits, layer.labels), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
