@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import subprocess
 import sys
@@ -128,7 +129,22 @@ def test_a_job_needs_what_was_predicted_and_not_much_less(trained: tuple[Conditi
     files |= {name: folder / f"{name}.parquet" for name in ("ablation", "damage")}
     counts = {"k_points": 2, "random_draws": DRAWS, "examples": 1024, "steps": 1}
     peak = peak_mb("ablate_neurons", **tables, **everything, **files, **counts)
-    assert peak <= size.ablation_mb(1024, 2) <= 2.5 * peak
+    # by one statistic, one norm, both ways, matched and at random
+    deletions = costs.Deletions(1024, splits=2, k_points=2, curves=6 * (4 + DRAWS), checkpoints=1, replicas=1)
+    assert peak <= size.ablation_mb(deletions) <= 2.5 * peak
+
+
+def test_a_large_table_is_counted() -> None:
+    """A million rows are most of a gigabyte while they are written."""
+    size = costs.Size.of(condition({"modulus": 59, "steps": 1000, "checkpoints": {"log": 1, "every": 10}}))
+    few = costs.Deletions(64, splits=1, k_points=20, curves=10, checkpoints=1, replicas=1)
+    many = dataclasses.replace(few, curves=500, checkpoints="all")
+    rows = 500 * 22 * size.checkpoints
+    assert size.ablation_mb(many) - size.ablation_mb(few) == pytest.approx(rows * costs.ABLATION_ROW / 1e6, rel=0.01)
+    noisy = costs.Size.of(
+        dataclasses.replace(size.condition, split=dataclasses.replace(size.condition.split, label_noise=1.0))
+    )
+    assert noisy.ablation_mb(many) > 2 * size.ablation_mb(many)  # its training examples in two parts beside the whole
 
 
 def peak_mb(stage: str, **options: object) -> int:

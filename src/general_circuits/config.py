@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from general_circuits import conditions as records
-from general_circuits.costs import Size
+from general_circuits.costs import Deletions, Size
 from general_circuits.faults import at, explained, listed, place
 from general_circuits.misfits import by_hand_misfits, lacking, misfits, why_not_reduced
 from general_circuits.models.shapes import weight_shapes
@@ -293,6 +293,12 @@ class AblationSettings(Settings):
     examples: int = Field(1024, ge=1, description="examples per split, drawn once per replica; all if there are fewer")
     checkpoints: Count | Literal["all"] = Field("all", description="of those with saliency; how many, or `all`")
 
+    def curves(self, combinations: int) -> int:
+        """Of one layer on one split, where so many kinds of saliency are computed."""
+        norms = sum(name.endswith("_norm") for name in self.rankings)
+        orders = combinations * (len(self.rankings) - norms) + norms + 2 + self.random_draws
+        return len(self.sites) * len(self.deletions) * len(self.dead_units) * orders
+
 
 class MeasurementSettings(Settings):
     """What is measured at checkpoints."""
@@ -324,6 +330,19 @@ class Study(Settings):
     )
     measurements: MeasurementSettings = MeasurementSettings()
     keep: KeepSettings = KeepSettings()
+
+    @property
+    def deletions(self) -> Deletions:
+        """How much a job deletes, for costs."""
+        saliency, ablation = self.measurements.saliency, self.measurements.ablation
+        return Deletions(
+            ablation.examples,
+            len(ablation.splits),
+            ablation.k_points,
+            ablation.curves(getattr(saliency, "combinations", len(saliency.methods))),
+            ablation.checkpoints,
+            self.block,
+        )
 
     @property
     def blocks(self) -> int:

@@ -119,7 +119,7 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
             "ablate_neurons",
             blocks,
             with_torch + per_job * ablated * rates.ablation,
-            size.ablation_mb(deleted.examples, deleted.k_points),
+            size.ablation_mb(study.deletions),
             per_job * ablated * deleted_bytes,
         )
     add("index_table", len(schemas.of_blocks()), without, 500, 150 * blocks * len(conditions))

@@ -28,16 +28,15 @@ def margins(logits: Tensor, labels: Tensor) -> Tensor:
     return right_logit(logits, labels) - others.amax(dim=-1)
 
 
-def logit_scale(logits: Tensor) -> float:
-    """How large logits (example, class) are: root mean square of their distance from each example's mean; 1 if all 0.
-
-    Logits divided by the whole network's scale on training examples are at matched scale: what grows through training
-    because the logits do is gone from them.
-    """
-    centred = logits.double() - logits.double().mean(dim=-1, keepdim=True)
-    return float(centred.square().mean().sqrt()) or 1.0
-
-
 def correct_probability(logits: Tensor, labels: Tensor) -> Tensor:
     """Probability given to each example's label, (…, example)."""
     return torch.exp(right_logit(logits, labels) - torch.logsumexp(logits, dim=-1))
+
+
+def logit_scale(logits: Tensor) -> float:
+    """Root mean square, over examples and classes, of logits (example, class) minus each example's mean logit.
+
+    1 where there is nothing but zeros, so that one can divide by it.
+    """
+    centred = logits.double() - logits.double().mean(dim=-1, keepdim=True)
+    return float(centred.square().mean().sqrt()) or 1.0

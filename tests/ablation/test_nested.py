@@ -209,7 +209,7 @@ def test_an_entry_that_is_not_zeroed_speaks_for_its_label(deletion: str) -> None
             logits = torch.zeros(6, 3, dtype=torch.float64)
             logits[own, layer.labels] += (~deleted).double()
             if deletion == "mean":
-                logits += torch.bincount(layer.labels[deleted], minlength=3) / 6
+                logits += torch.bincount(layer.labels[deleted], minlength=3).double() / 6
             else:
                 logits[own, layer.labels[others_entry]] += deleted[others_entry].double()
             torch.testing.assert_close(curve.margins[k], scores.margins(logits, layer.labels), rtol=0, atol=1e-12)

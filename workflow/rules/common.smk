@@ -99,7 +99,7 @@ def saliency_mb(wildcards, attempt):
 
 def ablation_mb(wildcards, attempt):
     """Memory of an ablation job."""
-    return requested_mb(SIZES[wildcards.condition].ablation_mb(ABLATION.examples, ABLATION.k_points), attempt)
+    return requested_mb(SIZES[wildcards.condition].ablation_mb(STUDY.deletions), attempt)
 
 
 def short_mb(wildcards, attempt):

@@ -17,7 +17,7 @@ from general_circuits.ablation.answers import Answers, recomputed, subtracted
 from general_circuits.ablation.curves import Curve
 from general_circuits.ablation.deletion import Deletion, replacement
 from general_circuits.ablation.nested import Nested
-from general_circuits.ablation.rankings import By, Ranking, random_orders, rankings, sizes
+from general_circuits.ablation.rankings import ATTRIBUTION, By, Ranking, random_orders, rankings, sizes
 from general_circuits.examples import Examples
 from general_circuits.layer import Layer
 from general_circuits.models.network import Network, Site
@@ -91,7 +91,11 @@ def measure(
                     key = {"layer": place.layer, "site": place.site, "deletion": deletion, **names}
                     curves.append(pd.DataFrame({**curve.columns(), **key}))
                     damage.append({**curve.summary(), **key})
-    return pd.concat(curves, ignore_index=True), pd.DataFrame(damage)
+    words = ("split", "site", "dead_units", "deletion", "ranking", "by", *ATTRIBUTION)
+    tables = pd.concat(curves, ignore_index=True), pd.DataFrame(damage)
+    # Words as categories: of many checkpoints together they would fill the memory.
+    of_curves, of_damage = (table.astype(dict.fromkeys(words, "category")) for table in tables)
+    return of_curves, of_damage
 
 
 def carried_out(
