@@ -18,16 +18,6 @@ WORDS = {
         "on which examples: train or validation; after label noise also train_corrupted and train_true, the training"
         " examples whose labels are wrong and right"
     ),
-    "method": "how saliency is computed: docs/saliency.md has the list; none where neurons are not ranked by it",
-    "target": (
-        "what saliency explains: right_minus_mean (the label's logit minus the mean logit), right_logit, margin (minus"
-        " the largest other logit) or log_probability; none as above"
-    ),
-    "normalisation": (
-        "of saliency: raw; matched (of logits divided by their scale); or per_example (each example's saliencies"
-        " divided by the sum of their sizes over the neurons); none as above"
-    ),
-    "dead_units": "whether neurons that fire on no training example are ranked and drawn: included or excluded",
     "deletion": (
         "what a deleted unit is set to, at every position: zero; mean, over training examples; or resample, what it is"
         " in another training example, one for each example, the same at every step"
@@ -39,7 +29,8 @@ WORDS = {
     "by": (
         "the largest what: a statistic over training examples of saliency (mean_magnitude, median_magnitude,"
         " q95_magnitude, breadth; median, by its size), activation_norm (root of the summed squared activations on"
-        " training examples), weight_norm (of the weights in times of those out); none where they are drawn"
+        " training examples), weight_norm (of the weights in times of those out); none where they are drawn. Method,"
+        " target and normalisation are none where neurons are not ranked by saliency"
     ),
     "draw": "number of the random ranking, from 0; 0 in the other rankings",
 }
