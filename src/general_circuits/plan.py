@@ -33,7 +33,7 @@ from general_circuits.splits import draw
 from general_circuits.tables import INPUTS
 from general_circuits.tasks import registry
 
-ROW_BYTES = {"split": 5, "metrics": 60, "saliency": 32, "distribution": 30, "ablation": 20, "damage": 30}
+ROW_BYTES = {"split": 5, "metrics": 60, "saliency": 32, "distribution": 30, "ablation": 20, "damage": 50}
 """Bytes a row of a table's file, measured in a finished study."""
 
 
