@@ -75,7 +75,8 @@ def measure(
         settings: what to delete.
         seed: the replica.
     """
-    curves, damage = [], []
+    keys: list[dict[str, Any]] = []
+    curves: list[Curve] = []
     for place in model.places(settings.sites):
         layers = {name: Layer.at(model, part.tokens, part.labels, place) for name, part in splits.items()}
         train = layers["train"]
@@ -88,14 +89,21 @@ def measure(
                 values = replacement(layer, train, deletion, seed)
                 groups = _groups(name, splits[name])
                 for names, curve in carried_out(layer, values, plans, groups, scale):
-                    key = {"layer": place.layer, "site": place.site, "deletion": deletion, **names}
-                    curves.append(pd.DataFrame({**curve.columns(), **key}))
-                    damage.append({**curve.summary(), **key})
-    words = ("split", "site", "dead_units", "deletion", "ranking", "by", *ATTRIBUTION)
-    tables = pd.concat(curves, ignore_index=True), pd.DataFrame(damage)
+                    keys.append({"layer": place.layer, "site": place.site, "deletion": deletion, **names})
+                    curves.append(curve)
+    return _tables(keys, curves)
+
+
+def _tables(keys: Sequence[Mapping[str, Any]], curves: Sequence[Curve]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both tables, from the columns that tell curves apart, and the curves."""
     # Words as categories: of many checkpoints together they would fill the memory.
-    of_curves, of_damage = (table.astype(dict.fromkeys(words, "category")) for table in tables)
-    return of_curves, of_damage
+    words = ("split", "site", "dead_units", "deletion", "ranking", "by", *ATTRIBUTION)
+    of_curves = pd.DataFrame(keys).astype(dict.fromkeys(words, "category"))
+    columns = [curve.columns() for curve in curves]
+    together = {name: np.concatenate([of[name] for of in columns]) for name in columns[0]}
+    lengths = [len(curve.kept) for curve in curves]
+    of_k = of_curves.loc[np.repeat(of_curves.index, lengths)].reset_index(drop=True).assign(**together)
+    return of_k, of_curves.join(pd.DataFrame([curve.summary() for curve in curves]))
 
 
 def carried_out(
