@@ -47,8 +47,9 @@ class Nested:
             torch.amax(others, dim=0, out=largest)
             torch.sub(right, largest, out=margins[k])
             if k in wanted:
-                losses[k] = _surprise(right, others)
-                matched_losses[k] = _surprise(right / self.scale, others / self.scale)
+                shifted, lead = others - largest, largest - right
+                losses[k] = _surprise(lead, shifted)
+                matched_losses[k] = _surprise(lead / self.scale, shifted / self.scale)
         ks = sorted(losses)
         rows = (torch.stack([of[k] for k in ks]) for of in (losses, matched_losses))
         return Answers(np.arange(len(order) + 1), margins, np.asarray(ks), *rows)
@@ -88,6 +89,11 @@ class Nested:
         return self._known[key]
 
 
-def _surprise(right: Tensor, others: Tensor) -> Tensor:
-    """Cross-entropy in nats, (example), from the labels' logits (example) and the others' (class, example)."""
-    return torch.logaddexp(torch.logsumexp(others, dim=0) - right, torch.zeros_like(right))
+def _surprise(lead: Tensor, shifted: Tensor) -> Tensor:
+    """Cross-entropy in nats, (example).
+
+    Args:
+        lead: the largest other logit minus the label's, (example).
+        shifted: all others (class, example) minus the largest, −∞ at the labels.
+    """
+    return torch.logaddexp(lead + shifted.exp().sum(dim=0).log(), torch.zeros_like(lead))
