@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -156,6 +158,18 @@ def random_questions(n: int = 10, n_symbols: int = 5, n_classes: int = 5, seed: 
     pairs = torch.randint(n_symbols, (n, 2), generator=generator)
     tokens = torch.cat([pairs, torch.full((n, 1), n_symbols)], dim=1)
     return Examples(tokens, torch.randint(n_classes, (n,), generator=generator))
+
+
+def saliency_rows(layer: int = 0, site: str = "mlp", alive: Any = True, **statistics: Any) -> pd.DataFrame:
+    """Rows of a saliency table, of one place on training examples by the registered method, with these statistics.
+
+    Each is by neuron; `mean_magnitude` is needed, and those that are not given are equal to it.
+    """
+    names = ("median", "median_magnitude", "q95_magnitude", "breadth")
+    values = dict.fromkeys(names, statistics["mean_magnitude"]) | statistics
+    frame = pd.DataFrame({name: np.asarray(column, dtype=float) for name, column in values.items()})
+    key = {"split": "train", "layer": layer, "site": site, "neuron": range(len(frame)), "alive": alive}
+    return frame.assign(**key, method="activation_gradient", target="right_minus_mean", normalisation="raw")
 
 
 def two_units() -> tuple[Transformer, Examples]:

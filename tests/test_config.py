@@ -521,6 +521,12 @@ def test_a_condition_overrides_a_nested_setting_key_by_key() -> None:
         ("ablation", {"checkpoints": -3}, "measurements.ablation.checkpoints = -3"),
         ("ablation", {"deletions": ["mean"]}, "should include zero"),
         ("ablation", {"splits": ["validation"]}, "should include train"),
+        ("ablation", {"sites": ["heads"]}, "should include mlp"),
+        ("ablation", {"rankings": ["breadth"]}, "should include mean_magnitude"),
+        ("ablation", {"rankings": ["mean_magnitude"] * 2}, "should name each once"),
+        ("ablation", {"dead_units": ["excluded"]}, "should include included"),
+        ("ablation", {"k_points": 1}, "measurements.ablation.k_points = 1"),
+        ("ablation", {"k_points": "every"}, "measurements.ablation.k_points = 'every'"),
     ],
 )
 def test_measurements_that_no_claim_could_use_are_refused(section: str, settings: dict[str, Any], message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from builders import mlp_settings, model_settings
 
-from general_circuits import ablation, costs
+from general_circuits import costs
 from general_circuits.conditions import Condition, Vocabulary, to_json
 from general_circuits.config import load
 from general_circuits.models.mlp import Perceptron
@@ -80,10 +81,6 @@ def test_the_slice_is_the_networks() -> None:
     assert costs.SLICE == network.SLICE
 
 
-def test_logits_at_once_are_those_of_the_ablation() -> None:
-    assert costs.LOGITS_AT_ONCE == ablation.LOGITS_AT_ONCE
-
-
 def test_examples_are_counted_as_they_are_split() -> None:
     size = costs.Size.of(condition({"modulus": 7, "train_fraction": 0.5, "split_by": "example", "batch_size": "full"}))
     assert (size.n_training, size.n_validation, size.batch) == (25, 24, 25)
@@ -126,11 +123,28 @@ def test_a_job_needs_what_was_predicted_and_not_much_less(trained: tuple[Conditi
     method = {"methods": "activation_gradient", "integration_steps": 10}
     peak = peak_mb("extract_saliency", **tables, **method, steps=1, output=folder / "saliency.parquet")
     assert peak <= size.saliency_mb() <= 2 * peak
-    plan = {"method": "activation_gradient", "deletions": "zero,mean", "splits": "train,validation"}
-    plan |= {"k_points": 2, "random_draws": DRAWS}
-    files = {"saliency": folder / "saliency.parquet", "output": folder / "ablation.parquet"}
-    peak = peak_mb("ablate_neurons", **tables, **plan, **files, examples=1024, steps=1)
-    assert peak <= size.ablation_mb(1024) <= 2.5 * peak
+    everything = {"sites": "mlp", "deletions": "zero,mean,resample", "splits": "train,validation"}
+    everything |= {"rankings": "mean_magnitude,weight_norm", "dead_units": "included,excluded"}
+    files = {"saliency": folder / "saliency.parquet"}
+    files |= {name: folder / f"{name}.parquet" for name in ("ablation", "damage")}
+    counts = {"k_points": 2, "random_draws": DRAWS, "examples": 1024, "steps": 1}
+    peak = peak_mb("ablate_neurons", **tables, **everything, **files, **counts)
+    # by one statistic, one norm, both ways, matched and at random
+    deletions = costs.Deletions(1024, splits=2, k_points=2, curves=6 * (4 + DRAWS), checkpoints=1, replicas=1)
+    assert peak <= size.ablation_mb(deletions) <= 2.5 * peak
+
+
+def test_a_large_table_is_counted() -> None:
+    """A million rows are most of a gigabyte while they are written."""
+    size = costs.Size.of(condition({"modulus": 59, "steps": 1000, "checkpoints": {"log": 1, "every": 10}}))
+    few = costs.Deletions(64, splits=1, k_points=20, curves=10, checkpoints=1, replicas=1)
+    many = dataclasses.replace(few, curves=500, checkpoints="all")
+    rows = 500 * 22 * size.checkpoints
+    assert size.ablation_mb(many) - size.ablation_mb(few) == pytest.approx(rows * costs.ABLATION_ROW / 1e6, rel=0.01)
+    noisy = costs.Size.of(
+        dataclasses.replace(size.condition, split=dataclasses.replace(size.condition.split, label_noise=1.0))
+    )
+    assert noisy.ablation_mb(many) > 2 * size.ablation_mb(many)  # its training examples in two parts beside the whole
 
 
 def peak_mb(stage: str, **options: object) -> int:

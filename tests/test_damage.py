@@ -1,4 +1,4 @@
-"""D by hand: trapezoids over k from 1 to a quarter of the units, and what is subtracted from it."""
+"""What is lost, by hand, and which rows of the two tables it is read from."""
 
 from __future__ import annotations
 
@@ -9,32 +9,69 @@ import pandas as pd
 import pytest
 
 from general_circuits import damage
+from general_circuits.ablation.curves import SHARE
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 KS = (0, 1, 2, 4, 8, 16)
-"""Of a layer of 16 units, a quarter of which is 4."""
+NAMES = {
+    "condition": "grokking",
+    "replica": 0,
+    "step": 0,
+    "split": "train",
+    "layer": 0,
+    "site": "mlp",
+    "dead_units": "included",
+    "deletion": "zero",
+}
+BY_SALIENCY = {
+    "by": "mean_magnitude",
+    "method": "activation_gradient",
+    "target": "right_minus_mean",
+    "normalisation": "raw",
+}
+OTHERS = (
+    {"split": "validation"},
+    {"split": "train_true"},
+    {"layer": 0},
+    {"site": "heads"},
+    {"deletion": "mean"},
+    {"dead_units": "excluded"},
+)
+"""Rows that the registered definition does not read, of a network whose last layer is 1."""
+OTHER_RANKINGS = (
+    {"by": "median_magnitude"},
+    {"by": "weight_norm", "method": "none", "target": "none", "normalisation": "none"},
+    {"method": "shapley"},
+    {"target": "margin"},
+    {"normalisation": "per_example"},
+)
 
 
-def ablation(accuracy: Mapping[str, list[float]], **key: object) -> pd.DataFrame:
-    """What is left at each of `KS`, by ranking and, after a dot, draw; margins are ten times the accuracy."""
-    names = {"condition": "grokking", "replica": 0, "step": 0, "split": "train", "layer": 0, "deletion": "zero", **key}
+def test_a_quarter_is_what_the_areas_are_over() -> None:
+    assert damage.SHARE == SHARE
+
+
+def rows(values: Mapping[str, object], **key: object) -> pd.DataFrame:
+    """A table from its columns by ranking and, after a dot, draw: one value of each, or one for each of `KS`."""
     frames = []
-    for name, left in accuracy.items():
+    for name, columns in values.items():
         ranking, _, draw = name.partition(".")
-        rows = pd.DataFrame({"k": KS, "accuracy": left}).assign(ranking=ranking, draw=int(draw or 0), **names)
-        frames.append(rows[rows["k"] > 0] if ranking == "matched" else rows)
-    return together(pd.concat(frames, ignore_index=True).assign(loss=0.0))
+        by = dict.fromkeys(BY_SALIENCY, "none") if ranking == "random" else BY_SALIENCY
+        frame = pd.DataFrame(columns, index=range(len(KS) if "k" in columns else 1))
+        frames.append(frame.assign(ranking=ranking, draw=int(draw or 0), **{**NAMES, **by, **key}))
+    return together(*frames)
 
 
 def together(*frames: pd.DataFrame) -> pd.DataFrame:
     """Tables below one another, conditions as categories in order of appearance."""
     frame = pd.concat([part.astype({"condition": str}) for part in frames], ignore_index=True)
-    categories = list(dict.fromkeys(frame["condition"]))
     return frame.assign(
-        margin=10 * frame["accuracy"], condition=pd.Categorical(frame["condition"], categories=categories)
+        condition=pd.Categorical(frame["condition"], categories=list(dict.fromkeys(frame["condition"])))
     )
 
+
+# Curves
 
 LEFT = {
     "top": [1.0, 0.8, 0.6, 0.4, 0.2, 0.0],
@@ -45,91 +82,103 @@ LEFT = {
 }
 
 
+def ablation(accuracy: Mapping[str, list[float]] = LEFT, **key: object) -> pd.DataFrame:
+    """What is left at each of `KS`; margins are ten times the accuracy, and twice it at matched scale."""
+    columns = {
+        name: {"k": KS, "accuracy": left, "margin": [10 * x for x in left], "matched_margin": [2 * x for x in left]}
+        for name, left in accuracy.items()
+    }
+    return rows(columns, **key)
+
+
 def test_curves_are_what_is_lost_with_draws_averaged() -> None:
-    lost = damage.curves(ablation(LEFT)).xs(("grokking", 0, 0))
+    lost = damage.curves(ablation()).xs(("grokking", 0, 0))
     assert lost["accuracy"]["top"].to_dict() == pytest.approx({1: 0.2, 2: 0.4, 4: 0.6, 8: 0.8, 16: 1.0})
     assert lost["accuracy"]["random"].to_dict() == pytest.approx({1: 0.1, 2: 0.1, 4: 0.3, 8: 0.7, 16: 1.0})
     assert lost["margin"]["top"][2] == pytest.approx(4.0)
+    assert lost["matched_margin"]["top"][2] == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("other", [*OTHERS, *OTHER_RANKINGS], ids=str)
+def test_curves_are_of_the_registered_rows(other: dict[str, object]) -> None:
+    flat = ablation({"top": [0.5] * 6}, **{"layer": 1, **other})
+    pd.testing.assert_frame_equal(damage.curves(together(ablation(layer=1), flat)), damage.curves(ablation(layer=1)))
+
+
+# Areas
+
+AREAS = {
+    "top": {"area": 0.5, "margin_area": 6.0, "matched_margin_area": 0.6},
+    "bottom": {"area": 0.1, "margin_area": 1.0, "matched_margin_area": 0.1},
+    "random.0": {"area": 0.3, "margin_area": 3.0, "matched_margin_area": 0.4},
+    "random.1": {"area": 0.1, "margin_area": 2.0, "matched_margin_area": 0.0},
+    "matched": {"area": 0.25, "margin_area": 5.0, "matched_margin_area": 0.3},
+}
+
+
+def areas(values: Mapping[str, Mapping[str, float]] = AREAS, **key: object) -> pd.DataFrame:
+    return rows(values, **key)
 
 
 def test_areas_by_hand() -> None:
-    """Trapezoids over k = 1, 2, 4, divided by 3: top (0.3 + 1.0)/3, random (0.1 + 0.4)/3, bottom (0 + 0.1)/3."""
-    (row,) = damage.areas(ablation(LEFT)).to_dict("records")
-    assert (row["condition"], row["replica"], row["step"]) == ("grokking", 0, 0)
-    assert row["top"] == pytest.approx(1.3 / 3)
-    assert row["random"] == pytest.approx(0.5 / 3)
-    assert row["bottom"] == pytest.approx(0.1 / 3)
-    assert row["matched"] == pytest.approx((0.15 + 0.5) / 3)
-    assert row["excess"] == pytest.approx(0.8 / 3)
-    assert row["over_bottom"] == pytest.approx(1.2 / 3)
-    assert row["over_matched"] == pytest.approx(0.65 / 3)
-    assert row["margin_excess"] == pytest.approx(8 / 3)
+    (row,) = damage.areas(areas()).to_dict("records")
+    assert row == pytest.approx(
+        {
+            "condition": "grokking",
+            "replica": 0,
+            "step": 0,
+            "top": 0.5,
+            "bottom": 0.1,
+            "matched": 0.25,
+            "random": 0.2,
+            "excess": 0.3,
+            "over_bottom": 0.4,
+            "over_matched": 0.25,
+            "margin_excess": 3.5,
+            "matched_margin_excess": 0.4,
+        }
+    )
 
 
-def test_more_than_a_quarter_of_the_units_does_not_count() -> None:
-    changed = {**LEFT, "top": [1.0, 0.8, 0.6, 0.4, 0.9, 0.9]}
-    assert damage.areas(ablation(changed))["top"][0] == damage.areas(ablation(LEFT))["top"][0]
+@pytest.mark.parametrize("other", [*OTHERS, *OTHER_RANKINGS], ids=str)
+def test_areas_are_of_the_registered_rows(other: dict[str, object]) -> None:
+    of_others = {name: dict.fromkeys(values, 0.9) for name, values in AREAS.items()}
+    rankings = of_others if other in OTHERS else {"top": of_others["top"]}
+    frame = together(areas(layer=1), areas(rankings, **{"layer": 1, **other}))
+    pd.testing.assert_frame_equal(damage.areas(frame), damage.areas(areas(layer=1)))
 
 
-def test_constant_damage_is_its_own_mean() -> None:
-    flat = {name: [1.0] + [0.7] * 5 for name in LEFT}
-    (row,) = damage.areas(ablation(flat)).to_dict("records")
-    assert row["top"] == pytest.approx(0.3)
-    assert row["excess"] == pytest.approx(0)
-
-
-def test_damage_is_measured_from_the_whole_network() -> None:
-    imperfect = {name: [left - 0.1 for left in values] for name, values in LEFT.items()}
-    pd.testing.assert_frame_equal(damage.areas(ablation(imperfect)), damage.areas(ablation(LEFT)))
-
-
-def test_no_match_up_to_a_quarter_is_no_value_rather_than_a_shorter_mean() -> None:
-    missing = {**LEFT, "matched": [1.0, 0.9, 0.8, math.nan, math.nan, math.nan]}
-    (row,) = damage.areas(ablation(missing)).to_dict("records")
+@pytest.mark.parametrize("missing", ["nan", "no row"])
+def test_no_match_is_no_value(missing: str) -> None:
+    matched = {"matched": dict.fromkeys(AREAS["top"], math.nan)} if missing == "nan" else {}
+    without = {name: values for name, values in AREAS.items() if name != "matched"}
+    (row,) = damage.areas(areas({**without, **matched})).to_dict("records")
     assert math.isnan(row["matched"])
     assert math.isnan(row["over_matched"])
-    assert row["excess"] == pytest.approx(0.8 / 3)
-
-
-def test_no_match_at_all_is_no_value() -> None:
-    none = {**LEFT, "matched": [1.0] + [math.nan] * 5}
-    assert damage.areas(ablation(none))[["matched", "over_matched"]].isna().all(axis=None)
-
-
-def test_only_training_examples_zeroed_units_and_the_last_layer_count() -> None:
-    other = {name: [0.9] * 6 for name in LEFT}
-    frame = together(
-        ablation(LEFT, layer=1),
-        ablation(other, layer=0),
-        ablation(other, layer=1, split="validation"),
-        ablation(other, layer=1, deletion="mean"),
-    )
-    pd.testing.assert_frame_equal(damage.areas(frame), damage.areas(ablation(LEFT)))
+    assert row["excess"] == pytest.approx(0.3)
 
 
 def test_one_row_per_condition_replica_and_step() -> None:
     keys = [(c, r, s) for c in ("grokking", "random_labels") for r in (0, 1) for s in (0, 500)]
-    frame = together(*(ablation(LEFT, condition=c, replica=r, step=s) for c, r, s in keys))
+    frame = together(*(areas(condition=c, replica=r, step=s) for c, r, s in keys))
     found = damage.areas(frame.sample(frac=1, random_state=0))
     assert list(found[damage.KEYS].itertuples(index=False, name=None)) == keys
-    assert found["excess"].to_numpy() == pytest.approx([0.8 / 3] * len(keys))
+    assert found["excess"].to_numpy() == pytest.approx([0.3] * len(keys))
 
 
 @pytest.mark.parametrize("order", [["grokking", "control"], ["control", "grokking"]])
 def test_conditions_keep_their_order(order: list[str]) -> None:
-    found = damage.areas(together(*(ablation(LEFT, condition=name) for name in order)))
+    found = damage.areas(together(*(areas(condition=name) for name in order)))
     assert found["condition"].tolist() == order
     assert found["condition"].cat.categories.tolist() == order
 
 
-def test_layers_of_different_conditions_may_differ_in_width_and_number() -> None:
-    """Of 4 units a quarter is 1, of 64 it is 16."""
-    narrow = ablation(LEFT, condition="narrow").query("k <= 4")
-    wide = ablation(LEFT, condition="wide")
-    wide["k"] *= 4
-    deep = [ablation(LEFT, condition="deep", layer=layer, step=7) for layer in (0, 1)]
-    found = damage.areas(together(ablation(LEFT), narrow, wide, *deep)).set_index("condition")
-    assert found["top"].to_dict() == pytest.approx(
-        {"grokking": 1.3 / 3, "narrow": 0.2, "wide": 1.3 / 3, "deep": 1.3 / 3}
-    )
-    assert found["step"]["deep"] == 7
+def test_each_condition_is_read_in_its_own_last_layer() -> None:
+    deep = [
+        areas(
+            {name: dict.fromkeys(values, 0.1 * layer) for name, values in AREAS.items()}, condition="deep", layer=layer
+        )
+        for layer in (0, 1, 2)
+    ]
+    found = damage.areas(together(areas(), *deep)).set_index("condition")
+    assert found["top"].to_dict() == pytest.approx({"grokking": 0.5, "deep": 0.2})

@@ -9,7 +9,7 @@ PACKAGE = "general_circuits"
 GRAPH = grimp.build_graph(PACKAGE, include_external_packages=True, cache_dir=None)
 MODULES = sorted(name for name in GRAPH.modules if name.split(".")[0] == PACKAGE)
 ROOMS = ("splits", "training", "events", "saliency", "distributions", "ablation")
-"""Each does the work of one stage; they meet in files."""
+"""Each does the work of one stage; they meet in files. A module, or a package of them."""
 TEXT = ("numbers", "markdown")
 """What a reader sees, as text."""
 OF_TRAINING = ("replica", "reduced", "losses", "optimisers", "states")
@@ -20,6 +20,16 @@ OF_THE_REPORT = ("write_page", "write_front_page")
 
 def below(folder: str) -> list[str]:
     return [name for name in MODULES if name.startswith(f"{PACKAGE}.{folder}.")]
+
+
+def of_room(room: str) -> set[str]:
+    """The modules of a room."""
+    return {f"{PACKAGE}.{room}", *below(room)}
+
+
+def reached_by(room: str) -> set[str]:
+    """All that a room imports, directly or not, outside it."""
+    return set().union(*(GRAPH.find_upstream_modules(module) for module in of_room(room))) - of_room(room)
 
 
 def test_the_graph_sees_indirect_imports_and_packages() -> None:
@@ -70,17 +80,17 @@ def test_stages_know_no_other_stage_nor_config_nor_a_list_of_tasks_or_figures(st
 
 @pytest.mark.parametrize("stage", below("stages"))
 def test_a_stage_knows_at_most_the_one_room_that_does_its_work(stage: str) -> None:
-    rooms = GRAPH.find_upstream_modules(stage) & {f"{PACKAGE}.{room}" for room in ROOMS}
-    assert len(rooms) <= 1
+    reached = GRAPH.find_upstream_modules(stage)
+    assert sum(bool(reached & of_room(room)) for room in ROOMS) <= 1
 
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_rooms_do_not_know_each_other(room: str) -> None:
-    reached = GRAPH.find_upstream_modules(f"{PACKAGE}.{room}")
-    forbidden = {f"{PACKAGE}.{name}" for name in (*ROOMS, "tables", "config", "blocks", "interruptions")}
+    forbidden = {f"{PACKAGE}.{name}" for name in ("tables", "config", "blocks", "interruptions")}
     if room == "training":
         forbidden -= {f"{PACKAGE}.tables"}  # states are replaced whole, as tables are
-    assert not reached & (forbidden | set(below("stages")))
+    others = set().union(*(of_room(other) for other in ROOMS if other != room))
+    assert not reached_by(room) & (forbidden | others | set(below("stages")))
 
 
 @pytest.mark.parametrize("part", ["replica", "reduced.network"])
@@ -93,7 +103,7 @@ def test_only_training_knows_how_a_step_is_taken(part: str) -> None:
 
 @pytest.mark.parametrize("room", sorted({*ROOMS} - {"training"}))
 def test_rooms_do_not_know_what_training_is_made_of(room: str) -> None:
-    reached = {name.split(".")[1] for name in GRAPH.find_upstream_modules(f"{PACKAGE}.{room}") if PACKAGE in name}
+    reached = {name.split(".")[1] for name in reached_by(room) if PACKAGE in name}
     assert not reached & set(OF_TRAINING)
 
 
@@ -106,9 +116,15 @@ def test_the_reduced_network_knows_the_plain_one_and_losses_and_no_more() -> Non
 
 @pytest.mark.parametrize("room", ["saliency", "ablation"])
 def test_a_measurement_knows_what_every_network_has_and_not_which_kinds_there_are(room: str) -> None:
-    reached = GRAPH.find_upstream_modules(f"{PACKAGE}.{room}")
+    reached = reached_by(room)
     assert f"{PACKAGE}.models.network" in reached
     assert not reached & {f"{PACKAGE}.models.{name}" for name in ("build", "mlp", "transformer")}
+
+
+def test_a_layer_knows_what_every_network_has_and_no_more() -> None:
+    known = {name for name in GRAPH.find_upstream_modules(f"{PACKAGE}.layer") if name.startswith(f"{PACKAGE}.")}
+    inside = {"models", "models.network", "models.initialisation", "conditions"}
+    assert known <= {f"{PACKAGE}.{name}" for name in inside}
 
 
 def test_a_block_knows_tables_and_examples_and_no_room() -> None:
@@ -159,7 +175,7 @@ def test_only_the_stages_that_write_pages_know_the_report() -> None:
 @pytest.mark.parametrize("stage", OF_THE_REPORT)
 def test_a_page_knows_no_room_and_no_figure(stage: str) -> None:
     reached = GRAPH.find_upstream_modules(f"{PACKAGE}.stages.{stage}")
-    assert not reached & {*(f"{PACKAGE}.{room}" for room in ROOMS), *below("figures")}
+    assert not reached & set(below("figures")).union(*(of_room(room) for room in ROOMS))
 
 
 def test_statistics_and_conditions_know_nothing_of_the_package() -> None:

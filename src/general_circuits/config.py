@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from general_circuits import conditions as records
-from general_circuits.costs import Size
+from general_circuits.costs import Deletions, Size
 from general_circuits.faults import at, explained, listed, place
 from general_circuits.misfits import by_hand_misfits, lacking, misfits, why_not_reduced
 from general_circuits.models.shapes import weight_shapes
@@ -305,18 +305,55 @@ class SaliencySettings(Settings):
 
 
 class AblationSettings(Settings):
-    """Deletion of the k most salient units, of as many others, and what that costs."""
+    """Deletion of the k most salient neurons, of as many others, and what that costs. docs/ablation.md explains it."""
 
-    deletions: list[Literal["zero", "mean"]] = Field(
-        ["zero", "mean"], min_length=1, description="what a deleted unit is set to; mean is over training examples"
+    sites: list[Literal["mlp", "head_outputs", "heads"]] = Field(
+        ["mlp"],
+        min_length=1,
+        description="whose neurons: the MLP's units, the units of the attention heads' outputs, or whole heads;"
+        " perceptrons have only the first",
+    )
+    deletions: list[Literal["zero", "mean", "resample"]] = Field(
+        ["zero", "mean"],
+        min_length=1,
+        description="what a deleted unit is set to: zero, its mean over training examples, or its value in another",
+    )
+    rankings: list[
+        Literal[
+            "mean_magnitude",
+            "median_magnitude",
+            "q95_magnitude",
+            "median",
+            "breadth",
+            "activation_norm",
+            "weight_norm",
+        ]
+    ] = Field(
+        ["mean_magnitude", "median_magnitude", "q95_magnitude", "activation_norm", "weight_norm"],
+        min_length=1,
+        description="what neurons are ranked by: statistics of every saliency that the study computes (of `median` the"
+        " size counts), and norms; beside at random",
+    )
+    dead_units: list[Literal["included", "excluded"]] = Field(
+        ["included"], min_length=1, description="whether neurons that fire on no training example are ranked"
     )
     splits: list[Literal["train", "validation"]] = Field(
         ["train", "validation"], min_length=1, description="on whose examples; the claims read training examples"
     )
-    k_points: int = Field(20, ge=2, description="sizes k, from 1 to all units, evenly spaced on a log axis")
+    k_points: Annotated[int, Field(ge=2)] | Literal["all"] = Field(
+        20,
+        description="sizes k that are kept, from 1 to all neurons, evenly spaced on a log axis; or `all`. Where the"
+        " logits are linear in the neurons every k is measured, and counts in the table `damage`",
+    )
     random_draws: int = Field(20, ge=1, description="random rankings to compare with")
     examples: int = Field(1024, ge=1, description="examples per split, drawn once per replica; all if there are fewer")
     checkpoints: Count | Literal["all"] = Field("all", description="of those with saliency; how many, or `all`")
+
+    def curves(self, combinations: int) -> int:
+        """Of one layer on one split, where so many kinds of saliency are computed."""
+        norms = sum(name.endswith("_norm") for name in self.rankings)
+        orders = combinations * (len(self.rankings) - norms) + norms + 2 + self.random_draws
+        return len(self.sites) * len(self.deletions) * len(self.dead_units) * orders
 
 
 class MeasurementSettings(Settings):
@@ -349,6 +386,19 @@ class Study(Settings):
     )
     measurements: MeasurementSettings = MeasurementSettings()
     keep: KeepSettings = KeepSettings()
+
+    @property
+    def deletions(self) -> Deletions:
+        """How much a job deletes, for costs."""
+        saliency, ablation = self.measurements.saliency, self.measurements.ablation
+        return Deletions(
+            ablation.examples,
+            len(ablation.splits),
+            ablation.k_points,
+            ablation.curves(getattr(saliency, "combinations", len(saliency.methods))),
+            ablation.checkpoints,
+            self.block,
+        )
 
     @property
     def blocks(self) -> int:
@@ -427,16 +477,14 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
         yield ("replicas",), study.replicas, f"should be a multiple of block = {study.block}"
     saliency, ablation = study.measurements.saliency, study.measurements.ablation
     for section, key, values, needed in (
-        *(
-            ("saliency", key, getattr(saliency, key), needed)
-            for key, needed in (
-                ("methods", "activation_gradient"),
-                ("targets", "right_minus_mean"),
-                ("normalisations", "raw"),
-                ("sites", "mlp"),
-            )
-        ),
+        ("saliency", "methods", saliency.methods, "activation_gradient"),
+        ("saliency", "targets", saliency.targets, "right_minus_mean"),
+        ("saliency", "normalisations", saliency.normalisations, "raw"),
+        ("saliency", "sites", saliency.sites, "mlp"),
+        ("ablation", "sites", ablation.sites, "mlp"),
         ("ablation", "deletions", ablation.deletions, "zero"),
+        ("ablation", "rankings", ablation.rankings, "mean_magnitude"),
+        ("ablation", "dead_units", ablation.dead_units, "included"),
         ("ablation", "splits", ablation.splits, "train"),
     ):
         if needed not in values:

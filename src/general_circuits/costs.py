@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
@@ -23,16 +24,37 @@ from general_circuits.tasks import registry
 MB = 10**6
 FLOAT = 4
 """Bytes of a number in a network."""
-LOGITS_AT_ONCE = 2**18
-"""`ablation`'s; this module does without torch."""
 
 TRAINING_BASE, SALIENCY_BASE, ABLATION_BASE = 380 * MB, 420 * MB, 390 * MB
 """Bytes of a job before it has done anything: Python with torch, pandas and Arrow, and Captum for saliency."""
+ABLATION_ROW = 850
+"""Bytes of a row of the table `ablation` while it is put together and written."""
 TORCH_COMPILER = 100 * MB
 """What torch's optimiser classes import, of which only L-BFGS is one."""
 
 SNAKEMAKE_MB = 600
 """Beside a job on a cluster: the two Snakemakes that start it there."""
+
+
+@dataclass(frozen=True)
+class Deletions:
+    """How much one job of `ablate_neurons` deletes.
+
+    Attributes:
+        examples: of each split, at most.
+        splits: how many.
+        k_points: sizes k on a log axis, or "all".
+        curves: how many of one layer on one split.
+        checkpoints: of each replica, at most; or "all".
+        replicas: of the job.
+    """
+
+    examples: int
+    splits: int
+    k_points: int | Literal["all"]
+    curves: int
+    checkpoints: int | Literal["all"]
+    replicas: int
 
 
 @dataclass(frozen=True)
@@ -167,15 +189,22 @@ class Size:
             per_example += 2 * self._patterns
         return _mb(SALIENCY_BASE + FLOAT * self.largest_split * per_example + self.weights_bytes // 2)
 
-    def ablation_mb(self, examples: int) -> int:
-        """Peak memory of `ablate_neurons`: the neurons, and the logits of a few rankings with their scores."""
-        model = self.condition.model
-        n = min(examples, self.largest_split)
-        width = model.input_width(self.vocabulary) if model.architecture == "mlp" else model.d_model
+    def ablation_mb(self, deletions: Deletions) -> int:
+        """Peak memory of `ablate_neurons`: the neurons, what each wrote, how examples are answered, and the table."""
+        model, vocabulary = self.condition.model, self.vocabulary
+        n = min(deletions.examples, self.largest_split)
+        width = model.input_width(vocabulary) if model.architecture == "mlp" else model.d_model
         positions = 3 if model.architecture == "mlp" else self._positions
-        neurons = 12 * positions * n * (model.d_mlp + width)
-        logits = 20 * max(LOGITS_AT_ONCE, n * self.vocabulary.n_classes)
-        return _mb(ABLATION_BASE + FLOAT * (neurons + logits) + self.weights_bytes // 2)
+        # In one layer whose logits are linear in its neurons, they are not run again for each deletion.
+        copies = 12 if model.n_layers == 1 and model.normalisation == "none" else 22
+        neurons = copies * positions * n * (model.d_mlp + width)
+        kept = 1 + (model.d_mlp if deletions.k_points == "all" else min(model.d_mlp, int(deletions.k_points) + 1))
+        answers = n * (4 * model.d_mlp + 4 * kept + 8 * vocabulary.n_classes)
+        splits = deletions.splits + 2 * (self.condition.split.label_noise > 0)
+        checkpoints = deletions.checkpoints if deletions.checkpoints != "all" else self.checkpoints
+        rows = deletions.replicas * min(int(checkpoints), self.checkpoints) * model.n_layers
+        rows *= deletions.curves * splits * kept
+        return _mb(ABLATION_BASE + FLOAT * (neurons + answers) + ABLATION_ROW * rows + self.weights_bytes // 2)
 
 
 def parameters(model: Model, vocabulary: Vocabulary) -> int:

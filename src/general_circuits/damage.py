@@ -1,60 +1,57 @@
-"""Damage, from the `ablation` table: what claims and figures read off it, on training examples of the last layer."""
+"""Damage: what claims and figures read off the tables `ablation` and `damage`.
+
+Of each condition the last layer's MLP units, on training examples, set to zero, dead ones among them; ranked by the
+registered saliency's mean magnitude, or drawn at random.
+"""
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
-from general_circuits.frames import registered_rows
+from general_circuits.frames import REGISTERED, in_last_layer, rows_of
 
 KEYS = ["condition", "replica", "step"]
 SHARE = 0.25
 """D averages over k from 1 to this share of the layer's units."""
+RANKINGS = ("top", "bottom", "matched", "random")
+LOST = ["accuracy", "margin", "matched_margin"]
 
 
 def curves(ablation: pd.DataFrame) -> pd.DataFrame:
-    """What deleting k units costs: index (condition, replica, step, ranking, k), columns `accuracy` and `margin` lost.
+    """What deleting k units costs: index (condition, replica, step, ranking, k), a column of what is lost for each.
 
-    Units are set to zero; random draws are averaged.
+    Columns: `accuracy`; `margin`, logits; `matched_margin`, of logits divided by the checkpoint's scale. Random draws
+    are averaged.
     """
-    rows = registered_rows(ablation)
-    rows = rows[rows["deletion"] == "zero"]
-    left = rows.groupby([*KEYS, "ranking", "k"], observed=True)[["accuracy", "margin"]].mean()
+    left = _registered(ablation).groupby([*KEYS, "ranking", "k"], observed=True)[LOST].mean()
     whole = left.xs(0, level="k").xs("top", level="ranking")
     return whole - left[left.index.get_level_values("k") > 0]
 
 
-def areas(ablation: pd.DataFrame) -> pd.DataFrame:
-    """D under each ranking: one row per condition, replica and step.
+def areas(damage: pd.DataFrame) -> pd.DataFrame:
+    """D under each ranking: one row per condition, replica and step; the mean over random draws.
 
-    D is the mean loss of accuracy over k from 1 to a quarter of the units, by trapezoids between the measured k; NaN
-    where one of them is missing. Columns: `top`, `bottom`, `matched`, `random`; `excess` = top − random; `over_bottom`
-    and `over_matched` likewise; `margin_excess`, top − random of lost margin.
+    Columns: `top`, `bottom`, `matched`, `random`, shares of the examples; `excess` = top − random; `over_bottom` and
+    `over_matched` likewise; `margin_excess` and `matched_margin_excess`, top − random of the margin lost, in logits and
+    at matched logit scale.
     """
-    conditions = ablation["condition"].cat.categories
-    areas = [_areas(ablation[ablation["condition"] == condition]) for condition in conditions]
-    return pd.concat(areas, ignore_index=True).astype({"condition": ablation["condition"].dtype})
-
-
-def _areas(ablation: pd.DataFrame) -> pd.DataFrame:
-    """`areas` of one condition: layers of different conditions may differ in width."""
-    lost = curves(ablation)
-    k = lost.index.get_level_values("k")
-    lost = lost[k <= max(1, int(SHARE * k.max()))]
-    accuracy, margin = (_mean_over_k(lost[column].unstack("k")).unstack("ranking") for column in ("accuracy", "margin"))
-    found = pd.DataFrame({ranking: accuracy[ranking] for ranking in ("top", "bottom", "matched", "random")})
-    return found.assign(
-        excess=found["top"] - found["random"],
-        over_bottom=found["top"] - found["bottom"],
-        over_matched=found["top"] - found["matched"],
+    columns = ["area", "margin_area", "matched_margin_area"]
+    means = _registered(damage).groupby([*KEYS, "ranking"], observed=True)[columns].mean().unstack("ranking")
+    area, margin, matched_margin = (means[column].reindex(columns=list(RANKINGS)) for column in columns)
+    found = area.assign(
+        excess=area["top"] - area["random"],
+        over_bottom=area["top"] - area["bottom"],
+        over_matched=area["top"] - area["matched"],
         margin_excess=margin["top"] - margin["random"],
-    ).reset_index()
+        matched_margin_excess=matched_margin["top"] - matched_margin["random"],
+    )
+    return found.rename_axis(columns=None).reset_index()
 
 
-def _mean_over_k(table: pd.DataFrame) -> pd.Series:
-    """Mean over the columns k, by trapezoids: (row, k) → (row)."""
-    k = table.columns.to_numpy(dtype=float)
-    values = table.to_numpy()
-    if len(k) == 1:
-        return table.iloc[:, 0]
-    return pd.Series(np.trapezoid(values, k, axis=1) / (k[-1] - k[0]), index=table.index)
+def _registered(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that the registered definition reads, and those of random draws beside them."""
+    rows = rows_of(table, split=REGISTERED["split"], site=REGISTERED["site"], deletion="zero", dead_units="included")
+    rows = in_last_layer(rows)
+    attribution = {name: REGISTERED[name] for name in ("method", "target", "normalisation")}
+    ranked = rows_of(rows, by="mean_magnitude", **attribution)
+    return pd.concat([ranked, rows_of(rows, ranking="random")])

@@ -10,19 +10,22 @@ import dataclasses
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from general_circuits import ablation, saliency
+from general_circuits import saliency
+from general_circuits.ablation import measure as ablation
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.conditions import Condition
-from general_circuits.config import Study
+from general_circuits.config import MeasurementSettings, SaliencySettings, Study
 from general_circuits.costs import MB, Size
 from general_circuits.examples import Examples, by_split
 from general_circuits.figures.registry import DRAWINGS
+from general_circuits.models.network import Network
 from general_circuits.replica import Replica
 from general_circuits.report.registry import PAGES
 from general_circuits.schemas import registry as schemas
@@ -30,25 +33,28 @@ from general_circuits.splits import draw
 from general_circuits.tables import INPUTS
 from general_circuits.tasks import registry
 
-ROW_BYTES = {"split": 5, "metrics": 60, "saliency": 32, "distribution": 30, "ablation": 14}
+ROW_BYTES = {"split": 5, "metrics": 60, "saliency": 32, "distribution": 30, "ablation": 20, "damage": 50}
 """Bytes a row of a table's file, measured in a finished study."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Rates:
-    """Seconds, on this machine.
+    """Seconds on this machine, and what they make.
 
     Attributes:
         step: of an update.
         evaluation: of both splits, whole.
         attribution: of one checkpoint, all layers, methods and splits.
         ablation: of one checkpoint, all layers and deletions.
+        ablation_rows, damage_rows: of one checkpoint, in the tables of these names.
     """
 
     step: float
     evaluation: float
     attribution: float
     ablation: float
+    ablation_rows: int
+    damage_rows: int
 
 
 def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
@@ -91,10 +97,7 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
         training = schedule.steps * rates.step + evaluations * rates.evaluation
         kept = size.kept_bytes(study.keep.weights, study.keep.states)
         saliency_rows = seen * 2 * neurons * len(attributed.methods)
-        ks = deleted.k_points + 1
-        ablation_rows = (
-            ablated * model.n_layers * len(deleted.splits) * len(deleted.deletions) * ks * (deleted.random_draws + 3)
-        )
+        deleted_bytes = rates.ablation_rows * ROW_BYTES["ablation"] + rates.damage_rows * ROW_BYTES["damage"]
         add("split_examples", blocks, without, 500, per_job * size.n_examples * ROW_BYTES["split"])
         add(
             "train_block",
@@ -116,8 +119,8 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
             "ablate_neurons",
             blocks,
             with_torch + per_job * ablated * rates.ablation,
-            size.ablation_mb(deleted.examples),
-            per_job * ablation_rows * ROW_BYTES["ablation"],
+            size.ablation_mb(study.deletions),
+            per_job * ablated * deleted_bytes,
         )
     add("index_table", len(schemas.of_blocks()), without, 500, 150 * blocks * len(conditions))
     judged = sum(claim.is_measured for claim in CLAIMS.values())
@@ -147,29 +150,35 @@ def generated_replica(condition: Condition, seed: int) -> Replica:
 def _measured(study: Study, condition: Condition, seconds: float) -> Rates:
     replica = generated_replica(condition, seed=1000)
     splits = replica.splits
-    rates = [_seconds(lambda: replica.update(is_observed=False), seconds), _seconds(replica.evaluate, seconds)]
     settings = study.measurements
-    rates.append(
-        _seconds(
-            lambda: saliency.measure(
-                replica.model, splits, settings.saliency.methods, settings.saliency.integration_steps
-            ),
-            seconds,
-        )
+    return Rates(
+        step=_seconds(lambda: replica.update(is_observed=False), seconds),
+        evaluation=_seconds(replica.evaluate, seconds),
+        attribution=_seconds(lambda: _attributed(settings.saliency, replica.model, splits), seconds),
+        **_of_ablation(settings, replica, seconds),
     )
+
+
+def _attributed(settings: SaliencySettings, model: Network, splits: Mapping[str, Examples]) -> pd.DataFrame:
+    return saliency.measure(model, splits, settings.methods, settings.integration_steps)
+
+
+def _of_ablation(settings: MeasurementSettings, replica: Replica, seconds: float) -> dict[str, Any]:
+    """The rates of one checkpoint's deletions."""
     chosen = settings.ablation
-    parts = [(str(name), splits[name]) for name in chosen.splits]
+    parts = [(str(name), replica.splits[name]) for name in chosen.splits]
     some = {name: part.first(chosen.examples, torch.arange(len(part.labels))) for name, part in parts}
-    salience = {layer: np.arange(condition.model.d_mlp, dtype=float) for layer in range(condition.model.n_layers)}
-    rates.append(
-        _seconds(
-            lambda: ablation.measure(
-                replica.model, some, salience, chosen.deletions, chosen.k_points, chosen.random_draws, seed=1000
-            ),
-            seconds,
-        )
+    salience = _attributed(settings.saliency, replica.model, {"train": some["train"]})
+    told = ablation.Settings(
+        **{field.name: getattr(chosen, field.name) for field in dataclasses.fields(ablation.Settings)}
     )
-    return Rates(*rates)
+    rows: dict[str, int] = {}
+
+    def work() -> None:
+        curves, damage = ablation.measure(replica.model, some, salience, told, seed=1000)
+        rows.update(ablation_rows=len(curves), damage_rows=len(damage))
+
+    return {"ablation": _seconds(work, seconds), **rows}
 
 
 def _seconds(work: Callable[[], object], at_least: float) -> float:

@@ -15,6 +15,7 @@ from scipy import stats
 
 from general_circuits.claims import saliency_skew, topk_damage
 from general_circuits.claims.findings import CONTRADICTED, REGISTERED, SUPPORTED, UNDECIDED, Finding, beyond
+from general_circuits.frames import REGISTERED as REGISTERED_CHOICES
 from general_circuits.statistics import Array, Estimate
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -177,15 +178,13 @@ DAMAGE_RISE, EXCESS_RISE = "damage rise", "excess damage rise"
 
 
 def judged_damage(top: Array, random: Array, censored: int = 0) -> dict[str, Finding]:
-    """D under the two rankings that have a say, (replica, step), of 8 units: its mean over k = 1 and 2."""
-    ks = np.array([0, 1, 2, 8])
-    unmeasured = np.full_like(top, np.nan)
-    by_ranking = np.stack([top, random, unmeasured, unmeasured], axis=1)
-    left = 1 - by_ranking[:, :, None, :] * (ks > 0)[:, None]
-    rankings = ("top", "random", "bottom", "matched")
-    frame = rows(("grokking",), len(top), ranking=rankings, k=(0, 1, 2, 8), deletion=("zero",))
-    ablation = frame.assign(accuracy=left.ravel(), margin=np.nan)
-    tables = {"events": events(len(top), censored), "ablation": ablation}
+    """D under the two rankings that have a say, (replica, step)."""
+    choices = {**REGISTERED_CHOICES, "by": "mean_magnitude", "deletion": "zero", "dead_units": "included"}
+    names = {name: (choice,) for name, choice in choices.items() if name != "split"}
+    frame = rows(("grokking",), len(top), ranking=("top", "random"), **names)
+    area = np.stack([top, random], axis=1).ravel()
+    damage = frame.assign(area=area, margin_area=np.nan, matched_margin_area=np.nan)
+    tables = {"events": events(len(top), censored), "damage": damage}
     return {finding.contrast: finding for finding in topk_damage.judge(tables)}
 
 

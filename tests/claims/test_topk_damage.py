@@ -12,14 +12,14 @@ from scipy import stats
 
 from general_circuits.claims import topk_damage
 from general_circuits.claims.findings import CONTRADICTED, REGISTERED, SUPPORTED, UNDECIDED, Finding
+from general_circuits.frames import REGISTERED as REGISTERED_CHOICES
 from general_circuits.statistics import Estimate, estimate
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 STEPS = np.arange(0, 4001, 250)
 MEMORISED, ONSET, GENERALISED = 500, 1500, 2250
-KS = (0, 1, 2, 8)
-"""Of a layer of 8 units: D is the mean over k = 1 and 2."""
+REGISTERED_ROWS = {**REGISTERED_CHOICES, "by": "mean_magnitude", "deletion": "zero", "dead_units": "included"}
 
 SIX = tuple(
     f"{what} {contrast}"
@@ -43,7 +43,7 @@ def tables(
     conditions: Sequence[str] = ("grokking",),
     censored: Sequence[int] = (),
 ) -> dict[str, pd.DataFrame]:
-    """The `events` and `ablation` tables as `tables.read_study` gives them; two draws either side of random's D."""
+    """The `events` and `damage` tables as `tables.read_study` gives them; two draws either side of random's D."""
     event_rows, frames = [], []
     for condition in conditions:
         for replica in range(replicas):
@@ -57,22 +57,20 @@ def tables(
                 event_rows.append((condition, replica, event, 4000 if lost else step, lost))
             for ranking in ("top", "bottom", "random", "matched"):
                 for draw, offset in ((0, 0.01), (1, -0.01)) if ranking == "random" else ((0, 0.0),):
-                    damage = curve(condition, ranking, replica) + offset
-                    for k in KS:
-                        if k == 0 and ranking == "matched":
-                            continue
-                        left = np.ones(len(STEPS)) if k == 0 else 1 - damage
-                        names = {"condition": condition, "replica": replica, "ranking": ranking, "draw": draw, "k": k}
-                        frames.append(pd.DataFrame({"step": STEPS, "accuracy": left, **names}))
+                    names = {"condition": condition, "replica": replica, "ranking": ranking, "draw": draw}
+                    area = curve(condition, ranking, replica) + offset
+                    frames.append(pd.DataFrame({"step": STEPS, "area": area, **names}))
     events = pd.DataFrame(event_rows, columns=["condition", "replica", "event", "step", "censored"])
-    ablation = pd.concat(frames, ignore_index=True).assign(split="train", layer=0, deletion="zero", loss=0.0)
-    ablation["margin"] = 10 * ablation["accuracy"]
-    for name in ("ranking", "split", "deletion"):
-        ablation[name] = ablation[name].astype("category")
+    damage = pd.concat(frames, ignore_index=True).assign(layer=0, **REGISTERED_ROWS)
+    is_random = damage["ranking"] == "random"
+    damage.loc[is_random, ["by", "method", "target", "normalisation"]] = "none"
+    damage = damage.assign(margin_area=10 * damage["area"], matched_margin_area=2 * damage["area"])
+    words = ("ranking", *REGISTERED_ROWS)
+    damage = damage.astype(dict.fromkeys(words, "category"))
     events["event"] = events["event"].astype("category")
     return {
         name: part.assign(condition=pd.Categorical(part["condition"], categories=list(conditions)))
-        for name, part in (("events", events), ("ablation", ablation))
+        for name, part in (("events", events), ("damage", damage))
     }
 
 
@@ -158,9 +156,11 @@ def test_six_contrasts_stand_beside_the_registered_one_and_three_more_and_the_co
         "excess over the bottom k, rise",
         "excess over k matched on activation norm, rise",
         "excess loss of margin, rise",
+        "excess loss of margin at matched logit scale, rise",
         "excess damage rise in no_delay",
     }
     assert found["excess loss of margin, rise"].estimate.mean == pytest.approx(3.3, abs=0.1)
+    assert found["excess loss of margin at matched logit scale, rise"].estimate.mean == pytest.approx(0.66, abs=0.02)
     assert found["excess over the bottom k, rise"].estimate.mean == pytest.approx(0.33, abs=0.01)
     assert found["excess damage rise in no_delay"].estimate.mean == pytest.approx(0, abs=0.01)
 
@@ -194,9 +194,8 @@ def test_nothing_is_decided_where_every_replica_is_censored() -> None:
 
 def test_units_without_a_match_leave_that_row_empty_and_the_verdict_alone() -> None:
     given = tables(planted(rising(0.02, 0.4, 0.02)))
-    ablation = given["ablation"]
-    unmatched = (ablation["ranking"] == "matched") & (ablation["k"] >= 2)
-    given["ablation"] = ablation.assign(accuracy=ablation["accuracy"].mask(unmatched))
+    damage = given["damage"]
+    given["damage"] = damage.assign(area=damage["area"].mask(damage["ranking"] == "matched"))
     found = judged(given)
     assert found["excess over k matched on activation norm, rise"].estimate.n == 0
     assert found[REGISTERED].verdict == SUPPORTED

@@ -24,6 +24,7 @@ from verdict_tables import MARKUP, two_claims, untestable
 from general_circuits import distributions
 from general_circuits.figures import style
 from general_circuits.figures.registry import DRAWINGS, FIGURES
+from general_circuits.frames import REGISTERED
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -72,25 +73,24 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
             *("mean_magnitude", "q95_magnitude", "breadth", "alive"),
         ],
     )
-    ablation = pd.DataFrame(
+    deletions = pd.DataFrame(
         [
-            (*run, step, "train", layer, "zero", ranking, 0, k, 1 - k / 8, 5 - k / 2 + generator.normal())
-            for (run, layer), step, ranking, k in itertools.product(
-                layers, STEPS, ("top", "bottom", "random", "matched"), (0, 1, 2, 8)
-            )
-            if k or ranking != "matched"
+            (*run, step, layer, ranking, generator.random(), generator.normal())
+            for (run, layer), step, ranking in itertools.product(layers, STEPS, ("top", "bottom", "random", "matched"))
         ],
-        columns=[
-            *("condition", "replica", "step", "split", "layer", "deletion", "ranking", "draw", "k", "accuracy"),
-            "margin",
-        ],
-    )
+        columns=["condition", "replica", "step", "layer", "ranking", "area", "matched_margin_area"],
+    ).assign(**REGISTERED, by="mean_magnitude", deletion="zero", dead_units="included", draw=0)
+    damage = deletions.assign(margin_area=10 * deletions["area"])
+    ablation = deletions.merge(pd.DataFrame({"k": (0, 1, 2, 8)}), how="cross")
+    left = 1 - ablation["k"] / 8
+    ablation = ablation.assign(accuracy=left, margin=10 * left, matched_margin=left + ablation["matched_margin_area"])
     frames = {
         "metrics": metrics,
         "events": events,
         "saliency": saliency,
         "distribution": distributions.describe(saliency),
         "ablation": ablation,
+        "damage": damage,
     }
     found = {
         name: frame.assign(condition=pd.Categorical(frame["condition"], categories=list(conditions)))

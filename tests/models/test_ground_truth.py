@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from builders import model_settings
+from builders import model_settings, saliency_rows
 
-from general_circuits import ablation, checkpoints, damage, distributions, misfits, saliency, scores
+from general_circuits import checkpoints, damage, distributions, misfits, saliency, scores
+from general_circuits.ablation.measure import Settings, measure
 from general_circuits.conditions import Modular, Vocabulary
 from general_circuits.examples import Examples
+from general_circuits.layer import Layer
 from general_circuits.models import ground_truth
+from general_circuits.models.network import Place
 from general_circuits.models.transformer import Transformer
 from general_circuits.tasks import registry
 
@@ -97,27 +100,43 @@ def test_saliency_is_broad_in_the_general_network_and_of_one_example_per_neuron_
         assert found["fourier"]["completeness_error"].max() < 1e-5
 
 
-def ablated(model: Transformer, split: str = "train") -> pd.DataFrame:
-    """The `ablation` table of one checkpoint, units set to zero."""
+def ablated(model: Transformer, **changes: object) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The `ablation` and the `damage` table of one checkpoint: units set to zero, ranked by activation × gradient."""
     splits = addition()
-    salience = saliency.measure(model, {"train": splits["train"]}, ["activation_gradient"], 20)
-    parts, by_layer = {split: splits[split], "train": splits["train"]}, {0: salience["mean_magnitude"].to_numpy()}
-    found = ablation.measure(model, parts, by_layer, ["zero"], k_points=8, random_draws=20, seed=0)
-    return found.assign(condition=pd.Categorical(["by_hand"] * len(found)), replica=0, step=0)
+    settings = Settings(
+        **{
+            "sites": ("mlp",),
+            "deletions": ("zero",),
+            "rankings": ("mean_magnitude",),
+            "dead_units": ("included",),
+            "k_points": "all",
+            "random_draws": 20,
+            **changes,
+        }
+    )
+    train = splits["train"]
+    layer = Layer.at(model, train.tokens, train.labels, Place(0))
+    effect = layer.weights - layer.weights.mean(dim=1, keepdim=True)  # (unit, class)
+    salience = (layer.units[:, -1] * effect[:, train.labels].T).abs().mean(dim=0)
+    found = measure(model, splits, saliency_rows(mean_magnitude=salience), settings, seed=0)
+    curves, areas = (
+        frame.assign(condition=pd.Categorical(["by_hand"] * len(frame)), replica=0, step=0) for frame in found
+    )
+    return curves, areas
 
 
-def deleted(model: Transformer, split: str) -> pd.DataFrame:
-    """What is left, by ranking and k: accuracy and margin, means over draws."""
-    found = ablated(model, split)
+def left(model: Transformer, split: str, **changes: object) -> pd.DataFrame:
+    """What is left, by k and ranking: accuracy and margin, means over draws."""
+    found, _ = ablated(model, **changes)
     return found[found["split"] == split].groupby(["ranking", "k"])[["accuracy", "margin"]].mean().unstack("ranking")
 
 
 def test_deleting_neurons_of_a_lookup_table_costs_an_example_each_whichever(networks: dict[str, Transformer]) -> None:
-    left = deleted(networks["lookup_table"], "train")["accuracy"]
+    accuracy = left(networks["lookup_table"], "train")["accuracy"]
     for ranking in ("top", "bottom", "random"):
-        np.testing.assert_allclose(left[ranking], 1 - left.index / N_TRAIN, atol=1e-12)
-    assert left["matched"][7] == pytest.approx(0.93)
-    assert (deleted(networks["lookup_table"], "validation")["accuracy"].fillna(0) == 0).all(axis=None)
+        np.testing.assert_allclose(accuracy[ranking], 1 - accuracy.index / N_TRAIN, atol=1e-12)
+    assert accuracy["matched"][7] == pytest.approx(0.93)
+    assert (left(networks["lookup_table"], "validation")["accuracy"].fillna(0) == 0).all(axis=None)
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
@@ -125,23 +144,30 @@ def test_a_general_network_answers_without_any_seventh_of_its_neurons(
     networks: dict[str, Transformer], split: str
 ) -> None:
     """On both splits alike; without a quarter of them, drawn at random, nearly always. Of all, nothing is left."""
-    left = deleted(networks["fourier"], split)
-    accuracy = left["accuracy"]
+    found = left(networks["fourier"], split)
+    accuracy = found["accuracy"]
     assert (accuracy.loc[:14, ["top", "bottom"]] == 1).all(axis=None)
     assert accuracy["random"].loc[:25].min() > 0.98
-    assert left["margin"]["top"][0] > 10
-    assert abs(left["margin"]["top"][N_TRAIN]) < 1e-4
+    assert found["margin"]["top"][0] > 10
+    assert (found.drop(columns="matched", level="ranking").loc[N_TRAIN] == 0).all()
 
 
 def test_damage_is_large_in_the_shallow_network_and_none_in_the_general_one(networks: dict[str, Transformer]) -> None:
     """Beyond random deletion there is none in either: no neuron of a lookup table matters more than another."""
-    (shallow,) = damage.areas(ablated(networks["lookup_table"])).itertuples()
-    (general,) = damage.areas(ablated(networks["fourier"])).itertuples()
-    assert shallow.top == pytest.approx((1 + 25) / 2 / N_TRAIN)  # a line from 1 % at k = 1 to 25 % at k = 25
+    (shallow,) = damage.areas(ablated(networks["lookup_table"])[1]).itertuples()
+    (general,) = damage.areas(ablated(networks["fourier"])[1]).itertuples()
+    assert shallow.top == pytest.approx((1 + 25) / 2 / N_TRAIN)  # the mean of 1 %, 2 %, … 25 %
     assert shallow.excess == pytest.approx(0, abs=1e-12)
     assert shallow.over_bottom == pytest.approx(0, abs=1e-12)
     assert general.random < 0.005
     assert general.top < shallow.top / 3
+
+
+def test_half_is_lost_with_half_of_a_lookup_table(networks: dict[str, Transformer]) -> None:
+    _, areas = ablated(networks["lookup_table"], k_points=5)
+    found = areas[(areas["split"] == "train") & (areas["ranking"] != "matched")]
+    np.testing.assert_allclose(found["half_k"], N_TRAIN / 2)
+    assert areas[areas["split"] == "validation"]["half_k"].isna().all()
 
 
 def test_a_histogram_over_neurons_that_are_all_alike_is_said_to_mean_nothing(networks: dict[str, Transformer]) -> None:

@@ -136,7 +136,7 @@ def test_the_same_study_twice_is_the_same_bytes(finished: Project, tmp_path) -> 
         for file in again.results.rglob("*.*")
         if file.suffix in (".parquet", ".safetensors")
     ]
-    assert len(files) == 7  # the training state among them
+    assert len(files) == 8  # the training state among them
     for file in files:
         assert (again.results / file).read_bytes() == (finished.results / file).read_bytes(), file
 

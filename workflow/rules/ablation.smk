@@ -4,7 +4,8 @@ rule ablate_neurons:
         weights=WEIGHTS,
         saliency="<results>/saliency/{condition}/{block}.parquet",
     output:
-        "<results>/ablation/{condition}/{block}.parquet",
+        ablation="<results>/ablation/{condition}/{block}.parquet",
+        damage="<results>/damage/{condition}/{block}.parquet",
     log:
         "<results>/logs/ablate_neurons/{condition}/{block}.log",
     benchmark:
@@ -16,10 +17,12 @@ rule ablate_neurons:
         mem_mb=ablation_mb,
     params:
         how=options(
-            method=REGISTERED_METHOD,
+            sites=",".join(ABLATION.sites),
             deletions=",".join(ABLATION.deletions),
+            rankings=",".join(ABLATION.rankings),
+            dead_units=",".join(ABLATION.dead_units),
             splits=",".join(ABLATION.splits),
-            k_points=ABLATION.k_points,
+            k_points=how_many(ABLATION.k_points),
             random_draws=ABLATION.random_draws,
             examples=ABLATION.examples,
             steps=how_many(ABLATION.checkpoints),
@@ -30,4 +33,4 @@ rule ablate_neurons:
         "Ablating neurons of {wildcards.condition}, block {wildcards.block}"
     shell:
         "python -m general_circuits.stages.ablate_neurons --split {input.split} --saliency {input.saliency}"
-        " --condition {wildcards.condition} {params.how} --output {output} > {log} 2>&1"
+        " --condition {wildcards.condition} {params.how} --ablation {output.ablation} --damage {output.damage} > {log} 2>&1"

@@ -16,7 +16,6 @@ from general_circuits.config import ConfigError, load
 from general_circuits.costs import SNAKEMAKE_MB, Size, machine_mb
 from general_circuits.figures.registry import DRAWINGS, FIGURES, FRONT_PAGE
 from general_circuits.fingerprints import fingerprint
-from general_circuits.frames import REGISTERED_METHOD
 from general_circuits.report.registry import PAGES
 from general_circuits.schemas import registry as schemas
 from general_circuits.tables import files
@@ -110,7 +109,7 @@ def example_saliency():
 
 def ablation_mb(wildcards, attempt):
     """Memory of an ablation job."""
-    return requested_mb(SIZES[wildcards.condition].ablation_mb(ABLATION.examples), attempt)
+    return requested_mb(SIZES[wildcards.condition].ablation_mb(STUDY.deletions), attempt)
 
 
 def short_mb(wildcards, attempt):
@@ -123,9 +122,9 @@ def options(**values):
     return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in values.items())
 
 
-def how_many(checkpoints):
-    """A number of checkpoints as the stages take it: 0 for all."""
-    return 0 if checkpoints == "all" else checkpoints
+def how_many(number):
+    """A number of checkpoints, or of sizes, as the stages take it: 0 for all."""
+    return 0 if number == "all" else number
 
 
 def study_tables(names, axes):

@@ -48,7 +48,7 @@ CLAIMS = {
         "post, experimental investigations",
         predicts="from memorising to generalising, deleting the most salient neurons costs more and more training"
         " accuracy, also beyond deleting random ones",
-        tables=("events", "ablation"),
+        tables=("events", "damage"),
         needs=("grokking",),
         beside=("random_labels", "too_little_data", "no_weight_decay", "no_delay"),
     ),

@@ -2,9 +2,10 @@
 
 Registered before any result was seen:
 
-- D is the mean loss of training accuracy over k from 1 to a quarter of the last layer's units (trapezoids between the
-  measured k), deleted units set to zero, ranked by mean |saliency| on training examples. Excess is D_top − D_random,
-  the latter averaged over the draws.
+- D is the mean loss of training accuracy over every k from 1 to a quarter of the last layer's units, deleted units set
+  to zero, ranked by mean |saliency| on training examples. Excess is D_top − D_random, the latter averaged over the
+  draws. (In the first version D was the area of trapezoids between some twenty k on a log axis, since each k cost a run
+  of the network: an approximation of the same mean. Now that the whole curve is measured, it is taken literally.)
 - The rise of D_top, or of the excess, is its median over the late window minus its value at t_m. Its rates are changes
   per step over [t_o, t_g] and over windows of equal length before t_o and after t_g; a window that would begin before
   t_m or end after training is shortened to what there is.
@@ -16,7 +17,8 @@ Registered before any result was seen:
   reason before the setting that the study now has was measured.) Chosen so, an interval misses at most 7.5 % instead of
   5; those of the two rises, which stand beside it, miss 5.
 - Beside it: every one of the six, the excess over the bottom k and over k matched on activation norm, the same rise of
-  lost margin, and the rise in each control at its partner's steps.
+  lost margin, in logits and at matched logit scale (since logits grow through training), and the rise in each control
+  at its partner's steps.
 """
 
 from __future__ import annotations
@@ -42,11 +44,12 @@ from general_circuits.windows import Contrast, change_to_late_window, over_repli
 
 UNIT = "share of training accuracy"
 RATE = f"{UNIT} per 1,000 steps"
+SCALES = "logit scales"
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    """Findings from the `events` and `ablation` tables of grokking and its controls."""
-    areas = damage.areas(tables["ablation"])
+    """Findings from the `events` and `damage` tables of grokking and its controls."""
+    areas = damage.areas(tables["damage"])
     steps = steps_of_events(tables["events"], "grokking")
 
     def estimated(condition: str, column: str, contrast: Contrast) -> statistics.Estimate:
@@ -62,7 +65,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         )
         for what, column in (("damage", "top"), ("excess damage", "excess"))
     }
-    controls = [name for name in tables["ablation"]["condition"].cat.categories if name != "grokking"]
+    controls = [name for name in tables["damage"]["condition"].cat.categories if name != "grokking"]
     rows = [
         *((contrast, RATE if " rate " in contrast else UNIT, estimate) for contrast, estimate in six.items()),
         *(
@@ -71,6 +74,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
                 ("excess over the bottom k, rise", UNIT, "grokking", "over_bottom"),
                 ("excess over k matched on activation norm, rise", UNIT, "grokking", "over_matched"),
                 ("excess loss of margin, rise", "logits", "grokking", "margin_excess"),
+                ("excess loss of margin at matched logit scale, rise", SCALES, "grokking", "matched_margin_excess"),
                 *((f"excess damage rise in {control}", UNIT, control, "excess") for control in controls),
             )
         ),

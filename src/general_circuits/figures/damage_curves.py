@@ -21,11 +21,15 @@ RANKINGS = {
 }
 STYLES = {"top": "-", "matched": ":", "random": "--", "bottom": "-."}
 PANELS = 4
-LABELS = {"accuracy": "training accuracy lost", "margin": "margin lost, logits"}
+COLUMNS = {"accuracy": "accuracy", "margin": "matched_margin"}
+LABELS = {"accuracy": "training accuracy lost", "margin": "margin lost, in logit scales"}
 
 
 def draw(tables: Mapping[str, pd.DataFrame], lost: str) -> Figure:
-    """Lost `accuracy` or `margin` in grokking (or the first condition there is); from `ablation` and `events`."""
+    """Lost `accuracy`, or `margin` at matched logit scale, in grokking (or the first condition there is).
+
+    From `ablation` and `events`.
+    """
     condition, rows, moments = _read(tables, lost)
     figure, grid = plt.subplots(1, len(moments), figsize=(style.WIDTH, 2.6), sharey=True, squeeze=False)
     own = style.condition_colours(list(tables["ablation"]["condition"].cat.categories))[condition]
@@ -76,7 +80,7 @@ def _read(tables: Mapping[str, pd.DataFrame], lost: str) -> tuple[str, pd.DataFr
     conditions = list(tables["ablation"]["condition"].cat.categories)
     condition = "grokking" if "grokking" in conditions else conditions[0]
     curves = damage.curves(tables["ablation"][tables["ablation"]["condition"] == condition])
-    rows = curves[lost].dropna().reset_index()
+    rows = curves[COLUMNS[lost]].rename(lost).dropna().reset_index()
     return condition, rows, _moments(style.median_steps(tables["events"], condition), np.sort(rows["step"].unique()))
 
 

@@ -10,18 +10,18 @@ from matplotlib.figure import Figure
 from general_circuits import damage
 from general_circuits.figures import captions, style
 
-COLUMNS = {"accuracy": "excess", "margin": "margin_excess"}
+COLUMNS = {"accuracy": "excess", "margin": "matched_margin_excess"}
 LABELS = {
     "accuracy": "excess damage\n(share of training accuracy)",
-    "margin": "excess damage\n(lost margin, logits)",
+    "margin": "excess damage\n(lost margin, in logit scales)",
 }
 
 
 def draw(tables: Mapping[str, pd.DataFrame], lost: str) -> Figure:
-    """In lost `accuracy` or `margin`; from `ablation` and `events`."""
-    return style.over_training(damage.areas(tables["ablation"]), COLUMNS[lost], tables["events"], LABELS[lost])
+    """In lost `accuracy`, or `margin` at matched logit scale; from `damage` and `events`."""
+    return style.over_training(damage.areas(tables["damage"]), COLUMNS[lost], tables["events"], LABELS[lost])
 
 
 def found(tables: Mapping[str, pd.DataFrame], lost: str) -> str:
     """Where each condition begins and ends."""
-    return captions.from_memorised_to_late(damage.areas(tables["ablation"]), COLUMNS[lost], tables["events"])
+    return captions.from_memorised_to_late(damage.areas(tables["damage"]), COLUMNS[lost], tables["events"])

@@ -75,16 +75,18 @@ FIGURES = {
         "What is lost on training examples when k MLP units of the last layer are set to zero, in grokking: the k most"
         " salient, k random ones (mean over draws), the k least salient, and k matched to the most salient on"
         " activation norm (only where the layer has enough alike). D is the mean up to the dotted line, a quarter of"
-        f" the units. {BANDS}; one panel per moment of training.",
+        " the units. Margins are of logits divided by their scale at that checkpoint, since logits grow through"
+        f" training. {BANDS}; one panel per moment of training.",
         "lost",
         ("accuracy", "margin"),
     ),
     "excess_damage": Figure(
         "Excess damage over training",
         "Claim topk_damage",
-        ("events", "ablation"),
+        ("events", "damage"),
         "Excess damage D_top − D_random: what deleting the most salient units costs on training examples beyond"
-        " deleting random ones, averaged over k from 1 to a quarter of the units, in every condition. The hypothesis"
+        " deleting random ones, averaged over every k from 1 to a quarter of the units, in every condition. Margins are"
+        " of logits divided by their scale at each checkpoint, since logits grow through training. The hypothesis"
         f" predicts that it rises in grokking, fastest between t_o and t_g. {BANDS}; marks are the median steps of"
         " grokking's events.",
         "lost",

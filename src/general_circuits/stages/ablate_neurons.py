@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 
-from general_circuits import ablation, checkpoints, compute, tables
+from general_circuits import checkpoints, compute, tables
+from general_circuits.ablation.measure import Settings, measure
 from general_circuits.blocks import Block
 from general_circuits.examples import Examples
 from general_circuits.randomness import stream_seed
 from general_circuits.schemas.ablation import TABLE as ABLATION
+from general_circuits.schemas.damage import TABLE as DAMAGE
 from general_circuits.schemas.saliency import TABLE as SALIENCY
 from general_circuits.stages.command import run
 
@@ -20,21 +23,31 @@ def main(
     split: Path,
     saliency: Path,
     condition: str,
-    method: str,
+    sites: str,
     deletions: str,
+    rankings: str,
+    dead_units: str,
     splits: str,
     k_points: int,
     random_draws: int,
     examples: int,
     steps: int,
     device: str,
-    output: Path,
+    ablation: Path,
+    damage: Path,
 ) -> None:
-    """Rank by the mean |saliency| of METHOD on training examples; delete on EXAMPLES of SPLITS each at STEPS steps."""
+    """Rank by RANKINGS on training examples; delete on EXAMPLES of SPLITS each at STEPS steps. 0 K_POINTS are all."""
     torch_device = compute.device(device)
+    lists: dict[str, Any] = {
+        "sites": sites.split(","),
+        "deletions": deletions.split(","),
+        "rankings": rankings.split(","),
+        "dead_units": dead_units.split(","),
+    }
+    settings = Settings(**lists, k_points=k_points or "all", random_draws=random_draws)
     salience = tables.read(saliency, SALIENCY)
-    salience = salience[(salience["method"] == method) & (salience["split"] == "train")]
-    frames = []
+    salience = salience[salience["split"] == "train"]
+    found: list[tuple[pd.DataFrame, ...]] = []
     for position, replica, everything in Block(split, torch_device).replicas():
         data = {name: _some(everything[name], examples, replica) for name in splits.split(",")}
         of_replica = salience[salience["replica"] == replica]
@@ -42,11 +55,11 @@ def main(
         wanted = checkpoints.chosen(sorted(of_replica["step"].unique()), steps or None)
         for step, model in stored.models(wanted, torch_device):
             print(f"{condition}, replica {replica}: step {step:,}", flush=True)
-            here = of_replica[of_replica["step"] == step].sort_values(["layer", "neuron"])
-            by_layer = {layer: units["mean_magnitude"].to_numpy() for layer, units in here.groupby("layer")}
-            found = ablation.measure(model, data, by_layer, deletions.split(","), k_points, random_draws, replica)
-            frames.append(found.assign(condition=condition, replica=replica, step=step))
-    tables.write(output, ABLATION, pd.concat(frames, ignore_index=True), tables.read_metadata(saliency))
+            frames = measure(model, data, of_replica[of_replica["step"] == step], settings, replica)
+            found.append(tuple(frame.assign(condition=condition, replica=replica, step=step) for frame in frames))
+    of_saliency = tables.read_metadata(saliency)
+    for path, table, parts in zip((ablation, damage), (ABLATION, DAMAGE), zip(*found, strict=True), strict=True):
+        tables.write(path, table, pd.concat(parts, ignore_index=True), of_saliency)
 
 
 def _some(part: Examples, n: int, replica: int) -> Examples:
