@@ -23,8 +23,8 @@ from general_circuits.conditions import (
     Parity,
     Schedule,
     Spacing,
-    chosen,
     Split,
+    chosen,
     from_json,
     to_json,
 )

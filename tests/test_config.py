@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from general_circuits import config
+from general_circuits import config, measurements, settings
 from general_circuits.conditions import Condition, Spacing, from_json, to_json
 from general_circuits.config import ConfigError, load
 from general_circuits.presets import PRESETS
@@ -497,19 +497,25 @@ def test_there_is_a_default_and_a_smoke_config() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [config.Study, *config.SECTIONS, config.SaliencySettings, config.AblationSettings, config.KeepSettings],
+    "section",
+    [
+        config.Study,
+        *settings.SECTIONS,
+        measurements.SaliencySettings,
+        measurements.AblationSettings,
+        config.KeepSettings,
+    ],
 )
-def test_every_key_is_described(settings: type[config.Settings]) -> None:
-    nested = {"measurements", "saliency", "ablation", "keep"} if settings is config.Study else set()
-    assert all(field.description for name, field in settings.model_fields.items() if name not in nested)
+def test_every_key_is_described(section: type[settings.Settings]) -> None:
+    nested = {"measurements", "saliency", "ablation", "keep"} if section is config.Study else set()
+    assert all(field.description for name, field in section.model_fields.items() if name not in nested)
 
 
 def test_a_condition_overrides_a_nested_setting_key_by_key() -> None:
     loaded = config.load(
         study(defaults={"checkpoints": {"log": 4, "every": 100}}, conditions={"a": {"checkpoints": {"every": 50}}})
     )
-    assert loaded.conditions["a"].checkpoints == config.Spacing(log=4, every=50)
+    assert loaded.conditions["a"].checkpoints == settings.Spacing(log=4, every=50)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from general_circuits import config, reference
+from general_circuits import config, measurements, reference, settings
 from general_circuits.schemas import registry
 
 ROOT = Path(__file__).parents[1]
@@ -21,7 +21,13 @@ def test_generated_files_are_up_to_date(path: Path) -> None:
 
 
 def test_the_page_documents_every_key() -> None:
-    for section in (config.Study, *config.SECTIONS, config.SaliencySettings, config.AblationSettings, config.Spacing):
+    for section in (
+        config.Study,
+        *settings.SECTIONS,
+        measurements.SaliencySettings,
+        measurements.AblationSettings,
+        settings.Spacing,
+    ):
         for key in section.model_fields:
             assert f"| `{key}` |" in reference.page()
 

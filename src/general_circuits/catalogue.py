@@ -6,10 +6,11 @@ import dataclasses
 import json
 from pathlib import Path
 
-from general_circuits import config, markdown
+from general_circuits import markdown
 from general_circuits.conditions import Model, Vocabulary
 from general_circuits.misfits import CHOICES
 from general_circuits.presets import PRESETS
+from general_circuits.settings import TaskSettings
 from general_circuits.tasks import registry
 from general_circuits.tasks.table import NO_WRAP
 
@@ -92,7 +93,7 @@ def tasks_page() -> str:
     """Every task: its classes, examples, whether it commutes, and its source."""
     rows = []
     for given, source in registry.CATALOGUE:
-        table = registry.generate(registry.resolve(config.TaskSettings(**given)))
+        table = registry.generate(registry.resolve(TaskSettings(**given)))
         spelled = ", ".join(f"{key}: {json.dumps(value).strip(chr(34))}" for key, value in given.items())
         commutes = {True: "yes", False: "no", None: "–"}[table.is_commutative]
         has_band = "yes" if (table.wrap != NO_WRAP).any() else "–"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from general_circuits import statistics
 
@@ -32,7 +35,7 @@ def describe(saliency: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def measures(values: statistics.Array) -> dict[str, statistics.Array]:
+def measures(values: statistics.Array) -> dict[str, NDArray[Any]]:
     """The measures of histograms (histogram, neuron), one each."""
     has_neurons = values.shape[1] > 0
     nan = np.full(len(values), np.nan)

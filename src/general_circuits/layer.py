@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,12 +35,7 @@ class Layer:
     @torch.no_grad()
     def at(cls, model: Network, tokens: Tensor, labels: Tensor, place: Place) -> Layer:
         """Run the network on tokens (example, n_inputs + 1) up to a place."""
-        return cls(model, place, *cls.reaching(model, model.run_to(model.read(tokens), place), place), labels)
-
-    @staticmethod
-    def reaching(model: Network, parts: Sequence[Tensor], place: Place) -> Sequence[Tensor]:
-        """Of parts (example, position, …), the positions that can reach the answer from a place."""
-        return [part[:, -1:] for part in parts] if model.is_last(place) else parts
+        return cls(model, place, *run_to(model, model.read(tokens), place), labels)
 
     def some(self, examples: Tensor) -> Layer:
         """The same on some of its examples: an index (example)."""
@@ -99,3 +93,9 @@ class Layer:
             return neurons
         within = torch.arange(self.width, device=neurons.device)
         return (neurons.unsqueeze(1) * self.width + within).flatten()
+
+
+def run_to(model: Network, x: Tensor, place: Place) -> tuple[Tensor, Tensor]:
+    """What was read → what goes past a place's units, and the units, at the positions that can reach the answer."""
+    past, units = model.run_to(x, place)
+    return (past[:, -1:], units[:, -1:]) if model.is_last(place) else (past, units)

@@ -17,17 +17,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from general_circuits import saliency
 from general_circuits.ablation import measure as ablation
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.conditions import Condition
-from general_circuits.config import MeasurementSettings, SaliencySettings, Study
+from general_circuits.conditions import Condition, from_json
+from general_circuits.config import Study
 from general_circuits.costs import MB, Size
 from general_circuits.examples import Examples, by_split
 from general_circuits.figures.registry import DRAWINGS
+from general_circuits.measurements import MeasurementSettings, SaliencySettings
 from general_circuits.models.network import Network
 from general_circuits.replica import Replica
 from general_circuits.report.registry import PAGES
+from general_circuits.saliency import measure as saliency
 from general_circuits.schemas import registry as schemas
 from general_circuits.splits import draw
 from general_circuits.tables import INPUTS
@@ -160,7 +161,7 @@ def _measured(study: Study, condition: Condition, seconds: float) -> Rates:
 
 
 def _attributed(settings: SaliencySettings, model: Network, splits: Mapping[str, Examples]) -> pd.DataFrame:
-    return saliency.measure(model, splits, settings.methods, settings.integration_steps)
+    return saliency.measure(model, splits, from_json(saliency.Questions, settings.asked()), seed=1000)[0]
 
 
 def _of_ablation(settings: MeasurementSettings, replica: Replica, seconds: float) -> dict[str, Any]:
@@ -175,7 +176,7 @@ def _of_ablation(settings: MeasurementSettings, replica: Replica, seconds: float
     rows: dict[str, int] = {}
 
     def work() -> None:
-        curves, damage = ablation.measure(replica.model, some, salience, told, seed=1000)
+        curves, damage = ablation.measure(replica.model, some, salience, told, scale=1.0, seed=1000)
         rows.update(ablation_rows=len(curves), damage_rows=len(damage))
 
     return {"ablation": _seconds(work, seconds), **rows}

@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from general_circuits import catalogue, config, markdown
+from general_circuits import catalogue, config, markdown, measurements, settings
 from general_circuits.schemas import registry
 from general_circuits.tables import Table
 
@@ -95,10 +95,10 @@ def page() -> str:
     """The documentation of every key."""
     sections = [
         ("The study", config.Study, ""),
-        *((_title(section), section, "In `defaults` or in a condition.") for section in config.SECTIONS),
-        ("Spacing", config.Spacing, "Of `checkpoints` and `metrics`."),
-        ("Measurements: saliency", config.SaliencySettings, "Under `measurements: saliency:`."),
-        ("Measurements: ablation", config.AblationSettings, "Under `measurements: ablation:`."),
+        *((_title(section), section, "In `defaults` or in a condition.") for section in settings.SECTIONS),
+        ("Spacing", settings.Spacing, "Of `checkpoints` and `metrics`."),
+        ("Measurements: saliency", measurements.SaliencySettings, "Under `measurements: saliency:`."),
+        ("Measurements: ablation", measurements.AblationSettings, "Under `measurements: ablation:`."),
         ("Keep", config.KeepSettings, "Under `keep:`."),
     ]
     parts = [INTRODUCTION]
@@ -169,7 +169,7 @@ def _default(name: str, field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.default
-    if isinstance(value, config.Spacing):
+    if isinstance(value, settings.Spacing):
         return f"`{{log: {value.log}, every: {value.every}}}`"
     if isinstance(value, BaseModel):
         return "as below"

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from general_circuits import scores
 from general_circuits.ablation.answers import Answers, recomputed, subtracted
 from general_circuits.ablation.curves import Curve
 from general_circuits.ablation.deletion import Deletion, replacement
@@ -63,7 +62,12 @@ class Plan:
 
 @torch.no_grad()
 def measure(
-    model: Network, splits: Mapping[str, Examples], salience: pd.DataFrame, settings: Settings, seed: int
+    model: Network,
+    splits: Mapping[str, Examples],
+    salience: pd.DataFrame,
+    settings: Settings,
+    scale: float,
+    seed: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Everything deleted in one checkpoint: the `ablation` and the `damage` table, but for condition, replica and step.
 
@@ -73,6 +77,7 @@ def measure(
         salience: the checkpoint's rows of the saliency table, of training examples. Where a place has none, its neurons
             are ranked by norms and at random only.
         settings: what to delete.
+        scale: the network's logit scale on all training examples.
         seed: the replica.
     """
     keys: list[dict[str, Any]] = []
@@ -83,7 +88,6 @@ def measure(
         here = salience[(salience["layer"] == place.layer) & (salience["site"] == place.site)]
         orders = random_orders(train.n_neurons, settings.random_draws, seed)
         plans = [_plan(train, here, dead_units, settings, orders) for dead_units in settings.dead_units]
-        scale = scores.logit_scale(train.logits)
         for deletion in settings.deletions:
             for name, layer in layers.items():
                 values = replacement(layer, train, deletion, seed)

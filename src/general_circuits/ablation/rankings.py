@@ -101,7 +101,7 @@ def random_orders(n_neurons: int, draws: int, seed: int) -> NDArray[np.int64]:
 
 def activation_norm(layer: Layer) -> NDArray[np.float64]:
     """Root of each neuron's summed squared units over examples and the positions that reach the answer, (neuron)."""
-    squares = layer.by_neuron(layer.reaching.double().square())
+    squares = layer.by_neuron(layer.units.double().square())
     return squares.sum(dim=0).sqrt().cpu().numpy()
 
 

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
+from general_circuits import scores
 from general_circuits.conditions import Model, Vocabulary
 from general_circuits.models.initialisation import initialise
 
@@ -102,6 +103,11 @@ class Network(nn.Module, ABC):
         if not self.is_linear_from(place):
             raise ValueError(f"{place.site} of layer {place.layer}: the logits are not linear in its units")
         return self._logit_weights()
+
+    @torch.no_grad()
+    def logit_scale(self, tokens: Tensor) -> float:
+        """Of its answers to these tokens, its training examples: what logits are divided by to be matched."""
+        return scores.logit_scale(self.answer(tokens))
 
     @contextmanager
     def frozen_norms(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ import torch
 from captum.attr import LayerConductance
 from torch import Tensor, nn
 
-from general_circuits.layer import Layer
+from general_circuits.layer import Layer, run_to
 from general_circuits.saliency.attribution import Attribution, Effort
 from general_circuits.saliency.gradients import AT_ONCE, in_units
 from general_circuits.saliency.targets import Target
@@ -30,7 +30,7 @@ def conductance(layer: Layer, targets: Sequence[Target], effort: Effort, tokens:
     """
     with torch.no_grad():
         start, end = layer.model.blank(tokens), layer.model.read(tokens)
-        past, units = _run(layer, start)
+        past, units = run_to(layer.model, start, layer.place)
         blank = layer.model.answer_from(past, units, layer.place)
     way = _through_logits if layer.is_linear else _by_captum
     found = way(layer, targets, start, end, effort.integration_steps)
@@ -65,19 +65,14 @@ def _by_captum(layer: Layer, targets: Sequence[Target], start: Tensor, end: Tens
 def _through_logits(layer: Layer, targets: Sequence[Target], start: Tensor, end: Tensor, steps: int) -> list[Tensor]:
     """The same where the logits are linear in the layer: nothing goes backwards, and all targets share the path."""
     found = [torch.zeros_like(layer.units) for _ in targets]
-    past, units = _run(layer, start)
+    past, units = run_to(layer.model, start, layer.place)
     for alpha in torch.linspace(0, 1, steps + 1).tolist()[1:]:
         logits = layer.model.answer_from(past, units, layer.place)
-        past, after = _run(layer, start + alpha * (end - start))
+        past, after = run_to(layer.model, start + alpha * (end - start), layer.place)
         for target, total in zip(targets, found, strict=True):
             total += (after - units) * in_units(layer, target.gradient(logits, layer.labels))
         units = after
     return found
-
-
-def _run(layer: Layer, x: Tensor) -> Sequence[Tensor]:
-    """From what is read to what goes past the layer's units, and the units."""
-    return layer.reaching(layer.model, layer.model.run_to(x, layer.place), layer.place)
 
 
 class _Whole(nn.Module):
@@ -89,5 +84,5 @@ class _Whole(nn.Module):
         self.tap = nn.Identity()
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        past, units = _run(self.layer, x)
+        past, units = run_to(self.layer.model, x, self.layer.place)
         return self.target(self.layer.model.answer_from(past, self.tap(units), self.layer.place), labels)

@@ -14,7 +14,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from general_circuits import scores
 from general_circuits.examples import Examples
 from general_circuits.layer import Layer
 from general_circuits.models.network import Network, Site
@@ -116,7 +115,7 @@ def measure(
             names = at | {"method": answer.method, "target": answer.target, "normalisation": answer.normalisation}
             neurons.append(_statistics(answer, known).assign(**names, alive=alive, neuron=range(len(alive))))
             layers.append(names | _quality(answer))
-    scale = logit_scale(model, splits)
+    scale = model.logit_scale(splits["train"].tokens)
     return pd.concat(neurons, ignore_index=True), pd.DataFrame(layers).assign(logit_scale=scale)
 
 
@@ -145,17 +144,11 @@ def by_example(
             yield at | names, numbers[answer.rows], answer.saliency
 
 
-@torch.no_grad()
-def logit_scale(model: Network, splits: Mapping[str, Examples]) -> float:
-    """Of the network on its training examples: what logits are divided by to be matched between checkpoints."""
-    return scores.logit_scale(model.answer(splits["train"].tokens))
-
-
 def _answers(
     model: Network, splits: Mapping[str, Examples], asked: Questions, seed: int
 ) -> Iterator[tuple[str, Layer, Iterator[Answer]]]:
     """Split by split and place by place: the layer on all of the split's examples, and the answers one by one."""
-    scale = logit_scale(model, splits)
+    scale = model.logit_scale(splits["train"].tokens)
     means = {
         place: Layer.at(model, splits["train"].tokens, splits["train"].labels, place).units.mean(dim=0)
         for place in model.places(asked.sites)

@@ -11,6 +11,7 @@ import torch
 from general_circuits import checkpoints, compute, tables
 from general_circuits.ablation.measure import Settings, measure
 from general_circuits.blocks import Block
+from general_circuits.conditions import chosen
 from general_circuits.examples import Examples
 from general_circuits.randomness import stream_seed
 from general_circuits.schemas.ablation import TABLE as ABLATION
@@ -50,12 +51,14 @@ def main(
     found: list[tuple[pd.DataFrame, ...]] = []
     for position, replica, everything in Block(split, torch_device).replicas():
         data = {name: _some(everything[name], examples, replica) for name in splits.split(",")}
+        train = everything["train"].tokens
         of_replica = salience[salience["replica"] == replica]
         stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-        wanted = checkpoints.chosen(sorted(of_replica["step"].unique()), steps or None)
+        wanted = chosen(sorted(of_replica["step"].unique()), steps or None)
         for step, model in stored.models(wanted, torch_device):
             print(f"{condition}, replica {replica}: step {step:,}", flush=True)
-            frames = measure(model, data, of_replica[of_replica["step"] == step], settings, replica)
+            here, scale = of_replica[of_replica["step"] == step], model.logit_scale(train)
+            frames = measure(model, data, here, settings, scale, replica)
             found.append(tuple(frame.assign(condition=condition, replica=replica, step=step) for frame in frames))
     of_saliency = tables.read_metadata(saliency)
     for path, table, parts in zip((ablation, damage), (ABLATION, DAMAGE), zip(*found, strict=True), strict=True):

@@ -1,0 +1,135 @@
+"""The settings of what is measured at checkpoints, as typed models with their defaults."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from general_circuits.settings import Count, Number, Settings
+
+
+class SaliencySettings(Settings):
+    """Attribution of each answer to every neuron: every method × target × normalisation × site. docs/saliency.md."""
+
+    methods: list[
+        Literal[
+            "activation_gradient",
+            "integrated_gradients",
+            "integrated_gradients_from_mean",
+            "conductance",
+            "ablation_effect",
+            "shapley",
+        ]
+    ] = Field(
+        ["activation_gradient"],
+        min_length=1,
+        description="integrated gradients from zero activation, or from the mean over training examples; conductance of"
+        " the path from blank inputs; the effect of setting one neuron to zero; Shapley values of neurons set to zero",
+    )
+    targets: list[Literal["right_minus_mean", "right_logit", "margin", "log_probability"]] = Field(
+        ["right_minus_mean"],
+        min_length=1,
+        description="what is attributed: the right logit minus the mean logit, the right logit, minus the largest other"
+        " logit, or the log-probability of the label",
+    )
+    normalisations: list[Literal["raw", "matched", "per_example"]] = Field(
+        ["raw", "matched"],
+        min_length=1,
+        description="`matched`: of logits divided by their scale, so that checkpoints compare; `per_example`: as shares"
+        " of all that is attributed on an example",
+    )
+    sites: list[Literal["mlp", "head_outputs", "heads"]] = Field(
+        ["mlp"],
+        min_length=1,
+        description="whose neurons: MLP units, units of the attention heads' outputs, whole heads; of every layer,"
+        " where a network has them",
+    )
+    examples: Count | Literal["all"] = Field(
+        256, description="seen by methods that take many passes, drawn once per replica; the others see all"
+    )
+    integration_steps: int = Field(
+        50, ge=2, description="of conductance; and those that integrated gradients begin with, where they are not exact"
+    )
+    most_integration_steps: int = Field(
+        400, ge=2, description="integrated gradients double theirs up to so many, until they are complete"
+    )
+    completeness_error: Number = Field(1e-3, gt=0, description="what counts as complete, relative to what is explained")
+    permutations: int = Field(8, ge=2, description="of Shapley values, which are exact for up to ten neurons")
+    checkpoints: Count | Literal["all"] = Field("all", description="how many checkpoints, evenly chosen; or `all`")
+    by_example: int = Field(
+        0, ge=0, description="of how many checkpoints every example's saliency is kept too; docs/running.md says more"
+    )
+
+    @property
+    def combinations(self) -> int:
+        """Of method, target and normalisation at one place."""
+        return len(self.methods) * len(self.targets) * len(self.normalisations)
+
+    def asked(self) -> str:
+        """What a stage is asked, as JSON."""
+        lists = {key: getattr(self, key) for key in ("methods", "targets", "normalisations", "sites")}
+        efforts = ("integration_steps", "most_integration_steps", "completeness_error", "permutations")
+        examples = 0 if self.examples == "all" else self.examples
+        effort = {key: getattr(self, key) for key in efforts}
+        return json.dumps({**lists, "examples": examples, "effort": effort}, sort_keys=True)
+
+
+class AblationSettings(Settings):
+    """Deletion of the k most salient neurons, of as many others, and what that costs. docs/ablation.md explains it."""
+
+    sites: list[Literal["mlp", "head_outputs", "heads"]] = Field(
+        ["mlp"],
+        min_length=1,
+        description="whose neurons: the MLP's units, the units of the attention heads' outputs, or whole heads;"
+        " perceptrons have only the first",
+    )
+    deletions: list[Literal["zero", "mean", "resample"]] = Field(
+        ["zero", "mean"],
+        min_length=1,
+        description="what a deleted unit is set to: zero, its mean over training examples, or its value in another",
+    )
+    rankings: list[
+        Literal[
+            "mean_magnitude",
+            "median_magnitude",
+            "q95_magnitude",
+            "median",
+            "breadth",
+            "activation_norm",
+            "weight_norm",
+        ]
+    ] = Field(
+        ["mean_magnitude", "median_magnitude", "q95_magnitude", "activation_norm", "weight_norm"],
+        min_length=1,
+        description="what neurons are ranked by: statistics of every saliency that the study computes (of `median` the"
+        " size counts), and norms; beside at random",
+    )
+    dead_units: list[Literal["included", "excluded"]] = Field(
+        ["included"], min_length=1, description="whether neurons that fire on no training example are ranked"
+    )
+    splits: list[Literal["train", "validation"]] = Field(
+        ["train", "validation"], min_length=1, description="on whose examples; the claims read training examples"
+    )
+    k_points: Annotated[int, Field(ge=2)] | Literal["all"] = Field(
+        20,
+        description="sizes k that are kept, from 1 to all neurons, evenly spaced on a log axis; or `all`. Where the"
+        " logits are linear in the neurons every k is measured, and counts in the table `damage`",
+    )
+    random_draws: int = Field(20, ge=1, description="random rankings to compare with")
+    examples: int = Field(1024, ge=1, description="examples per split, drawn once per replica; all if there are fewer")
+    checkpoints: Count | Literal["all"] = Field("all", description="of those with saliency; how many, or `all`")
+
+    def curves(self, combinations: int) -> int:
+        """Of one layer on one split, where so many kinds of saliency are computed."""
+        norms = sum(name.endswith("_norm") for name in self.rankings)
+        orders = combinations * (len(self.rankings) - norms) + norms + 2 + self.random_draws
+        return len(self.sites) * len(self.deletions) * len(self.dead_units) * orders
+
+
+class MeasurementSettings(Settings):
+    """What is measured at checkpoints."""
+
+    saliency: SaliencySettings = SaliencySettings()
+    ablation: AblationSettings = AblationSettings()
