@@ -18,6 +18,7 @@ OPTIONS = {
     "split": ("train", "validation"),
     "dead_units": ("excluded", "included"),
     "deletion": ("none",),
+    "control": ("random_labels", "none"),
 }
 """The registered option of each choice first."""
 
@@ -31,7 +32,7 @@ def specifications(
     """A claim's table: the registered combination and `count` − 1 others, of which the last `failing` have no estimate.
 
     Args:
-        count: at most 3,456.
+        count: at most 6,912.
         failing: how many have no estimate.
         claim: whose.
         threshold: in its unit.

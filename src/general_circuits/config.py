@@ -144,22 +144,7 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
     """Values that are each possible but not together: where, what, and what would be right."""
     if study.replicas % study.block:
         yield ("replicas",), study.replicas, f"should be a multiple of block = {study.block}"
-    saliency, ablation = study.measurements.saliency, study.measurements.ablation
-    for section, key, values, needed in (
-        ("saliency", "methods", saliency.methods, "activation_gradient"),
-        ("saliency", "targets", saliency.targets, "right_minus_mean"),
-        ("saliency", "normalisations", saliency.normalisations, "raw"),
-        ("saliency", "sites", saliency.sites, "mlp"),
-        ("ablation", "sites", ablation.sites, "mlp"),
-        ("ablation", "deletions", ablation.deletions, "zero"),
-        ("ablation", "rankings", ablation.rankings, "mean_magnitude"),
-        ("ablation", "dead_units", ablation.dead_units, "included"),
-        ("ablation", "splits", ablation.splits, "train"),
-    ):
-        if needed not in values:
-            yield ("measurements", section, key), values, f"should include {needed}, which the claims are judged by"
-        if len(set(values)) < len(values):
-            yield ("measurements", section, key), values, "should name each once"
+    yield from _against_claims(study.measurements)
     for name, settings in study.conditions.items():
         here = ("conditions", name)
         try:
@@ -214,3 +199,31 @@ def _against_line_search(settings: OptimiserSettings) -> Iterator[tuple[str, Any
     for key in ("gradient_noise", "grokfast_lambda"):
         if value := getattr(settings, key):
             yield key, value, f"should be 0, since {rule} needs the gradient of what it makes small"
+
+
+def _against_claims(measured: MeasurementSettings) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+    """Lists that name something twice, or leave out what the claims read."""
+    attributed = {
+        "methods": "activation_gradient",
+        "targets": "right_minus_mean",
+        "normalisations": "raw",
+        "sites": "mlp",
+    }
+    deleted = {"sites": "mlp", "deletions": "zero", "rankings": "mean_magnitude", "splits": "train"}
+    needed: dict[str, dict[str, str | None]] = {
+        "saliency": {**attributed},
+        "ablation": {**deleted, "dead_units": "included"},
+    }
+    if measured.specifications is not None:
+        also = {"statistics": "mean_magnitude", "splits": "train", "deletions": "zero", "damage_sites": "mlp"}
+        needed["specifications"] = {**attributed, **also, "dead_units": None}
+    for section, keys in needed.items():
+        for key, value in keys.items():
+            found = getattr(getattr(measured, section), key)
+            if value is not None and value not in found:
+                yield ("measurements", section, key), found, f"should include {value}, which the claims are judged by"
+            if len(set(found)) < len(found):
+                yield ("measurements", section, key), found, "should name each once"
+    chosen = measured.specifications
+    if chosen is not None and not set(chosen.damage_sites) <= set(chosen.sites):
+        yield ("measurements", "specifications", "damage_sites"), chosen.damage_sites, "should be among sites"

@@ -14,6 +14,11 @@ STATISTICS = ("median", "median_magnitude", "mean_magnitude", "q95_magnitude", "
 PLACE = ["condition", "replica", "step", "split", "layer", "site"]
 ATTRIBUTION = ["method", "target", "normalisation"]
 
+COLUMNS = (
+    *(*PLACE, *ATTRIBUTION, "statistic", "dead_units", "neurons", "median", "zero_fraction", "moment_skewness"),
+    *("l_skewness", "quantile_skewness", "gini", "degenerate"),
+)
+
 
 def describe(saliency: pd.DataFrame) -> pd.DataFrame:
     """The `saliency` table → the `distribution` table.
@@ -32,7 +37,7 @@ def describe(saliency: pd.DataFrame) -> pd.DataFrame:
                 names = {**dict(zip(PLACE, place, strict=True)), "statistic": statistic, "dead_units": dead_units}
                 found = values.index.to_frame(index=False).assign(**names, neurons=kept.shape[1])
                 frames.append(found.assign(**measures(kept)))
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
 
 
 def measures(values: statistics.Array) -> dict[str, NDArray[Any]]:

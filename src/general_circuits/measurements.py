@@ -9,38 +9,41 @@ from pydantic import Field
 
 from general_circuits.settings import Count, Number, Settings
 
+Method = Literal[
+    "activation_gradient",
+    "integrated_gradients",
+    "integrated_gradients_from_mean",
+    "conductance",
+    "ablation_effect",
+    "shapley",
+]
+TargetName = Literal["right_minus_mean", "right_logit", "margin", "log_probability"]
+Normalisation = Literal["raw", "matched", "per_example"]
+Site = Literal["mlp", "head_outputs", "heads"]
 
-class SaliencySettings(Settings):
-    """Attribution of each answer to every neuron: every method × target × normalisation × site. docs/saliency.md."""
 
-    methods: list[
-        Literal[
-            "activation_gradient",
-            "integrated_gradients",
-            "integrated_gradients_from_mean",
-            "conductance",
-            "ablation_effect",
-            "shapley",
-        ]
-    ] = Field(
+class AttributionSettings(Settings):
+    """Attribution of each answer to every neuron: every method × target × normalisation × site."""
+
+    methods: list[Method] = Field(
         ["activation_gradient"],
         min_length=1,
         description="integrated gradients from zero activation, or from the mean over training examples; conductance of"
         " the path from blank inputs; the effect of setting one neuron to zero; Shapley values of neurons set to zero",
     )
-    targets: list[Literal["right_minus_mean", "right_logit", "margin", "log_probability"]] = Field(
+    targets: list[TargetName] = Field(
         ["right_minus_mean"],
         min_length=1,
         description="what is attributed: the right logit minus the mean logit, the right logit, minus the largest other"
         " logit, or the log-probability of the label",
     )
-    normalisations: list[Literal["raw", "matched", "per_example"]] = Field(
+    normalisations: list[Normalisation] = Field(
         ["raw", "matched"],
         min_length=1,
         description="`matched`: of logits divided by their scale, so that checkpoints compare; `per_example`: as shares"
         " of all that is attributed on an example",
     )
-    sites: list[Literal["mlp", "head_outputs", "heads"]] = Field(
+    sites: list[Site] = Field(
         ["mlp"],
         min_length=1,
         description="whose neurons: MLP units, units of the attention heads' outputs, whole heads; of every layer,"
@@ -57,10 +60,6 @@ class SaliencySettings(Settings):
     )
     completeness_error: Number = Field(1e-3, gt=0, description="what counts as complete, relative to what is explained")
     permutations: int = Field(8, ge=2, description="of Shapley values, which are exact for up to ten neurons")
-    checkpoints: Count | Literal["all"] = Field("all", description="how many checkpoints, evenly chosen; or `all`")
-    by_example: int = Field(
-        0, ge=0, description="of how many checkpoints every example's saliency is kept too; docs/running.md says more"
-    )
 
     @property
     def combinations(self) -> int:
@@ -76,10 +75,19 @@ class SaliencySettings(Settings):
         return json.dumps({**lists, "examples": examples, "effort": effort}, sort_keys=True)
 
 
+class SaliencySettings(AttributionSettings):
+    """Attribution of each answer to every neuron: every method × target × normalisation × site. docs/saliency.md."""
+
+    checkpoints: Count | Literal["all"] = Field("all", description="how many checkpoints, evenly chosen; or `all`")
+    by_example: int = Field(
+        0, ge=0, description="of how many checkpoints every example's saliency is kept too; docs/running.md says more"
+    )
+
+
 class AblationSettings(Settings):
     """Deletion of the k most salient neurons, of as many others, and what that costs. docs/ablation.md explains it."""
 
-    sites: list[Literal["mlp", "head_outputs", "heads"]] = Field(
+    sites: list[Site] = Field(
         ["mlp"],
         min_length=1,
         description="whose neurons: the MLP's units, the units of the attention heads' outputs, or whole heads;"
@@ -128,8 +136,47 @@ class AblationSettings(Settings):
         return len(self.sites) * len(self.deletions) * len(self.dead_units) * orders
 
 
+class SpecificationSettings(AttributionSettings):
+    """Every other way to ask what the claims ask, for their specification curves: each choice combined with each.
+
+    Measured where the claims read, at the checkpoints around t_m and in the late window; examples and random draws of
+    deletions are those of `ablation`.
+    """
+
+    methods: list[Method] = Field(
+        ["activation_gradient", "integrated_gradients", "integrated_gradients_from_mean", "ablation_effect"],
+        min_length=1,
+        description="as of saliency",
+    )
+    targets: list[TargetName] = Field(
+        ["right_minus_mean", "right_logit", "margin", "log_probability"], min_length=1, description="as of saliency"
+    )
+    normalisations: list[Normalisation] = Field(
+        ["raw", "matched", "per_example"], min_length=1, description="as of saliency"
+    )
+    sites: list[Site] = Field(["mlp", "head_outputs"], min_length=1, description="as of saliency")
+    damage_sites: list[Site] = Field(["mlp"], min_length=1, description="of those, where neurons are deleted")
+    statistics: list[Literal["mean_magnitude", "median_magnitude", "q95_magnitude", "median", "breadth"]] = Field(
+        ["mean_magnitude", "median_magnitude", "q95_magnitude", "median"],
+        min_length=1,
+        description="of a neuron's saliency over examples: what the histogram is of, and what neurons are ranked by",
+    )
+    splits: list[Literal["train", "validation"]] = Field(
+        ["train", "validation"], min_length=1, description="on whose examples"
+    )
+    dead_units: list[Literal["included", "excluded"]] = Field(
+        ["included", "excluded"], min_length=1, description="as of ablation, and in histograms"
+    )
+    deletions: list[Literal["zero", "mean", "resample"]] = Field(
+        ["zero", "mean", "resample"], min_length=1, description="as of ablation"
+    )
+
+
 class MeasurementSettings(Settings):
     """What is measured at checkpoints."""
 
     saliency: SaliencySettings = SaliencySettings()
     ablation: AblationSettings = AblationSettings()
+    specifications: SpecificationSettings | None = Field(
+        None, description="for the specification curves; none if left out"
+    )

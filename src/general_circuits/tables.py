@@ -73,6 +73,7 @@ class Table:
         key: the columns that tell rows apart, with their types; rows are sorted by them.
         columns: the others.
         meanings: what each column is, with its unit and range, save where `MEANINGS` says it.
+        is_of_all: whether every condition has it, and not only those of a claim.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Table:
     key: Mapping[str, pa.DataType]
     columns: Mapping[str, pa.DataType]
     meanings: Mapping[str, str]
+    is_of_all: bool = True
 
     @property
     def axes(self) -> list[str]:
@@ -141,6 +143,11 @@ def write(path: Path, table: Table, frame: pd.DataFrame, metadata: Mapping[str, 
     content = pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)
     with replacing(path) as temporary:
         pq.write_table(content.replace_schema_metadata(_texts(metadata)), temporary, compression="zstd")
+
+
+def together(table: Table, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The parts of a table below one another; without any, the table without rows."""
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=table.schema.names)
 
 
 def write_in_parts(

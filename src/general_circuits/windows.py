@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -50,3 +50,18 @@ def over_replicas(frame: pd.DataFrame, value: str, steps: pd.DataFrame, contrast
     series = {replica: rows.set_index("step")[value].sort_index() for replica, rows in kept.groupby("replica")}
     empty = pd.Series(dtype=float)
     return np.array([contrast(series.get(replica, empty), row) for replica, row in steps.iterrows()])
+
+
+def steps_read(steps: Sequence[int], events: Mapping[str, float]) -> list[int]:
+    """Those of the ascending steps that `change_to_late_window` reads, whatever the series; none if it has no value."""
+    memorised, generalised = events["memorised"], events["generalised"]
+    if not np.isfinite(memorised) or not np.isfinite(generalised):
+        return []
+    inside = {step for step in steps if generalised <= step <= 1.5 * generalised}
+    return sorted(inside | _around(steps, memorised) | (set() if inside else _around(steps, generalised)))
+
+
+def _around(steps: Sequence[int], step: float) -> set[int]:
+    """The last of the steps up to this one, and the first from it on."""
+    before, after = [s for s in steps if s <= step], [s for s in steps if s >= step]
+    return {*before[-1:], *after[:1]}

@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 from matplotlib.transforms import Bbox
 from PIL import Image
+from specification_tables import specifications
 from verdict_tables import MARKUP, two_claims, untestable
 
 from general_circuits import distributions
@@ -97,7 +98,15 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
         for name, frame in frames.items()
     }
     claims = two_claims() if events_reached else [two_claims()[0], untestable("topk_damage")]
-    return {**found, "claim": pd.concat(claims, ignore_index=True)}
+    if events_reached:
+        choices = [specifications(40, 3), specifications(300, 20, claim="topk_damage", threshold=0.0)]
+    else:
+        choices = [specifications(20, 20)]
+    return {
+        **found,
+        "claim": pd.concat(claims, ignore_index=True),
+        "specification": pd.concat(choices, ignore_index=True),
+    }
 
 
 @lru_cache

@@ -138,7 +138,7 @@ def test_by_example_is_what_the_statistics_are_of_and_in_order() -> None:
         key = tuple(names[name] for name in GROUP)
         keys.append(key)
         assert numbers.tolist() == (torch.arange(16 if names["split"] == "train" else 8) * 10).tolist()
-        expected = neuron_statistics(saliency)
+        expected = pd.DataFrame(neuron_statistics(saliency))
         found = neurons.loc[key, list(expected)].reset_index(drop=True)
         pd.testing.assert_frame_equal(found, expected, rtol=1e-9, check_names=False)
     assert keys == sorted(keys)

@@ -16,7 +16,7 @@ from general_circuits.saliency.order_statistics import neuron_statistics
 
 def statistics_of(columns: list[list[float]]) -> pd.DataFrame:
     """Statistics of neurons given by their saliency on each example."""
-    return neuron_statistics(torch.tensor(columns, dtype=torch.float64).T)
+    return pd.DataFrame(neuron_statistics(torch.tensor(columns, dtype=torch.float64).T))
 
 
 def test_statistics_at_worked_values() -> None:

@@ -16,6 +16,7 @@ from general_circuits.config import ConfigError, load
 from general_circuits.costs import SNAKEMAKE_MB, Size, machine_mb
 from general_circuits.figures.registry import DRAWINGS, FIGURES, FRONT_PAGE
 from general_circuits.fingerprints import fingerprint
+from general_circuits.measurements import SpecificationSettings
 from general_circuits.report.registry import PAGES
 from general_circuits.schemas import registry as schemas
 from general_circuits.tables import files
@@ -38,6 +39,7 @@ MEASURED = [name for name, claim in CLAIMS.items() if claim.is_measured]
 OF_BLOCKS = schemas.of_blocks()
 AXES = {"condition": list(CONDITIONS), "block": list(range(STUDY.blocks)), "claim": MEASURED}
 SALIENCY, ABLATION = STUDY.measurements.saliency, STUDY.measurements.ablation
+SPECIFICATIONS = STUDY.measurements.specifications
 
 # Jobs run this interpreter and this checkout, whether or not an environment is activated.
 os.environ.update(
@@ -171,6 +173,38 @@ def claim_tables(wildcards):
     """The tables that a claim reads; none where a condition it needs is missing."""
     claim, axes = CLAIMS[wildcards.claim], claim_axes(wildcards)
     return study_tables(claim.tables, axes) if set(claim.needs) <= set(axes["condition"]) else []
+
+
+def specified(wildcards):
+    """The tables that a claim's specification curve is made from; none where it has none, or a condition is missing."""
+    claim = CLAIMS[wildcards.claim]
+    return claim.specified if SPECIFICATIONS and set(claim.needs) <= set(CONDITIONS) else ()
+
+
+def specified_axes(wildcards):
+    """The axes with the conditions that a specification curve reads."""
+    return AXES | {"condition": list(CLAIMS[wildcards.claim].needs)}
+
+
+def specified_tables(wildcards):
+    """The files of those tables."""
+    return study_tables(specified(wildcards), specified_axes(wildcards))
+
+
+def specified_deletions():
+    """The options of ablation for specification curves: the examples and draws of the registered one."""
+    chosen = SPECIFICATIONS or SpecificationSettings()
+    lists = {"deletions": chosen.deletions, "rankings": chosen.statistics, "dead_units": chosen.dead_units}
+    return {
+        "sites": ",".join(chosen.damage_sites),
+        "splits": ",".join(chosen.splits),
+        **{name: ",".join(values) for name, values in lists.items()},
+        "k_points": 2,
+        "random_draws": ABLATION.random_draws,
+        "examples": ABLATION.examples,
+        "steps": 0,
+        "device": STUDY.device,
+    }
 
 
 def figure_of(wildcards):

@@ -17,12 +17,13 @@ rule extract_saliency:
     params:
         asked=SALIENCY.asked(),
         how=options(steps=how_many(SALIENCY.checkpoints), device=STUDY.device),
+        events="",
         code=fingerprint("stages.extract_saliency"),
     message:
         "Extracting saliency of {wildcards.condition}, block {wildcards.block}"
     shell:
         "python -m general_circuits.stages.extract_saliency --split {input.split}"
-        " --condition {wildcards.condition} --asked {params.asked:q} {params.how}"
+        " --condition {wildcards.condition} --asked {params.asked:q} {params.how} --events={params.events}"
         " --output {output.saliency} --attribution {output.attribution} > {log} 2>&1"
 
 

@@ -17,6 +17,7 @@ class Claim:
         said_by: where in the source.
         predicts: what should be seen if it holds, in terms of what is measured.
         tables: what its file reads; none if it is not measured yet.
+        specified: what it reads for its specification curve, of `needs` alone.
         needs: conditions without which it cannot be judged.
         beside: control conditions shown beside it, where the study has them.
     """
@@ -25,6 +26,7 @@ class Claim:
     said_by: str
     predicts: str = ""
     tables: tuple[str, ...] = ()
+    specified: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
 
@@ -40,6 +42,7 @@ CLAIMS = {
         predicts="from memorising to generalising, saliency concentrates on fewer neurons: its L-skewness rises by more"
         " than 0.05, beyond that of random labels",
         tables=("events", "distribution"),
+        specified=("events", "specified_distribution"),
         needs=("grokking", "random_labels"),
         beside=("too_little_data", "no_weight_decay", "no_delay"),
     ),
@@ -49,6 +52,7 @@ CLAIMS = {
         predicts="from memorising to generalising, deleting the most salient neurons costs more and more training"
         " accuracy, also beyond deleting random ones",
         tables=("events", "damage"),
+        specified=("events", "specified_damage"),
         needs=("grokking",),
         beside=("random_labels", "too_little_data", "no_weight_decay", "no_delay"),
     ),

@@ -31,6 +31,15 @@ from general_circuits.claims.findings import (
     counted,
     written,
 )
+from general_circuits.claims.specifications import (
+    NONE,
+    changes,
+    degenerate,
+    minus_control,
+    options_of,
+    specifications,
+    with_layers,
+)
 from general_circuits.frames import registered_rows
 from general_circuits.windows import change_to_late_window, over_replicas, steps_of_events
 
@@ -110,3 +119,36 @@ def _literal(distribution: pd.DataFrame, values: statistics.Array) -> Finding:
         f"Taken literally (moment skewness of the median saliency), it changed by {written(estimate)}; {degenerate}."
     )
     return Finding("literal", "moment skewness", estimate, sentence)
+
+
+CHOICES = ("method", "target", "normalisation", "statistic", "layer", "split", "dead_units")
+REGISTERED_CHOICES = {
+    "method": "activation_gradient",
+    "target": "right_minus_mean",
+    "normalisation": "raw",
+    "statistic": "mean_magnitude",
+    "layer": "last mlp",
+    "split": "train",
+    "dead_units": "excluded",
+    "deletion": NONE,
+    "control": "random_labels",
+}
+
+
+def specify(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The registered change of L-skewness, and without its control, of every histogram; from `specified_distribution`.
+
+    One that is degenerate at over half of the checkpoints has no estimate. `steps` are grokking's for both conditions.
+    """
+    steps = steps_of_events(tables["events"], "grokking")
+    frame = with_layers(tables["specified_distribution"])
+    parts = {name: frame[frame["condition"] == name] for name in ("grokking", "random_labels")}
+    own, control = (changes(part, "l_skewness", CHOICES, steps) for part in parts.values())
+    return specifications(
+        {"random_labels": minus_control(own, control), NONE: own},
+        options_of(frame, CHOICES),
+        REGISTERED_CHOICES,
+        degenerate(parts["grokking"], CHOICES),
+        UNIT,
+        THRESHOLD,
+    )

@@ -40,8 +40,10 @@ from general_circuits.claims.findings import (
     counted,
     written,
 )
+from general_circuits.claims.specifications import NONE, changes, options_of, specifications, with_layers
 from general_circuits.windows import Contrast, change_to_late_window, over_replicas, steps_of_events, value_at
 
+NORMS = ("activation_norm", "weight_norm")
 UNIT = "share of training accuracy"
 RATE = f"{UNIT} per 1,000 steps"
 SCALES = "logit scales"
@@ -127,3 +129,37 @@ def _registered(six: Mapping[str, statistics.Estimate], replicas: int) -> Findin
         f" Over {counted(shown.n, replicas)}."
     )
     return Finding(REGISTERED, UNIT, dataclasses.replace(shown, p_value=p_value), sentence, verdict)
+
+
+CHOICES = ("method", "target", "normalisation", "statistic", "layer", "split", "dead_units", "deletion")
+REGISTERED_CHOICES = {
+    "method": "activation_gradient",
+    "target": "right_minus_mean",
+    "normalisation": "raw",
+    "statistic": "mean_magnitude",
+    "layer": "last mlp",
+    "split": "train",
+    "dead_units": "included",
+    "deletion": "zero",
+    "control": "random_units",
+}
+
+
+def specify(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The rise of the excess damage, and of damage itself, under every ranking by saliency; from `specified_damage`."""
+    steps = steps_of_events(tables["events"], "grokking")
+    frame = with_layers(tables["specified_damage"]).rename(columns={"by": "statistic"})
+    frame = frame[frame["condition"] == "grokking"]
+    where = ["replica", "step", "layer", "split", "dead_units", "deletion"]
+    is_random = frame["ranking"] == "random"
+    random = frame[is_random].groupby(where, observed=True)["area"].mean().rename("random")
+    top = frame[(frame["ranking"] == "top") & ~frame["statistic"].isin(NORMS)].join(random, on=where)
+    top = top.assign(excess=top["area"] - top["random"])
+    return specifications(
+        {"random_units": changes(top, "excess", CHOICES, steps), NONE: changes(top, "area", CHOICES, steps)},
+        options_of(top, CHOICES),
+        REGISTERED_CHOICES,
+        pd.Series(dtype=object),
+        UNIT,
+        threshold=0.0,
+    )

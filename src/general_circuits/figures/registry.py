@@ -35,6 +35,21 @@ FIGURES = {
         "One panel per measured claim. The diamond is the registered contrast, coloured by its verdict; below it stand"
         " the other contrasts in the same unit. Lines are 95 % intervals over replicas (Student's t).",
     ),
+    "specification_curve": Figure(
+        "Specification curve",
+        "All claims: other choices",
+        ("specification",),
+        "Above, the claim's estimate under every combination of the choices that could have been made, in ascending"
+        " order, with 95 % intervals over replicas (Student's t; the widest may end outside), coloured by whether"
+        " the whole interval lies above the claim's threshold, below minus it (dashed), or neither. The diamond is"
+        " the registered combination; those without an estimate are the striped stretch. Below, the options that"
+        " each has: where there are many, darker means a larger share of those at that place. At the right, the"
+        " median estimate under each option, in the registered one's unit, and its range over the options of a"
+        " choice: large where the choice matters. All combinations are of the same networks, so their number is no"
+        " evidence by itself.",
+        "claim",
+        ("saliency_skew", "topk_damage"),
+    ),
     "learning_curves": Figure(
         "Learning curves",
         "Training",
@@ -77,6 +92,19 @@ FIGURES = {
         " activation norm (only where the layer has enough alike). D is the mean up to the dotted line, a quarter of"
         " the units. Margins are of logits divided by their scale at that checkpoint, since logits grow through"
         f" training. {BANDS}; one panel per moment of training.",
+        "lost",
+        ("accuracy", "margin"),
+    ),
+    "reliance": Figure(
+        "Reliance on random and on salient units",
+        "Claim topk_damage",
+        ("events", "ablation"),
+        "What is left on training examples when a share of the last layer's MLP units is set to zero: on the left"
+        " random ones (mean over draws), of which memorising networks can spare fewer (Morcos et al. 2018); on the"
+        " right those with the largest mean |saliency|, on which the hypothesis has generalising networks lean."
+        " Grokking is shown at t_m (dashed) and in the middle of the late window, 1.25 t_g, each replica at its"
+        f" nearest checkpoint, random labels and no delay at their partner's late steps. {BANDS}; dots mark where a"
+        " mean has lost half of what the whole network has.",
         "lost",
         ("accuracy", "margin"),
     ),

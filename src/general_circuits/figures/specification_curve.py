@@ -19,7 +19,7 @@ from matplotlib.ticker import FuncFormatter
 from general_circuits import numbers, statistics
 from general_circuits.figures import style
 
-CHOICES = ("statistic", "method", "target", "normalisation", "layer", "split", "dead_units", "deletion")
+CHOICES = ("statistic", "method", "target", "normalisation", "layer", "split", "dead_units", "deletion", "control")
 SIDES = {"below": "contradicted", "neither": "undecided", "above": "supported"}
 """Where an interval can lie, in the order of sorted estimates, and the verdict whose colour it has."""
 

@@ -85,4 +85,9 @@ class _Whole(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         past, units = run_to(self.layer.model, x, self.layer.place)
-        return self.target(self.layer.model.answer_from(past, self.tap(units), self.layer.place), labels)
+        # One sum, as in `gradients`.
+        return (
+            self.target(self.layer.model.answer_from(past, self.tap(units), self.layer.place), labels)
+            .sum()
+            .unsqueeze(0)
+        )

@@ -89,7 +89,8 @@ def _along_line(layer: Layer, target: Target, baseline: Tensor, silent: Tensor, 
         return layer.by_neuron((layer.units - baseline) * in_units(layer, gradient))
 
     def rest(units: Tensor, past: Tensor, labels: Tensor) -> Tensor:
-        return target(layer.model.answer_from(past, units, layer.place), labels)
+        # One sum, whose gradient is every example's own: Captum would go backwards from each by itself.
+        return target(layer.model.answer_from(past, units, layer.place), labels).sum().unsqueeze(0)
 
     attribution = IntegratedGradients(rest).attribute(
         layer.units,

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from general_circuits.examples import Examples
@@ -22,7 +24,7 @@ from general_circuits.saliency import gradients
 from general_circuits.saliency.attribution import Attribution, Effort, relative_error
 from general_circuits.saliency.conductance import conductance
 from general_circuits.saliency.deletion import ablation_effect
-from general_circuits.saliency.order_statistics import IN_LOGITS, neuron_statistics
+from general_circuits.saliency.order_statistics import IN_LOGITS, Floats, neuron_statistics
 from general_circuits.saliency.shapley import shapley
 from general_circuits.saliency.targets import TARGETS, Target, saturated
 
@@ -30,6 +32,8 @@ Normalisation = Literal["raw", "matched", "per_example"]
 
 COINCIDING = ("activation_gradient", "integrated_gradients", "ablation_effect", "shapley")
 """Methods that are one and the same where the target is linear in the neurons: the first is the cheapest."""
+
+GROUP = ["split", "layer", "site", "method", "target", "normalisation"]
 
 IN_ONE_PASS = ("activation_gradient",)
 ALONG_LOGITS = ("integrated_gradients", "integrated_gradients_from_mean")
@@ -106,17 +110,21 @@ def measure(
         One row per split, layer, site, method, target, normalisation and neuron (`saliency`), and one row each for all
         neurons together (`attribution`).
     """
-    neurons, layers = [], []
+    layers: list[dict[str, object]] = []
+    neurons: list[dict[str, NDArray[Any]]] = []
     for split, layer, answers in _answers(model, splits, asked, seed):
         alive = layer.fires.any(dim=0).cpu().numpy()
         at = {"split": split, "layer": layer.place.layer, "site": layer.place.site}
-        known: dict[object, pd.DataFrame] = {}
+        known: dict[object, dict[str, Floats]] = {}
         for answer in answers:
-            names = at | {"method": answer.method, "target": answer.target, "normalisation": answer.normalisation}
-            neurons.append(_statistics(answer, known).assign(**names, alive=alive, neuron=range(len(alive))))
-            layers.append(names | _quality(answer))
-    scale = model.logit_scale(splits["train"].tokens)
-    return pd.concat(neurons, ignore_index=True), pd.DataFrame(layers).assign(logit_scale=scale)
+            names = {"method": answer.method, "target": answer.target, "normalisation": answer.normalisation}
+            layers.append({**at, **names, **_quality(answer)})
+            neurons.append({"neuron": np.arange(len(alive)), **_statistics(answer, known), "alive": alive})
+    of_layers = pd.DataFrame(layers).assign(logit_scale=model.logit_scale(splits["train"].tokens))
+    keys = of_layers[GROUP].astype({name: "category" for name in GROUP if name != "layer"})
+    of_neurons = keys.loc[np.repeat(keys.index, [len(found["neuron"]) for found in neurons])].reset_index(drop=True)
+    columns = {name: np.concatenate([found[name] for found in neurons]) for name in neurons[0]}
+    return of_neurons.assign(**columns), of_layers
 
 
 def by_example(
@@ -216,14 +224,16 @@ def _some(n: int, wanted: int, seed: int) -> Tensor:
     return torch.randperm(n, generator=generator)[: wanted or n].sort().values
 
 
-def _statistics(answer: Answer, known: dict[object, pd.DataFrame]) -> pd.DataFrame:
+def _statistics(answer: Answer, known: dict[object, dict[str, Floats]]) -> dict[str, Floats]:
     """Of every neuron; what differs from another answer by a factor is that, times it."""
     is_share = answer.normalisation == "per_example"
     key = id(answer.attribution), is_share
     if key not in known:
         known[key] = neuron_statistics(answer.saliency if is_share else answer.attribution.saliency)
     found = known[key]
-    return found if is_share else found.assign(**{name: found[name] / answer.divisor for name in IN_LOGITS})
+    if is_share or answer.divisor == 1:
+        return found
+    return {name: values / answer.divisor if name in IN_LOGITS else values for name, values in found.items()}
 
 
 def _quality(answer: Answer) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -13,10 +12,10 @@ IN_LOGITS = ("median", "median_magnitude", "mean_magnitude", "q95_magnitude")
 """Of the columns, those that grow with the target."""
 
 
-def neuron_statistics(saliency: Tensor) -> pd.DataFrame:
-    """Saliency (example, neuron) → a row per neuron.
+def neuron_statistics(saliency: Tensor) -> dict[str, Floats]:
+    """Saliency (example, neuron) → by name, one number of each neuron, (neuron).
 
-    Columns: `median` of the signed saliency; `median_magnitude`, `mean_magnitude`, `q95_magnitude` of its absolute
+    `median` of the signed saliency; `median_magnitude`, `mean_magnitude`, `q95_magnitude` of its absolute
     value; `breadth`, the participation ratio (Σ|s|)² / (n·Σs²) from 1/n (one example) to 1 (all alike), 0 for a neuron
     without saliency.
     """
@@ -26,14 +25,13 @@ def neuron_statistics(saliency: Tensor) -> pd.DataFrame:
     mean, breadth = _mean_and_breadth(magnitude)
     signed.sort(axis=1)
     magnitude.sort(axis=1)
-    columns = {
+    return {
         "median": _quantile(signed, 0.5),
         "median_magnitude": _quantile(magnitude, 0.5),
         "mean_magnitude": mean,
         "q95_magnitude": _quantile(magnitude, 0.95),
         "breadth": breadth,
     }
-    return pd.DataFrame(columns)
 
 
 def _mean_and_breadth(magnitude: Floats) -> tuple[Floats, Floats]:

@@ -34,7 +34,7 @@ def names() -> list[str]:
 
 def of_blocks() -> list[str]:
     """The tables that a study has one file of for each block."""
-    return [name for name in names() if table(name).axes == ["condition", "block"]]
+    return [name for name in names() if table(name).axes == ["condition", "block"] and table(name).is_of_all]
 
 
 def dictionary() -> list[Entry]:

@@ -15,6 +15,7 @@ TABLE = Table(
         "split": CATEGORY,
         "dead_units": CATEGORY,
         "deletion": CATEGORY,
+        "control": CATEGORY,
     },
     {
         "registered": FLAG,
@@ -36,7 +37,8 @@ TABLE = Table(
         "layer": "of which layer and site: “last mlp”, “last head_outputs”, or a layer's number, as “0 mlp”",
         "split": "on which examples: train or validation; none where the choice does not apply",
         "dead_units": "whether units that are not alive are included or excluded; none where the choice does not apply",
-        "deletion": "what a deleted unit is set to: zero, or its mean; none where the choice does not apply",
+        "deletion": "what a deleted unit is set to: zero, mean or resample; none where the choice does not apply",
+        "control": "what the change is compared with: random_labels, random_units, or none: the change itself",
         "registered": "whether this is the combination that the claim's verdict rests on; one per claim",
         "unit": "of estimate, low, high and threshold",
         "threshold": (

@@ -48,7 +48,8 @@ def main(
     settings = Settings(**lists, k_points=k_points or "all", random_draws=random_draws)
     salience = tables.read(saliency, SALIENCY)
     salience = salience[salience["split"] == "train"]
-    found: list[tuple[pd.DataFrame, ...]] = []
+    curves: list[pd.DataFrame] = []
+    areas: list[pd.DataFrame] = []
     for position, replica, everything in Block(split, torch_device).replicas():
         data = {name: _some(everything[name], examples, replica) for name in splits.split(",")}
         train = everything["train"].tokens
@@ -58,11 +59,14 @@ def main(
         for step, model in stored.models(wanted, torch_device):
             print(f"{condition}, replica {replica}: step {step:,}", flush=True)
             here, scale = of_replica[of_replica["step"] == step], model.logit_scale(train)
-            frames = measure(model, data, here, settings, scale, replica)
-            found.append(tuple(frame.assign(condition=condition, replica=replica, step=step) for frame in frames))
+            names = {"condition": condition, "replica": replica, "step": step}
+            for frames, found in zip(
+                (curves, areas), measure(model, data, here, settings, scale, replica), strict=True
+            ):
+                frames.append(found.assign(**names))
     of_saliency = tables.read_metadata(saliency)
-    for path, table, parts in zip((ablation, damage), (ABLATION, DAMAGE), zip(*found, strict=True), strict=True):
-        tables.write(path, table, pd.concat(parts, ignore_index=True), of_saliency)
+    tables.write(ablation, ABLATION, tables.together(ABLATION, curves), of_saliency)
+    tables.write(damage, DAMAGE, tables.together(DAMAGE, areas), of_saliency)
 
 
 def _some(part: Examples, n: int, replica: int) -> Examples:

@@ -11,25 +11,41 @@ from general_circuits.blocks import Block
 from general_circuits.conditions import chosen, from_json
 from general_circuits.saliency.measure import Questions, measure
 from general_circuits.schemas.attribution import TABLE as ATTRIBUTION
+from general_circuits.schemas.events import TABLE as EVENTS
 from general_circuits.schemas.saliency import TABLE as SALIENCY
 from general_circuits.stages.command import run
+from general_circuits.windows import steps_of_events, steps_read
 
 
-def main(split: Path, condition: str, asked: str, steps: int, device: str, output: Path, attribution: Path) -> None:
-    """Read the weights beside SPLIT at STEPS checkpoints (0 is all) and measure what is ASKED (as JSON)."""
+def main(
+    split: Path, condition: str, asked: str, steps: int, events: str, device: str, output: Path, attribution: Path
+) -> None:
+    """Read the weights beside SPLIT and measure what is ASKED (as JSON).
+
+    At STEPS checkpoints, 0 for all; or, with an EVENTS table, at those that a claim reads around its replicas' events.
+    """
     torch_device, questions = compute.device(device), from_json(Questions, asked)
+    claimed = _by_replica(Path(events)) if events else None
     neurons: list[pd.DataFrame] = []
     layers: list[pd.DataFrame] = []
     for position, replica, examples in Block(split, torch_device).replicas():
         stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-        for step, model in stored.models(chosen(stored.steps(), steps or None), torch_device):
+        kept = stored.steps()
+        wanted = chosen(kept, steps or None) if claimed is None else steps_read(kept, claimed.loc[replica])
+        for step, model in stored.models(wanted, torch_device):
             print(f"{condition}, replica {replica}: step {step:,}", flush=True)
             names = {"condition": condition, "replica": replica, "step": step}
-            for frames, found in zip((neurons, layers), measure(model, examples, questions, replica), strict=True):
-                frames.append(found.assign(**names))
+            of_neurons, of_layers = measure(model, examples, questions, replica)
+            neurons.append(of_neurons.assign(**names))
+            layers.append(of_layers.assign(**names))
     metadata = tables.read_metadata(split)
-    tables.write(output, SALIENCY, pd.concat(neurons, ignore_index=True), metadata)
-    tables.write(attribution, ATTRIBUTION, pd.concat(layers, ignore_index=True), metadata)
+    tables.write(output, SALIENCY, tables.together(SALIENCY, neurons), metadata)
+    tables.write(attribution, ATTRIBUTION, tables.together(ATTRIBUTION, layers), metadata)
+
+
+def _by_replica(path: Path) -> pd.DataFrame:
+    events = tables.read(path, EVENTS)
+    return steps_of_events(events, events["condition"].iloc[0])
 
 
 if __name__ == "__main__":
