@@ -1,0 +1,208 @@
+"""What saliency and ablation cost in closed form, against Captum's integrated gradients and running the network.
+
+`make bench` runs this: one table on the terminal, as Parquet under results/, and in the README between its marks. The
+network is the preset `nanda` on x + y mod 97, all 9,409 pairs; its weights are random, others at each checkpoint, since
+no time depends on their values. All on one thread; what is compared takes turns, and times are medians.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from captum.attr import IntegratedGradients
+from torch import Tensor
+
+from general_circuits import compute, launch, markdown
+from general_circuits.ablation.answers import recomputed
+from general_circuits.ablation.nested import Nested
+from general_circuits.ablation.rankings import sizes
+from general_circuits.conditions import Vocabulary
+from general_circuits.layer import Layer
+from general_circuits.models.build import build
+from general_circuits.models.network import Network, Place
+from general_circuits.presets import PRESETS
+from general_circuits.readme import between
+from general_circuits.saliency.attribution import Effort, nothing
+from general_circuits.saliency.gradients import AT_ONCE, activation_gradient, in_units
+from general_circuits.saliency.order_statistics import neuron_statistics
+from general_circuits.saliency.targets import TARGETS
+
+ROOT = Path(__file__).parents[1]
+TABLE, README = ROOT / "results" / "benchmarks_saliency.parquet", ROOT / "README.md"
+MODULUS, PLACE, TARGET = 97, Place(0), TARGETS["right_minus_mean"]
+CHECKPOINTS = 40
+STEPS = 50
+"""Of Captum's integrated gradients."""
+EFFORT = Effort(STEPS, STEPS, completeness_error=1e-3, permutations=2)
+TURNS = {"captum": 3, "closed": 10, "curve": 7}
+"""How often each is timed; the closed form so often in each of Captum's turns."""
+SOME_K = (1, 32, 128, 256, 384, 512)
+"""At which the network runs again."""
+
+
+def main() -> None:
+    """Measure, print, write and refresh."""
+    compute.device("cpu")
+    found = _forty() | _against_captum() | _curve()
+    TABLE.parent.mkdir(exist_ok=True)
+    pd.DataFrame([found]).to_parquet(TABLE)
+    text = _markdown(found)
+    print(text)
+    README.write_text(between(README.read_text(encoding="utf-8"), "bench-saliency", text), encoding="utf-8")
+
+
+def _network(seed: int) -> Network:
+    vocabulary = Vocabulary(2, MODULUS, MODULUS)
+    return build(PRESETS["nanda"].model, vocabulary).initialise(torch.Generator().manual_seed(seed))
+
+
+def _examples() -> tuple[Tensor, Tensor]:
+    """Tokens (example, 3) and labels (example) of every pair."""
+    pairs = torch.cartesian_prod(torch.arange(MODULUS), torch.arange(MODULUS))
+    equals = torch.full((len(pairs), 1), MODULUS)
+    return torch.cat([pairs, equals], dim=1), pairs.sum(dim=1) % MODULUS
+
+
+def _layer(seed: int = 0) -> Layer:
+    return Layer.at(_network(seed), *_examples(), PLACE)
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    """Seconds, and what came of it."""
+    start = time.perf_counter()
+    found = work()
+    return time.perf_counter() - start, found
+
+
+def _forty() -> dict[str, float]:
+    """Seconds of the closed form over all checkpoints, by what they go to."""
+    tokens, labels = _examples()
+    spent = dict.fromkeys(("network_s", "product_s", "statistics_s"), 0.0)
+    for seed in range(CHECKPOINTS):
+        model = _network(seed)
+        seconds, layer = _timed(lambda model=model: Layer.at(model, tokens, labels, PLACE))
+        spent["network_s"] += seconds
+        seconds, (attribution,) = _timed(lambda layer=layer: activation_gradient(layer, [TARGET], EFFORT))
+        spent["product_s"] += seconds
+        seconds, _ = _timed(lambda saliency=attribution.saliency: neuron_statistics(saliency))
+        spent["statistics_s"] += seconds
+    return spent
+
+
+def _against_captum() -> dict[str, float]:
+    """Medians of one checkpoint's seconds in closed form and by Captum, and how far apart they are."""
+    layer = _layer()
+    times: dict[str, list[float]] = {name: [] for name in ("product_s", "closed_s", "captum_s")}
+    for _ in range(TURNS["captum"]):
+        seconds, by_captum = _timed(lambda: _by_captum(layer))
+        times["captum_s"].append(seconds)
+        for _ in range(TURNS["closed"]):
+            fresh = layer.some(torch.arange(len(layer.labels)))  # which does not know its logits yet
+            times["closed_s"].append(_timed(lambda fresh=fresh: _closed_form(fresh))[0])
+            seconds, product = _timed(lambda fresh=fresh: _product(fresh))
+            times["product_s"].append(seconds)
+    difference = (by_captum - product).abs().max() / product.abs().max()
+    return {f"one_{name}": median(of) for name, of in times.items()} | {"largest_difference": float(difference)}
+
+
+def _closed_form(layer: Layer) -> None:
+    """All that the pipeline does with a layer: logits, saliency, check of completeness, order statistics."""
+    (attribution,) = activation_gradient(layer, [TARGET], EFFORT)
+    _ = attribution.completeness_error
+    neuron_statistics(attribution.saliency)
+
+
+def _product(layer: Layer) -> Tensor:
+    """Saliency (example, neuron) and nothing else, as Captum returns it."""
+    return layer.by_neuron(layer.units * in_units(layer, TARGET.gradient(layer.logits, layer.labels)))
+
+
+def _by_captum(layer: Layer) -> Tensor:
+    """Integrated gradients of the rest of the network, as the package has them where the logits are not linear."""
+
+    def rest(units: Tensor, past: Tensor, labels: Tensor) -> Tensor:
+        return TARGET(layer.model.answer_from(past, units, layer.place), labels)
+
+    attribution = IntegratedGradients(rest).attribute(
+        layer.units,
+        baselines=torch.zeros_like(layer.units),
+        additional_forward_args=(layer.past, layer.labels),
+        n_steps=STEPS,
+        internal_batch_size=max(AT_ONCE, len(layer.labels)),
+    )
+    return layer.by_neuron(attribution.detach())
+
+
+def _curve() -> dict[str, float]:
+    """Medians of the seconds of a whole ablation curve, and of running the rest of the network for every k."""
+    layer, scale = _layer(), 1.0
+    zero, n = nothing(layer), layer.n_neurons
+    order = np.random.default_rng(0).permutation(n)
+    some, every = np.array([0, *sizes(n, 20)]), np.arange(n + 1)
+    times: dict[str, list[float]] = {name: [] for name in ("setup_s", "curve_s", "curve_all_s", *map(str, SOME_K))}
+    for _ in range(TURNS["curve"]):
+        for name, kept in (("curve_s", some), ("curve_all_s", every)):
+            seconds, nested = _timed(lambda: Nested(layer, zero, scale))
+            times["setup_s"].append(seconds)
+            times[name].append(_timed(lambda nested=nested, kept=kept: nested.curve(order, kept))[0])
+        for k in SOME_K:
+            times[str(k)].append(_timed(lambda k=k: recomputed(layer, [order[:k]], zero, scale))[0])
+    found = {name: median(of) for name, of in times.items()}
+    again = sum(found.pop(str(k)) for k in SOME_K) / len(SOME_K)
+    return {**found, "kept": len(some), "again_s": again * (n + 1)}
+
+
+def _markdown(found: dict[str, float]) -> str:
+    total = sum(found[name] for name in ("network_s", "product_s", "statistics_s"))
+    captum, product, whole = (found[f"one_{name}"] for name in ("captum_s", "product_s", "closed_s"))
+    curve, every, again = (found[name] for name in ("curve_s", "curve_all_s", "again_s"))
+    rows = [
+        (
+            f"saliency of {CHECKPOINTS} checkpoints, with its exact order statistics",
+            "about 20 s",
+            f"{total:.0f} s",
+            f"running the network to the layer {found['network_s']:.1f} s · closed form {found['product_s']:.1f} s ·"
+            f" order statistics {found['statistics_s']:.1f} s",
+        ),
+        (
+            f"Captum's integrated gradients at {STEPS} steps, against the product",
+            "150 times or more",
+            f"{captum / product:.0f} times",
+            f"one checkpoint: {captum:.1f} s against {product:.3f} s",
+        ),
+        (
+            "… against all that is done with it: logits, saliency, completeness, order statistics",
+            "",
+            f"{captum / whole:.0f} times",
+            f"{captum:.1f} s against {whole:.3f} s",
+        ),
+        (
+            "an ablation curve, every k from 0 to 512",
+            "under 0.5 s",
+            f"{curve:.2f} s",
+            f"losses at {found['kept']:.0f} k; {found['setup_s']:.2f} s more, once for all curves; losses at every k:"
+            f" {every:.1f} s",
+        ),
+        (
+            "… against running the rest of the network for every k",
+            "",
+            f"{again / every:.0f} times",
+            f"losses at every k: {again:.0f} s, from {len(SOME_K)} k that were timed, against {every:.1f} s",
+        ),
+    ]
+    return (
+        f"{markdown.table(('what', 'goal', 'measured', 'made of'), rows)}\n"
+        f"On one thread of {launch._machine()}. Captum's saliency and the product's differ by at most"
+        f" {found['largest_difference']:.0e} of the largest.\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
