@@ -15,8 +15,6 @@ from general_circuits.models.network import Network, Place
 class Layer:
     """One place's units on some examples.
 
-    Of the last layer only the last position reaches the answer, and only that is here.
-
     Attributes:
         model: the network at one checkpoint.
         place: where its neurons are.
@@ -35,7 +33,7 @@ class Layer:
     @torch.no_grad()
     def at(cls, model: Network, tokens: Tensor, labels: Tensor, place: Place) -> Layer:
         """Run the network on tokens (example, n_inputs + 1) up to a place."""
-        return cls(model, place, *run_to(model, model.read(tokens), place), labels)
+        return cls(model, place, *model.run_to(model.read(tokens), place), labels)
 
     def some(self, examples: Tensor) -> Layer:
         """The same on some of its examples: an index (example)."""
@@ -93,9 +91,3 @@ class Layer:
             return neurons
         within = torch.arange(self.width, device=neurons.device)
         return (neurons.unsqueeze(1) * self.width + within).flatten()
-
-
-def run_to(model: Network, x: Tensor, place: Place) -> tuple[Tensor, Tensor]:
-    """What was read → what goes past a place's units, and the units, at the positions that can reach the answer."""
-    past, units = model.run_to(x, place)
-    return (past[:, -1:], units[:, -1:]) if model.is_last(place) else (past, units)

@@ -59,7 +59,7 @@ class AttributionSettings(Settings):
         400, ge=2, description="integrated gradients double theirs up to so many, until they are complete"
     )
     completeness_error: Number = Field(1e-3, gt=0, description="what counts as complete, relative to what is explained")
-    permutations: int = Field(8, ge=2, description="of Shapley values, which are exact for up to ten neurons")
+    permutations: int = Field(32, ge=2, description="of Shapley values, which are exact for up to ten neurons")
 
     @property
     def combinations(self) -> int:

@@ -99,6 +99,11 @@ def page() -> str:
         ("Spacing", settings.Spacing, "Of `checkpoints` and `metrics`."),
         ("Measurements: saliency", measurements.SaliencySettings, "Under `measurements: saliency:`."),
         ("Measurements: ablation", measurements.AblationSettings, "Under `measurements: ablation:`."),
+        (
+            "Measurements: specifications",
+            measurements.SpecificationSettings,
+            "Under `measurements: specifications:`.",
+        ),
         ("Keep", config.KeepSettings, "Under `keep:`."),
     ]
     parts = [INTRODUCTION]

@@ -181,7 +181,7 @@ def test_a_perceptron_has_no_heads() -> None:
     assert set(layers.index.get_level_values("site")) == {"mlp"}
     assert len(neurons) == 2 * 2 * 12 * len(METHODS) * 4 * 3
     last = layers.xs(1, level="layer").xs("conductance", level="method")
-    assert last["completeness_error"].max() < 0.2  # all flows through: what is left is the trapezoids'
+    assert last["completeness_error"].max() < 0.2  # all flows through: what is left is the steps'
 
 
 def test_the_quality_of_an_attribution_is_known(everything: tuple[pd.DataFrame, pd.DataFrame]) -> None:

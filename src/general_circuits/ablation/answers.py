@@ -53,7 +53,7 @@ def recomputed(layer: Layer, sets: Sequence[NDArray[np.int64]], values: Tensor, 
 @torch.no_grad()
 def subtracted(layer: Layer, sets: Sequence[NDArray[np.int64]], values: Tensor, scale: float) -> Answers:
     """The same where the logits are linear in the place, by taking away what the neurons wrote: no more than half."""
-    written = layer.units[:, -1] - values[..., -1, :]  # (example, unit)
+    written = layer.units[:, 0] - values[..., 0, :]  # (example, unit)
     chosen = (_index(neurons, values) for neurons in sets)
     logits = (layer.logits - written[:, units] @ layer.weights[units] for units in chosen)
     return scored(layer, [len(neurons) for neurons in sets], logits, scale)

@@ -32,7 +32,7 @@ class Nested:
     def __init__(self, layer: Layer, values: Tensor, scale: float) -> None:
         self.layer, self.values, self.scale = layer, values, scale
         self.weights = layer.weights.unbind(0)  # by unit, (class)
-        written = (layer.units[:, -1] - values[..., -1, :]).T.contiguous()
+        written = (layer.units[:, 0] - values[..., 0, :]).T.contiguous()
         self.written = written.unbind(0)  # by unit, (example)
         self.to_right = (written * layer.weights[:, layer.labels]).unbind(0)  # by unit, (example)
         self._known: dict[bytes, Tensor] = {}

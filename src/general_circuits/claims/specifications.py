@@ -108,7 +108,7 @@ def _too_few(n: int, is_known: bool) -> str:
 
 
 def options_of(frame: pd.DataFrame, choices: Sequence[str]) -> dict[str, list[str]]:
-    """Every option that occurs, of every choice of a claim; `none` of one that it does not have. Without the control."""
+    """Every option that occurs, of every choice but the control; `none` of one that a claim does not have."""
     return {
         name: sorted(frame[name].astype(str).unique()) if name in choices else [NONE]
         for name in CHOICES

@@ -33,8 +33,9 @@ class Network(nn.Module, ABC):
     """Reads the inputs of a task and answers; in each layer there are neurons where a measurement can step in.
 
     Tokens are (example, n_inputs + 1), the inputs and then "=". What is `read` of them goes to a place's `units`
-    (example, position, unit), and what goes `past` them, (example, position, …), is needed to go on to the answer. A
-    neuron is one unit or, where `width` says so, several in a row.
+    (example, position, unit), and what goes `past` them, (example, position, …), is needed to go on to the answer. Of
+    the last layer only the last position reaches the answer, and only that is there. A neuron is one unit or, where
+    `width` says so, several in a row.
 
     Args:
         settings: widths and options.
@@ -91,15 +92,15 @@ class Network(nn.Module, ABC):
         """
 
     def is_last(self, place: Place) -> bool:
-        """Whether it is in the last layer: of its units, only those at the last position reach the answer."""
+        """Whether it is in the last layer."""
         return place.layer == self.settings.n_layers - 1
 
     def is_linear_from(self, place: Place) -> bool:
-        """Whether the logits are an affine function of this place's units: nothing but the unembedding follows."""
+        """Whether the logits are affine in this place's units: nothing but the unembedding follows."""
         return self.is_last(place) and place.site == "mlp" and self.settings.normalisation == "none"
 
     def logit_weights(self, place: Place) -> Tensor:
-        """How each unit at the last position moves each logit, (d_mlp, n_classes). Linear places only."""
+        """How each unit moves each logit, (d_mlp, n_classes). Linear places only."""
         if not self.is_linear_from(place):
             raise ValueError(f"{place.site} of layer {place.layer}: the logits are not linear in its units")
         return self._logit_weights()

@@ -177,6 +177,8 @@ class Transformer(Network):
             x = block(x)
         here = self.block(place.layer)
         z = here.head_outputs(x)
+        if self.is_last(place):
+            x, z = x[:, -1:], z[:, -1:]
         if place.site != "mlp":
             return x, z
         resid_mid = here.attend(x, z)

@@ -13,14 +13,16 @@ import torch
 from captum.attr import LayerConductance
 from torch import Tensor, nn
 
-from general_circuits.layer import Layer, run_to
+from general_circuits.layer import Layer
 from general_circuits.saliency.attribution import Attribution, Effort
 from general_circuits.saliency.gradients import AT_ONCE, in_units
 from general_circuits.saliency.targets import Target
 
 
 def conductance(layer: Layer, targets: Sequence[Target], effort: Effort, tokens: Tensor) -> list[Attribution]:
-    """Of every neuron, by the trapezoid rule, whose points begin at the blank and end at what is read.
+    """Of every neuron: its change along each piece of the path × the gradient where the piece begins, summed.
+
+    Pieces are of equal length, from the blank to what is read; of a target that is linear in the layer nothing is lost.
 
     Args:
         layer: of these tokens.
@@ -30,7 +32,7 @@ def conductance(layer: Layer, targets: Sequence[Target], effort: Effort, tokens:
     """
     with torch.no_grad():
         start, end = layer.model.blank(tokens), layer.model.read(tokens)
-        past, units = run_to(layer.model, start, layer.place)
+        past, units = layer.model.run_to(start, layer.place)
         blank = layer.model.answer_from(past, units, layer.place)
     way = _through_logits if layer.is_linear else _by_captum
     found = way(layer, targets, start, end, effort.integration_steps)
@@ -65,10 +67,10 @@ def _by_captum(layer: Layer, targets: Sequence[Target], start: Tensor, end: Tens
 def _through_logits(layer: Layer, targets: Sequence[Target], start: Tensor, end: Tensor, steps: int) -> list[Tensor]:
     """The same where the logits are linear in the layer: nothing goes backwards, and all targets share the path."""
     found = [torch.zeros_like(layer.units) for _ in targets]
-    past, units = run_to(layer.model, start, layer.place)
+    past, units = layer.model.run_to(start, layer.place)
     for alpha in torch.linspace(0, 1, steps + 1).tolist()[1:]:
         logits = layer.model.answer_from(past, units, layer.place)
-        past, after = run_to(layer.model, start + alpha * (end - start), layer.place)
+        past, after = layer.model.run_to(start + alpha * (end - start), layer.place)
         for target, total in zip(targets, found, strict=True):
             total += (after - units) * in_units(layer, target.gradient(logits, layer.labels))
         units = after
@@ -84,10 +86,6 @@ class _Whole(nn.Module):
         self.tap = nn.Identity()
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        past, units = run_to(self.layer.model, x, self.layer.place)
-        # One sum, as in `gradients`.
-        return (
-            self.target(self.layer.model.answer_from(past, self.tap(units), self.layer.place), labels)
-            .sum()
-            .unsqueeze(0)
-        )
+        past, units = self.layer.model.run_to(x, self.layer.place)
+        logits = self.layer.model.answer_from(past, self.tap(units), self.layer.place)
+        return self.target(logits, labels).sum().unsqueeze(0)  # one sum, as in `gradients`

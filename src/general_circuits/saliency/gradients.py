@@ -69,7 +69,8 @@ def _integrated(layer: Layer, targets: Sequence[Target], effort: Effort, baselin
             if error <= effort.completeness_error or 2 * steps > effort.most_integration_steps:
                 break
             steps *= 2
-        found.append(Attribution(saliency, change, steps))
+        is_exact = layer.is_linear and target.is_linear
+        found.append(Attribution(saliency, change, 0 if is_exact else steps))
     return found
 
 
