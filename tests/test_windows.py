@@ -96,3 +96,34 @@ def test_series_are_sorted_and_leave_missing_steps_out() -> None:
         20: {1: 4.0, 5: 1.0},
         30: {},
     }
+
+
+@pytest.mark.parametrize(
+    ("memorised", "generalised", "read"),
+    [
+        (150.0, 300.0, [100, 200, 300, 400]),  # the late window is 300 to 450
+        (200.0, 250.0, [200, 300]),  # 300 alone lies in 250 to 375
+        (100.0, 410.0, [100, 500, 600]),
+        (50.0, 1000.0, [0, 100]),  # never seen: beyond the last step
+        (NAN, 300.0, []),
+        (100.0, NAN, []),
+    ],
+)
+def test_steps_read_are_those_around_t_m_and_in_the_late_window(
+    memorised: float, generalised: float, read: list[int]
+) -> None:
+    found = windows.steps_read(range(0, 601, 100), {"memorised": memorised, "generalised": generalised})
+    assert found == (read if generalised != 1000 else [0, 100, 600])
+
+
+@given(
+    st.lists(st.integers(0, 1000), min_size=1, max_size=30, unique=True),
+    st.floats(0, 1000),
+    st.floats(0, 1000),
+)
+def test_no_other_step_is_read(steps: list[int], memorised: float, generalised: float) -> None:
+    events = {"memorised": memorised, "generalised": generalised}
+    series = pd.Series({step: math.sin(step) for step in sorted(steps)})
+    kept = windows.steps_read(series.index.tolist(), events)
+    some = windows.change_to_late_window(series.loc[kept], events)
+    assert some == pytest.approx(windows.change_to_late_window(series, events), nan_ok=True)

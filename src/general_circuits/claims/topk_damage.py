@@ -152,8 +152,9 @@ def specify(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     frame = frame[frame["condition"] == "grokking"]
     where = ["replica", "step", "layer", "split", "dead_units", "deletion"]
     is_random = frame["ranking"] == "random"
-    random = frame[is_random].groupby(where, observed=True)["area"].mean().rename("random")
-    top = frame[(frame["ranking"] == "top") & ~frame["statistic"].isin(NORMS)].join(random, on=where)
+    random = frame[is_random].groupby(where, observed=True, as_index=False)["area"].mean()
+    top = frame[(frame["ranking"] == "top") & ~frame["statistic"].isin(NORMS)]
+    top = top.merge(random.rename(columns={"area": "random"}), on=where, how="left")
     top = top.assign(excess=top["area"] - top["random"])
     return specifications(
         {"random_units": changes(top, "excess", CHOICES, steps), NONE: changes(top, "area", CHOICES, steps)},

@@ -1,0 +1,192 @@
+"""Specification curves on simulated tables: every combination is a row, the registered one the claim's number."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from general_circuits.claims import saliency_skew, specifications, topk_damage
+from general_circuits.claims.findings import Finding
+from general_circuits.frames import REGISTERED
+from general_circuits.schemas.specification import TABLE
+from general_circuits.statistics import estimate
+from general_circuits.tables import Table
+from general_circuits.windows import steps_read
+
+STEPS = np.array([0, 400, 600, 1000, 1500, 2000, 2500, 3000, 3500])
+EVENTS = {"memorised": 500.0, "onset": 1500.0, "generalised": 2000.0}
+REPLICAS = range(4)
+METHODS, TARGETS = ("activation_gradient", "conductance"), ("right_minus_mean", "margin")
+NORMALISATIONS, SITES = ("raw", "per_example"), ("mlp", "head_outputs")
+STATISTICS, SPLITS, DEAD = ("mean_magnitude", "median"), ("train", "validation"), ("included", "excluded")
+DELETIONS = ("zero", "mean")
+
+
+def events(censored: tuple[int, ...] = ()) -> pd.DataFrame:
+    rows = [
+        ("grokking", replica, event, step, event != "memorised" and replica in censored)
+        for replica, (event, step) in itertools.product(REPLICAS, EVENTS.items())
+    ]
+    frame = pd.DataFrame(rows, columns=["condition", "replica", "event", "step", "censored"])
+    return frame.astype({"condition": "category", "event": "category"})
+
+
+def histograms(conditions: tuple[str, ...] = ("grokking", "random_labels"), seed: int = 0) -> pd.DataFrame:
+    """The `specified_distribution` table: random values; the median's histograms are degenerate."""
+    generator = np.random.default_rng(seed)
+    names = ["condition", "replica", "step", "layer", "method", "target", "normalisation", "site", "statistic"]
+    axes = (conditions, REPLICAS, STEPS, (0, 1), METHODS, TARGETS, NORMALISATIONS, SITES, STATISTICS, SPLITS, DEAD)
+    frame = pd.DataFrame(itertools.product(*axes), columns=[*names, "split", "dead_units"])
+    frame["l_skewness"] = generator.normal(size=len(frame))
+    frame["degenerate"] = frame["statistic"] == "median"
+    frame = frame.assign(**dict.fromkeys(("moment_skewness", "gini", "median"), 0.5))
+    return categorical(frame, conditions)
+
+
+def damages(seed: int = 0) -> pd.DataFrame:
+    """The `specified_damage` table: random values, two random draws, and rankings by a norm, which are no choice."""
+    generator = np.random.default_rng(seed)
+    places = ["replica", "step", "layer", "site", "split", "dead_units", "deletion"]
+    axes = (REPLICAS, STEPS, (0,), ("mlp",), SPLITS, DEAD, DELETIONS)
+    saliencies = list(itertools.product(METHODS, TARGETS, NORMALISATIONS, STATISTICS))
+    rankings = [("top", by, *of, 0) for *of, by in saliencies]
+    rankings += [("random", *["none"] * 4, draw) for draw in (0, 1)] + [("top", "weight_norm", *["none"] * 3, 0)]
+    rows = [(*place, *ranking) for place in itertools.product(*axes) for ranking in rankings]
+    frame = pd.DataFrame(rows, columns=[*places, "ranking", "by", "method", "target", "normalisation", "draw"])
+    frame["area"] = generator.random(len(frame))
+    return categorical(frame.assign(condition="grokking"), ("grokking",))
+
+
+def categorical(frame: pd.DataFrame, conditions: tuple[str, ...]) -> pd.DataFrame:
+    words = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
+    frame = frame.astype(dict.fromkeys(words, "category"))
+    return frame.assign(condition=pd.Categorical(frame["condition"].astype(str), categories=list(conditions)))
+
+
+def of_claim(name: str, censored: tuple[int, ...] = ()) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """A claim's specifications, and the tables that they were made from."""
+    if name == "saliency_skew":
+        tables = {"events": events(censored), "specified_distribution": histograms()}
+        return saliency_skew.specify(tables), tables
+    tables = {"events": events(censored), "specified_damage": damages()}
+    return topk_damage.specify(tables), tables
+
+
+@pytest.mark.parametrize(
+    ("claim", "count"),
+    [("saliency_skew", 2 * 2 * 2 * 2 * 4 * 2 * 2 * 2), ("topk_damage", 2 * 2 * 2 * 2 * 1 * 2 * 2 * 2 * 2)],
+)
+def test_every_combination_is_a_row_and_one_is_registered(claim: str, count: int) -> None:
+    found, _ = of_claim(claim)
+    assert len(found) == count
+    assert not found.duplicated(list(specifications.CHOICES)).any()
+    assert found["registered"].sum() == 1
+    assert set(found) == set(TABLE.schema.names) - {"claim"}
+    assert (found["estimate"].isna() == (found["failure"] != "")).all()
+    assert list(TABLE.key)[1:] == sorted(specifications.CHOICES, key=list(TABLE.key).index)
+
+
+def registered(found: pd.DataFrame) -> pd.Series:
+    return found[found["registered"]].iloc[0]
+
+
+def contrasts(findings: list[Finding]) -> Mapping[str, Finding]:
+    return {finding.contrast: finding for finding in findings}
+
+
+def test_the_registered_specification_of_skew_is_the_claims_number() -> None:
+    found, tables = of_claim("saliency_skew")
+    judged = saliency_skew.judge({"events": tables["events"], "distribution": tables["specified_distribution"]})
+    row, expected = registered(found), contrasts(judged)["registered"].estimate
+    assert (row["estimate"], row["low"], row["high"]) == pytest.approx((expected.mean, expected.low, expected.high))
+    alone = found[
+        (found["control"] == "none") & (found[list(REGISTERED_SKEW)] == pd.Series(REGISTERED_SKEW)).all(axis=1)
+    ]
+    assert alone["estimate"].item() == pytest.approx(contrasts(judged)["without the control"].estimate.mean)
+
+
+REGISTERED_SKEW = {
+    **{name: REGISTERED[name] for name in ("split", "method", "target", "normalisation")},
+    "statistic": "mean_magnitude",
+    "layer": "last mlp",
+    "dead_units": "excluded",
+}
+
+
+def test_the_registered_specification_of_damage_is_the_rise_of_the_excess() -> None:
+    found, tables = of_claim("topk_damage")
+    damage = tables["specified_damage"]
+    areas = damage[
+        (damage["split"] == "train")
+        & (damage["dead_units"] == "included")
+        & (damage["deletion"] == "zero")
+        & (damage["ranking"].eq("random") | damage["by"].eq("mean_magnitude"))
+        & damage["method"].isin(["none", "activation_gradient"])
+        & damage["target"].isin(["none", "right_minus_mean"])
+        & damage["normalisation"].isin(["none", "raw"])
+    ]
+    means = areas.groupby(["replica", "step", "ranking"], observed=True)["area"].mean().unstack("ranking")
+    excess = (means["top"] - means["random"]).unstack("step")
+    late = excess[[2000, 2500, 3000]].median(axis=1)
+    at_memorised = (excess[400] + excess[600]) / 2
+    expected = estimate(late - at_memorised)
+    row = registered(found)
+    assert (row["estimate"], row["low"], row["high"]) == pytest.approx((expected.mean, expected.low, expected.high))
+    assert row["replicas"] == 4
+
+
+def test_histograms_that_mean_nothing_are_failures_and_rows() -> None:
+    found, _ = of_claim("saliency_skew")
+    is_median = found["statistic"] == "median"
+    assert (found["failure"][is_median].str.startswith("degenerate histograms")).all()
+    assert (found["failure"][~is_median] == "").all()
+
+
+@pytest.mark.parametrize(
+    ("censored", "failure"),
+    [((0, 1, 2, 3), "in no replica a value was found in both windows"), ((0, 1, 2), "only one replica has a value")],
+)
+def test_events_that_never_came_are_failures_and_rows(censored: tuple[int, ...], failure: str) -> None:
+    found, _ = of_claim("topk_damage", censored)
+    assert (found["failure"] == failure).all()
+    assert found["estimate"].isna().all()
+    assert len(found) == len(of_claim("topk_damage")[0])
+
+
+def test_what_the_study_has_no_data_of_is_a_row_that_says_so() -> None:
+    tables = {"events": events(), "specified_distribution": histograms()}
+    frame = tables["specified_distribution"]
+    missing = (frame["site"] == "head_outputs") & (frame["method"] == "conductance")
+    found = saliency_skew.specify({**tables, "specified_distribution": frame[~missing]})
+    assert len(found) == len(of_claim("saliency_skew")[0])
+    gone = found["layer"].str.endswith("head_outputs") & (found["method"] == "conductance")
+    assert set(found["failure"][gone & (found["statistic"] != "median")]) == {"there are no such data in this study"}
+
+
+def test_a_study_without_any_checkpoint_read_has_no_specifications() -> None:
+    empty = {name: table[:0] for name, table in of_claim("topk_damage")[1].items() if name != "events"}
+    assert topk_damage.specify({"events": events((0, 1, 2, 3)), **empty}).empty
+
+
+def test_a_curve_needs_no_other_checkpoints_than_those_read() -> None:
+    """Steps that `steps_read` leaves out may have any value."""
+    whole, tables = of_claim("saliency_skew")
+    kept = steps_read(STEPS.tolist(), EVENTS)
+    assert kept == [400, 600, 2000, 2500, 3000]
+    frame = tables["specified_distribution"]
+    found = saliency_skew.specify({**tables, "specified_distribution": frame[frame["step"].isin(kept)]})
+    pd.testing.assert_frame_equal(found, whole)
+
+
+def test_layers_are_named_from_the_last() -> None:
+    frame = pd.DataFrame({"condition": ["a", "a", "b"], "layer": [0, 1, 0], "site": ["mlp", "heads", "mlp"]})
+    assert specifications.with_layers(frame)["layer"].tolist() == ["0 mlp", "last heads", "last mlp"]
+
+
+def test_tables_are_of_the_claims_own_conditions() -> None:
+    table: Table = TABLE
+    assert table.axes == ["claim"]
