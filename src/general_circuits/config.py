@@ -59,12 +59,12 @@ class Study(Settings):
     @property
     def deletions(self) -> Deletions:
         """How much a job deletes, for costs."""
-        saliency, ablation = self.measurements.saliency, self.measurements.ablation
+        ablation = self.measurements.ablation
         return Deletions(
             ablation.examples,
             len(ablation.splits),
             ablation.k_points,
-            ablation.curves(saliency.combinations),
+            ablation.curves(combinations=1),
             ablation.checkpoints,
             self.block,
         )

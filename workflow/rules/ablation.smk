@@ -20,6 +20,7 @@ rule ablate_neurons:
             sites=",".join(ABLATION.sites),
             deletions=",".join(ABLATION.deletions),
             rankings=",".join(ABLATION.rankings),
+            attributions="registered",
             dead_units=",".join(ABLATION.dead_units),
             splits=",".join(ABLATION.splits),
             k_points=how_many(ABLATION.k_points),

@@ -199,6 +199,7 @@ def specified_deletions():
         "sites": ",".join(chosen.damage_sites),
         "splits": ",".join(chosen.splits),
         **{name: ",".join(values) for name, values in lists.items()},
+        "attributions": "all",
         "k_points": 2,
         "random_draws": ABLATION.random_draws,
         "examples": ABLATION.examples,

@@ -13,6 +13,7 @@ from general_circuits.ablation.measure import Settings, measure
 from general_circuits.blocks import Block
 from general_circuits.conditions import chosen
 from general_circuits.examples import Examples
+from general_circuits.frames import REGISTERED, rows_of
 from general_circuits.randomness import stream_seed
 from general_circuits.schemas.ablation import TABLE as ABLATION
 from general_circuits.schemas.damage import TABLE as DAMAGE
@@ -27,6 +28,7 @@ def main(
     sites: str,
     deletions: str,
     rankings: str,
+    attributions: str,
     dead_units: str,
     splits: str,
     k_points: int,
@@ -37,7 +39,10 @@ def main(
     ablation: Path,
     damage: Path,
 ) -> None:
-    """Rank by RANKINGS on training examples; delete on EXAMPLES of SPLITS each at STEPS steps. 0 K_POINTS are all."""
+    """Rank by RANKINGS on training examples; delete on EXAMPLES of SPLITS each at STEPS steps. 0 K_POINTS are all.
+
+    Of ATTRIBUTIONS all, or the registered one.
+    """
     torch_device = compute.device(device)
     lists: dict[str, Any] = {
         "sites": sites.split(","),
@@ -47,7 +52,8 @@ def main(
     }
     settings = Settings(**lists, k_points=k_points or "all", random_draws=random_draws)
     salience = tables.read(saliency, SALIENCY)
-    salience = salience[salience["split"] == "train"]
+    read = {"split"} if attributions == "all" else REGISTERED.keys() - {"site"}
+    salience = rows_of(salience, **{name: REGISTERED[name] for name in read})
     curves: list[pd.DataFrame] = []
     areas: list[pd.DataFrame] = []
     for position, replica, everything in Block(split, torch_device).replicas():
