@@ -62,7 +62,9 @@ def splits(n: int = 20) -> dict[str, Examples]:
 
 
 def measured(model, data=None, salience=UP, seed: int = 0, **changes: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return measure(model, data or splits(), salience, dataclasses.replace(SETTINGS, **changes), seed)
+    data = data or splits()
+    scale = model.logit_scale(data["train"].tokens)
+    return measure(model, data, salience, dataclasses.replace(SETTINGS, **changes), scale, seed)
 
 
 @pytest.mark.parametrize(
