@@ -76,11 +76,8 @@ def test_examples_are_numbered_as_in_the_task_and_of_their_split(split: Path, by
     drawn = tables.read(split, SPLIT).set_index(["replica", "example"])["split"]
     numbers = zip(by_example["replica"], by_example["example"], strict=True)
     assert (drawn.loc[numbers] == by_example["split"].to_numpy()).all()
-    seen = (
-        by_example[by_example["site"] == "heads"]
-        .groupby(["replica", "split", "method"], observed=True)["example"]
-        .nunique()
-    )
+    of_heads = by_example[by_example["site"] == "heads"]
+    seen = of_heads.groupby(["replica", "split", "method"], observed=True)["example"].nunique()
     assert set(seen.xs("shapley", level="method")) == {6}  # which takes many passes
     assert set(seen.xs(("train", "activation_gradient"), level=("split", "method"))) == {15}
 
