@@ -32,7 +32,10 @@ TINY = {
         "metrics": {"log": 2, "every": 5},
     },
     "conditions": {"grokking": {}, "random_labels": {"label_noise": 1.0}},
-    "measurements": {"ablation": {"k_points": 4, "random_draws": 2, "examples": 16}},
+    "measurements": {
+        "saliency": {"by_example": 1},
+        "ablation": {"k_points": 4, "random_draws": 2, "examples": 16},
+    },
 }
 
 

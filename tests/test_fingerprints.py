@@ -26,6 +26,7 @@ JOBS = {
             "replay_block",
             "find_events",
             "extract_saliency",
+            "extract_example_saliency",
             "describe_saliency",
             "ablate_neurons",
             "merge_verdicts",
@@ -35,6 +36,7 @@ JOBS = {
     **{f"plot {figure}": ("stages.plot_figure", f"figures.{figure}") for figure in FIGURES},
 }
 """What the workflow asks the fingerprints of, by job."""
+SALIENCY = {"extract_saliency", "extract_example_saliency"}
 
 SCRIPT = """
 import json, sys
@@ -83,7 +85,8 @@ def test_touches_copies_comments_docstrings_and_layout_change_nothing(package: P
         text = file.read_text(encoding="utf-8")
         file.write_text(f"# a comment\n\n\n{text}\n\n# and another\n", encoding="utf-8")
         os.utime(file, (time.time() - 1e6,) * 2)
-    edit(package / "saliency.py", "Attribution:", 'Attribution:\n    "A docstring before the docstring."\n')
+    attribution = 'class Attribution:\n    "A docstring before the docstring."\n'
+    edit(package / "saliency/attribution.py", "class Attribution:\n", attribution)
     edit(package / "training.py", '"""The training loop', '"""The loop of training')
     edit(package / "statistics.py", '"""Holm', '"""By Holm')
     edit(
@@ -98,7 +101,7 @@ def test_an_expression_in_an_imported_module_changes_every_job_that_reaches_it(
     package: Path, here: dict[str, str]
 ) -> None:
     edit(package / "randomness.py", ">> 1", ">> 2")
-    assert changed(package, here) == {"split_examples", "train_block", "replay_block", "ablate_neurons"}
+    assert changed(package, here) == {"split_examples", "train_block", "replay_block", "ablate_neurons", *SALIENCY}
 
 
 def test_an_edit_with_an_older_date_is_seen(package: Path, here: dict[str, str]) -> None:
@@ -109,14 +112,14 @@ def test_an_edit_with_an_older_date_is_seen(package: Path, here: dict[str, str])
 
 
 def test_saliency_reruns_saliency_and_not_training(package: Path, here: dict[str, str]) -> None:
-    edit(package / "saliency.py", "return post[:, -1] *", "return 2 * post[:, -1] *")
-    assert changed(package, here) == {"extract_saliency"}
+    edit(package / "saliency/order_statistics.py", "_quantile(magnitude, 0.95)", "_quantile(magnitude, 0.96)")
+    assert changed(package, here) == SALIENCY
 
 
 def test_the_network_reruns_all_that_runs_it(package: Path, here: dict[str, str]) -> None:
     file = package / "models/transformer.py"
     file.write_text(file.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
-    assert changed(package, here) == {"train_block", "replay_block", "extract_saliency", "ablate_neurons"}
+    assert changed(package, here) == {"train_block", "replay_block", "ablate_neurons", *SALIENCY}
 
 
 @pytest.mark.parametrize(

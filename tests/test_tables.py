@@ -32,6 +32,8 @@ def example(name: str) -> pd.DataFrame:
     for field in registry.table(name).schema:
         if field.type == tables.NUMBER:
             frame[field.name] = [0.1, np.nan, -1e300]
+        elif field.type == tables.SINGLE:
+            frame[field.name] = [0.5, np.nan, -(2.0**100)]
         elif field.type == tables.INTEGER:
             frame[field.name] = [2, 0, 1]
         elif field.type == tables.FLAG:
@@ -175,6 +177,43 @@ def test_a_name_in_the_making_is_not_taken_for_a_table(tmp_path: Path) -> None:
         temporary.write_text("")
         assert temporary.parent == tmp_path
         assert not list(tmp_path.glob("*.parquet"))
+
+
+def parts_of(frame: pd.DataFrame, table: tables.Table) -> list[pd.DataFrame]:
+    """A frame in its table's order, a row each."""
+    in_order = frame.sort_values(list(table.key), ignore_index=True)
+    return [in_order[i : i + 1] for i in range(len(in_order))]
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_a_table_written_in_parts_is_read_like_one_written_whole(name: str, tmp_path: Path) -> None:
+    table, frame = registry.table(name), example(name)
+    metadata = {"n_symbols": 97}
+    tables.write(tmp_path / "whole.parquet", table, frame, metadata)
+    tables.write_in_parts(tmp_path / "parts.parquet", table, parts_of(frame, table), metadata)
+    whole, parts = (tables.read(tmp_path / f"{which}.parquet", table) for which in ("whole", "parts"))
+    pd.testing.assert_frame_equal(parts, whole)
+    assert pq.read_schema(tmp_path / "parts.parquet").equals(pq.read_schema(tmp_path / "whole.parquet"), True)
+
+
+@pytest.mark.parametrize("order", [(1, 0, 2), (2, 1, 0), (0, 2, 1)])
+def test_parts_out_of_order_are_refused_and_leave_the_old_file_alone(order: tuple[int, ...], tmp_path: Path) -> None:
+    table, path = registry.table("events"), tmp_path / "events.parquet"
+    tables.write(path, table, EVENTS)
+    before, parts = path.read_bytes(), parts_of(EVENTS[:3], table)
+    with pytest.raises(ValueError, match=r"events\.parquet: parts out of order: \('grokking', "):
+        tables.write_in_parts(path, table, (parts[i] for i in order))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_part_that_lacks_a_column_leaves_no_file(tmp_path: Path) -> None:
+    first, second, _ = parts_of(EVENTS[:3], registry.table("events"))
+    with pytest.raises(ValueError, match=r"missing columns \['step'\]"):
+        tables.write_in_parts(
+            tmp_path / "events.parquet", registry.table("events"), [first, second.drop(columns="step")]
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 def written_study(results: Path) -> list[pd.DataFrame]:

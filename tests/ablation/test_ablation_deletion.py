@@ -14,7 +14,7 @@ from general_circuits.ablation.deletion import donors, replacement
 
 
 def test_replacements_are_zero_or_the_mean_over_training_examples_at_each_position() -> None:
-    layer = a_layer()
+    layer = a_layer(n_layers=2)  # of the last layer only the last position is there
     assert torch.equal(replacement(layer, layer, "zero", 0), torch.zeros(3, 12, dtype=torch.float64))
     mean = replacement(layer, layer, "mean", 0)
     for position in range(3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -58,6 +59,27 @@ def test_one_pass_is_running_the_network_for_every_k(
 
 
 @pytest.mark.parametrize("deletion", DELETIONS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("kept", [[0], [4], [12], [5, 9], [0, 6, 7, 12], [0, 4, 8, 11]])
+def test_several_neurons_at_once_are_those_neurons_one_by_one(
+    kept: list[int], dtype: torch.dtype, tolerance: float, deletion: str
+) -> None:
+    layer = a_layer(dtype=dtype, biases="all")
+    values, (order,) = replacement(layer, layer, deletion, 0), random_orders(12, 1, seed=0)
+    found = Nested(layer, values, SCALE).curve(order, np.array(kept))
+    assert found.ks.tolist() == sorted({0, 1, 2, 3, *kept})
+    plain = recomputed(layer, first(order, found.ks), values, SCALE)
+    at = np.isin(found.ks, kept)
+    assert_alike(
+        found,
+        dataclasses.replace(
+            plain, kept=np.array(kept), losses=plain.losses[at], matched_losses=plain.matched_losses[at]
+        ),
+        tolerance,
+    )
+
+
+@pytest.mark.parametrize("deletion", DELETIONS)
 @pytest.mark.parametrize("outputs", ["classes", "sign"])
 def test_one_pass_through_a_perceptron_too(outputs: str, deletion: str) -> None:
     model = random_perceptron(Vocabulary(2, 5, 2), n_layers=2, outputs=outputs)
@@ -67,14 +89,15 @@ def test_one_pass_through_a_perceptron_too(outputs: str, deletion: str) -> None:
     assert_alike(Nested(layer, values, SCALE).curve(order, every), plain, 1e-10)
 
 
-def test_losses_are_worked_out_where_they_are_kept_and_margins_everywhere() -> None:
+def test_losses_are_worked_out_where_they_are_kept_and_margins_for_areas_too() -> None:
     layer = a_layer()
     values, (order,) = torch.zeros_like(layer.units[0]), random_orders(12, 1, seed=0)
     nested = Nested(layer, values, SCALE)
     some, every = nested.curve(order, np.array([0, 3, 12])), nested.curve(order, np.arange(13))
     assert some.kept.tolist() == [0, 3, 12]
-    assert torch.equal(some.losses, every.losses[[0, 3, 12]])
-    assert torch.equal(some.margins, every.margins)
+    assert some.ks.tolist() == [0, 1, 2, 3, 12]  # a quarter of them, which areas average over, and those kept
+    assert torch.equal(some.losses[:2], every.losses[[0, 3]])
+    assert torch.equal(some.margins, every.margins[some.ks])
     assert len(every.margins) == 13
 
 
@@ -86,7 +109,7 @@ def test_the_ends_of_a_curve_are_exactly_the_network_and_what_is_left_without_al
     assert torch.equal(curve.margins[0], scores.margins(layer.logits, layer.labels))
     with torch.no_grad():
         bare = layer.answer(values.expand_as(layer.units))
-    assert torch.equal(curve.margins[12], scores.margins(bare, layer.labels))
+    assert torch.equal(curve.margins[-1], scores.margins(bare, layer.labels))
 
 
 def test_nothing_ranked_is_the_whole_network() -> None:
@@ -226,7 +249,8 @@ def test_no_answer_is_left_over_from_rounding(dtype: torch.dtype) -> None:
         layer.model.unembed.W_U[:4] = 0.0
     layer = a_place(layer.model, random_examples(n=200))
     values, (order,) = torch.zeros_like(layer.units[0]), random_orders(12, 1, seed=0)
-    curve = Nested(layer, values, 1.0).curve(order, np.array([12]))
-    assert (curve.margins[12] == 0).all()
-    one_left = recomputed(layer, [order[:11]], values, 1.0).margins[0]
-    torch.testing.assert_close(curve.margins[11], one_left, rtol=1e-4, atol=0)
+    curve = Nested(layer, values, 1.0).curve(order, np.array([8, 11, 12]))
+    assert curve.ks.tolist() == [0, 1, 2, 3, 8, 11, 12]
+    assert (curve.margins[-1] == 0).all()
+    few_left = recomputed(layer, [order[:8], order[:11]], values, 1.0).margins
+    torch.testing.assert_close(curve.margins[-3:-1], few_left, rtol=1e-4, atol=1e-7)

@@ -55,7 +55,7 @@ def test_random_orders_are_permutations_that_the_seed_decides() -> None:
 
 def test_activation_norm_counts_the_last_position_where_no_other_reaches_a_logit() -> None:
     linear, deep = a_layer(1, n_layers=2), a_layer(0, n_layers=2)
-    np.testing.assert_allclose(rankings.activation_norm(linear), linear.units[:, 2].norm(dim=0))
+    np.testing.assert_allclose(rankings.activation_norm(linear), linear.units[:, 0].norm(dim=0))
     np.testing.assert_allclose(rankings.activation_norm(deep), deep.units.flatten(0, 1).norm(dim=0))
 
 

@@ -60,9 +60,7 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
             (
                 *run,
                 step,
-                "train",
                 layer,
-                "activation_gradient",
                 neuron,
                 *generator.exponential(size=5),
                 neuron > 0,
@@ -70,10 +68,10 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
             for (run, layer), step, neuron in itertools.product(layers, STEPS, range(8))
         ],
         columns=[
-            *("condition", "replica", "step", "split", "layer", "method", "neuron", "median", "median_magnitude"),
+            *("condition", "replica", "step", "layer", "neuron", "median", "median_magnitude"),
             *("mean_magnitude", "q95_magnitude", "breadth", "alive"),
         ],
-    )
+    ).assign(**REGISTERED)
     deletions = pd.DataFrame(
         [
             (*run, step, layer, ranking, generator.random(), generator.normal())

@@ -39,9 +39,10 @@ def test_editing_a_figure_redraws_that_figure_alone(project: Project) -> None:
 
 
 def test_editing_saliency_trains_nothing(project: Project) -> None:
-    project.edit("src/general_circuits/saliency.py", "[0.5, 0.95]", "[0.5, 0.94]")
+    statistics = "src/general_circuits/saliency/order_statistics.py"
+    project.edit(statistics, "_quantile(magnitude, 0.95)", "_quantile(magnitude, 0.94)")
     planned = project.planned()
-    assert {"extract_saliency", "describe_saliency", "ablate_neurons"} <= planned.keys()
+    assert {"extract_saliency", "extract_example_saliency", "describe_saliency", "ablate_neurons"} <= planned.keys()
     assert not planned.keys() & {"generate_task", "split_examples", "train_block", "find_events"}
 
 

@@ -90,8 +90,13 @@ def area(ks: NDArray[np.int64], left: Array, neurons: int) -> float:
     """
     if neurons == 0:
         return float("nan")
-    every = np.arange(1, max(1, int(SHARE * neurons)) + 1)
+    every = np.arange(1, last_of_area(neurons) + 1)
     return float(left[0] - np.interp(every, ks, left).mean())
+
+
+def last_of_area(neurons: int) -> int:
+    """The largest k that counts in an area, where so many neurons are ranked."""
+    return max(1, int(SHARE * neurons))
 
 
 def half_k(ks: NDArray[np.int64], accuracy: Array) -> float:

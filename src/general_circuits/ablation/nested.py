@@ -1,12 +1,14 @@
-"""The whole curve of one order in one pass, where the logits are linear in the place.
+"""The curve of one order in one pass, where the logits are linear in the place.
 
-Each further neuron takes away what it wrote: a matrix of rank 1. Taking away leaves rounding behind, which is nothing
-beside what the rest of the network says, and everything where it says nothing. So the first half of the order goes down
-from the whole network, and the second half up from the network without any of them, adding neurons back from the end.
+Each further neuron takes away what it wrote: a matrix of rank 1. Several that are not told apart take away the product
+of two. Taking away leaves rounding behind, which is nothing beside what the rest of the network says, and everything
+where it says nothing. So the first half of the order goes down from the whole network, and the second half up from the
+network without any of them, adding neurons back from the end.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,7 +18,12 @@ from torch import Tensor
 
 from general_circuits import scores
 from general_circuits.ablation.answers import Answers
+from general_circuits.ablation.curves import last_of_area
 from general_circuits.layer import Layer
+
+NOTHING = -80.0
+"""A logit this far below the largest adds nothing to their exponentials' sum, and much lower ones take ten times as
+long: their exponentials are not normal numbers."""
 
 
 class Nested:
@@ -31,43 +38,59 @@ class Nested:
     @torch.no_grad()
     def __init__(self, layer: Layer, values: Tensor, scale: float) -> None:
         self.layer, self.values, self.scale = layer, values, scale
-        self.weights = layer.weights.unbind(0)  # by unit, (class)
-        written = (layer.units[:, 0] - values[..., 0, :]).T.contiguous()
-        self.written = written.unbind(0)  # by unit, (example)
-        self.to_right = (written * layer.weights[:, layer.labels]).unbind(0)  # by unit, (example)
+        self.weights = layer.weights  # (unit, class)
+        self.written = (layer.units[:, 0] - values[..., 0, :]).T.contiguous()  # (unit, example)
+        self.examples = torch.arange(len(layer.labels), device=layer.labels.device)
+        to_right = self.written * layer.weights[:, layer.labels]  # (unit, example)
+        self.by_unit = list(zip(self.weights, self.written, to_right, strict=True))
         self._known: dict[bytes, Tensor] = {}
 
     @torch.no_grad()
     def curve(self, order: NDArray[np.int64], kept: NDArray[np.int64]) -> Answers:
-        """Delete the first k of `order` (ranked), for every k from 0; losses are worked out for those `kept`."""
-        margins = self.layer.logits.new_empty(len(order) + 1, len(self.layer.labels))  # (k, example)
+        """Delete the first k of `order` (ranked), for every k that an area needs and those `kept`.
+
+        Losses are worked out for those kept.
+        """
+        ks = np.union1d(kept, np.arange(min(last_of_area(len(order)), len(order)) + 1))
+        rows = {k: row for row, k in enumerate(ks.tolist())}
+        margins = self.layer.logits.new_empty(len(ks), len(self.layer.labels))  # (k, example)
         largest = torch.empty_like(margins[0])
         wanted, losses, matched_losses = set(kept.tolist()), {}, {}
-        for k, right, others in self._walk(order):
+        for k, right, others in self._walk(order, ks):
             torch.amax(others, dim=0, out=largest)
-            torch.sub(right, largest, out=margins[k])
+            torch.sub(right, largest, out=margins[rows[k]])
             if k in wanted:
                 shifted, lead = others - largest, largest - right
                 losses[k] = _surprise(lead, shifted)
                 matched_losses[k] = _surprise(lead / self.scale, shifted / self.scale)
-        ks = sorted(losses)
-        rows = (torch.stack([of[k] for k in ks]) for of in (losses, matched_losses))
-        return Answers(np.arange(len(order) + 1), margins, np.asarray(ks), *rows)
+        at_kept = (torch.stack([of[k] for k in sorted(of)]) for of in (losses, matched_losses))
+        return Answers(ks, margins, np.asarray(sorted(losses)), *at_kept)
 
-    def _walk(self, order: NDArray[np.int64]) -> Iterator[tuple[int, Tensor, Tensor]]:
+    def _walk(self, order: NDArray[np.int64], ks: NDArray[np.int64]) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Each k once, with the labels' logits (example) and all others' (class, example); read before the next."""
-        units, half = order.tolist(), len(order) // 2
+        half = len(order) // 2
+        down, up = ks[ks <= half].tolist(), ks[ks > half].tolist()
         right, others = self._apart(self.layer.logits)
-        yield 0, right, others
-        for k, unit in enumerate(units[:half], start=1):
-            others.addr_(self.weights[unit], self.written[unit], alpha=-1)
-            yield k, right.sub_(self.to_right[unit]), others
-        if units:
+        for before, k in itertools.pairwise([0, *down]):
+            self._write(right, others, order[before:k], -1)
+            yield k, right, others
+        if up:
             right, others = self._apart(self._without(order))
-            yield len(units), right, others
-        for k in range(len(units) - 1, half, -1):
-            others.addr_(self.weights[units[k]], self.written[units[k]])
-            yield k, right.add_(self.to_right[units[k]]), others
+        for before, k in itertools.pairwise([len(order), *reversed(up)]):
+            self._write(right, others, order[k:before], 1)
+            yield k, right, others
+
+    def _write(self, right: Tensor, others: Tensor, neurons: NDArray[np.int64], sign: int) -> None:
+        """Add what these neurons write to the labels' logits and all others', or take it away."""
+        if len(neurons) == 1:
+            weights, written, to_right = self.by_unit[neurons[0]]
+            others.addr_(weights, written, alpha=sign)
+            right.add_(to_right, alpha=sign)
+        elif len(neurons):
+            units = torch.as_tensor(neurons, device=right.device)
+            together = self.weights[units].T @ self.written[units]  # (class, example)
+            others.add_(together, alpha=sign)
+            right.add_(together[self.layer.labels, self.examples], alpha=sign)
 
     def _apart(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Copies of the labels' logits (example) and of all (class, example), −∞ at the labels.
@@ -76,7 +99,7 @@ class Nested:
         """
         labels = self.layer.labels
         others = logits.T.clone(memory_format=torch.contiguous_format)
-        others[labels, torch.arange(len(labels), device=labels.device)] = float("-inf")
+        others[labels, self.examples] = float("-inf")
         return scores.right_logit(logits, labels), others
 
     def _without(self, neurons: NDArray[np.int64]) -> Tensor:
@@ -96,4 +119,5 @@ def _surprise(lead: Tensor, shifted: Tensor) -> Tensor:
         lead: the largest other logit minus the label's, (example).
         shifted: all others (class, example) minus the largest, −∞ at the labels.
     """
-    return torch.logaddexp(lead + shifted.exp().sum(dim=0).log(), torch.zeros_like(lead))
+    others = shifted.clamp_min(NOTHING).exp().sum(dim=0)
+    return torch.logaddexp(lead + others.log(), torch.zeros_like(lead))
