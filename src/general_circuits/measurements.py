@@ -111,8 +111,8 @@ class AblationSettings(Settings):
     ] = Field(
         ["mean_magnitude", "median_magnitude", "q95_magnitude", "activation_norm", "weight_norm"],
         min_length=1,
-        description="what neurons are ranked by: statistics of the registered saliency (of `median` the size counts), and"
-        " norms; beside at random. `specifications` rank by those of every saliency",
+        description="what neurons are ranked by: statistics of the registered saliency (of `median` the size counts),"
+        " and norms; beside at random. `specifications` rank by those of every saliency",
     )
     dead_units: list[Literal["included", "excluded"]] = Field(
         ["included"], min_length=1, description="whether neurons that fire on no training example are ranked"
