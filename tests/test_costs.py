@@ -14,11 +14,25 @@ from builders import mlp_settings, model_settings
 from general_circuits import costs
 from general_circuits.conditions import Condition, Vocabulary, to_json
 from general_circuits.config import load
+from general_circuits.measurements import SaliencySettings
 from general_circuits.models.mlp import Perceptron
 from general_circuits.models.transformer import Transformer
 from general_circuits.reduced import network
 
 DRAWS = 3
+EVERYTHING = {
+    "methods": [
+        "activation_gradient",
+        "integrated_gradients",
+        "integrated_gradients_from_mean",
+        "conductance",
+        "ablation_effect",
+        "shapley",
+    ],
+    "targets": ["right_minus_mean", "right_logit", "margin", "log_probability"],
+    "normalisations": ["raw", "matched", "per_example"],
+}
+"""Of saliency, but for its sites."""
 INPUTS = ("one_hot", "embedding", "ordinal")
 RARELY = {"log": 1, "every": 1000}
 FEW = {"steps": 3, "checkpoints": RARELY, "metrics": RARELY}
@@ -120,9 +134,11 @@ def test_a_job_needs_what_was_predicted_and_not_much_less(trained: tuple[Conditi
     size = costs.Size.of(setting)
     assert peak <= size.training_mb() <= 2 * peak
     tables = {"split": folder / "split.parquet", "condition": "case", "device": "cpu"}
-    method = {"methods": "activation_gradient", "integration_steps": 10}
-    peak = peak_mb("extract_saliency", **tables, **method, steps=1, output=folder / "saliency.parquet")
-    assert peak <= size.saliency_mb() <= 2 * peak
+    peak, predicted = saliency_mb(setting, folder, SaliencySettings())
+    assert peak <= predicted <= 2 * peak
+    counts = {"step": 0, "output": folder / "examples.parquet"}
+    peak = peak_mb("extract_example_saliency", **tables, asked=SaliencySettings().asked(), **counts)
+    assert peak <= size.example_saliency_mb(attributions(SaliencySettings())) <= 2 * peak
     everything = {"sites": "mlp", "deletions": "zero,mean,resample", "splits": "train,validation"}
     everything |= {"rankings": "mean_magnitude,weight_norm", "dead_units": "included,excluded"}
     files = {"saliency": folder / "saliency.parquet"}
@@ -132,6 +148,41 @@ def test_a_job_needs_what_was_predicted_and_not_much_less(trained: tuple[Conditi
     # by one statistic, one norm, both ways, matched and at random
     deletions = costs.Deletions(1024, splits=2, k_points=2, curves=6 * (4 + DRAWS), checkpoints=1, replicas=1)
     assert peak <= size.ablation_mb(deletions) <= 2.5 * peak
+
+
+@pytest.mark.parametrize("trained", ["one-hot, full batch", "plain, large batch", "tiny"], indirect=True)
+def test_so_it_does_for_all_that_saliency_can_be_asked(trained: tuple[Condition, Path, int]) -> None:
+    """However many steps and permutations: they go one after the other."""
+    setting, folder, _ = trained
+    few = {"integration_steps": 8, "most_integration_steps": 8, "permutations": 2}
+    for sites in (["mlp"], ["mlp", "head_outputs", "heads"]):
+        peak, predicted = saliency_mb(setting, folder, SaliencySettings(**EVERYTHING, **few, sites=sites))
+        assert peak <= predicted <= 2 * peak
+
+
+def test_many_checkpoints_of_many_attributions_are_counted() -> None:
+    size = costs.Size.of(condition(JOBS["many checkpoints"]))
+    asked = attributions(SaliencySettings(**EVERYTHING, sites=["mlp", "heads", "head_outputs"]))
+    rows = 6 * 4 * 3 * 2 * (512 + 128 + 4)
+    assert size.neurons(asked.sites) == 512 + 128 + 4
+    every = dataclasses.replace(asked, checkpoints="all", replicas=3)
+    added = (3 * size.checkpoints - 1) * rows * costs.SALIENCY_ROW
+    assert size.saliency_mb(every) - size.saliency_mb(asked) == pytest.approx(added / 1e6, abs=1)
+    assert size.saliency_mb(dataclasses.replace(asked, checkpoints=10**6, replicas=3)) == size.saliency_mb(every)
+
+
+def attributions(settings: SaliencySettings) -> costs.Attributions:
+    """Of one checkpoint of one replica."""
+    study = load({"study": "costs", "conditions": {"case": {}}, "measurements": {"saliency": settings.model_dump()}})
+    return dataclasses.replace(study.attributions, checkpoints=1, replicas=1)
+
+
+def saliency_mb(setting: Condition, folder: Path, settings: SaliencySettings) -> tuple[int, int]:
+    """The peak of `extract_saliency` at one checkpoint, and what was predicted."""
+    given = {"split": folder / "split.parquet", "condition": "case", "device": "cpu", "asked": settings.asked()}
+    files = {"output": folder / "saliency.parquet", "attribution": folder / "attribution.parquet"}
+    peak = peak_mb("extract_saliency", **given, **files, steps=1)
+    return peak, costs.Size.of(setting).saliency_mb(attributions(settings))
 
 
 def test_a_large_table_is_counted() -> None:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from general_circuits import conditions as records
-from general_circuits.costs import Deletions, Size
+from general_circuits.costs import Attributions, Deletions, Size
 from general_circuits.faults import at, explained, listed, place
 from general_circuits.measurements import MeasurementSettings
 from general_circuits.misfits import by_hand_misfits, lacking, misfits, why_not_reduced
@@ -55,6 +55,22 @@ class Study(Settings):
     )
     measurements: MeasurementSettings = MeasurementSettings()
     keep: KeepSettings = KeepSettings()
+
+    @property
+    def attributions(self) -> Attributions:
+        """How much a job attributes, for costs."""
+        saliency = self.measurements.saliency
+        # Logits divided by their scale are attributed by themselves where that is more than another unit.
+        at_scale = "log_probability" in saliency.targets and "matched" in saliency.normalisations
+        return Attributions(
+            tuple(saliency.methods),
+            saliency.examples,
+            len(saliency.targets) + at_scale,
+            saliency.combinations,
+            tuple(saliency.sites),
+            saliency.checkpoints,
+            self.block,
+        )
 
     @property
     def deletions(self) -> Deletions:

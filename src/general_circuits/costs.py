@@ -7,6 +7,7 @@ above: a prediction is at most twice the measured peak, and not below it.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,13 +28,41 @@ FLOAT = 4
 
 TRAINING_BASE, SALIENCY_BASE, ABLATION_BASE = 380 * MB, 420 * MB, 390 * MB
 """Bytes of a job before it has done anything: Python with torch, pandas and Arrow, and Captum for saliency."""
-ABLATION_ROW = 850
-"""Bytes of a row of the table `ablation` while it is put together and written."""
+ABLATION_ROW, SALIENCY_ROW, EXAMPLE_ROW = 850, 200, 140
+"""Bytes of a row of the table `ablation` while it is put together and written; of `saliency`, which is written one
+checkpoint at a time, what each leaves behind; and of one place's rows of `example_saliency`."""
+BLOCK = 2**22
+"""Most logits that one block of deletions has in saliency, unless those of a single neuron are more."""
+AT_ONCE = 2048
+"""Examples that go through a network together, where one measurement takes many passes."""
 TORCH_COMPILER = 100 * MB
 """What torch's optimiser classes import, of which only L-BFGS is one."""
 
 SNAKEMAKE_MB = 600
 """Beside a job on a cluster: the two Snakemakes that start it there."""
+
+
+@dataclass(frozen=True)
+class Attributions:
+    """How much one job of `extract_saliency` attributes.
+
+    Attributes:
+        methods: by name.
+        examples: that methods of many passes see, of each split at most; or "all".
+        targets: how many, those at matched scale among them.
+        combinations: of method, target and normalisation.
+        sites: whose neurons.
+        checkpoints: of each replica, at most; or "all".
+        replicas: of the job.
+    """
+
+    methods: tuple[str, ...]
+    examples: int | Literal["all"]
+    targets: int
+    combinations: int
+    sites: tuple[str, ...]
+    checkpoints: int | Literal["all"]
+    replicas: int
 
 
 @dataclass(frozen=True)
@@ -178,16 +207,41 @@ class Size:
         """Examples that the plain network computes together."""
         return max(self.batch, min(2048, self.largest_split))
 
-    def saliency_mb(self) -> int:
-        """Peak memory of `extract_saliency`: a whole split's neurons, and their statistics in double precision."""
-        model = self.condition.model
+    def saliency_mb(self, asked: Attributions) -> int:
+        """Peak memory of `extract_saliency`: a whole split's neurons, every attribution of one place, and the table."""
+        model, n = self.condition.model, self.largest_split
+        is_linear = model.n_layers == 1 and model.normalisation == "none" and asked.sites == ("mlp",)
         if model.architecture == "mlp":
             per_example = (6 + 5 * model.n_layers) * model.d_mlp + 2 * model.input_width(self.vocabulary)
         else:
-            is_linear = model.n_layers == 1 and model.normalisation == "none"
-            per_example = (24 if is_linear else 55) * (model.d_mlp + model.d_model) * self._positions // 3
-            per_example += 2 * self._patterns
-        return _mb(SALIENCY_BASE + FLOAT * self.largest_split * per_example + self.weights_bytes // 2)
+            copies = 24 if is_linear else 40 if model.n_layers == 1 else 55
+            per_example = copies * (model.d_mlp + model.d_model) * self._positions // 3 + 2 * self._patterns
+        # Beside the registered method, which sees all examples; so do others where the logits are linear.
+        others = [method for method in asked.methods if method != "activation_gradient"]
+        gradients = sum(method.startswith("integrated_gradients") for method in others)
+        some = n if asked.examples == "all" else min(n, asked.examples)
+        together = max(n, AT_ONCE) if others and not is_linear else n
+        kept = (asked.targets - 1) * n + asked.targets * (n * gradients + 2 * some * (len(others) - gradients))
+        logits = some * self.vocabulary.n_classes if "ablation_effect" in others else 0
+        blocks = 20 * max(logits, min(BLOCK, logits * model.d_mlp))
+        numbers = together * per_example + 2 * kept * model.d_mlp + blocks
+        checkpoints = self.checkpoints if asked.checkpoints == "all" else min(asked.checkpoints, self.checkpoints)
+        rows = asked.replicas * checkpoints * 2 * asked.combinations * self.neurons(asked.sites)
+        return _mb(SALIENCY_BASE + FLOAT * numbers + SALIENCY_ROW * rows + self.weights_bytes)
+
+    def example_saliency_mb(self, asked: Attributions) -> int:
+        """Peak memory of `extract_example_saliency`: the same, and one attribution of one place as rows."""
+        model = self.condition.model
+        widest = max([model.d_model] * ("head_outputs" in asked.sites) + [model.d_mlp])
+        return self.saliency_mb(asked) + _mb(EXAMPLE_ROW * self.largest_split * widest)
+
+    def neurons(self, sites: Collection[str]) -> int:
+        """How many there are at these sites, in all layers."""
+        model = self.condition.model
+        of_layer = {"mlp": model.d_mlp}
+        if model.architecture != "mlp":
+            of_layer |= {"head_outputs": model.d_model, "heads": model.n_heads}
+        return model.n_layers * sum(of_layer.get(site, 0) for site in sites)
 
     def ablation_mb(self, deletions: Deletions) -> int:
         """Peak memory of `ablate_neurons`: the neurons, what each wrote, how examples are answered, and the table."""

@@ -22,6 +22,7 @@ from general_circuits.claims.registry import CLAIMS
 from general_circuits.conditions import Condition, from_json
 from general_circuits.config import Study
 from general_circuits.costs import MB, Size
+from general_circuits.distributions import STATISTICS
 from general_circuits.examples import Examples, by_split
 from general_circuits.figures.registry import DRAWINGS
 from general_circuits.measurements import MeasurementSettings, SaliencySettings
@@ -34,7 +35,16 @@ from general_circuits.splits import draw
 from general_circuits.tables import INPUTS
 from general_circuits.tasks import registry
 
-ROW_BYTES = {"split": 5, "metrics": 60, "saliency": 32, "distribution": 30, "ablation": 20, "damage": 50}
+ROW_BYTES = {
+    "split": 5,
+    "metrics": 60,
+    "saliency": 25,
+    "attribution": 20,
+    "example_saliency": 5,
+    "distribution": 30,
+    "ablation": 20,
+    "damage": 50,
+}
 """Bytes a row of a table's file, measured in a finished study."""
 
 
@@ -47,13 +57,17 @@ class Rates:
         evaluation: of both splits, whole.
         attribution: of one checkpoint, all layers, methods and splits.
         ablation: of one checkpoint, all layers and deletions.
-        ablation_rows, damage_rows: of one checkpoint, in the tables of these names.
+        saliency_rows, attribution_rows, example_rows, ablation_rows, damage_rows: of one checkpoint, in the tables of
+            these names; `example_saliency` for short.
     """
 
     step: float
     evaluation: float
     attribution: float
     ablation: float
+    saliency_rows: int
+    attribution_rows: int
+    example_rows: int
     ablation_rows: int
     damage_rows: int
 
@@ -89,15 +103,17 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
         shape = condition.model, optimiser.arithmetic, optimiser.loss_precision, rule, size.batch, examples
         if shape not in known:
             known[shape] = _measured(study, condition, seconds)
-        rates, model, schedule = known[shape], condition.model, condition.schedule
+        rates, schedule = known[shape], condition.schedule
         per_job = study.block
         evaluations = len(schedule.metrics.steps(schedule.steps))
         seen = _at_most(attributed.checkpoints, size.checkpoints)
         ablated = _at_most(deleted.checkpoints, seen)
-        neurons = model.n_layers * model.d_mlp
         training = schedule.steps * rates.step + evaluations * rates.evaluation
         kept = size.kept_bytes(study.keep.weights, study.keep.states)
-        saliency_rows = seen * 2 * neurons * len(attributed.methods)
+        attributed_bytes = (
+            rates.saliency_rows * ROW_BYTES["saliency"] + rates.attribution_rows * ROW_BYTES["attribution"]
+        )
+        described = 2 * len(STATISTICS) * rates.attribution_rows  # dead units in and out
         deleted_bytes = rates.ablation_rows * ROW_BYTES["ablation"] + rates.damage_rows * ROW_BYTES["damage"]
         add("split_examples", blocks, without, 500, per_job * size.n_examples * ROW_BYTES["split"])
         add(
@@ -112,10 +128,18 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
             "extract_saliency",
             blocks,
             with_torch + per_job * seen * rates.attribution,
-            size.saliency_mb(),
-            per_job * saliency_rows * ROW_BYTES["saliency"],
+            size.saliency_mb(study.attributions),
+            per_job * seen * attributed_bytes,
         )
-        add("describe_saliency", blocks, 2 * without, 500, per_job * 20 * seen * ROW_BYTES["distribution"])
+        if attributed.by_example:
+            add(
+                "extract_example_saliency",
+                blocks * _at_most(attributed.by_example, size.checkpoints),
+                with_torch + per_job * rates.attribution,
+                size.example_saliency_mb(study.attributions),
+                per_job * rates.example_rows * ROW_BYTES["example_saliency"],
+            )
+        add("describe_saliency", blocks, 2 * without, 500, per_job * seen * described * ROW_BYTES["distribution"])
         add(
             "ablate_neurons",
             blocks,
@@ -150,18 +174,36 @@ def generated_replica(condition: Condition, seed: int) -> Replica:
 
 def _measured(study: Study, condition: Condition, seconds: float) -> Rates:
     replica = generated_replica(condition, seed=1000)
-    splits = replica.splits
     settings = study.measurements
     return Rates(
         step=_seconds(lambda: replica.update(is_observed=False), seconds),
         evaluation=_seconds(replica.evaluate, seconds),
-        attribution=_seconds(lambda: _attributed(settings.saliency, replica.model, splits), seconds),
+        **_of_saliency(settings.saliency, replica.model, replica.splits, seconds),
         **_of_ablation(settings, replica, seconds),
     )
 
 
-def _attributed(settings: SaliencySettings, model: Network, splits: Mapping[str, Examples]) -> pd.DataFrame:
-    return saliency.measure(model, splits, from_json(saliency.Questions, settings.asked()), seed=1000)[0]
+def _of_saliency(
+    settings: SaliencySettings, model: Network, splits: Mapping[str, Examples], seconds: float
+) -> dict[str, Any]:
+    """The rates of one checkpoint's attributions."""
+    rows: dict[str, int] = {}
+
+    def work() -> None:
+        neurons, layers = _attributed(settings, model, splits)
+        of_layer = neurons.groupby(["split", "layer", "site"], sort=False)["neuron"].nunique()
+        examples = layers.groupby(["split", "layer", "site"], sort=False)["examples"].sum()
+        counted = int((of_layer * examples).sum())
+        rows.update(saliency_rows=len(neurons), attribution_rows=len(layers), example_rows=counted)
+
+    return {"attribution": _seconds(work, seconds), **rows}
+
+
+def _attributed(
+    settings: SaliencySettings, model: Network, splits: Mapping[str, Examples]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables `saliency` and `attribution` of one checkpoint."""
+    return saliency.measure(model, splits, from_json(saliency.Questions, settings.asked()), seed=1000)
 
 
 def _of_ablation(settings: MeasurementSettings, replica: Replica, seconds: float) -> dict[str, Any]:
@@ -169,7 +211,7 @@ def _of_ablation(settings: MeasurementSettings, replica: Replica, seconds: float
     chosen = settings.ablation
     parts = [(str(name), replica.splits[name]) for name in chosen.splits]
     some = {name: part.first(chosen.examples, torch.arange(len(part.labels))) for name, part in parts}
-    salience = _attributed(settings.saliency, replica.model, {"train": some["train"]})
+    salience, _ = _attributed(settings.saliency, replica.model, {"train": some["train"]})
     told = ablation.Settings(
         **{field.name: getattr(chosen, field.name) for field in dataclasses.fields(ablation.Settings)}
     )

@@ -96,7 +96,12 @@ def training_mb(wildcards, attempt):
 
 def saliency_mb(wildcards, attempt):
     """Memory of a saliency job."""
-    return requested_mb(SIZES[wildcards.condition].saliency_mb(), attempt)
+    return requested_mb(SIZES[wildcards.condition].saliency_mb(STUDY.attributions), attempt)
+
+
+def example_saliency_mb(wildcards, attempt):
+    """Memory of a job that keeps every example's saliency."""
+    return requested_mb(SIZES[wildcards.condition].example_saliency_mb(STUDY.attributions), attempt)
 
 
 def example_saliency():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -26,20 +27,23 @@ def main(
     """
     torch_device, questions = compute.device(device), from_json(Questions, asked)
     claimed = _by_replica(Path(events)) if events else None
-    neurons: list[pd.DataFrame] = []
     layers: list[pd.DataFrame] = []
-    for position, replica, examples in Block(split, torch_device).replicas():
-        stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-        kept = stored.steps()
-        wanted = chosen(kept, steps or None) if claimed is None else steps_read(kept, claimed.loc[replica])
-        for step, model in stored.models(wanted, torch_device):
-            print(f"{condition}, replica {replica}: step {step:,}", flush=True)
-            names = {"condition": condition, "replica": replica, "step": step}
-            of_neurons, of_layers = measure(model, examples, questions, replica)
-            neurons.append(of_neurons.assign(**names))
-            layers.append(of_layers.assign(**names))
+
+    def parts() -> Iterator[pd.DataFrame]:
+        for position, replica, examples in Block(split, torch_device).replicas():
+            stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
+            kept = stored.steps()
+            wanted = chosen(kept, steps or None) if claimed is None else steps_read(kept, claimed.loc[replica])
+            for step, model in stored.models(wanted, torch_device):
+                print(f"{condition}, replica {replica}: step {step:,}", flush=True)
+                names = {"condition": condition, "replica": replica, "step": step}
+                neurons, of_layers = (found.assign(**names) for found in measure(model, examples, questions, replica))
+                layers.append(of_layers)
+                yield neurons.sort_values(list(SALIENCY.key))
+
+    # Checkpoint by checkpoint: tables of many would keep what each had in memory from being given back.
     metadata = tables.read_metadata(split)
-    tables.write(output, SALIENCY, tables.together(SALIENCY, neurons), metadata)
+    tables.write_in_parts(output, SALIENCY, parts(), metadata)
     tables.write(attribution, ATTRIBUTION, tables.together(ATTRIBUTION, layers), metadata)
 
 
