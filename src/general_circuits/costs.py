@@ -28,7 +28,7 @@ FLOAT = 4
 
 TRAINING_BASE, SALIENCY_BASE, ABLATION_BASE = 380 * MB, 420 * MB, 390 * MB
 """Bytes of a job before it has done anything: Python with torch, pandas and Arrow, and Captum for saliency."""
-ABLATION_ROW, SALIENCY_ROW, EXAMPLE_ROW = 850, 200, 140
+ABLATION_ROW, SALIENCY_ROW, EXAMPLE_ROW = 850, 200, 170
 """Bytes of a row of the table `ablation` while it is put together and written; of `saliency`, which is written one
 checkpoint at a time, what each leaves behind; and of one place's rows of `example_saliency`."""
 BLOCK = 2**22
