@@ -159,7 +159,7 @@ class SpecificationSettings(AttributionSettings):
     statistics: list[Literal["mean_magnitude", "median_magnitude", "q95_magnitude", "median", "breadth"]] = Field(
         ["mean_magnitude", "median_magnitude", "q95_magnitude", "median"],
         min_length=1,
-        description="of a neuron's saliency over examples: what the histogram is of, and what neurons are ranked by",
+        description="what neurons are ranked by; histograms are made of every statistic",
     )
     splits: list[Literal["train", "validation"]] = Field(
         ["train", "validation"], min_length=1, description="on whose examples"

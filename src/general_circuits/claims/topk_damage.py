@@ -161,6 +161,6 @@ def specify(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         options_of(top, CHOICES),
         REGISTERED_CHOICES,
         pd.Series(dtype=object),
-        UNIT,
+        "share of accuracy",
         threshold=0.0,
     )
