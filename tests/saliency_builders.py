@@ -24,7 +24,6 @@ METHODS = (
     "shapley",
 )
 FIRST = Place(0)
-FIRST = Place(0)
 EVERY_TARGET = list(TARGETS.values())
 LINEAR_TARGETS = [target for target in EVERY_TARGET if target.is_linear]
 EFFORT = Effort(integration_steps=20, most_integration_steps=320, completeness_error=1e-3, permutations=4)

@@ -123,7 +123,7 @@ class AblationSettings(Settings):
     k_points: Annotated[int, Field(ge=2)] | Literal["all"] = Field(
         20,
         description="sizes k that are kept, from 1 to all neurons, evenly spaced on a log axis; or `all`. Where the"
-        " logits are linear in the neurons every k is measured, and counts in the table `damage`",
+        " logits are linear in the neurons every k up to a quarter is measured too, for the table `damage`",
     )
     random_draws: int = Field(20, ge=1, description="random rankings to compare with")
     examples: int = Field(1024, ge=1, description="examples per split, drawn once per replica; all if there are fewer")

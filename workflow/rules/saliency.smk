@@ -42,7 +42,7 @@ rule extract_example_saliency:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=saliency_mb,
+        mem_mb=example_saliency_mb,
     params:
         asked=SALIENCY.asked(),
         device=STUDY.device,
