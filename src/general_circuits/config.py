@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 from general_circuits import conditions as records
 from general_circuits.costs import Attributions, Deletions, Size
 from general_circuits.faults import at, explained, listed, place
-from general_circuits.measurements import MeasurementSettings
+from general_circuits.measurements import AttributionSettings, MeasurementSettings, SpecificationSettings
 from general_circuits.misfits import by_hand_misfits, lacking, misfits, why_not_reduced
 from general_circuits.models.shapes import weight_shapes
 from general_circuits.settings import LINE_SEARCHING, ConditionSettings, Name, OptimiserSettings, Settings
@@ -60,17 +60,20 @@ class Study(Settings):
     def attributions(self) -> Attributions:
         """How much a job attributes, for costs."""
         saliency = self.measurements.saliency
-        # Logits divided by their scale are attributed by themselves where that is more than another unit.
-        at_scale = "log_probability" in saliency.targets and "matched" in saliency.normalisations
-        return Attributions(
-            tuple(saliency.methods),
-            saliency.examples,
-            len(saliency.targets) + at_scale,
-            saliency.combinations,
-            tuple(saliency.sites),
-            saliency.checkpoints,
-            self.block,
-        )
+        return _attributions(saliency, saliency.checkpoints, self.block)
+
+    @property
+    def specified_attributions(self) -> Attributions:
+        """How much a job attributes for specification curves."""
+        return _attributions(self.measurements.specifications or SpecificationSettings(), "all", self.block)
+
+    @property
+    def specified_deletions(self) -> Deletions:
+        """How much a job deletes for specification curves."""
+        chosen, ablation = self.measurements.specifications or SpecificationSettings(), self.measurements.ablation
+        orders = chosen.combinations * len(chosen.statistics) + ablation.random_draws + 2
+        curves = len(chosen.damage_sites) * len(chosen.deletions) * len(chosen.dead_units) * orders
+        return Deletions(ablation.examples, len(chosen.splits), 2, curves, "all", self.block)
 
     @property
     def deletions(self) -> Deletions:
@@ -98,6 +101,21 @@ class Study(Settings):
                 name: json.loads(records.to_json(settings.resolve())) for name, settings in self.conditions.items()
             },
         }
+
+
+def _attributions(settings: AttributionSettings, checkpoints: int | Literal["all"], replicas: int) -> Attributions:
+    targets = list(settings.targets)
+    if "matched" in settings.normalisations and "log_probability" in targets:
+        targets.append("log_probability")  # at another scale it is attributed by itself
+    return Attributions(
+        tuple(settings.methods),
+        settings.examples,
+        len(targets),
+        settings.combinations,
+        tuple(settings.sites),
+        checkpoints,
+        replicas,
+    )
 
 
 def load(raw: Mapping[str, Any]) -> Study:

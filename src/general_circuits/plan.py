@@ -25,7 +25,8 @@ from general_circuits.costs import MB, Size
 from general_circuits.distributions import STATISTICS
 from general_circuits.examples import Examples, by_split
 from general_circuits.figures.registry import DRAWINGS
-from general_circuits.measurements import MeasurementSettings, SaliencySettings
+from general_circuits.frames import REGISTERED, rows_of
+from general_circuits.measurements import AttributionSettings, MeasurementSettings, SpecificationSettings
 from general_circuits.models.network import Network
 from general_circuits.replica import Replica
 from general_circuits.report.registry import PAGES
@@ -34,6 +35,7 @@ from general_circuits.schemas import registry as schemas
 from general_circuits.splits import draw
 from general_circuits.tables import INPUTS
 from general_circuits.tasks import registry
+from general_circuits.windows import steps_read
 
 ROW_BYTES = {
     "split": 5,
@@ -147,9 +149,25 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
             size.ablation_mb(study.deletions),
             per_job * ablated * deleted_bytes,
         )
+    if specifications := study.measurements.specifications:
+        for job, names in _specified(conditions).items():
+            for name in names:
+                size, seen = sizes[name], study.block * len(_read_by_claims(conditions[name]))
+                rates = _measured_in_every_way(study, specifications, conditions[name])
+                described = 2 * len(STATISTICS) * rates.attribution_rows
+                attributing = size.saliency_mb(study.specified_attributions)
+                deleting = size.ablation_mb(study.specified_deletions)
+                each = {
+                    "specify_saliency": (rates.attribution, attributing, rates.saliency_rows * ROW_BYTES["saliency"]),
+                    "specify_distribution": (0.0, 500, described * ROW_BYTES["distribution"]),
+                    "specify_damage": (rates.ablation, deleting, rates.damage_rows * ROW_BYTES["damage"]),
+                }
+                seconds_each, mem_mb, bytes_each = each[job]
+                add(job, blocks, with_torch + seen * seconds_each, mem_mb, seen * bytes_each)
     add("index_table", len(schemas.of_blocks()), without, 500, 150 * blocks * len(conditions))
     judged = sum(claim.is_measured for claim in CLAIMS.values())
     add("judge_claim", judged, 2 * without, 2000, 5000)
+    add("specify_claim", judged, 4 * without, 2000, 200_000)
     add("merge_verdicts", 1, without, 500, 10_000)
     add("write_page", len(PAGES), 2 * without, 2000, 10_000)
     add("write_front_page", 1, without, 500, 1_000_000)
@@ -172,19 +190,20 @@ def generated_replica(condition: Condition, seed: int) -> Replica:
     return Replica(condition, generated_splits(condition, seed), task.vocabulary, seed)
 
 
-def _measured(study: Study, condition: Condition, seconds: float) -> Rates:
+def _measured(study: Study, condition: Condition, seconds: float, every_saliency: bool = False) -> Rates:
+    """Of one checkpoint; neurons are ranked by the registered saliency, or by every one."""
     replica = generated_replica(condition, seed=1000)
     settings = study.measurements
     return Rates(
         step=_seconds(lambda: replica.update(is_observed=False), seconds),
         evaluation=_seconds(replica.evaluate, seconds),
         **_of_saliency(settings.saliency, replica.model, replica.splits, seconds),
-        **_of_ablation(settings, replica, seconds),
+        **_of_ablation(settings, replica, seconds, every_saliency),
     )
 
 
 def _of_saliency(
-    settings: SaliencySettings, model: Network, splits: Mapping[str, Examples], seconds: float
+    settings: AttributionSettings, model: Network, splits: Mapping[str, Examples], seconds: float
 ) -> dict[str, Any]:
     """The rates of one checkpoint's attributions."""
     rows: dict[str, int] = {}
@@ -200,18 +219,57 @@ def _of_saliency(
 
 
 def _attributed(
-    settings: SaliencySettings, model: Network, splits: Mapping[str, Examples]
+    settings: AttributionSettings, model: Network, splits: Mapping[str, Examples]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The tables `saliency` and `attribution` of one checkpoint."""
     return saliency.measure(model, splits, from_json(saliency.Questions, settings.asked()), seed=1000)
 
 
-def _of_ablation(settings: MeasurementSettings, replica: Replica, seconds: float) -> dict[str, Any]:
+def _specified(conditions: Mapping[str, Condition]) -> dict[str, list[str]]:
+    """By rule, the conditions that are measured in every way: those that claims need, if all are there."""
+    claims = [claim for claim in CLAIMS.values() if claim.specified and set(claim.needs) <= set(conditions)]
+    found = {
+        "specify_saliency": {name for claim in claims for name in claim.needs},
+        **{
+            f"specify_{table}": {
+                name for claim in claims if f"specified_{table}" in claim.specified for name in claim.needs
+            }
+            for table in ("distribution", "damage")
+        },
+    }
+    return {rule: sorted(names) for rule, names in found.items() if names}
+
+
+def _read_by_claims(condition: Condition) -> list[int]:
+    """The checkpoints that claims would read if it memorised after a tenth of its steps, and generalised half-way."""
+    last = condition.schedule.steps
+    return steps_read(condition.schedule.checkpoints.steps(last), {"memorised": last / 10, "generalised": last / 2})
+
+
+def _measured_in_every_way(study: Study, chosen: SpecificationSettings, condition: Condition) -> Rates:
+    """The rates of a condition of which everything that specification curves ask is measured, once."""
+    deleted = study.measurements.ablation.model_copy(
+        update={
+            "sites": chosen.damage_sites,
+            "rankings": chosen.statistics,
+            "k_points": 2,
+            **{name: getattr(chosen, name) for name in ("splits", "dead_units", "deletions")},
+        }
+    )
+    measured = study.measurements.model_copy(update={"saliency": chosen, "ablation": deleted})
+    return _measured(study.model_copy(update={"measurements": measured}), condition, 0.0, every_saliency=True)
+
+
+def _of_ablation(
+    settings: MeasurementSettings, replica: Replica, seconds: float, every_saliency: bool
+) -> dict[str, Any]:
     """The rates of one checkpoint's deletions."""
     chosen = settings.ablation
     parts = [(str(name), replica.splits[name]) for name in chosen.splits]
     some = {name: part.first(chosen.examples, torch.arange(len(part.labels))) for name, part in parts}
     salience, _ = _attributed(settings.saliency, replica.model, {"train": some["train"]})
+    if not every_saliency:
+        salience = rows_of(salience, **{name: REGISTERED[name] for name in ("method", "target", "normalisation")})
     told = ablation.Settings(
         **{field.name: getattr(chosen, field.name) for field in dataclasses.fields(ablation.Settings)}
     )

@@ -196,6 +196,16 @@ def specified_tables(wildcards):
     return study_tables(specified(wildcards), specified_axes(wildcards))
 
 
+def specified_saliency_mb(wildcards, attempt):
+    """Memory of a saliency job for specification curves."""
+    return requested_mb(SIZES[wildcards.condition].saliency_mb(STUDY.specified_attributions), attempt)
+
+
+def specified_damage_mb(wildcards, attempt):
+    """Memory of an ablation job for specification curves."""
+    return requested_mb(SIZES[wildcards.condition].ablation_mb(STUDY.specified_deletions), attempt)
+
+
 def specified_deletions():
     """The options of ablation for specification curves: the examples and draws of the registered one."""
     chosen = SPECIFICATIONS or SpecificationSettings()

@@ -11,6 +11,8 @@ use rule extract_saliency as specify_saliency with:
         "<results>/logs/specify_saliency/{condition}/{block}.log",
     benchmark:
         "<results>/benchmarks/specify_saliency/{condition}/{block}.tsv"
+    resources:
+        mem_mb=specified_saliency_mb,
     params:
         asked=SPECIFICATIONS.asked() if SPECIFICATIONS else "",
         how=options(steps=0, device=STUDY.device),
@@ -43,6 +45,8 @@ use rule ablate_neurons as specify_damage with:
         "<results>/logs/specify_damage/{condition}/{block}.log",
     benchmark:
         "<results>/benchmarks/specify_damage/{condition}/{block}.tsv"
+    resources:
+        mem_mb=specified_damage_mb,
     params:
         how=options(**specified_deletions()),
         code=fingerprint("stages.ablate_neurons"),
