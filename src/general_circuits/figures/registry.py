@@ -37,7 +37,7 @@ FIGURES = {
     ),
     "specification_curve": Figure(
         "Specification curve",
-        "All claims: other choices",
+        "Choices not registered",
         ("specification",),
         "Above, the claim's estimate under every combination of the choices that could have been made, in ascending"
         " order, with 95 % intervals over replicas (Student's t; the widest may end outside), coloured by whether"
