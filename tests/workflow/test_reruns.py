@@ -6,7 +6,7 @@ import shutil
 
 from checkouts import TINY, Project
 
-from general_circuits.figures.registry import DRAWINGS
+from general_circuits.figures.registry import DRAWINGS, FIGURES
 from general_circuits.report.registry import PAGES
 
 
@@ -85,7 +85,7 @@ def test_a_rerun_that_failed_is_made_up_for_and_shown(project: Project) -> None:
     states.unlink()
     planned = project.planned()
     assert planned["train_block"] == 2
-    assert planned["plot_figure"] == len(DRAWINGS)
+    assert planned["plot_figure"] == sum(FIGURES[name].tables != ("specification",) for name, _ in DRAWINGS.values())
     assert project.snakemake("--cores", "1").returncode == 0
     assert figure.read_bytes() != before
     assert project.planned() == {}
@@ -118,10 +118,10 @@ def test_a_new_claim_is_judged_and_nothing_is_done_anew_but_what_shows_claims(pr
         'illusion",\n        "post; rival account in the comments",\n'
         '        tables=("events", "distribution"),\n        needs=("grokking", "random_labels"),\n',
     )
-    shown = {"plot_figure": 1, "write_front_page": 1, "write_page": len(PAGES)}
-    assert project.planned() == {"judge_claim": 1, "merge_verdicts": 1, **shown, "all": 1}
+    shown = {"plot_figure": 3, "write_front_page": 1, "write_page": len(PAGES)}
+    assert project.planned() == {"judge_claim": 1, "specify_claim": 1, "merge_verdicts": 1, **shown, "all": 1}
 
 
 def test_a_new_default_in_the_config_models_retrains_nothing_that_sets_it(project: Project) -> None:
-    project.edit("src/general_circuits/config.py", "steps: int = Field(6000", "steps: int = Field(7000")
+    project.edit("src/general_circuits/settings.py", "steps: int = Field(6000", "steps: int = Field(7000")
     assert project.planned() == {}
