@@ -47,8 +47,8 @@ def test_listing_commands_imports_no_torch() -> None:
     ("options", "said"),
     [
         ("--condition groking --first 1 --last 5", "--condition groking: smoke has grokking, random_labels"),
-        ("--condition grokking --first 10 --last 5", "--first 10 --last 5: should ascend within the 300 steps"),
-        ("--condition grokking --first 0 --last 301", "--first 0 --last 301: should ascend within the 300 steps"),
+        ("--condition grokking --first 10 --last 5", "--first 10 --last 5: should ascend within the 600 steps"),
+        ("--condition grokking --first 0 --last 601", "--first 0 --last 601: should ascend within the 600 steps"),
         ("--condition grokking --first 0 --last 5 --block 2", "--block 2: smoke has blocks 0 to 0"),
         ("--condition grokking --first 0 --last 5 --study nope", "there is no config/nope.yaml"),
     ],

@@ -21,6 +21,7 @@ def test_seeds_are_pinned():
     assert {purpose: stream_seed(0, purpose) for purpose in PURPOSES} == {
         "initialisation": 3_615_915_409_916_687_493,
         "batches": 605_656_132_248_606_861,
+        "shapley": 2_027_946_405_728_621_580,
         "split": 1_300_918_452_588_894_143,
         "labels": 8_583_025_004_223_510_359,
         "ablation": 7_230_650_910_295_938_588,

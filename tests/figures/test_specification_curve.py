@@ -20,6 +20,7 @@ from specification_tables import OPTIONS, specifications
 
 from general_circuits import tables
 from general_circuits.figures import specification_curve, style
+from general_circuits.numbers import signed
 from general_circuits.schemas.specification import TABLE
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -112,7 +113,7 @@ def test_the_registered_one_is_marked_on_the_curve_and_on_each_of_its_options(co
             if choice != "deletion"
         ]
         assert sorted(map(tuple, diamonds.get_xydata())) == sorted((rank, place) for place in own)
-        assert "registered: −0.096" in said(top)
+        assert f"registered: {signed(rows.loc[rank, 'estimate'], 3)}" in said(top)
 
 
 def test_a_mark_is_in_the_column_of_every_specification_with_the_option_and_in_no_other() -> None:

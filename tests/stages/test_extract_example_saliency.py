@@ -58,7 +58,7 @@ def by_example(split: Path) -> pd.DataFrame:
 
 def test_its_statistics_are_the_saliency_table(split: Path, by_example: pd.DataFrame) -> None:
     files = {"output": split.parent / "saliency.parquet", "attribution": split.parent / "attribution.parquet"}
-    extract_saliency.main(split, "tiny", ASKED, steps=0, device="cpu", **files)
+    extract_saliency.main(split, "tiny", ASKED, steps=0, events="", device="cpu", **files)
     assert len(tables.read(files["attribution"], ATTRIBUTION)) == 2 * 3 * 2 * (2 + 2) * 2 * 2 * 3
     saliency = tables.read(files["output"], SALIENCY)
     key = [name for name in SALIENCY.key if name not in ("step", "neuron")]
