@@ -67,7 +67,7 @@ def test_its_statistics_are_the_saliency_table(split: Path, by_example: pd.DataF
     assert set(groups.groups) == set(expected.groups)
     for names, rows in groups:
         values = rows.pivot(index="example", columns="neuron", values="saliency").to_numpy()
-        found = neuron_statistics(torch.tensor(values)).astype(np.float32)
+        found = pd.DataFrame(neuron_statistics(torch.tensor(values))).astype(np.float32)
         there = expected.get_group(names).set_index("neuron").sort_index()[found.columns]
         pd.testing.assert_frame_equal(found, there, check_names=False, check_index_type=False, rtol=1e-5)
 
