@@ -33,6 +33,7 @@ from general_circuits.claims.findings import (
 )
 from general_circuits.claims.specifications import (
     NONE,
+    REGISTERED_SALIENCY,
     changes,
     degenerate,
     minus_control,
@@ -123,12 +124,7 @@ def _literal(distribution: pd.DataFrame, values: statistics.Array) -> Finding:
 
 CHOICES = ("method", "target", "normalisation", "statistic", "layer", "split", "dead_units")
 REGISTERED_CHOICES = {
-    "method": "activation_gradient",
-    "target": "right_minus_mean",
-    "normalisation": "raw",
-    "statistic": "mean_magnitude",
-    "layer": "last mlp",
-    "split": "train",
+    **REGISTERED_SALIENCY,
     "dead_units": "excluded",
     "deletion": NONE,
     "control": "random_labels",

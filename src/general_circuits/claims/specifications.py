@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from general_circuits import statistics
+from general_circuits.frames import REGISTERED
 from general_circuits.windows import change_to_late_window
 
 CHOICES = (
@@ -18,6 +19,13 @@ CHOICES = (
 """Of the `specification` table, in its order."""
 NONE = "none"
 """Of a choice that a claim does not have, and of the change itself, without a control."""
+
+REGISTERED_SALIENCY = {
+    **{name: REGISTERED[name] for name in ("method", "target", "normalisation", "split")},
+    "statistic": "mean_magnitude",
+    "layer": f"last {REGISTERED['site']}",
+}
+"""The choices that every claim about saliency is registered with."""
 
 
 def with_layers(frame: pd.DataFrame) -> pd.DataFrame:

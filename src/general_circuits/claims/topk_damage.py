@@ -40,7 +40,14 @@ from general_circuits.claims.findings import (
     counted,
     written,
 )
-from general_circuits.claims.specifications import NONE, changes, options_of, specifications, with_layers
+from general_circuits.claims.specifications import (
+    NONE,
+    REGISTERED_SALIENCY,
+    changes,
+    options_of,
+    specifications,
+    with_layers,
+)
 from general_circuits.windows import Contrast, change_to_late_window, over_replicas, steps_of_events, value_at
 
 NORMS = ("activation_norm", "weight_norm")
@@ -133,12 +140,7 @@ def _registered(six: Mapping[str, statistics.Estimate], replicas: int) -> Findin
 
 CHOICES = ("method", "target", "normalisation", "statistic", "layer", "split", "dead_units", "deletion")
 REGISTERED_CHOICES = {
-    "method": "activation_gradient",
-    "target": "right_minus_mean",
-    "normalisation": "raw",
-    "statistic": "mean_magnitude",
-    "layer": "last mlp",
-    "split": "train",
+    **REGISTERED_SALIENCY,
     "dead_units": "included",
     "deletion": "zero",
     "control": "random_units",

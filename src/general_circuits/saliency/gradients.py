@@ -60,16 +60,14 @@ def _integrated(layer: Layer, targets: Sequence[Target], effort: Effort, baselin
     silent = silent_logits(layer, baseline)
     found = []
     for target in targets:
-        change, steps = explained(layer, target, silent), effort.integration_steps
-        if layer.is_linear and target.is_linear:
-            steps = 1  # the gradient is the same all along
+        change, is_exact = explained(layer, target, silent), layer.is_linear and target.is_linear
+        steps = 1 if is_exact else effort.integration_steps  # the gradient is the same all along
         while True:
             saliency = _along_line(layer, target, baseline, silent, steps)
             error = relative_error(saliency.double().sum(dim=1), change.double())
             if error <= effort.completeness_error or 2 * steps > effort.most_integration_steps:
                 break
             steps *= 2
-        is_exact = layer.is_linear and target.is_linear
         found.append(Attribution(saliency, change, 0 if is_exact else steps))
     return found
 

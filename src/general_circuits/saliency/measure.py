@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -27,8 +27,6 @@ from general_circuits.saliency.deletion import ablation_effect
 from general_circuits.saliency.order_statistics import IN_LOGITS, Floats, neuron_statistics
 from general_circuits.saliency.shapley import shapley
 from general_circuits.saliency.targets import TARGETS, Target, saturated
-
-Normalisation = Literal["raw", "matched", "per_example"]
 
 COINCIDING = ("activation_gradient", "integrated_gradients", "ablation_effect", "shapley")
 """Methods that are one and the same where the target is linear in the neurons: the first is the cheapest."""
@@ -81,6 +79,11 @@ class Answer:
     divisor: float
 
     @property
+    def names(self) -> dict[str, object]:
+        """What tells it from the other answers of its place and split."""
+        return {"method": self.method, "target": self.target, "normalisation": self.normalisation}
+
+    @property
     def saliency(self) -> Tensor:
         """(example, neuron), as the normalisation has it."""
         found = self.attribution.saliency
@@ -116,9 +119,9 @@ def measure(
         alive = layer.fires.any(dim=0).cpu().numpy()
         at = {"split": split, "layer": layer.place.layer, "site": layer.place.site}
         known: dict[object, dict[str, Floats]] = {}
+        qualities: dict[int, dict[str, Any]] = {}
         for answer in answers:
-            names = {"method": answer.method, "target": answer.target, "normalisation": answer.normalisation}
-            layers.append({**at, **names, **_quality(answer)})
+            layers.append({**at, **answer.names, **_quality(answer, qualities)})
             neurons.append({"neuron": np.arange(len(alive)), **_statistics(answer, known), "alive": alive})
     of_layers = pd.DataFrame(layers).assign(logit_scale=model.logit_scale(splits["train"].tokens))
     keys = of_layers[GROUP].astype({name: "category" for name in GROUP if name != "layer"})
@@ -148,8 +151,7 @@ def by_example(
         assert numbers is not None  # they are from a task's table
         at = {"split": split, "layer": layer.place.layer, "site": layer.place.site}
         for answer in answers:
-            names = {"method": answer.method, "target": answer.target, "normalisation": answer.normalisation}
-            yield at | names, numbers[answer.rows], answer.saliency
+            yield at | answer.names, numbers[answer.rows], answer.saliency
 
 
 def _answers(
@@ -236,18 +238,21 @@ def _statistics(answer: Answer, known: dict[object, dict[str, Floats]]) -> dict[
     return {name: values / answer.divisor if name in IN_LOGITS else values for name, values in found.items()}
 
 
-def _quality(answer: Answer) -> dict[str, object]:
-    """How far an attribution is to be trusted, in one number each."""
+def _quality(answer: Answer, known: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """How far an attribution is to be trusted, in one number each; of each attribution it is worked out once."""
     attribution, labels = answer.attribution, answer.layer.labels
-    error = attribution.standard_error
-    return {
-        "examples": len(labels),
-        "completeness_error": attribution.completeness_error,
-        "integration_steps": attribution.steps,
-        "standard_error": 0.0 if error is None else float(error.square().mean().sqrt()) / answer.divisor,
-        "saturated": saturated(answer.attributed, answer.layer.logits, labels),
-        "closed_form_gap": _closed_form_gap(answer),
-    }
+    if id(attribution) not in known:
+        error = attribution.standard_error
+        known[id(attribution)] = {
+            "examples": len(labels),
+            "completeness_error": attribution.completeness_error,
+            "integration_steps": attribution.steps,
+            "standard_error": 0.0 if error is None else float(error.square().mean().sqrt()),
+            "saturated": saturated(answer.attributed, answer.layer.logits, labels),
+            "closed_form_gap": _closed_form_gap(answer),
+        }
+    found = known[id(attribution)]
+    return {**found, "standard_error": found["standard_error"] / answer.divisor}
 
 
 def _closed_form_gap(answer: Answer) -> float:
