@@ -6,6 +6,8 @@ import dataclasses
 import itertools
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from general_circuits.models.mlp import Perceptron
 from general_circuits.models.transformer import Transformer
 from general_circuits.reduced import network
 
-DRAWS = 3
+DRAWS = 2
 EVERYTHING = {
     "methods": [
         "activation_gradient",
@@ -56,6 +58,10 @@ JOBS = {
     "twelve bits": {"operation": "sparse_parity", "bits": 12, "examples": 1500, "train_count": 600, **BITS},
     "tiny": {"modulus": 7, "d_model": 8, "n_heads": 2, "d_mlp": 16, "batch_size": 16, **FEW},
 }
+MEASURED = [name for name in JOBS if name not in {"many checkpoints", "L-BFGS"}]
+"""Where a measurement meets something else than in another: not how a network was trained."""
+
+Trained = tuple[Condition, Path, int]
 
 
 def condition(settings: dict[str, object]) -> Condition:
@@ -116,48 +122,68 @@ def test_a_state_holds_weights_and_moments(settings: dict[str, object], copies: 
     assert size.state_bytes == copies * size.parameters * 4
 
 
-@pytest.fixture(scope="module", params=JOBS)
-def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Condition, Path, int]:
-    """A condition, the folder of its one block, and the peak of its training job."""
-    setting, folder = condition(JOBS[request.param]), tmp_path_factory.mktemp("job")
-    peak_mb("generate_task", task=to_json(setting.task), output=folder / "task.parquet")
-    drawn = {"split": to_json(setting.split), "condition": "case", "first_seed": 0, "block": 0, "replicas": 1}
-    peak_mb("split_examples", task=folder / "task.parquet", **drawn, output=folder / "split.parquet")
-    states = {"code": "0", "states": folder / "state", "keep_states": 0}
-    files = {"split": folder / "split.parquet", "metrics": folder / "metrics.parquet"}
-    told = {"condition": "case", "settings": to_json(setting), "device": "cpu"}
-    return setting, folder, peak_mb("train_block", **told, **files, **states)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Trained]:
+    """By a job's name: its condition, the folder of its one block, and the peak of its training."""
+
+    @cache
+    def train(name: str) -> Trained:
+        setting, folder = condition(JOBS[name]), tmp_path_factory.mktemp("job")
+        peak_mb("generate_task", task=to_json(setting.task), output=folder / "task.parquet")
+        drawn = {"split": to_json(setting.split), "condition": "case", "first_seed": 0, "block": 0, "replicas": 1}
+        peak_mb("split_examples", task=folder / "task.parquet", **drawn, output=folder / "split.parquet")
+        states = {"code": "0", "states": folder / "state", "keep_states": 0}
+        files = {"split": folder / "split.parquet", "metrics": folder / "metrics.parquet"}
+        told = {"condition": "case", "settings": to_json(setting), "device": "cpu"}
+        return setting, folder, peak_mb("train_block", **told, **files, **states)
+
+    return train
 
 
-def test_a_job_needs_what_was_predicted_and_not_much_less(trained: tuple[Condition, Path, int]) -> None:
-    setting, folder, peak = trained
-    size = costs.Size.of(setting)
-    assert peak <= size.training_mb() <= 2 * peak
-    tables = {"split": folder / "split.parquet", "condition": "case", "device": "cpu"}
+@pytest.mark.parametrize("name", JOBS)
+def test_training_needs_what_was_predicted_and_not_much_less(trained: Callable[[str], Trained], name: str) -> None:
+    setting, _, peak = trained(name)
+    assert peak <= costs.Size.of(setting).training_mb() <= 2 * peak
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_so_do_saliency_and_ablation(trained: Callable[[str], Trained], name: str) -> None:
+    setting, folder, _ = trained(name)
     peak, predicted = saliency_mb(setting, folder, SaliencySettings())
     assert peak <= predicted <= 2 * peak
-    counts = {"step": 0, "output": folder / "examples.parquet"}
-    peak = peak_mb("extract_example_saliency", **tables, asked=SaliencySettings().asked(), **counts)
-    assert peak <= size.example_saliency_mb(attributions(SaliencySettings())) <= 2 * peak
     everything = {"sites": "mlp", "deletions": "zero,mean,resample", "splits": "train,validation"}
-    everything |= {"rankings": "mean_magnitude,weight_norm", "dead_units": "included,excluded"}
+    everything |= {"rankings": "mean_magnitude,weight_norm", "dead_units": "included"}
     files = {"saliency": folder / "saliency.parquet"}
     files |= {name: folder / f"{name}.parquet" for name in ("ablation", "damage")}
-    counts = {"k_points": 2, "random_draws": DRAWS, "examples": 1024, "steps": 1}
-    peak = peak_mb("ablate_neurons", **tables, **everything, **files, **counts)
-    # by one statistic, one norm, both ways, matched and at random
-    deletions = costs.Deletions(1024, splits=2, k_points=2, curves=6 * (4 + DRAWS), checkpoints=1, replicas=1)
-    assert peak <= size.ablation_mb(deletions) <= 2.5 * peak
+    counts = {"k_points": 2, "random_draws": DRAWS, "examples": 1024, "steps": 1, "attributions": "registered"}
+    peak = peak_mb("ablate_neurons", **of_block(folder), **everything, **files, **counts)
+    # by one statistic and one norm, from both ends; matched and at random
+    deletions = costs.Deletions(1024, splits=2, k_points=2, curves=3 * (4 + DRAWS), checkpoints=1, replicas=1)
+    assert peak <= costs.Size.of(setting).ablation_mb(deletions) <= 2.5 * peak
 
 
-@pytest.mark.parametrize("trained", ["one-hot, full batch", "plain, large batch", "tiny"], indirect=True)
-def test_so_it_does_for_all_that_saliency_can_be_asked(trained: tuple[Condition, Path, int]) -> None:
+@pytest.mark.parametrize("name", ["one-hot, full batch", "plain, large batch", "tiny"])
+def test_so_does_every_example(trained: Callable[[str], Trained], name: str) -> None:
+    setting, folder, _ = trained(name)
+    counts = {"step": 0, "output": folder / "examples.parquet"}
+    peak = peak_mb("extract_example_saliency", **of_block(folder), asked=SaliencySettings().asked(), **counts)
+    assert peak <= costs.Size.of(setting).example_saliency_mb(attributions(SaliencySettings())) <= 2 * peak
+
+
+@pytest.mark.parametrize(
+    ("name", "sites"),
+    [
+        ("one-hot, full batch", ["mlp"]),
+        ("plain, large batch", ["mlp", "head_outputs", "heads"]),
+        ("tiny", ["mlp", "head_outputs", "heads"]),
+    ],
+)
+def test_so_does_all_that_saliency_can_be_asked(trained: Callable[[str], Trained], name: str, sites: list[str]) -> None:
     """However many steps and permutations: they go one after the other."""
-    setting, folder, _ = trained
-    few = {"integration_steps": 8, "most_integration_steps": 8, "permutations": 2}
-    for sites in (["mlp"], ["mlp", "head_outputs", "heads"]):
-        peak, predicted = saliency_mb(setting, folder, SaliencySettings(**EVERYTHING, **few, sites=sites))
-        assert peak <= predicted <= 2 * peak
+    setting, folder, _ = trained(name)
+    few = {"integration_steps": 4, "most_integration_steps": 4, "permutations": 2}
+    peak, predicted = saliency_mb(setting, folder, SaliencySettings(**EVERYTHING, **few, sites=sites))
+    assert peak <= predicted <= 2 * peak
 
 
 def test_many_checkpoints_of_many_attributions_are_counted() -> None:
@@ -179,10 +205,14 @@ def attributions(settings: SaliencySettings) -> costs.Attributions:
 
 def saliency_mb(setting: Condition, folder: Path, settings: SaliencySettings) -> tuple[int, int]:
     """The peak of `extract_saliency` at one checkpoint, and what was predicted."""
-    given = {"split": folder / "split.parquet", "condition": "case", "device": "cpu", "asked": settings.asked()}
     files = {"output": folder / "saliency.parquet", "attribution": folder / "attribution.parquet"}
-    peak = peak_mb("extract_saliency", **given, **files, steps=1)
+    peak = peak_mb("extract_saliency", **of_block(folder), asked=settings.asked(), **files, steps=1, events="")
     return peak, costs.Size.of(setting).saliency_mb(attributions(settings))
+
+
+def of_block(folder: Path) -> dict[str, object]:
+    """What every measurement of it is told."""
+    return {"split": folder / "split.parquet", "condition": "case", "device": "cpu"}
 
 
 def test_a_large_table_is_counted() -> None:
@@ -202,7 +232,7 @@ def peak_mb(stage: str, **options: object) -> int:
     """Run a stage by itself, and return its peak resident memory in MB."""
     words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     command = [sys.executable, "-m", f"general_circuits.stages.{stage}", *words]
-    measured = subprocess.run([sys.executable, "-c", MEASURE, *command], capture_output=True, text=True, check=True)
+    measured = subprocess.run([sys.executable, "-c", MEASURE, *command], stdout=subprocess.PIPE, text=True, check=True)
     return int(measured.stdout.split()[-1]) * 1024 // costs.MB
 
 

@@ -26,7 +26,7 @@ MB = 10**6
 FLOAT = 4
 """Bytes of a number in a network."""
 
-TRAINING_BASE, SALIENCY_BASE, ABLATION_BASE = 380 * MB, 420 * MB, 390 * MB
+TRAINING_BASE, SALIENCY_BASE, ABLATION_BASE = 380 * MB, 470 * MB, 410 * MB
 """Bytes of a job before it has done anything: Python with torch, pandas and Arrow, and Captum for saliency."""
 ABLATION_ROW, SALIENCY_ROW, EXAMPLE_ROW = 850, 200, 170
 """Bytes of a row of the table `ablation` while it is put together and written; of `saliency`, which is written one
@@ -223,7 +223,7 @@ class Size:
         together = max(n, AT_ONCE) if others and not is_linear else n
         kept = (asked.targets - 1) * n + asked.targets * (n * gradients + 2 * some * (len(others) - gradients))
         logits = some * self.vocabulary.n_classes if "ablation_effect" in others else 0
-        blocks = 20 * max(logits, min(BLOCK, logits * model.d_mlp))
+        blocks = 8 * max(logits, min(BLOCK, logits * model.d_mlp))
         numbers = together * per_example + 2 * kept * model.d_mlp + blocks
         checkpoints = self.checkpoints if asked.checkpoints == "all" else min(asked.checkpoints, self.checkpoints)
         rows = asked.replicas * checkpoints * 2 * asked.combinations * self.neurons(asked.sites)
