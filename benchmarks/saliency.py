@@ -199,7 +199,7 @@ def _markdown(found: dict[str, float]) -> str:
     ]
     return (
         f"{markdown.table(('what', 'goal', 'measured', 'made of'), rows)}\n"
-        f"On one thread of {launch._machine()}. Captum's saliency and the product's differ by at most"
+        f"On one thread of {launch.machine()}. Captum's saliency and the product's differ by at most"
         f" {found['largest_difference']:.0e} of the largest.\n"
     )
 

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from general_circuits import damage
-from general_circuits.ablation.curves import SHARE
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -46,10 +45,6 @@ OTHER_RANKINGS = (
     {"target": "margin"},
     {"normalisation": "per_example"},
 )
-
-
-def test_a_quarter_is_what_the_areas_are_over() -> None:
-    assert damage.SHARE == SHARE
 
 
 def rows(values: Mapping[str, object], **key: object) -> pd.DataFrame:

@@ -44,7 +44,7 @@ def test_a_label_that_is_not_the_target_is_corrupted():
     found = by_split(SPLIT.assign(label=[1, 1, 1, 0]), Vocabulary(2, 2, 2), CPU)
     assert found["train"].is_corrupted.tolist() == [True, False]
     assert found["validation"].is_corrupted is None
-    assert found["train"].first(1, torch.tensor([1, 0])).is_corrupted.tolist() == [False]
+    assert found["train"].some(torch.tensor([1])).is_corrupted.tolist() == [False]
 
 
 def test_more_than_two_inputs_are_spelled_out_too():
@@ -62,9 +62,18 @@ def test_small_integers_and_categories_from_parquet_give_64_bit_indices():
     assert found.tokens.tolist() == [[0, 0, 2], [1, 0, 2]]
 
 
-@pytest.mark.parametrize(("n", "expected"), [(0, []), (2, [13, 11]), (4, [13, 11, 10, 12]), (9, [13, 11, 10, 12])])
-def test_first_takes_the_first_n_of_the_order_or_all(n, expected):
+def test_some_are_those_at_these_places():
     examples = Examples(torch.arange(12).view(4, 3), torch.tensor([10, 11, 12, 13]))
-    kept = examples.first(n, torch.tensor([3, 1, 0, 2]))
-    assert kept.labels.tolist() == expected
-    assert kept.tokens[:, 0].tolist() == [3 * (label - 10) for label in expected]
+    kept = examples.some(torch.tensor([3, 1]))
+    assert kept.labels.tolist() == [13, 11]
+    assert kept.tokens[:, 0].tolist() == [9, 3]
+
+
+@pytest.mark.parametrize(("n", "expected"), [(0, 40), (7, 7), (40, 40), (99, 40)])
+def test_examples_are_drawn_without_replacement_and_once_per_replica(n, expected):
+    examples = Examples(torch.zeros(40, 3), torch.zeros(40))
+    drawn = examples.drawn(n, replica=5)
+    assert len(drawn) == len(set(drawn.tolist())) == expected
+    assert torch.equal(drawn, drawn.sort().values)
+    assert torch.equal(drawn, examples.drawn(n, replica=5))
+    assert torch.equal(drawn, examples.drawn(n, replica=6)) == (expected == 40)

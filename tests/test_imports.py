@@ -129,7 +129,7 @@ def test_a_layer_knows_what_every_network_has_and_no_more() -> None:
 
 def test_a_block_knows_tables_and_examples_and_no_room() -> None:
     inside = {name for name in GRAPH.find_upstream_modules(f"{PACKAGE}.blocks") if name.startswith(f"{PACKAGE}.")}
-    assert {name.split(".")[1] for name in inside} == {"conditions", "examples", "schemas", "tables"}
+    assert {name.split(".")[1] for name in inside} == {"conditions", "examples", "randomness", "schemas", "tables"}
 
 
 def test_tables_know_no_room() -> None:

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 from general_circuits import conditions as records
 from general_circuits.costs import Attributions, Deletions, Size
 from general_circuits.faults import at, explained, listed, place
-from general_circuits.measurements import AttributionSettings, MeasurementSettings, SpecificationSettings
+from general_circuits.measurements import AblationSettings, AttributionSettings, MeasurementSettings
 from general_circuits.misfits import by_hand_misfits, lacking, misfits, why_not_reduced
 from general_circuits.models.shapes import weight_shapes
 from general_circuits.settings import LINE_SEARCHING, ConditionSettings, Name, OptimiserSettings, Settings
@@ -65,28 +65,17 @@ class Study(Settings):
     @property
     def specified_attributions(self) -> Attributions:
         """How much a job attributes for specification curves."""
-        return _attributions(self.measurements.specifications or SpecificationSettings(), "all", self.block)
+        return _attributions(self.measurements.every_way, "all", self.block)
 
     @property
     def specified_deletions(self) -> Deletions:
         """How much a job deletes for specification curves."""
-        chosen, ablation = self.measurements.specifications or SpecificationSettings(), self.measurements.ablation
-        orders = chosen.combinations * len(chosen.statistics) + ablation.random_draws + 2
-        curves = len(chosen.damage_sites) * len(chosen.deletions) * len(chosen.dead_units) * orders
-        return Deletions(ablation.examples, len(chosen.splits), 2, curves, "all", self.block)
+        return _deletions(self.measurements.every_ablation, self.measurements.every_way.combinations, self.block)
 
     @property
     def deletions(self) -> Deletions:
         """How much a job deletes, for costs."""
-        ablation = self.measurements.ablation
-        return Deletions(
-            ablation.examples,
-            len(ablation.splits),
-            ablation.k_points,
-            ablation.curves(combinations=1),
-            ablation.checkpoints,
-            self.block,
-        )
+        return _deletions(self.measurements.ablation, 1, self.block)
 
     @property
     def blocks(self) -> int:
@@ -114,6 +103,17 @@ def _attributions(settings: AttributionSettings, checkpoints: int | Literal["all
         settings.combinations,
         tuple(settings.sites),
         checkpoints,
+        replicas,
+    )
+
+
+def _deletions(settings: AblationSettings, combinations: int, replicas: int) -> Deletions:
+    return Deletions(
+        settings.examples,
+        len(settings.splits),
+        settings.k_points,
+        settings.curves(combinations),
+        settings.checkpoints,
         replicas,
     )
 

@@ -11,8 +11,6 @@ import pandas as pd
 from general_circuits.frames import REGISTERED, in_last_layer, rows_of
 
 KEYS = ["condition", "replica", "step"]
-SHARE = 0.25
-"""D averages over k from 1 to this share of the layer's units."""
 RANKINGS = ("top", "bottom", "matched", "random")
 LOST = ["accuracy", "margin", "matched_margin"]
 

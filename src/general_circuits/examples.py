@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from general_circuits.conditions import Vocabulary
+from general_circuits.randomness import stream_seed
 
 SPLITS = ("train", "validation")
 
@@ -30,11 +31,22 @@ class Examples:
     is_corrupted: Tensor | None = None
     numbers: Tensor | None = None
 
-    def first(self, n: int, order: Tensor) -> Examples:
-        """The n examples that come first in `order`, a permutation; all of them if there are fewer."""
-        kept = order[:n].to(self.labels.device)
-        corrupted, numbers = (None if of is None else of[kept] for of in (self.is_corrupted, self.numbers))
-        return Examples(self.tokens[kept], self.labels[kept], corrupted, numbers)
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def some(self, rows: Tensor) -> Examples:
+        """Those at these places."""
+        corrupted, numbers = (None if of is None else of[rows] for of in (self.is_corrupted, self.numbers))
+        return Examples(self.tokens[rows], self.labels[rows], corrupted, numbers)
+
+    def drawn(self, n: int, replica: int) -> Tensor:
+        """The places of n examples, ascending; of all if n is 0, or there are fewer.
+
+        They are drawn once per replica: the same at every checkpoint, and in every measurement.
+        """
+        generator = torch.Generator().manual_seed(stream_seed(replica, "ablation"))
+        order = torch.randperm(len(self), generator=generator)
+        return order[: n or len(self)].sort().values.to(self.labels.device)
 
 
 def by_split(split: pd.DataFrame, vocabulary: Vocabulary, device: torch.device) -> dict[str, Examples]:

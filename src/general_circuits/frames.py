@@ -1,4 +1,4 @@
-"""What claims and figures share in reading measurement tables."""
+"""What measurements, claims and figures share: the registered choices, and how they are read off tables."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ REGISTERED = {
     "normalisation": "raw",
 }
 """What the registered definitions read, of each column that a table has; and of each condition the last layer."""
+
+SHARE = 0.25
+"""The area D of a damage curve is its mean over k from 1 to this share of the neurons."""
 
 
 def registered_rows(frame: pd.DataFrame) -> pd.DataFrame:

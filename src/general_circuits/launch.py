@@ -59,10 +59,10 @@ def _record(results: Path, seconds: float, cores: int) -> None:
     with path.open("a", encoding="utf-8") as file:
         if is_new:
             file.write("s\tcores\tmachine\n")
-        file.write(f"{seconds:.1f}\t{cores}\t{_machine()}\n")
+        file.write(f"{seconds:.1f}\t{cores}\t{machine()}\n")
 
 
-def _machine() -> str:
+def machine() -> str:
     """This machine in words: processor, cores, memory."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []

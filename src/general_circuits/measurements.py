@@ -130,7 +130,7 @@ class AblationSettings(Settings):
     checkpoints: Count | Literal["all"] = Field("all", description="of those with saliency; how many, or `all`")
 
     def curves(self, combinations: int) -> int:
-        """Of one layer on one split, where so many kinds of saliency are computed."""
+        """Of one layer on one split, where neurons are ranked by so many kinds of saliency."""
         norms = sum(name.endswith("_norm") for name in self.rankings)
         orders = combinations * (len(self.rankings) - norms) + norms + 2 + self.random_draws
         return len(self.sites) * len(self.deletions) * len(self.dead_units) * orders
@@ -180,3 +180,16 @@ class MeasurementSettings(Settings):
     specifications: SpecificationSettings | None = Field(
         None, description="for the specification curves; none if left out"
     )
+
+    @property
+    def every_way(self) -> SpecificationSettings:
+        """What specification curves ask, or would."""
+        return self.specifications or SpecificationSettings()
+
+    @property
+    def every_ablation(self) -> AblationSettings:
+        """Deletion as specification curves ask for it: on the examples, and beside the draws, of the registered one."""
+        asked = self.every_way
+        chosen = {name: getattr(asked, name) for name in ("splits", "dead_units", "deletions")}
+        chosen |= {"sites": asked.damage_sites, "rankings": asked.statistics, "k_points": 2, "checkpoints": "all"}
+        return self.ablation.model_copy(update=chosen)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from general_circuits.distributions import STATISTICS
 from general_circuits.examples import Examples, by_split
 from general_circuits.figures.registry import DRAWINGS
 from general_circuits.frames import REGISTERED, rows_of
-from general_circuits.measurements import AttributionSettings, MeasurementSettings, SpecificationSettings
+from general_circuits.measurements import AttributionSettings, MeasurementSettings
 from general_circuits.models.network import Network
 from general_circuits.replica import Replica
 from general_circuits.report.registry import PAGES
@@ -149,11 +150,12 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
             size.ablation_mb(study.deletions),
             per_job * ablated * deleted_bytes,
         )
-    if specifications := study.measurements.specifications:
+    if study.measurements.specifications:
+        in_every_way = cache(lambda name: _measured_in_every_way(study, conditions[name]))
         for job, names in _specified(conditions).items():
             for name in names:
                 size, seen = sizes[name], study.block * len(_read_by_claims(conditions[name]))
-                rates = _measured_in_every_way(study, specifications, conditions[name])
+                rates = in_every_way(name)
                 described = 2 * len(STATISTICS) * rates.attribution_rows
                 attributing = size.saliency_mb(study.specified_attributions)
                 deleting = size.ablation_mb(study.specified_deletions)
@@ -246,17 +248,10 @@ def _read_by_claims(condition: Condition) -> list[int]:
     return steps_read(condition.schedule.checkpoints.steps(last), {"memorised": last / 10, "generalised": last / 2})
 
 
-def _measured_in_every_way(study: Study, chosen: SpecificationSettings, condition: Condition) -> Rates:
+def _measured_in_every_way(study: Study, condition: Condition) -> Rates:
     """The rates of a condition of which everything that specification curves ask is measured, once."""
-    deleted = study.measurements.ablation.model_copy(
-        update={
-            "sites": chosen.damage_sites,
-            "rankings": chosen.statistics,
-            "k_points": 2,
-            **{name: getattr(chosen, name) for name in ("splits", "dead_units", "deletions")},
-        }
-    )
-    measured = study.measurements.model_copy(update={"saliency": chosen, "ablation": deleted})
+    asked = study.measurements
+    measured = asked.model_copy(update={"saliency": asked.every_way, "ablation": asked.every_ablation})
     return _measured(study.model_copy(update={"measurements": measured}), condition, 0.0, every_saliency=True)
 
 
@@ -266,7 +261,7 @@ def _of_ablation(
     """The rates of one checkpoint's deletions."""
     chosen = settings.ablation
     parts = [(str(name), replica.splits[name]) for name in chosen.splits]
-    some = {name: part.first(chosen.examples, torch.arange(len(part.labels))) for name, part in parts}
+    some = {name: part.some(part.drawn(chosen.examples, 1000)) for name, part in parts}
     salience, _ = _attributed(settings.saliency, replica.model, {"train": some["train"]})
     if not every_saliency:
         salience = rows_of(salience, **{name: REGISTERED[name] for name in ("method", "target", "normalisation")})

@@ -158,7 +158,8 @@ def _type(annotation: Any) -> str:
         return "mapping"
     if hasattr(annotation, "__metadata__"):
         return _type(get_args(annotation)[0])
-    return {int: "whole number", float: "number", str: "text"}.get(annotation, str(annotation))
+    plain = {bool: "`true` or `false`", int: "whole number", float: "number", str: "text"}
+    return plain.get(annotation, str(annotation))
 
 
 def _bounds(field: FieldInfo) -> str:

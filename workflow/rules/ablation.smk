@@ -16,19 +16,7 @@ rule ablate_neurons:
     resources:
         mem_mb=ablation_mb,
     params:
-        how=options(
-            sites=",".join(ABLATION.sites),
-            deletions=",".join(ABLATION.deletions),
-            rankings=",".join(ABLATION.rankings),
-            attributions="registered",
-            dead_units=",".join(ABLATION.dead_units),
-            splits=",".join(ABLATION.splits),
-            k_points=how_many(ABLATION.k_points),
-            random_draws=ABLATION.random_draws,
-            examples=ABLATION.examples,
-            steps=how_many(ABLATION.checkpoints),
-            device=STUDY.device,
-        ),
+        how=deletion_options(STUDY.measurements.ablation, "registered"),
         code=fingerprint("stages.ablate_neurons"),
     message:
         "Ablating neurons of {wildcards.condition}, block {wildcards.block}"

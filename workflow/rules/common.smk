@@ -16,7 +16,6 @@ from general_circuits.config import ConfigError, load
 from general_circuits.costs import SNAKEMAKE_MB, Size, machine_mb
 from general_circuits.figures.registry import DRAWINGS, FIGURES, FRONT_PAGE
 from general_circuits.fingerprints import fingerprint
-from general_circuits.measurements import SpecificationSettings
 from general_circuits.report.registry import PAGES
 from general_circuits.schemas import registry as schemas
 from general_circuits.tables import files
@@ -38,8 +37,7 @@ SIZES = {name: Size.of(condition) for name, condition in CONDITIONS.items()}
 MEASURED = [name for name, claim in CLAIMS.items() if claim.is_measured]
 OF_BLOCKS = schemas.of_blocks()
 AXES = {"condition": list(CONDITIONS), "block": list(range(STUDY.blocks)), "claim": MEASURED}
-SALIENCY, ABLATION = STUDY.measurements.saliency, STUDY.measurements.ablation
-SPECIFICATIONS = STUDY.measurements.specifications
+SALIENCY = STUDY.measurements.saliency
 
 # Jobs run this interpreter and this checkout, whether or not an environment is activated.
 os.environ.update(
@@ -134,6 +132,20 @@ def how_many(number):
     return 0 if number == "all" else number
 
 
+def deletion_options(asked, attributions):
+    """The options of ablation, which ranks by all attributions or by the registered one."""
+    lists = ("sites", "deletions", "rankings", "dead_units", "splits")
+    return options(
+        **{name: ",".join(getattr(asked, name)) for name in lists},
+        attributions=attributions,
+        k_points=how_many(asked.k_points),
+        random_draws=asked.random_draws,
+        examples=asked.examples,
+        steps=how_many(asked.checkpoints),
+        device=STUDY.device,
+    )
+
+
 def study_tables(names, axes):
     """All of the study's files of these tables."""
     return [f"<results>/{file}" for name in names for file in files(schemas.table(name), axes)]
@@ -183,7 +195,7 @@ def claim_tables(wildcards):
 def specified(wildcards):
     """The tables that a claim's specification curve is made from; none where it has none, or a condition is missing."""
     claim = CLAIMS[wildcards.claim]
-    return claim.specified if SPECIFICATIONS and set(claim.needs) <= set(CONDITIONS) else ()
+    return claim.specified if STUDY.measurements.specifications and set(claim.needs) <= set(CONDITIONS) else ()
 
 
 def specified_axes(wildcards):
@@ -204,23 +216,6 @@ def specified_saliency_mb(wildcards, attempt):
 def specified_damage_mb(wildcards, attempt):
     """Memory of an ablation job for specification curves."""
     return requested_mb(SIZES[wildcards.condition].ablation_mb(STUDY.specified_deletions), attempt)
-
-
-def specified_deletions():
-    """The options of ablation for specification curves: the examples and draws of the registered one."""
-    chosen = SPECIFICATIONS or SpecificationSettings()
-    lists = {"deletions": chosen.deletions, "rankings": chosen.statistics, "dead_units": chosen.dead_units}
-    return {
-        "sites": ",".join(chosen.damage_sites),
-        "splits": ",".join(chosen.splits),
-        **{name: ",".join(values) for name, values in lists.items()},
-        "attributions": "all",
-        "k_points": 2,
-        "random_draws": ABLATION.random_draws,
-        "examples": ABLATION.examples,
-        "steps": 0,
-        "device": STUDY.device,
-    }
 
 
 def figure_of(wildcards):

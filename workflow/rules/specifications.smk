@@ -14,7 +14,7 @@ use rule extract_saliency as specify_saliency with:
     resources:
         mem_mb=specified_saliency_mb,
     params:
-        asked=SPECIFICATIONS.asked() if SPECIFICATIONS else "",
+        asked=STUDY.measurements.every_way.asked(),
         how=options(steps=0, device=STUDY.device),
         events=lambda wildcards, input: input.events,
         code=fingerprint("stages.extract_saliency"),
@@ -48,7 +48,7 @@ use rule ablate_neurons as specify_damage with:
     resources:
         mem_mb=specified_damage_mb,
     params:
-        how=options(**specified_deletions()),
+        how=deletion_options(STUDY.measurements.every_ablation, "all"),
         code=fingerprint("stages.ablate_neurons"),
     message:
         "Ablating neurons in every way of {wildcards.condition}, block {wildcards.block}"

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from general_circuits.ablation.answers import Answers
+from general_circuits.frames import SHARE
 
 Array = NDArray[np.float64]
-SHARE = 0.25
-"""Areas average over k from 1 to this share of the neurons."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from general_circuits.ablation.curves import last_of_area
 from general_circuits.ablation.matching import matched
 from general_circuits.frames import REGISTERED
 from general_circuits.layer import Layer
@@ -118,4 +119,4 @@ def sizes(n_neurons: int, points: int | Literal["all"]) -> list[int]:
     if points == "all" or n_neurons == 0:
         return list(range(1, n_neurons + 1))
     geometric = {round(n_neurons ** (i / (points - 1))) for i in range(points)}
-    return sorted(geometric | {max(1, n_neurons // 4)})
+    return sorted(geometric | {last_of_area(n_neurons)})

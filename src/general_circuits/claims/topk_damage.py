@@ -50,7 +50,6 @@ from general_circuits.claims.specifications import (
 )
 from general_circuits.windows import Contrast, change_to_late_window, over_replicas, steps_of_events, value_at
 
-NORMS = ("activation_norm", "weight_norm")
 UNIT = "share of training accuracy"
 RATE = f"{UNIT} per 1,000 steps"
 SCALES = "logit scales"
@@ -155,7 +154,7 @@ def specify(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     where = ["replica", "step", "layer", "split", "dead_units", "deletion"]
     is_random = frame["ranking"] == "random"
     random = frame[is_random].groupby(where, observed=True, as_index=False)["area"].mean()
-    top = frame[(frame["ranking"] == "top") & ~frame["statistic"].isin(NORMS)]
+    top = frame[(frame["ranking"] == "top") & (frame["method"] != NONE)]
     top = top.merge(random.rename(columns={"area": "random"}), on=where, how="left")
     top = top.assign(excess=top["area"] - top["random"])
     return specifications(

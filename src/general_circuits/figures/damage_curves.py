@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from general_circuits import damage
 from general_circuits.figures import style
+from general_circuits.frames import SHARE
 from general_circuits.numbers import plain
 
 RANKINGS = {
@@ -42,7 +43,7 @@ def draw(tables: Mapping[str, pd.DataFrame], lost: str) -> Figure:
             table = here[here["ranking"] == ranking].pivot(index="k", columns="replica", values=lost)
             if len(table):
                 style.draw_band(axes, table, colours[ranking], STYLES[ranking])
-        axes.axvline(damage.SHARE * rows["k"].max(), color=style.GREY, linewidth=0.6, linestyle=(0, (1, 2)))
+        axes.axvline(SHARE * rows["k"].max(), color=style.GREY, linewidth=0.6, linestyle=(0, (1, 2)))
         axes.set_xscale("log")
         axes.set_title(f"step {step:,}{name}", fontsize="medium")
         axes.set_xlabel("deleted units k")
@@ -64,7 +65,7 @@ def draw(tables: Mapping[str, pd.DataFrame], lost: str) -> Figure:
 def found(tables: Mapping[str, pd.DataFrame], lost: str) -> str:
     """What a quarter of the units is worth at each moment."""
     condition, rows, moments = _read(tables, lost)
-    k = rows["k"].max() * damage.SHARE
+    k = rows["k"].max() * SHARE
     quarter = rows["k"].unique()[np.abs(rows["k"].unique() - k).argmin()]
     means = rows[rows["k"] == quarter].groupby(["step", "ranking"], observed=True)[lost].mean()
     parts = [

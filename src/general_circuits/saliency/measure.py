@@ -19,7 +19,6 @@ from torch import Tensor
 from general_circuits.examples import Examples
 from general_circuits.layer import Layer
 from general_circuits.models.network import Network, Site
-from general_circuits.randomness import stream_seed
 from general_circuits.saliency import gradients
 from general_circuits.saliency.attribution import Attribution, Effort, relative_error
 from general_circuits.saliency.conductance import conductance
@@ -166,22 +165,30 @@ def _answers(
     for split, part in sorted(splits.items()):
         for place, mean in means.items():
             layer = Layer.at(model, part.tokens, part.labels, place)
-            yield split, layer, _at_place(layer, part.tokens, mean, scale, asked, seed)
+            yield split, layer, _at_place(layer, part, mean, scale, asked, seed)
 
 
 def _at_place(
-    layer: Layer, tokens: Tensor, mean: Tensor, scale: float, asked: Questions, seed: int
+    layer: Layer, part: Examples, mean: Tensor, scale: float, asked: Questions, seed: int
 ) -> Iterator[Answer]:
     """Every answer at one place, on one split. Methods that coincide are computed once."""
     raw = [TARGETS[name] for name in asked.targets]
     wanted = list(raw)
     if "matched" in asked.normalisations:
         wanted += [target.at_scale(scale) for target in raw if not target.is_homogeneous]
-    some = _some(len(tokens), asked.examples, seed).to(tokens.device)
+    some = part.drawn(asked.examples, seed)
     done: dict[tuple[str, str, float], Attribution] = {}
     used: dict[bool, tuple[Layer, Tensor]] = {
-        False: (layer, torch.arange(len(tokens), device=tokens.device)),
-        True: (layer.some(some), some) if len(some) < len(tokens) else (layer, some),
+        False: (layer, part.drawn(0, seed)),
+        True: (layer.some(some), some) if len(some) < len(part) else (layer, some),
+    }
+    ways: dict[str, Method] = {
+        "activation_gradient": gradients.activation_gradient,
+        "integrated_gradients": gradients.integrated_gradients,
+        "integrated_gradients_from_mean": partial(gradients.integrated_gradients_from_mean, mean=mean),
+        "conductance": partial(conductance, tokens=part.tokens[some]),
+        "ablation_effect": ablation_effect,
+        "shapley": partial(shapley, seed=seed),
     }
     for method in asked.methods:
         computed = {target: _cheapest(method, layer, target) for target in wanted}
@@ -189,15 +196,7 @@ def _at_place(
             targets = [t for t in wanted if computed[t] == how and (how, t.name, t.scale) not in done]
             if not targets:
                 continue
-            on, rows = used[_needs_many_passes(how, layer)]
-            ways: dict[str, Method] = {
-                "activation_gradient": gradients.activation_gradient,
-                "integrated_gradients": gradients.integrated_gradients,
-                "integrated_gradients_from_mean": partial(gradients.integrated_gradients_from_mean, mean=mean),
-                "conductance": partial(conductance, tokens=tokens[rows]),
-                "ablation_effect": ablation_effect,
-                "shapley": partial(shapley, seed=seed),
-            }
+            on, _ = used[_needs_many_passes(how, layer)]
             for target, attribution in zip(targets, ways[how](on, targets, asked.effort), strict=True):
                 done[how, target.name, target.scale] = attribution
         for target in raw:
@@ -218,12 +217,6 @@ def _cheapest(method: str, layer: Layer, target: Target) -> str:
 
 def _needs_many_passes(method: str, layer: Layer) -> bool:
     return not (method in IN_ONE_PASS or (method in ALONG_LOGITS and layer.is_linear))
-
-
-def _some(n: int, wanted: int, seed: int) -> Tensor:
-    """So many of n examples, drawn once per replica: the same at every checkpoint."""
-    generator = torch.Generator().manual_seed(stream_seed(seed, "ablation"))
-    return torch.randperm(n, generator=generator)[: wanted or n].sort().values
 
 
 def _statistics(answer: Answer, known: dict[object, dict[str, Floats]]) -> dict[str, Floats]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 from general_circuits import checkpoints, compute, tables
 from general_circuits.ablation.measure import Settings, measure
 from general_circuits.blocks import Block
 from general_circuits.conditions import chosen
-from general_circuits.examples import Examples
 from general_circuits.frames import REGISTERED, rows_of
-from general_circuits.randomness import stream_seed
 from general_circuits.schemas.ablation import TABLE as ABLATION
 from general_circuits.schemas.damage import TABLE as DAMAGE
 from general_circuits.schemas.saliency import TABLE as SALIENCY
@@ -54,31 +52,26 @@ def main(
     salience = tables.read(saliency, SALIENCY)
     read = {"split"} if attributions == "all" else REGISTERED.keys() - {"site"}
     salience = rows_of(salience, **{name: REGISTERED[name] for name in read})
-    curves: list[pd.DataFrame] = []
     areas: list[pd.DataFrame] = []
-    for position, replica, everything in Block(split, torch_device).replicas():
-        data = {name: _some(everything[name], examples, replica) for name in splits.split(",")}
-        train = everything["train"].tokens
-        of_replica = salience[salience["replica"] == replica]
-        stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-        wanted = chosen(sorted(of_replica["step"].unique()), steps or None)
-        for step, model in stored.models(wanted, torch_device):
-            print(f"{condition}, replica {replica}: step {step:,}", flush=True)
-            here, scale = of_replica[of_replica["step"] == step], model.logit_scale(train)
-            names = {"condition": condition, "replica": replica, "step": step}
-            for frames, found in zip(
-                (curves, areas), measure(model, data, here, settings, scale, replica), strict=True
-            ):
-                frames.append(found.assign(**names))
-    of_saliency = tables.read_metadata(saliency)
-    tables.write(ablation, ABLATION, tables.together(ABLATION, curves), of_saliency)
-    tables.write(damage, DAMAGE, tables.together(DAMAGE, areas), of_saliency)
 
+    def parts() -> Iterator[pd.DataFrame]:
+        for position, replica, everything in Block(split, torch_device).replicas():
+            data = {name: (part := everything[name]).some(part.drawn(examples, replica)) for name in splits.split(",")}
+            train = everything["train"].tokens
+            of_replica = salience[salience["replica"] == replica]
+            stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
+            wanted = chosen(sorted(of_replica["step"].unique()), steps or None)
+            for step, model in stored.models(wanted, torch_device):
+                print(f"{condition}, replica {replica}: step {step:,}", flush=True)
+                here, scale = of_replica[of_replica["step"] == step], model.logit_scale(train)
+                names = {"condition": condition, "replica": replica, "step": step}
+                curves, damages = measure(model, data, here, settings, scale, replica)
+                areas.append(damages.assign(**names))
+                yield curves.assign(**names).sort_values(list(ABLATION.key))
 
-def _some(part: Examples, n: int, replica: int) -> Examples:
-    """The same n examples at every step of a replica."""
-    generator = torch.Generator().manual_seed(stream_seed(replica, "ablation"))
-    return part.first(n, torch.randperm(len(part.labels), generator=generator))
+    metadata = tables.read_metadata(saliency)
+    tables.write_in_parts(ablation, ABLATION, parts(), metadata)
+    tables.write(damage, DAMAGE, tables.together(DAMAGE, areas), metadata)
 
 
 if __name__ == "__main__":
