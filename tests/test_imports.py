@@ -43,7 +43,7 @@ def test_claims_and_figures_see_only_frames(module: str) -> None:
     reached = GRAPH.find_upstream_modules(module)
     assert not reached & {"torch", "captum", "safetensors"}
     inside = {name.split(".")[1] for name in reached if name.startswith(f"{PACKAGE}.")}
-    assert inside <= {"statistics", "windows", "damage", "frames", *TEXT, "claims", "figures"}
+    assert inside <= {"estimates", "statistics", "windows", "damage", "frames", *TEXT, "claims", "figures"}
 
 
 @pytest.mark.parametrize("folder", ["claims", "figures"])
@@ -160,7 +160,7 @@ def test_pages_are_made_of_tables_and_settings_that_they_are_given(module: str) 
     reached = GRAPH.find_upstream_modules(module)
     assert not reached & {"torch", "captum", "safetensors", "matplotlib", "yaml"}
     inside = {name.split(".")[1] for name in reached if name.startswith(f"{PACKAGE}.")}
-    assert inside <= {"claims", "report", "schemas", "statistics", "tables", *TEXT}
+    assert inside <= {"claims", "estimates", "report", "schemas", "tables", *TEXT}
 
 
 def test_only_the_stages_that_write_pages_know_the_report() -> None:
@@ -179,7 +179,7 @@ def test_a_page_knows_no_room_and_no_figure(stage: str) -> None:
 
 
 def test_statistics_and_conditions_know_nothing_of_the_package() -> None:
-    for name in ("statistics", "conditions", "frames", "randomness", "interruptions"):
+    for name in ("statistics", "estimates", "conditions", "frames", "randomness", "interruptions"):
         assert not {m for m in GRAPH.find_upstream_modules(f"{PACKAGE}.{name}") if m.startswith(f"{PACKAGE}.")}
 
 

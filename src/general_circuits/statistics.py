@@ -1,53 +1,14 @@
-"""Statistics: pure functions of arrays."""
+"""How values are distributed: skewness in three ways, and inequality, as pure functions of arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over replicas with its 95 % interval (Student's t) and two-sided p against `null`; NaN where too few."""
-
-    mean: float
-    low: float
-    high: float
-    p_value: float
-    n: int
-
-
-def estimate(values: ArrayLike, null: float = 0.0) -> Estimate:
-    """Mean, interval and p-value over replicas; values that are not finite are left out. Fewer than 2: NaN."""
-    array = np.asarray(values, dtype=np.float64)
-    array = array[np.isfinite(array)]
-    n = len(array)
-    if n < 2:
-        nan = float("nan")
-        return Estimate(float(array.mean()) if n else nan, nan, nan, nan, n)
-    mean, error = float(array.mean()), float(array.std(ddof=1) / np.sqrt(n))
-    if error == 0:
-        return Estimate(mean, mean, mean, float(mean == null), n)
-    half = float(stats.t.ppf(0.975, n - 1)) * error
-    p_value = 2 * float(stats.t.sf(abs(mean - null) / error, n - 1))
-    return Estimate(mean, mean - half, mean + half, p_value, n)
-
-
-def holm(p_values: ArrayLike) -> Array:
-    """Holm's step-down adjustment for testing all of these at once (Holm 1979); NaN stays NaN and does not count."""
-    p = np.asarray(p_values, dtype=np.float64)
-    adjusted = np.full_like(p, np.nan)
-    known = np.flatnonzero(np.isfinite(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    steps = p[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps)) if len(order) else steps
-    return adjusted
 
 
 def moment_skewness(values: ArrayLike) -> Array:

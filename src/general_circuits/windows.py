@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from general_circuits.statistics import Array
+from general_circuits.estimates import Array
 
 
 def steps_of_events(events: pd.DataFrame, condition: str) -> pd.DataFrame:

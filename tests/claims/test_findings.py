@@ -6,7 +6,7 @@ import pytest
 
 from general_circuits.claims import findings
 from general_circuits.claims.findings import CONTRADICTED, SUPPORTED, UNDECIDED
-from general_circuits.statistics import Estimate
+from general_circuits.estimates import Estimate
 
 pytestmark = pytest.mark.filterwarnings("error")
 NAN = float("nan")

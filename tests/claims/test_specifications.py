@@ -11,9 +11,9 @@ import pytest
 
 from general_circuits.claims import saliency_skew, specifications, topk_damage
 from general_circuits.claims.findings import Finding
+from general_circuits.estimates import estimate
 from general_circuits.frames import REGISTERED
 from general_circuits.schemas.specification import TABLE
-from general_circuits.statistics import estimate
 from general_circuits.tables import Table
 from general_circuits.windows import steps_read
 

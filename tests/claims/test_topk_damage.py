@@ -12,8 +12,8 @@ from scipy import stats
 
 from general_circuits.claims import topk_damage
 from general_circuits.claims.findings import CONTRADICTED, REGISTERED, SUPPORTED, UNDECIDED, Finding
+from general_circuits.estimates import Estimate, estimate
 from general_circuits.frames import REGISTERED as REGISTERED_CHOICES
-from general_circuits.statistics import Estimate, estimate
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 
-from general_circuits import statistics
+from general_circuits import estimates
 from general_circuits.figures import style
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -27,7 +27,7 @@ def test_a_band_is_the_mean_and_the_interval_over_replicas() -> None:
     assert line.get_xydata().tolist() == [[step, value] for step, value in mean.items()]
     corners = {tuple(np.round(corner, 9)) for path in band.get_paths() for corner in path.vertices}
     for step in (0, 10):
-        interval = statistics.estimate(TABLE.loc[step])
+        interval = estimates.estimate(TABLE.loc[step])
         assert {(step, round(interval.low, 9)), (step, round(interval.high, 9))} <= corners
     assert 30 not in {x for x, _ in corners}  # one replica has a mean and no interval
     plt.close(figure)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from general_circuits.estimates import Estimate
 from general_circuits.numbers import interval, signed
-from general_circuits.statistics import Estimate
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 NOT_TESTABLE = "not testable in this study"

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from general_circuits import statistics
+from general_circuits import estimates
 from general_circuits.claims.findings import (
     CONTRADICTED,
     ENOUGH_REPLICAS,
@@ -54,7 +54,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     conditions = list(distribution["condition"].cat.categories)
     steps = steps_of_events(tables["events"], "grokking")
 
-    def changes(condition: str, statistic: str, dead_units: str, measure: str) -> statistics.Array:
+    def changes(condition: str, statistic: str, dead_units: str, measure: str) -> estimates.Array:
         """One change per grokking replica; a control is read at its partner's steps."""
         rows = distribution[
             (distribution["condition"] == condition)
@@ -71,7 +71,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         _literal(distribution, changes("grokking", "median", "included", "moment_skewness")),
     ]
 
-    def beyond_random_labels(*what: str) -> statistics.Array:
+    def beyond_random_labels(*what: str) -> estimates.Array:
         return changes("grokking", *what) - changes("random_labels", *what)
 
     others = [name for name in conditions if name not in ("grokking", "random_labels")]
@@ -83,14 +83,14 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         ("of the Gini coefficient", "Gini coefficient", beyond_random_labels("mean_magnitude", "excluded", "gini")),
     ]
     for contrast, unit, values in beside:
-        estimate = statistics.estimate(values)
+        estimate = estimates.estimate(values)
         findings.append(Finding(contrast, unit, estimate, f"Change {contrast}: {written(estimate)}."))
     return findings
 
 
-def _registered(values: statistics.Array, replicas: int) -> Finding:
-    side = 1 if statistics.estimate(values).mean > 0 else -1
-    estimate = statistics.estimate(values, null=side * THRESHOLD)
+def _registered(values: estimates.Array, replicas: int) -> Finding:
+    side = 1 if estimates.estimate(values).mean > 0 else -1
+    estimate = estimates.estimate(values, null=side * THRESHOLD)
     if abs(estimate.mean) <= THRESHOLD:
         estimate = dataclasses.replace(estimate, p_value=1.0 if estimate.n > 1 else float("nan"))
     verdict = beyond(estimate, THRESHOLD)
@@ -108,13 +108,13 @@ def _registered(values: statistics.Array, replicas: int) -> Finding:
     return Finding(REGISTERED, UNIT, estimate, sentence, verdict)
 
 
-def _literal(distribution: pd.DataFrame, values: statistics.Array) -> Finding:
+def _literal(distribution: pd.DataFrame, values: estimates.Array) -> Finding:
     rows = distribution[
         (distribution["condition"] == "grokking")
         & (distribution["statistic"] == "median")
         & (distribution["dead_units"] == "included")
     ]
-    estimate = statistics.estimate(values)
+    estimate = estimates.estimate(values)
     degenerate = f"degenerate at {int(rows['degenerate'].sum())} of {len(rows)} checkpoints"
     sentence = (
         f"Taken literally (moment skewness of the median saliency), it changed by {written(estimate)}; {degenerate}."

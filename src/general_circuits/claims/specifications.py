@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from general_circuits import statistics
+from general_circuits import estimates
 from general_circuits.frames import REGISTERED
 from general_circuits.windows import change_to_late_window
 
@@ -83,12 +83,12 @@ def specifications(
         for combination in itertools.product(*options.values()):
             names = dict(zip(options, combination, strict=True))
             key = tuple(names[name] for name in given)
-            estimate = statistics.estimate(values.get(key, []))
+            estimate = estimates.estimate(values.get(key, []))
             failure = failures.get(key, "") if len(failures) else ""
             if not failure and estimate.n < 2:
                 failure = _too_few(estimate.n, key in values)
             if failure:
-                estimate = statistics.estimate([])
+                estimate = estimates.estimate([])
             rows.append(
                 {
                     **names,

@@ -29,7 +29,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from general_circuits import damage, statistics
+from general_circuits import damage, estimates
 from general_circuits.claims.findings import (
     CONTRADICTED,
     ENOUGH_REPLICAS,
@@ -60,9 +60,9 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     areas = damage.areas(tables["damage"])
     steps = steps_of_events(tables["events"], "grokking")
 
-    def estimated(condition: str, column: str, contrast: Contrast) -> statistics.Estimate:
+    def estimated(condition: str, column: str, contrast: Contrast) -> estimates.Estimate:
         here = areas[areas["condition"] == condition]
-        return statistics.estimate(over_replicas(here, column, steps, contrast))
+        return estimates.estimate(over_replicas(here, column, steps, contrast))
 
     six = {
         f"{what} {name}": estimated("grokking", column, contrast)
@@ -112,7 +112,7 @@ def _rate(series: pd.Series, start: float, end: float) -> float:
     return 1000 * (value_at(series, end) - value_at(series, start)) / (end - start) if end > start else float("nan")
 
 
-def _registered(six: Mapping[str, statistics.Estimate], replicas: int) -> Finding:
+def _registered(six: Mapping[str, estimates.Estimate], replicas: int) -> Finding:
     damage_rise, excess_rise = six["damage rise"], six["excess damage rise"]
     falls = [rise for rise in (damage_rise, excess_rise) if rise.n >= ENOUGH_REPLICAS and rise.high < 0]
     failing = [name for name, estimate in six.items() if not estimate.low > 0]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from general_circuits.claims.findings import CONTRADICTED, NOT_TESTABLE, REGISTERED, SUPPORTED
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.statistics import holm
+from general_circuits.estimates import holm
 
 CONFIRMED_BELOW = 0.05
 

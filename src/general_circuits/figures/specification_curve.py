@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from general_circuits import numbers, statistics
+from general_circuits import estimates, numbers
 from general_circuits.figures import style
 
 CHOICES = ("statistic", "method", "target", "normalisation", "layer", "split", "dead_units", "deletion", "control")
@@ -259,7 +259,7 @@ def _shares(axes: Axes, rows: pd.DataFrame, options: list[tuple[int, str, str]])
     """The share of each bin's specifications that have an option, darkest at the choice's largest."""
     edges = _bins(int(rows["estimate"].notna().sum()), len(rows))
     all_of_them = np.histogram(rows["rank"], edges)[0]
-    shares: dict[tuple[str, str], statistics.Array] = {}
+    shares: dict[tuple[str, str], estimates.Array] = {}
     for choice in dict.fromkeys(choice for _, choice, _ in options):
         own = {
             option: np.histogram(rows.loc[rows[choice] == option, "rank"], edges)[0] / all_of_them
@@ -275,7 +275,7 @@ def _shares(axes: Axes, rows: pd.DataFrame, options: list[tuple[int, str, str]])
     axes.pcolormesh(edges, heights, cells, cmap="Greys", vmin=-0.06, vmax=1.1, rasterized=True, zorder=0)
 
 
-def _bins(known: int, total: int) -> statistics.Array:
+def _bins(known: int, total: int) -> estimates.Array:
     """Edges of bins of about equal widths, none of which has both ranks up to `known` and ranks above."""
     parts = [(0, known), (known, total)]
     each = [np.linspace(start, end, max(1, round(BINS * (end - start) / total)) + 1) for start, end in parts]

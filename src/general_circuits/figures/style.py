@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
-from general_circuits import statistics
+from general_circuits import estimates
 
 WIDTH = 7.2
 """Inches: a printed page's text width."""
@@ -96,7 +96,7 @@ def draw_band(axes: Axes, table: pd.DataFrame, colour: object, style: str = "-")
     Returns the mean.
     """
     table = table.dropna(how="all")
-    found = pd.DataFrame([statistics.estimate(row) for row in table.to_numpy()], index=table.index)
+    found = pd.DataFrame([estimates.estimate(row) for row in table.to_numpy()], index=table.index)
     found = found.reindex(columns=["mean", "low", "high"])  # without a value there are no columns yet
     axes.fill_between(table.index, found["low"], found["high"], color=colour, alpha=0.18, linewidth=0)
     axes.plot(table.index, found["mean"], style, color=colour, linewidth=1.6)

@@ -10,10 +10,10 @@ import pandas as pd
 
 from general_circuits import tables
 from general_circuits.claims.findings import NOT_TESTABLE, REGISTERED, Finding
+from general_circuits.estimates import estimate
 from general_circuits.schemas import registry
 from general_circuits.schemas.claim import TABLE as CLAIM
 from general_circuits.stages.command import run
-from general_circuits.statistics import estimate
 
 
 def main(claim: str, results: Path, reads: str, needs: str, axes: Path, output: Path) -> None:
