@@ -31,12 +31,13 @@ def describe(saliency: pd.DataFrame) -> pd.DataFrame:
         # All attributions of one place have the same neurons, so that they are described together.
         values = here.pivot(index=ATTRIBUTION, columns="neuron", values=list(STATISTICS)).astype(np.float64)
         alive = here.groupby("neuron")["alive"].first().to_numpy()
-        for statistic in STATISTICS:
-            table = values[statistic].to_numpy()  # (attribution, neuron)
-            for dead_units, kept in (("included", table), ("excluded", table[:, alive])):
-                names = {**dict(zip(PLACE, place, strict=True)), "statistic": statistic, "dead_units": dead_units}
-                found = values.index.to_frame(index=False).assign(**names, neurons=kept.shape[1])
-                frames.append(found.assign(**measures(kept)))
+        histograms = np.concatenate([values[statistic].to_numpy() for statistic in STATISTICS])
+        names = pd.concat([values.index.to_frame(index=False)] * len(STATISTICS), ignore_index=True)
+        names["statistic"] = np.repeat(STATISTICS, len(values))
+        names = names.assign(**dict(zip(PLACE, place, strict=True)))
+        for dead_units, kept in (("included", histograms), ("excluded", histograms[:, alive])):
+            found = pd.DataFrame({"dead_units": dead_units, "neurons": kept.shape[1], **measures(kept)})
+            frames.append(names.join(found))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
 
 

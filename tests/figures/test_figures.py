@@ -34,6 +34,7 @@ STEPS = (0, 10, 100, 200, 300)
 SVG = "{http://www.w3.org/2000/svg}"
 
 
+@lru_cache
 def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS) -> Mapping[str, pd.DataFrame]:
     """What `tables.read_study` would give: two replicas, an upper layer in one condition only."""
     generator = np.random.default_rng(0)
