@@ -21,7 +21,7 @@ from general_circuits.models.mlp import Perceptron
 from general_circuits.models.transformer import Transformer
 from general_circuits.reduced import network
 
-DRAWS = 2
+DRAWS = 1
 EVERYTHING = {
     "methods": [
         "activation_gradient",
@@ -151,14 +151,14 @@ def test_so_do_saliency_and_ablation(trained: Callable[[str], Trained], name: st
     setting, folder, _ = trained(name)
     peak, predicted = saliency_mb(setting, folder, SaliencySettings())
     assert peak <= predicted <= 2 * peak
-    everything = {"sites": "mlp", "deletions": "zero,mean,resample", "splits": "train,validation"}
+    everything = {"sites": "mlp", "deletions": "resample", "splits": "train,validation"}
     everything |= {"rankings": "mean_magnitude,weight_norm", "dead_units": "included"}
     files = {"saliency": folder / "saliency.parquet"}
     files |= {name: folder / f"{name}.parquet" for name in ("ablation", "damage")}
     counts = {"k_points": 2, "random_draws": DRAWS, "examples": 1024, "steps": 1, "attributions": "registered"}
     peak = peak_mb("ablate_neurons", **of_block(folder), **everything, **files, **counts)
     # by one statistic and one norm, from both ends; matched and at random
-    deletions = costs.Deletions(1024, splits=2, k_points=2, curves=3 * (4 + DRAWS), checkpoints=1, replicas=1)
+    deletions = costs.Deletions(1024, splits=2, k_points=2, curves=4 + DRAWS, checkpoints=1, replicas=1)
     assert peak <= costs.Size.of(setting).ablation_mb(deletions) <= 2.5 * peak
 
 
@@ -216,7 +216,7 @@ def of_block(folder: Path) -> dict[str, object]:
 
 
 def test_a_large_table_is_counted() -> None:
-    """A million rows are most of a gigabyte while they are written."""
+    """Written one checkpoint at a time, a million rows still leave a quarter of a gigabyte behind."""
     size = costs.Size.of(condition({"modulus": 59, "steps": 1000, "checkpoints": {"log": 1, "every": 10}}))
     few = costs.Deletions(64, splits=1, k_points=20, curves=10, checkpoints=1, replicas=1)
     many = dataclasses.replace(few, curves=500, checkpoints="all")
@@ -225,7 +225,8 @@ def test_a_large_table_is_counted() -> None:
     noisy = costs.Size.of(
         dataclasses.replace(size.condition, split=dataclasses.replace(size.condition.split, label_noise=1.0))
     )
-    assert noisy.ablation_mb(many) > 2 * size.ablation_mb(many)  # its training examples in two parts beside the whole
+    added = [of.ablation_mb(many) - of.ablation_mb(few) for of in (size, noisy)]
+    assert added[1] > 2 * added[0]  # its training examples in two parts beside the whole
 
 
 def peak_mb(stage: str, **options: object) -> int:

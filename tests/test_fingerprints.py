@@ -88,7 +88,7 @@ def test_touches_copies_comments_docstrings_and_layout_change_nothing(package: P
     attribution = 'class Attribution:\n    "A docstring before the docstring."\n'
     edit(package / "saliency/attribution.py", "class Attribution:\n", attribution)
     edit(package / "training.py", '"""The training loop', '"""The loop of training')
-    edit(package / "statistics.py", '"""Holm', '"""By Holm')
+    edit(package / "estimates.py", '"""Holm', '"""By Holm')
     edit(
         package / "models/transformer.py",
         "from general_circuits.conditions import Model, Vocabulary",

@@ -26,11 +26,11 @@ MB = 10**6
 FLOAT = 4
 """Bytes of a number in a network."""
 
-TRAINING_BASE, SALIENCY_BASE, ABLATION_BASE = 380 * MB, 470 * MB, 410 * MB
+TRAINING_BASE, SALIENCY_BASE, ABLATION_BASE = 380 * MB, 470 * MB, 420 * MB
 """Bytes of a job before it has done anything: Python with torch, pandas and Arrow, and Captum for saliency."""
-ABLATION_ROW, SALIENCY_ROW, EXAMPLE_ROW = 850, 200, 170
-"""Bytes of a row of the table `ablation` while it is put together and written; of `saliency`, which is written one
-checkpoint at a time, what each leaves behind; and of one place's rows of `example_saliency`."""
+ABLATION_ROW, SALIENCY_ROW, EXAMPLE_ROW = 260, 200, 170
+"""Bytes that a row of the tables `ablation` and `saliency`, written one checkpoint at a time, leaves behind; and those of
+one place's rows of `example_saliency`."""
 BLOCK = 2**22
 """Most logits that one block of deletions has in saliency, unless those of a single neuron are more."""
 AT_ONCE = 2048
@@ -250,7 +250,7 @@ class Size:
         width = model.input_width(vocabulary) if model.architecture == "mlp" else model.d_model
         positions = 3 if model.architecture == "mlp" else self._positions
         # In one layer whose logits are linear in its neurons, they are not run again for each deletion.
-        copies = 12 if model.n_layers == 1 and model.normalisation == "none" else 22
+        copies = 15 if model.n_layers == 1 and model.normalisation == "none" else 22
         neurons = copies * positions * n * (model.d_mlp + width)
         kept = 1 + (model.d_mlp if deletions.k_points == "all" else min(model.d_mlp, int(deletions.k_points) + 1))
         answers = n * (4 * model.d_mlp + 4 * kept + 8 * vocabulary.n_classes)
