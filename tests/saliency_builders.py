@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from builders import random_examples, random_perceptron, random_questions, random_transformer
 from torch import Tensor
 
 from general_circuits.examples import Examples
 from general_circuits.layer import Layer
+from general_circuits.measurements import Method
 from general_circuits.models.network import Network, Place
 from general_circuits.saliency.attribution import Effort
 from general_circuits.saliency.measure import Questions
 from general_circuits.saliency.targets import TARGETS, Target
 
-METHODS = (
-    "activation_gradient",
-    "integrated_gradients",
-    "integrated_gradients_from_mean",
-    "conductance",
-    "ablation_effect",
-    "shapley",
-)
+METHODS = get_args(Method)
 FIRST = Place(0)
 EVERY_TARGET = list(TARGETS.values())
 LINEAR_TARGETS = [target for target in EVERY_TARGET if target.is_linear]

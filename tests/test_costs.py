@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from builders import mlp_settings, model_settings
@@ -16,23 +17,16 @@ from builders import mlp_settings, model_settings
 from general_circuits import costs
 from general_circuits.conditions import Condition, Vocabulary, to_json
 from general_circuits.config import load
-from general_circuits.measurements import SaliencySettings
+from general_circuits.measurements import Method, Normalisation, SaliencySettings, TargetName
 from general_circuits.models.mlp import Perceptron
 from general_circuits.models.transformer import Transformer
 from general_circuits.reduced import network
 
 DRAWS = 1
 EVERYTHING = {
-    "methods": [
-        "activation_gradient",
-        "integrated_gradients",
-        "integrated_gradients_from_mean",
-        "conductance",
-        "ablation_effect",
-        "shapley",
-    ],
-    "targets": ["right_minus_mean", "right_logit", "margin", "log_probability"],
-    "normalisations": ["raw", "matched", "per_example"],
+    "methods": list(get_args(Method)),
+    "targets": list(get_args(TargetName)),
+    "normalisations": list(get_args(Normalisation)),
 }
 """Of saliency, but for its sites."""
 INPUTS = ("one_hot", "embedding", "ordinal")

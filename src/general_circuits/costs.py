@@ -29,8 +29,8 @@ FLOAT = 4
 TRAINING_BASE, SALIENCY_BASE, ABLATION_BASE = 380 * MB, 470 * MB, 420 * MB
 """Bytes of a job before it has done anything: Python with torch, pandas and Arrow, and Captum for saliency."""
 ABLATION_ROW, SALIENCY_ROW, EXAMPLE_ROW = 260, 200, 170
-"""Bytes that a row of the tables `ablation` and `saliency`, written one checkpoint at a time, leaves behind; and those of
-one place's rows of `example_saliency`."""
+"""Bytes that a row of the tables `ablation` and `saliency` leaves behind, which are written one checkpoint at a time; and
+of a row of `example_saliency`, of which all of one place are there at once."""
 BLOCK = 2**22
 """Most logits that one block of deletions has in saliency, unless those of a single neuron are more."""
 AT_ONCE = 2048
