@@ -40,7 +40,7 @@ def deletions(
         rows,
         columns=[
             *("condition", "replica", "step", "split", "layer", "site", "dead_units", "deletion", "ranking", "by"),
-            *("method", "target", "normalisation", "draw", "k", "accuracy", "margin"),
+            *("method", "target", "normalisation", "draw", "k", "accuracy", "matched_margin"),
         ],
     )
     # Neither the validation examples nor the heads are read.

@@ -533,6 +533,7 @@ def test_a_condition_overrides_a_nested_setting_key_by_key() -> None:
         ("ablation", {"rankings": ["breadth"]}, "should include mean_magnitude"),
         ("ablation", {"rankings": ["mean_magnitude"] * 2}, "should name each once"),
         ("ablation", {"dead_units": ["excluded"]}, "should include included"),
+        ("specifications", {"dead_units": ["excluded"]}, "should include included"),
         ("ablation", {"k_points": 1}, "measurements.ablation.k_points = 1"),
         ("ablation", {"k_points": "every"}, "measurements.ablation.k_points = 'every'"),
     ],

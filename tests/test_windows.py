@@ -105,8 +105,8 @@ def test_series_are_sorted_and_leave_missing_steps_out() -> None:
         (200.0, 250.0, [200, 300]),  # 300 alone lies in 250 to 375
         (100.0, 410.0, [100, 500, 600]),
         (50.0, 1000.0, [0, 100]),  # never seen: beyond the last step
-        (NAN, 300.0, []),
-        (100.0, NAN, []),
+        (NAN, 300.0, [600]),  # no value to find, but what was asked is known
+        (100.0, NAN, [600]),
     ],
 )
 def test_steps_read_are_those_around_t_m_and_in_the_late_window(

@@ -244,17 +244,17 @@ def _against_claims(measured: MeasurementSettings) -> Iterator[tuple[tuple[str, 
         "sites": "mlp",
     }
     deleted = {"sites": "mlp", "deletions": "zero", "rankings": "mean_magnitude", "splits": "train"}
-    needed: dict[str, dict[str, str | None]] = {
+    needed: dict[str, dict[str, str]] = {
         "saliency": {**attributed},
         "ablation": {**deleted, "dead_units": "included"},
     }
     if measured.specifications is not None:
         also = {"statistics": "mean_magnitude", "splits": "train", "deletions": "zero", "damage_sites": "mlp"}
-        needed["specifications"] = {**attributed, **also, "dead_units": None}
+        needed["specifications"] = {**attributed, **also, "dead_units": "included"}
     for section, keys in needed.items():
         for key, value in keys.items():
             found = getattr(getattr(measured, section), key)
-            if value is not None and value not in found:
+            if value not in found:
                 yield ("measurements", section, key), found, f"should include {value}, which the claims are judged by"
             if len(set(found)) < len(found):
                 yield ("measurements", section, key), found, "should name each once"

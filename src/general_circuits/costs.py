@@ -29,8 +29,8 @@ FLOAT = 4
 TRAINING_BASE, SALIENCY_BASE, ABLATION_BASE = 380 * MB, 470 * MB, 420 * MB
 """Bytes of a job before it has done anything: Python with torch, pandas and Arrow, and Captum for saliency."""
 ABLATION_ROW, SALIENCY_ROW, EXAMPLE_ROW = 260, 200, 170
-"""Bytes that a row of the tables `ablation` and `saliency` leaves behind, which are written one checkpoint at a time; and
-of a row of `example_saliency`, of which all of one place are there at once."""
+"""Bytes that a row of `ablation` and one of `saliency` leave behind, which are written one checkpoint at a time; and
+those of a row of `example_saliency`, of which all of one place are there at once."""
 BLOCK = 2**22
 """Most logits that one block of deletions has in saliency, unless those of a single neuron are more."""
 AT_ONCE = 2048
@@ -251,7 +251,7 @@ class Size:
         positions = 3 if model.architecture == "mlp" else self._positions
         # In one layer whose logits are linear in its neurons, they are not run again for each deletion.
         copies = 15 if model.n_layers == 1 and model.normalisation == "none" else 22
-        neurons = copies * positions * n * (model.d_mlp + width)
+        neurons = positions * (copies * n + 3 * self.n_training) * (model.d_mlp + width)  # means are of all of training
         kept = 1 + (model.d_mlp if deletions.k_points == "all" else min(model.d_mlp, int(deletions.k_points) + 1))
         answers = n * (4 * model.d_mlp + 4 * kept + 8 * vocabulary.n_classes)
         splits = deletions.splits + 2 * (self.condition.split.label_noise > 0)

@@ -162,10 +162,12 @@ class SpecificationSettings(AttributionSettings):
         description="what neurons are ranked by; histograms are made of every statistic",
     )
     splits: list[Literal["train", "validation"]] = Field(
-        ["train", "validation"], min_length=1, description="on whose examples"
+        ["train", "validation"],
+        min_length=1,
+        description="on whose examples neurons are deleted; histograms are of both",
     )
     dead_units: list[Literal["included", "excluded"]] = Field(
-        ["included", "excluded"], min_length=1, description="as of ablation, and in histograms"
+        ["included", "excluded"], min_length=1, description="as of ablation; histograms are with and without"
     )
     deletions: list[Literal["zero", "mean", "resample"]] = Field(
         ["zero", "mean", "resample"], min_length=1, description="as of ablation"
@@ -191,5 +193,5 @@ class MeasurementSettings(Settings):
         """Deletion as specification curves ask for it: on the examples, and beside the draws, of the registered one."""
         asked = self.every_way
         chosen = {name: getattr(asked, name) for name in ("splits", "dead_units", "deletions")}
-        chosen |= {"sites": asked.damage_sites, "rankings": asked.statistics, "k_points": 2, "checkpoints": "all"}
+        chosen |= {"sites": asked.damage_sites, "rankings": asked.statistics, "checkpoints": "all"}
         return self.ablation.model_copy(update=chosen)

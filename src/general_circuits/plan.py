@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ import torch
 
 from general_circuits.ablation import measure as ablation
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.conditions import Condition, from_json
+from general_circuits.conditions import Condition, chosen, from_json
 from general_circuits.config import Study
 from general_circuits.costs import MB, Size
 from general_circuits.distributions import STATISTICS
@@ -154,7 +154,7 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
         in_every_way = cache(lambda name: _measured_in_every_way(study, conditions[name]))
         for job, names in _specified(conditions).items():
             for name in names:
-                size, seen = sizes[name], study.block * len(_read_by_claims(conditions[name]))
+                size, seen = sizes[name], study.block * len(_read_by_claims(conditions[name], attributed.checkpoints))
                 rates = in_every_way(name)
                 described = 2 * len(STATISTICS) * rates.attribution_rows
                 attributing = size.saliency_mb(study.specified_attributions)
@@ -242,10 +242,11 @@ def _specified(conditions: Mapping[str, Condition]) -> dict[str, list[str]]:
     return {rule: sorted(names) for rule, names in found.items() if names}
 
 
-def _read_by_claims(condition: Condition) -> list[int]:
+def _read_by_claims(condition: Condition, checkpoints: int | Literal["all"]) -> list[int]:
     """The checkpoints that claims would read if it memorised after a tenth of its steps, and generalised half-way."""
     last = condition.schedule.steps
-    return steps_read(condition.schedule.checkpoints.steps(last), {"memorised": last / 10, "generalised": last / 2})
+    kept = chosen(condition.schedule.checkpoints.steps(last), None if checkpoints == "all" else checkpoints)
+    return steps_read(kept, {"memorised": last / 10, "generalised": last / 2})
 
 
 def _measured_in_every_way(study: Study, condition: Condition) -> Rates:
@@ -259,19 +260,17 @@ def _of_ablation(
     settings: MeasurementSettings, replica: Replica, seconds: float, every_saliency: bool
 ) -> dict[str, Any]:
     """The rates of one checkpoint's deletions."""
-    chosen = settings.ablation
-    parts = [(str(name), replica.splits[name]) for name in chosen.splits]
-    some = {name: part.some(part.drawn(chosen.examples, 1000)) for name, part in parts}
-    salience, _ = _attributed(settings.saliency, replica.model, {"train": some["train"]})
+    deleted = settings.ablation
+    parts = {str(name): replica.splits[name] for name in deleted.splits}
+    salience, _ = _attributed(settings.saliency, replica.model, {"train": replica.splits["train"]})
     if not every_saliency:
         salience = rows_of(salience, **{name: REGISTERED[name] for name in ("method", "target", "normalisation")})
-    told = ablation.Settings(
-        **{field.name: getattr(chosen, field.name) for field in dataclasses.fields(ablation.Settings)}
-    )
+    names = {field.name for field in dataclasses.fields(ablation.Settings)} - {"areas_only"}
+    told = ablation.Settings(**{name: getattr(deleted, name) for name in names}, areas_only=every_saliency)
     rows: dict[str, int] = {}
 
     def work() -> None:
-        curves, damage = ablation.measure(replica.model, some, salience, told, scale=1.0, seed=1000)
+        curves, damage = ablation.measure(replica.model, parts, salience, told, scale=1.0, seed=1000)
         rows.update(ablation_rows=len(curves), damage_rows=len(damage))
 
     return {"ablation": _seconds(work, seconds), **rows}

@@ -53,10 +53,13 @@ def over_replicas(frame: pd.DataFrame, value: str, steps: pd.DataFrame, contrast
 
 
 def steps_read(steps: Sequence[int], events: Mapping[str, float]) -> list[int]:
-    """Those of the ascending steps that `change_to_late_window` reads, whatever the series; none if it has no value."""
+    """Those of the ascending steps that `change_to_late_window` reads, whatever the series.
+
+    Where it has no value, the last one: what was asked is known then, and that nothing was found.
+    """
     memorised, generalised = events["memorised"], events["generalised"]
     if not np.isfinite(memorised) or not np.isfinite(generalised):
-        return []
+        return list(steps[-1:])
     inside = {step for step in steps if generalised <= step <= 1.5 * generalised}
     return sorted(inside | _around(steps, memorised) | (set() if inside else _around(steps, generalised)))
 

@@ -25,22 +25,25 @@ def test_resampled_units_are_those_of_one_training_example() -> None:
     train = a_layer()
     other = a_place(train.model, random_examples(n=7, seed=1))
     for layer in (train, other):
-        found, chosen = replacement(layer, train, "resample", 3), donors(len(layer.units), 20, layer is train, 3)
+        own = torch.arange(20) if layer is train else None
+        found = replacement(layer, train, "resample", 3, own)
+        chosen = donors(len(layer.units), 20, None if own is None else own.numpy(), 3)
         assert found.shape == layer.units.shape
         for example, donor in enumerate(chosen):
             assert torch.equal(found[example], train.units[donor])
 
 
-@given(st.integers(2, 60), st.integers(0, 1000))
-def test_no_training_example_is_its_own_donor(n: int, seed: int) -> None:
-    found = donors(n, n, True, seed)
+@given(st.integers(2, 60), st.integers(1, 60), st.integers(0, 1000))
+def test_no_training_example_is_its_own_donor(n: int, some: int, seed: int) -> None:
+    own = np.arange(n)[-some:]
+    found = donors(len(own), n, own, seed)
     assert ((found >= 0) & (found < n)).all()
-    assert (found != np.arange(n)).all()
-    assert (found == donors(n, n, True, seed)).all()
+    assert (found != own).all()
+    assert (found == donors(len(own), n, own, seed)).all()
 
 
 def test_every_other_example_is_as_likely_a_donor() -> None:
-    found = np.array([donors(4, 4, True, seed) for seed in range(3000)])
+    found = np.array([donors(4, 4, np.arange(4), seed) for seed in range(3000)])
     for example in range(4):
         counts = np.bincount(found[:, example], minlength=4)
         assert counts[example] == 0
@@ -48,13 +51,13 @@ def test_every_other_example_is_as_likely_a_donor() -> None:
 
 
 def test_a_single_training_example_is_its_own_donor() -> None:
-    assert donors(1, 1, True, 0).tolist() == [0]
+    assert donors(1, 1, np.arange(1), 0).tolist() == [0]
 
 
 def test_validation_examples_take_any_training_example() -> None:
-    found = donors(500, 3, False, 0)
+    found = donors(500, 3, None, 0)
     assert set(found.tolist()) == {0, 1, 2}
-    assert (found != donors(500, 3, False, 1)).any()
+    assert (found != donors(500, 3, None, 1)).any()
 
 
 @pytest.mark.parametrize("deletion", DELETIONS)

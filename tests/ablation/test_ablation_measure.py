@@ -67,6 +67,32 @@ def measured(model, data=None, salience=UP, seed: int = 0, **changes: Any) -> tu
     return measure(model, data, salience, dataclasses.replace(SETTINGS, **changes), scale, seed)
 
 
+def test_means_donors_and_norms_are_of_all_training_examples_whichever_are_deleted_on() -> None:
+    """One example is drawn: it gets the units of another, and its mean is that of all twenty."""
+    model, data = random_transformer(), splits()
+    train = a_place(model, data["train"])
+    drawn = data["train"].drawn(1, 0)
+    curves, _ = measured(model, data, deletions=("mean", "resample"), examples=1, rankings=("activation_norm",))
+    everything = curves[(curves["split"] == "train") & (curves["k"] == 12) & (curves["ranking"] == "random")]
+    here = train.some(drawn)
+    for deletion, rows in everything.groupby("deletion"):
+        values = replacement(here, train, deletion, 0, drawn)
+        assert not torch.equal(values.expand_as(here.units), here.units)
+        with torch.no_grad():
+            logits = here.answer(values.expand_as(here.units))
+        assert rows["margin"].to_numpy() == pytest.approx(scored(logits, here.labels)[2])
+
+
+@pytest.mark.parametrize("normalisation", ["none", "pre"])
+def test_where_only_areas_are_read_few_k_are_kept_unless_an_area_is_made_of_those(normalisation: str) -> None:
+    model = random_transformer(normalisation=normalisation)
+    whole, areas = measured(model, k_points=6)
+    few, same = measured(model, k_points=6, areas_only=True)
+    pd.testing.assert_series_equal(same["area"], areas["area"])
+    kept = set(few["k"])
+    assert kept == ({0, 1, 3, 12} if normalisation == "none" else set(whole["k"]))
+
+
 @pytest.mark.parametrize(
     ("normalisation", "index", "site"),
     [("none", 0, "mlp"), ("none", 1, "mlp"), ("pre", 1, "mlp"), ("none", 1, "head_outputs"), ("none", 0, "heads")],
@@ -86,7 +112,7 @@ def test_each_row_is_the_deletion_it_names(normalisation: str, index: int, site:
         orders = {"top": top, "bottom": top[::-1], "random": random_orders(n, 3, seed=4)[row.draw]}
         neurons = matched(top, row.k, norm) if row.ranking == "matched" else orders[row.ranking][: row.k]
         layer = layers[row.split]
-        values = replacement(layer, train, row.deletion, 4)
+        values = replacement(layer, train, row.deletion, 4, torch.arange(20) if row.split == "train" else None)
         with torch.no_grad():
             logits = layer.answer(layer.without(torch.as_tensor(neurons.copy()), values))
         np.testing.assert_allclose((row.accuracy, row.loss, row.margin), scored(logits, layer.labels), rtol=1e-9)

@@ -222,8 +222,8 @@ def test_an_entry_that_is_not_zeroed_speaks_for_its_label(deletion: str) -> None
     """At its mean each deleted entry adds a sixth to its label, whatever is asked; at another example's value, that
     example's entry, once deleted, adds 1 to its own label."""
     layer = of_lookup_table()
-    own, others_entry = torch.arange(6), donors(6, 6, True, seed=2)
-    nested = Nested(layer, replacement(layer, layer, deletion, seed=2), 1.0)
+    own, others_entry = torch.arange(6), donors(6, 6, np.arange(6), seed=2)
+    nested = Nested(layer, replacement(layer, layer, deletion, 2, own), 1.0)
     for order in random_orders(6, 5, seed=0):
         curve = nested.curve(order, np.arange(7))
         for k in range(7):

@@ -15,7 +15,7 @@ from general_circuits.estimates import estimate
 from general_circuits.frames import REGISTERED
 from general_circuits.schemas.specification import TABLE
 from general_circuits.tables import Table
-from general_circuits.windows import steps_read
+from general_circuits.windows import steps_of_events, steps_read
 
 STEPS = np.array([0, 400, 600, 1000, 1500, 2000, 2500, 3000, 3500])
 EVENTS = {"memorised": 500.0, "onset": 1500.0, "generalised": 2000.0}
@@ -144,6 +144,42 @@ def test_histograms_that_mean_nothing_are_failures_and_rows() -> None:
     is_median = found["statistic"] == "median"
     assert (found["failure"][is_median].str.startswith("degenerate histograms")).all()
     assert (found["failure"][~is_median] == "").all()
+
+
+@pytest.mark.parametrize(
+    ("where", "failing"),
+    [
+        ({"condition": "grokking", "step": 400}, {"random_labels": False, "none": False}),  # one of two around t_m
+        ({"condition": "grokking", "step": (400, 600)}, {"random_labels": True, "none": True}),
+        ({"condition": "random_labels", "step": (2000, 3000)}, {"random_labels": True, "none": False}),
+    ],
+)
+def test_one_window_that_means_nothing_is_enough_and_a_controls_counts_where_it_is_subtracted(
+    where: dict[str, object], failing: dict[str, bool]
+) -> None:
+    frame = histograms()
+    frame = frame[frame["step"].isin(steps_read(STEPS.tolist(), EVENTS)) & (frame["statistic"] == "mean_magnitude")]
+    hit = (frame["condition"] == where["condition"]) & frame["step"].isin(np.atleast_1d(where["step"]))
+    frame = frame.assign(degenerate=hit & (frame["normalisation"] == "raw"))
+    found = saliency_skew.specify({"events": events(), "specified_distribution": frame})
+    for control, is_failing in failing.items():
+        rows = found[found["control"] == control]
+        is_raw = rows["normalisation"] == "raw"
+        assert rows["failure"][is_raw].str.startswith("degenerate histograms").eq(is_failing).all()
+        assert (rows["failure"][~is_raw] == "").all()
+
+
+def test_a_study_in_which_nothing_generalises_has_every_row() -> None:
+    """Its replicas are read at their last checkpoint only."""
+    _, tables = of_claim("topk_damage")
+    nothing = events((0, 1, 2, 3))
+    of_replicas = steps_of_events(nothing, "grokking")
+    read = {step for _, of_one in of_replicas.iterrows() for step in steps_read(STEPS.tolist(), of_one)}
+    assert read == {3500}
+    damage = tables["specified_damage"]
+    found = topk_damage.specify({"events": nothing, "specified_damage": damage[damage["step"].isin(read)]})
+    assert len(found) == len(of_claim("topk_damage")[0])
+    assert (found["failure"] == "in no replica a value was found in both windows").all()
 
 
 @pytest.mark.parametrize(

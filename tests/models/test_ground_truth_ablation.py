@@ -160,7 +160,7 @@ def test_at_their_means_forgotten_examples_are_answered_with_what_is_forgotten_m
 def test_at_another_examples_value_a_neuron_speaks_for_its_own_example(draw: int) -> None:
     """A right answer needs one's own neuron, unless the donor's has the same label, and no other one beside it."""
     labels, deleted = deleted_128(draw)
-    found, donor = of_128().loc["resample", "random", draw], donors(128, 128, True, seed=0)
+    found, donor = of_128().loc["resample", "random", draw], donors(128, 128, np.arange(128), seed=0)
     agrees = labels[donor] == labels
     for k, gone in enumerate(deleted):
         is_right = np.where(gone[donor], agrees, ~gone)

@@ -130,6 +130,17 @@ def test_an_example_of_which_nothing_is_attributed_has_shares_of_nothing() -> No
     assert (layers["completeness_error"].drop("conductance", level="method") == 0).all()
 
 
+def test_a_standard_error_is_in_the_unit_of_the_saliency() -> None:
+    model, asked = random_transformer(normalisation="pre"), questions(methods=["shapley"], targets=["margin"])
+    _, layers = measured(model, asked)
+    error = layers.xs("train")["standard_error"].droplevel(["layer", "site", "method", "target"])
+    scale = layers["logit_scale"].iloc[0]
+    assert error["matched"] == pytest.approx(error["raw"] / scale)
+    raw = next(found for names, _, found in by_example(model, splits(), asked, 0) if names["normalisation"] == "raw")
+    total = raw.abs().sum(dim=1)
+    assert error["raw"] / total.max() <= error["per_example"] <= error["raw"] / total.min()
+
+
 def test_by_example_is_what_the_statistics_are_of_and_in_order() -> None:
     model, asked = random_transformer(n_layers=2), questions(sites=SITES)
     neurons, _ = measured(model, asked)

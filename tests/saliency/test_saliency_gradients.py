@@ -14,7 +14,7 @@ from builders import (
     random_transformer,
     two_units,
 )
-from captum.attr import IntegratedGradients, LayerIntegratedGradients
+from captum.attr import InputXGradient, IntegratedGradients, LayerIntegratedGradients
 from saliency_builders import EFFORT, EVERY_TARGET, LINEAR_TARGETS, a_layer, at, mean_of, rest_of
 from torch import Tensor
 
@@ -55,6 +55,19 @@ def test_two_units_at_worked_values(method):
     assert found.explained.tolist() == [8 - 4, -4 - -3, 16 - 8]
     assert found.completeness_error == pytest.approx(0)
     assert layer.fires.tolist() == [[True, False], [True, False], [False, True]]
+
+
+@pytest.mark.parametrize("normalisation", ["none", "pre", "post"])
+@pytest.mark.parametrize("place", [Place(0), Place(0, "head_outputs"), Place(1), Place(1, "heads")])
+def test_activation_times_gradient_is_captums_input_times_gradient_on_the_rest_of_the_network(
+    place: Place, normalisation: str
+) -> None:
+    layer = a_layer(place, n_layers=2, normalisation=normalisation)
+    for target, found in zip(EVERY_TARGET, activation_gradient(layer, EVERY_TARGET, EFFORT), strict=True):
+        captum = InputXGradient(rest_of(layer, target))
+        units = layer.units.clone().requires_grad_()
+        expected = captum.attribute(units, additional_forward_args=(layer.past, layer.labels))
+        torch.testing.assert_close(found.saliency, layer.by_neuron(expected.detach()), check_dtype=False)
 
 
 def test_a_unit_that_writes_against_the_label_is_salient_with_a_minus():

@@ -15,7 +15,7 @@ use rule extract_saliency as specify_saliency with:
         mem_mb=specified_saliency_mb,
     params:
         asked=STUDY.measurements.every_way.asked(),
-        how=options(steps=0, device=STUDY.device),
+        how=options(steps=how_many(SALIENCY.checkpoints), device=STUDY.device),
         events=lambda wildcards, input: input.events,
         code=fingerprint("stages.extract_saliency"),
     message:

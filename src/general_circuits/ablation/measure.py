@@ -35,6 +35,8 @@ class Settings:
         dead_units: whether neurons that fire on no training example are ranked.
         k_points: sizes k on a log axis, or "all".
         random_draws: random rankings.
+        examples: to delete on, of each split, drawn by replica; 0 is all.
+        areas_only: where every k that an area needs is measured anyway, keep but a few.
     """
 
     sites: Sequence[Site]
@@ -43,6 +45,8 @@ class Settings:
     dead_units: Sequence[DeadUnits]
     k_points: int | Literal["all"]
     random_draws: int
+    examples: int = 0
+    areas_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def measure(
 
     Args:
         model: the network.
-        splits: the examples to delete on; "train" among them.
+        splits: whole; "train" among them. Means, norms, donors and dead units are of all training examples.
         salience: the checkpoint's rows of the saliency table, of training examples. Where a place has none, its neurons
             are ranked by norms and at random only.
         settings: what to delete.
@@ -82,16 +86,21 @@ def measure(
     """
     keys: list[dict[str, Any]] = []
     curves: list[Curve] = []
+    drawn = {name: part.drawn(settings.examples, seed) for name, part in splits.items()}
+    parts = {name: part.some(drawn[name]) for name, part in splits.items()}
+    whole = splits["train"]
     for place in model.places(settings.sites):
-        layers = {name: Layer.at(model, part.tokens, part.labels, place) for name, part in splits.items()}
-        train = layers["train"]
+        train = Layer.at(model, whole.tokens, whole.labels, place)
+        others = {name: part for name, part in parts.items() if name != "train"}
+        layers = {name: Layer.at(model, part.tokens, part.labels, place) for name, part in others.items()}
+        layers["train"] = train.some(drawn["train"])
         here = salience[(salience["layer"] == place.layer) & (salience["site"] == place.site)]
         orders = random_orders(train.n_neurons, settings.random_draws, seed)
         plans = [_plan(train, here, dead_units, settings, orders) for dead_units in settings.dead_units]
         for deletion in settings.deletions:
             for name, layer in layers.items():
-                values = replacement(layer, train, deletion, seed)
-                groups = _groups(name, splits[name])
+                values = replacement(layer, train, deletion, seed, drawn[name] if name == "train" else None)
+                groups = _groups(name, parts[name])
                 for names, curve in carried_out(layer, values, plans, groups, scale):
                     keys.append({"layer": place.layer, "site": place.site, "deletion": deletion, **names})
                     curves.append(curve)
@@ -155,7 +164,8 @@ def _plan(
     if dead_units == "excluded":
         fires = salience.groupby("neuron")["alive"].any()
         ranked = fires.to_numpy() if len(fires) else train.fires.any(dim=0).cpu().numpy()
-    kept = np.array([0, *sizes(int(ranked.sum()), settings.k_points)])
+    points = 2 if settings.areas_only and train.is_linear else settings.k_points
+    kept = np.array([0, *sizes(int(ranked.sum()), points)])
     found = rankings(train, salience, ranked, settings.rankings, kept, orders)
     return Plan(dead_units, kept, list(found))
 

@@ -134,17 +134,18 @@ REGISTERED_CHOICES = {
 def specify(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The registered change of L-skewness, and without its control, of every histogram; from `specified_distribution`.
 
-    One that is degenerate at over half of the checkpoints has no estimate. `steps` are grokking's for both conditions.
+    One that is degenerate at most checkpoints of a window, there or in a control that is subtracted, has no estimate.
     """
     steps = steps_of_events(tables["events"], "grokking")
     frame = with_layers(tables["specified_distribution"])
     parts = {name: frame[frame["condition"] == name] for name in ("grokking", "random_labels")}
     own, control = (changes(part, "l_skewness", CHOICES, steps) for part in parts.values())
+    of_own, of_control = (degenerate(part, CHOICES, steps) for part in parts.values())
     return specifications(
         {"random_labels": minus_control(own, control), NONE: own},
         options_of(frame, CHOICES),
         REGISTERED_CHOICES,
-        degenerate(parts["grokking"], CHOICES),
+        {"random_labels": pd.concat([of_control, of_own[~of_own.index.isin(of_control.index)]]), NONE: of_own},
         UNIT,
         THRESHOLD,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from general_circuits import estimates
@@ -62,7 +61,7 @@ def specifications(
     found: Mapping[str, pd.DataFrame],
     options: Mapping[str, Sequence[str]],
     registered: Mapping[str, str],
-    failures: pd.Series,
+    failures: Mapping[str, pd.Series],
     unit: str,
     threshold: float,
 ) -> pd.DataFrame:
@@ -71,8 +70,8 @@ def specifications(
     Args:
         found: by control, the changes without it (`none`) or beyond it.
         options: of every choice but the control, in the order of `CHOICES`; one that the claim lacks has `none`.
-        registered: the combination that the verdict rests on.
-        failures: why some combinations, its index, mean nothing though they have numbers.
+        registered: the combination that the claim is registered with.
+        failures: by control, why some combinations, its index, mean nothing though they have numbers.
         unit: of the changes.
         threshold: of the verdict.
     """
@@ -80,11 +79,12 @@ def specifications(
     for control, of_control in found.items():
         given = list(of_control.index.names)
         values = dict(zip(of_control.index, of_control.to_numpy(dtype=float), strict=True))
+        means_nothing = failures.get(control, {})
         for combination in itertools.product(*options.values()):
             names = dict(zip(options, combination, strict=True))
             key = tuple(names[name] for name in given)
             estimate = estimates.estimate(values.get(key, []))
-            failure = failures.get(key, "") if len(failures) else ""
+            failure = means_nothing.get(key, "")
             if not failure and estimate.n < 2:
                 failure = _too_few(estimate.n, key in values)
             if failure:
@@ -129,13 +129,16 @@ def minus_control(own: pd.DataFrame, control: pd.DataFrame) -> pd.DataFrame:
     return own - control.reindex(index=own.index, columns=own.columns)
 
 
-def degenerate(frame: pd.DataFrame, choices: Sequence[str]) -> pd.Series:
-    """Of combinations whose histograms mean nothing at over half of the checkpoints: the words that say so."""
-    counted = frame.astype(dict.fromkeys(choices, str)).groupby(list(choices))["degenerate"].agg(["sum", "size"])
-    failing = counted[counted["sum"] > counted["size"] / 2]
-    words = np.where(
-        failing["sum"] == failing["size"],
-        "degenerate histograms: over half of the neurons at 0, or no spread, at every checkpoint",
-        "degenerate histograms: over half of the neurons at 0, or no spread, at most checkpoints",
-    )
-    return pd.Series(words, index=failing.index, dtype=object)
+def degenerate(frame: pd.DataFrame, choices: Sequence[str], steps: pd.DataFrame) -> pd.Series:
+    """Of combinations whose histograms mean nothing in most checkpoints of either window: the words that say so.
+
+    Args:
+        frame: one condition's rows with `choices`, `replica`, `step` and `degenerate`, at the steps that are read.
+        choices: columns that tell specifications apart.
+        steps: events of grokking.
+    """
+    between = frame["replica"].map((steps["memorised"] + steps["generalised"]) / 2)
+    frame = frame.astype(dict.fromkeys(choices, str)).assign(is_late=frame["step"] > between)
+    shares = frame.groupby([*choices, "is_late"])["degenerate"].mean().groupby(list(choices)).max()
+    words = "degenerate histograms at t_m or in the late window: over half of the neurons at 0, or no spread"
+    return pd.Series(words, index=shares.index[shares > 0.5], dtype=object)

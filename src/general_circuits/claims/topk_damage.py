@@ -161,7 +161,7 @@ def specify(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         {"random_units": changes(top, "excess", CHOICES, steps), NONE: changes(top, "area", CHOICES, steps)},
         options_of(top, CHOICES),
         REGISTERED_CHOICES,
-        pd.Series(dtype=object),
+        {},
         "share of accuracy",
         threshold=0.0,
     )

@@ -32,7 +32,8 @@ LATE = 1.25
 MEMORISED, GENERALISED, YOKED = "memorised", "late", "at the same steps as late"
 TICKS = (0, 0.25, 0.5, 0.75, 1)
 NOTHING = "no replica memorised or generalised"
-LABELS = {"accuracy": "training accuracy left", "margin": "margin left, logits"}
+COLUMNS = {"accuracy": "accuracy", "margin": "matched_margin"}
+LABELS = {"accuracy": "training accuracy left", "margin": "margin left, logits at matched scale"}
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def _lines(tables: Mapping[str, pd.DataFrame], left: str) -> list[Line]:
     lines = []
     for where, moment, at in wanted:
         rows = _at(_registered(ablation, where), at.dropna())
-        curves = {ranking: _left(rows, ranking, left) for ranking in RANKINGS}
+        curves = {ranking: _left(rows, ranking, COLUMNS[left]) for ranking in RANKINGS}
         if not all(curve.empty for curve in curves.values()):
             lines.append(Line(where, moment, curves))
     return lines

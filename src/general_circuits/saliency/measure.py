@@ -87,9 +87,14 @@ class Answer:
         """(example, neuron), as the normalisation has it."""
         found = self.attribution.saliency
         if self.normalisation == "per_example":
-            total = found.abs().sum(dim=1, keepdim=True)
-            return found / torch.where(total == 0, 1, total)
+            return found / self.totals
         return found / self.divisor if self.divisor != 1 else found
+
+    @property
+    def totals(self) -> Tensor:
+        """(example, 1): the magnitudes of each example's saliencies together, or 1 where all are 0."""
+        total = self.attribution.saliency.abs().sum(dim=1, keepdim=True)
+        return torch.where(total == 0, 1, total)
 
 
 class Method(Protocol):
@@ -235,17 +240,18 @@ def _quality(answer: Answer, known: dict[int, dict[str, Any]]) -> dict[str, Any]
     """How far an attribution is to be trusted, in one number each; of each attribution it is worked out once."""
     attribution, labels = answer.attribution, answer.layer.labels
     if id(attribution) not in known:
-        error = attribution.standard_error
         known[id(attribution)] = {
             "examples": len(labels),
             "completeness_error": attribution.completeness_error,
             "integration_steps": attribution.steps,
-            "standard_error": 0.0 if error is None else float(error.square().mean().sqrt()),
             "saturated": saturated(answer.attributed, answer.layer.logits, labels),
             "closed_form_gap": _closed_form_gap(answer),
         }
-    found = known[id(attribution)]
-    return {**found, "standard_error": found["standard_error"] / answer.divisor}
+    error = attribution.standard_error
+    if error is None:
+        return {**known[id(attribution)], "standard_error": 0.0}
+    unit = answer.totals if answer.normalisation == "per_example" else answer.divisor
+    return {**known[id(attribution)], "standard_error": float((error / unit).square().mean().sqrt())}
 
 
 def _closed_form_gap(answer: Answer) -> float:

@@ -35,11 +35,14 @@ TABLE = Table(
         "normalisation": "as in the saliency table; none where the choice does not apply",
         "statistic": "what is computed of a unit's saliency over examples, and of those over units; none if no choice",
         "layer": "of which layer and site: “last mlp”, “last head_outputs”, or a layer's number, as “0 mlp”",
-        "split": "on which examples: train or validation; none where the choice does not apply",
+        "split": "on which examples: train, validation; after label noise also train_corrupted and train_true",
         "dead_units": "whether units that are not alive are included or excluded; none where the choice does not apply",
         "deletion": "what a deleted unit is set to: zero, mean or resample; none where the choice does not apply",
         "control": "what the change is compared with: random_labels, random_units, or none: the change itself",
-        "registered": "whether this is the combination that the claim's verdict rests on; one per claim",
+        "registered": (
+            "whether these are the registered choices; one per claim. The verdict of topk_damage also rests on the"
+            " change itself, the same choices without a control"
+        ),
         "unit": "of estimate, low, high and threshold",
         "threshold": (
             "above it, or below minus it, must the whole interval lie to count for, or against, the claim; 0 or more"

@@ -39,7 +39,7 @@ def main(
 ) -> None:
     """Rank by RANKINGS on training examples; delete on EXAMPLES of SPLITS each at STEPS steps. 0 K_POINTS are all.
 
-    Of ATTRIBUTIONS all, or the registered one.
+    Of ATTRIBUTIONS the registered one, or all, for specification curves, which read areas only.
     """
     torch_device = compute.device(device)
     lists: dict[str, Any] = {
@@ -48,7 +48,13 @@ def main(
         "rankings": rankings.split(","),
         "dead_units": dead_units.split(","),
     }
-    settings = Settings(**lists, k_points=k_points or "all", random_draws=random_draws)
+    settings = Settings(
+        **lists,
+        k_points=k_points or "all",
+        random_draws=random_draws,
+        examples=examples,
+        areas_only=attributions == "all",
+    )
     salience = tables.read(saliency, SALIENCY)
     read = {"split"} if attributions == "all" else REGISTERED.keys() - {"site"}
     salience = rows_of(salience, **{name: REGISTERED[name] for name in read})
@@ -56,7 +62,7 @@ def main(
 
     def parts() -> Iterator[pd.DataFrame]:
         for position, replica, everything in Block(split, torch_device).replicas():
-            data = {name: (part := everything[name]).some(part.drawn(examples, replica)) for name in splits.split(",")}
+            data = {name: everything[name] for name in splits.split(",")}
             train = everything["train"].tokens
             of_replica = salience[salience["replica"] == replica]
             stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))

@@ -23,7 +23,7 @@ def main(
 ) -> None:
     """Read the weights beside SPLIT and measure what is ASKED (as JSON).
 
-    At STEPS checkpoints, 0 for all; or, with an EVENTS table, at those that a claim reads around its replicas' events.
+    At STEPS checkpoints, 0 for all; with an EVENTS table, at those of them that a claim reads around its events.
     """
     torch_device, questions = compute.device(device), from_json(Questions, asked)
     claimed = _by_replica(Path(events)) if events else None
@@ -32,8 +32,9 @@ def main(
     def parts() -> Iterator[pd.DataFrame]:
         for position, replica, examples in Block(split, torch_device).replicas():
             stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-            kept = stored.steps()
-            wanted = chosen(kept, steps or None) if claimed is None else steps_read(kept, claimed.loc[replica])
+            wanted = chosen(stored.steps(), steps or None)
+            if claimed is not None:
+                wanted = steps_read(wanted, claimed.loc[replica])
             for step, model in stored.models(wanted, torch_device):
                 print(f"{condition}, replica {replica}: step {step:,}", flush=True)
                 names = {"condition": condition, "replica": replica, "step": step}
