@@ -35,8 +35,8 @@ class Layer:
         """Run the network on tokens (example, n_inputs + 1) up to a place."""
         return cls(model, place, *model.run_to(model.read(tokens), place), labels)
 
-    def some(self, examples: Tensor) -> Layer:
-        """The same on some of its examples: an index (example)."""
+    def some(self, examples: Tensor | slice) -> Layer:
+        """The same on some of its examples: an index (example), or a slice."""
         return Layer(self.model, self.place, self.past[examples], self.units[examples], self.labels[examples])
 
     @cached_property

@@ -12,6 +12,7 @@ from builders import random_examples, random_perceptron, random_questions, rando
 from deleting import DELETIONS, a_layer, a_place, of_lookup_table
 
 from general_circuits import scores
+from general_circuits.ablation import nested as module
 from general_circuits.ablation.answers import Answers, recomputed, subtracted
 from general_circuits.ablation.deletion import donors, replacement
 from general_circuits.ablation.nested import Nested
@@ -80,6 +81,18 @@ def test_several_neurons_at_once_are_those_neurons_one_by_one(
 
 
 @pytest.mark.parametrize("deletion", DELETIONS)
+@pytest.mark.parametrize("at_once", [1, 7, 20])
+def test_examples_may_be_taken_a_few_at_once(at_once: int, deletion: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = a_layer(biases="all")
+    values, (order,), kept = replacement(layer, layer, deletion, 0), random_orders(12, 1, seed=0), np.array([0, 5, 12])
+    together = Nested(layer, values, SCALE).curve(order, kept)
+    monkeypatch.setattr(module, "AT_ONCE", at_once)
+    nested = Nested(layer, values, SCALE)
+    assert [len(part.examples) for part in nested.parts] == {1: [1] * 20, 7: [7, 7, 6], 20: [20]}[at_once]
+    assert_alike(nested.curve(order, kept), together, 1e-10)
+
+
+@pytest.mark.parametrize("deletion", DELETIONS)
 @pytest.mark.parametrize("outputs", ["classes", "sign"])
 def test_one_pass_through_a_perceptron_too(outputs: str, deletion: str) -> None:
     model = random_perceptron(Vocabulary(2, 5, 2), n_layers=2, outputs=outputs)
@@ -96,6 +109,9 @@ def test_losses_are_worked_out_where_they_are_kept_and_margins_for_areas_too() -
     some, every = nested.curve(order, np.array([0, 3, 12])), nested.curve(order, np.arange(13))
     assert some.kept.tolist() == [0, 3, 12]
     assert some.ks.tolist() == [0, 1, 2, 3, 12]  # a quarter of them, which areas average over, and those kept
+    whole = nested.curve(order, some.kept, is_whole=True)
+    assert whole.ks.tolist() == list(range(13))
+    torch.testing.assert_close(whole.margins, every.margins)
     assert torch.equal(some.losses[:2], every.losses[[0, 3]])
     assert torch.equal(some.margins, every.margins[some.ks])
     assert len(every.margins) == 13

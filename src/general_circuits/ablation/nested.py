@@ -9,7 +9,7 @@ network without any of them, adding neurons back from the end.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from general_circuits.ablation.answers import Answers
 from general_circuits.ablation.curves import last_of_area
 from general_circuits.layer import Layer
 
+AT_ONCE = 1024
+"""Examples whose logits stay in a processor's cache from one deletion to the next."""
 NOTHING = -80.0
 """A logit this far below the largest adds nothing to their exponentials' sum, and much lower ones take ten times as
 long: their exponentials are not normal numbers."""
@@ -35,6 +37,28 @@ class Nested:
         scale: the checkpoint's logit scale.
     """
 
+    def __init__(self, layer: Layer, values: Tensor, scale: float) -> None:
+        starts = range(0, max(len(layer.labels), 1), AT_ONCE)
+        slices = [slice(start, start + AT_ONCE) for start in starts]
+        of_examples = values.ndim > layer.units[0].ndim
+        self.parts = [_Part(layer.some(some), values[some] if of_examples else values, scale) for some in slices]
+
+    @torch.no_grad()
+    def curve(self, order: NDArray[np.int64], kept: NDArray[np.int64], is_whole: bool = False) -> Answers:
+        """Delete the first k of `order` (ranked), for every k that an area needs and those `kept`, or every k there is.
+
+        Losses are worked out for those kept.
+        """
+        last = len(order) if is_whole else min(last_of_area(len(order)), len(order))
+        ks = np.union1d(kept, np.arange(last + 1))
+        found = [part.curve(order, ks, set(kept.tolist())) for part in self.parts]
+        margins, losses, matched_losses = (torch.cat(of, dim=1) for of in zip(*found, strict=True))
+        return Answers(ks, margins, np.unique(kept), losses, matched_losses)
+
+
+class _Part:
+    """The same on few examples."""
+
     @torch.no_grad()
     def __init__(self, layer: Layer, values: Tensor, scale: float) -> None:
         self.layer, self.values, self.scale = layer, values, scale
@@ -45,26 +69,23 @@ class Nested:
         self.by_unit = list(zip(self.weights, self.written, to_right, strict=True))
         self._known: dict[bytes, Tensor] = {}
 
-    @torch.no_grad()
-    def curve(self, order: NDArray[np.int64], kept: NDArray[np.int64]) -> Answers:
-        """Delete the first k of `order` (ranked), for every k that an area needs and those `kept`.
-
-        Losses are worked out for those kept.
-        """
-        ks = np.union1d(kept, np.arange(min(last_of_area(len(order)), len(order)) + 1))
+    def curve(
+        self, order: NDArray[np.int64], ks: NDArray[np.int64], kept: Collection[int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Margins at every one of `ks` (k, example), and losses and those at matched scale at those `kept`."""
         rows = {k: row for row, k in enumerate(ks.tolist())}
         margins = self.layer.logits.new_empty(len(ks), len(self.layer.labels))  # (k, example)
         largest = torch.empty_like(margins[0])
-        wanted, losses, matched_losses = set(kept.tolist()), {}, {}
+        losses, matched_losses = {}, {}
         for k, right, others in self._walk(order, ks):
             torch.amax(others, dim=0, out=largest)
             torch.sub(right, largest, out=margins[rows[k]])
-            if k in wanted:
+            if k in kept:
                 shifted, lead = others - largest, largest - right
                 losses[k] = _surprise(lead, shifted)
                 matched_losses[k] = _surprise(lead / self.scale, shifted / self.scale)
-        at_kept = (torch.stack([of[k] for k in sorted(of)]) for of in (losses, matched_losses))
-        return Answers(ks, margins, np.asarray(sorted(losses)), *at_kept)
+        raw, matched = (torch.stack([of[k] for k in sorted(of)]) for of in (losses, matched_losses))
+        return margins, raw, matched
 
     def _walk(self, order: NDArray[np.int64], ks: NDArray[np.int64]) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Each k once, with the labels' logits (example) and all others' (class, example); read before the next."""
