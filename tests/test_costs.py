@@ -52,7 +52,7 @@ JOBS = {
     "twelve bits": {"operation": "sparse_parity", "bits": 12, "examples": 1500, "train_count": 600, **BITS},
     "tiny": {"modulus": 7, "d_model": 8, "n_heads": 2, "d_mlp": 16, "batch_size": 16, **FEW},
 }
-MEASURED = [name for name in JOBS if name not in {"many checkpoints", "L-BFGS"}]
+MEASURED = [name for name in JOBS if name not in {"many checkpoints", "L-BFGS", "full batch"}]
 """Where a measurement meets something else than in another: not how a network was trained."""
 
 Trained = tuple[Condition, Path, int]

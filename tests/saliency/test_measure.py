@@ -142,7 +142,8 @@ def test_a_standard_error_is_in_the_unit_of_the_saliency() -> None:
 
 
 def test_by_example_is_what_the_statistics_are_of_and_in_order() -> None:
-    model, asked = random_transformer(n_layers=2), questions(sites=SITES)
+    model = random_transformer(n_layers=2)
+    asked = questions(methods=["shapley", "conductance"], targets=["margin", "log_probability"], sites=SITES)
     neurons, _ = measured(model, asked)
     keys = []
     for names, numbers, saliency in by_example(model, splits(), asked, seed=0):
