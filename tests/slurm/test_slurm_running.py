@@ -34,7 +34,18 @@ def test_its_tables_and_figures_are_the_same_bytes_as_those_of_one_machine(finis
 
 def _digests(results: Path) -> dict[str, str]:
     """Of all that a study leaves, but for what it took and said: logs, times, states."""
-    folders = ("tasks", "runs", "saliency", "distribution", "ablation", "claims", "figures", "report")
+    folders = (
+        "tasks",
+        "runs",
+        "saliency",
+        "example_saliency",
+        "distribution",
+        "ablation",
+        "damage",
+        "claims",
+        "figures",
+        "report",
+    )
     took = results / "report/run_times.html"
     files = [path for folder in folders for path in (results / folder).rglob("*") if path.is_file() and path != took]
     return {str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
@@ -44,7 +55,13 @@ def test_only_what_is_long_gets_an_allocation_and_many_of_a_kind_are_an_array(fi
     jobs = finished.account("JobID", "Comment%99", "State")
     assert {state for *_, state in jobs} == {"COMPLETED"}
     rules = sorted({comment.split("_wildcards_")[0] for _, comment, _ in jobs})
-    assert rules == ["rule_ablate_neurons", "rule_extract_saliency", "rule_splits_split_examples", "rule_train_block"]
+    assert rules == [
+        "rule_ablate_neurons",
+        "rule_extract_example_saliency",
+        "rule_extract_saliency",
+        "rule_splits_split_examples",
+        "rule_train_block",
+    ]
     trained = [job for job, comment, _ in jobs if comment.startswith("rule_train_block")]
     assert len({job.split("_")[0] for job in trained}) == 1, "one array"
     assert sorted(job.split("_")[1] for job in trained) == ["1", "2"]

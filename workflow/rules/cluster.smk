@@ -6,6 +6,8 @@ localrules:
     generate_task,
     find_events,
     describe_saliency,
+    specify_distribution,
+    specify_claim,
     judge_claim,
     merge_verdicts,
     plot_figure,
