@@ -223,7 +223,7 @@ class Size:
         together = max(n, AT_ONCE) if others and not is_linear else n
         kept = (asked.targets - 1) * n + asked.targets * (n * gradients + 2 * some * (len(others) - gradients))
         logits = some * self.vocabulary.n_classes if "ablation_effect" in others else 0
-        blocks = 8 * max(logits, min(BLOCK, logits * model.d_mlp))
+        blocks = 5 * max(logits, min(BLOCK, logits * model.d_mlp))
         numbers = together * per_example + 2 * kept * model.d_mlp + blocks
         checkpoints = self.checkpoints if asked.checkpoints == "all" else min(asked.checkpoints, self.checkpoints)
         rows = asked.replicas * checkpoints * 2 * asked.combinations * self.neurons(asked.sites)
