@@ -89,9 +89,9 @@ def measure(
     drawn = {name: part.drawn(settings.examples, seed) for name, part in splits.items()}
     parts = {name: part.some(drawn[name]) for name, part in splits.items()}
     whole = splits["train"]
+    others = {name: part for name, part in parts.items() if name != "train"}
     for place in model.places(settings.sites):
         train = Layer.at(model, whole.tokens, whole.labels, place)
-        others = {name: part for name, part in parts.items() if name != "train"}
         layers = {name: Layer.at(model, part.tokens, part.labels, place) for name, part in others.items()}
         layers["train"] = train.some(drawn["train"])
         here = salience[(salience["layer"] == place.layer) & (salience["site"] == place.site)]

@@ -145,7 +145,7 @@ def specify(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         {"random_labels": minus_control(own, control), NONE: own},
         options_of(frame, CHOICES),
         REGISTERED_CHOICES,
-        {"random_labels": pd.concat([of_control, of_own[~of_own.index.isin(of_control.index)]]), NONE: of_own},
+        {"random_labels": of_own.combine_first(of_control), NONE: of_own},
         UNIT,
         THRESHOLD,
     )

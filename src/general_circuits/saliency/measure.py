@@ -184,7 +184,7 @@ def _at_place(
     some = part.drawn(asked.examples, seed)
     done: dict[tuple[str, str, float], Attribution] = {}
     used: dict[bool, tuple[Layer, Tensor]] = {
-        False: (layer, part.drawn(0, seed)),
+        False: (layer, torch.arange(len(part), device=some.device)),
         True: (layer.some(some), some) if len(some) < len(part) else (layer, some),
     }
     ways: dict[str, Method] = {
