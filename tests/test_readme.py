@@ -18,11 +18,23 @@ from general_circuits import readme, stages, tables
 from general_circuits.claims import display
 from general_circuits.claims import verdicts as claims
 from general_circuits.claims.findings import UNDECIDED
-from general_circuits.figures.registry import DRAWINGS, FIGURES
+from general_circuits.figures.registry import DRAWINGS
 from general_circuits.launch import LAUNCHES
 from general_circuits.schemas.verdicts import TABLE as VERDICTS
 
 ROOT = Path(__file__).parents[1]
+KEPT = {
+    "forest": "forest-all",
+    "learning_curves": "learning_curves-accuracy",
+    "saliency_histogram": "saliency_histogram-excluded",
+    "skewness": "skewness-excluded",
+    "damage_curves": "damage_curves-accuracy",
+    "reliance": "reliance-accuracy",
+    "excess_damage": "excess_damage-accuracy",
+    "specification_curve-saliency_skew": "specification_curve-saliency_skew",
+    "specification_curve-topk_damage": "specification_curve-topk_damage",
+}
+"""Pictures kept with the code, and their drawings."""
 PAGE = "# A title\n\n<!-- results -->\nold\n<!-- /results -->\n\nThe end.\n"
 
 
@@ -74,13 +86,13 @@ def test_a_refresh_records_settings_code_machine_and_verdicts(root: Path, digest
     assert record["settings"]["study"]["replicas"] == study["replicas"]
     written = tables.read(root / readme.RESULTS / VERDICTS.path, VERDICTS)
     assert record["verdicts"] == json.loads(display.as_json(written))
-    assert record["found"] == {name: f"[{name}-{FIGURES[name].variants[0]}] was found." for name in FIGURES}
+    assert record["found"] == {name: f"[{drawing}] was found." for name, drawing in KEPT.items()}
 
 
-def test_a_refresh_copies_each_figure_in_its_registered_variant(root: Path) -> None:
+def test_a_refresh_copies_each_figure_as_registered_and_of_every_claim(root: Path) -> None:
     readme.refresh(root)
     pictures = {file.name: file.read_bytes() for file in (root / readme.PICTURES).iterdir()}
-    assert pictures == {f"{name}.png": f"{name}-{figure.variants[0]}".encode() for name, figure in FIGURES.items()}
+    assert pictures == {f"{name}.png": drawing.encode() for name, drawing in KEPT.items()}
 
 
 def test_a_refresh_writes_between_the_marks_only(root: Path) -> None:
@@ -241,7 +253,7 @@ def test_a_record_without_any_p_can_be_shown(root: Path) -> None:
 def test_results_come_from_every_stage_that_a_result_is_made_by() -> None:
     names = {module.name for module in pkgutil.iter_modules(stages.__path__)}
     others = {"index_table", "write_page", "write_front_page", "replay_block", "command"}
-    others |= {"extract_example_saliency", "specify_claim"}  # what the README does not show
+    others |= {"extract_example_saliency"}  # what the README does not show
     assert set(readme.STAGES) == names - others
 
 

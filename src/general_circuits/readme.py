@@ -33,6 +33,7 @@ STAGES = {
     "describe_saliency": None,
     "ablate_neurons": None,
     "judge_claim": claims,
+    "specify_claim": claims,
     "merge_verdicts": None,
     "plot_figure": figures,
 }
@@ -56,8 +57,7 @@ def between(text: str, name: str, body: str) -> str:
 def refresh(root: Path) -> None:
     """Record the finished study under `root`, copy its registered pictures, and write the README's block."""
     verdicts, launches = root / RESULTS / VERDICTS.path, root / RESULTS / LAUNCHES
-    drawings = [drawing for drawing, (name, variant) in DRAWINGS.items() if variant == FIGURES[name].variants[0]]
-    found = {DRAWINGS[drawing][0]: root / RESULTS / f"figures/{drawing}.txt" for drawing in drawings}
+    found = {name: root / RESULTS / f"figures/{drawing}.txt" for name, drawing in _kept().items()}
     pictures = {name: path.with_suffix(".png") for name, path in found.items()}
     for path in (verdicts, launches, *found.values(), *pictures.values()):
         if not path.is_file():
@@ -149,6 +149,12 @@ def block(record: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _kept() -> dict[str, str]:
+    """Pictures kept with the code, by name, and their drawings: each figure as registered, or of every claim."""
+    registered = {name: f"{name}-{figure.variants[0]}" for name, figure in FIGURES.items() if figure.toggle != "claim"}
+    return registered | {drawing: drawing for drawing, (name, _) in DRAWINGS.items() if FIGURES[name].toggle == "claim"}
 
 
 def _picture(name: str, record: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ from general_circuits.ablation.answers import Answers
 from general_circuits.ablation.curves import last_of_area
 from general_circuits.layer import Layer
 
-AT_ONCE = 1024
+AT_ONCE = 4096
 """Examples whose logits stay in a processor's cache from one deletion to the next."""
 NOTHING = -80.0
 """A logit this far below the largest adds nothing to their exponentials' sum, and much lower ones take ten times as
