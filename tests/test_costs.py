@@ -21,6 +21,7 @@ from general_circuits.measurements import Method, Normalisation, SaliencySetting
 from general_circuits.models.mlp import Perceptron
 from general_circuits.models.transformer import Transformer
 from general_circuits.reduced import network
+from general_circuits.stages import generate_task, split_examples
 
 DRAWS = 1
 EVERYTHING = {
@@ -123,9 +124,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Trained
     @cache
     def train(name: str) -> Trained:
         setting, folder = condition(JOBS[name]), tmp_path_factory.mktemp("job")
-        peak_mb("generate_task", task=to_json(setting.task), output=folder / "task.parquet")
+        generate_task.main(to_json(setting.task), folder / "task.parquet")
         drawn = {"split": to_json(setting.split), "condition": "case", "first_seed": 0, "block": 0, "replicas": 1}
-        peak_mb("split_examples", task=folder / "task.parquet", **drawn, output=folder / "split.parquet")
+        split_examples.main(folder / "task.parquet", output=folder / "split.parquet", **drawn)
         states = {"code": "0", "states": folder / "state", "keep_states": 0}
         files = {"split": folder / "split.parquet", "metrics": folder / "metrics.parquet"}
         told = {"condition": "case", "settings": to_json(setting), "device": "cpu"}

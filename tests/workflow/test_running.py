@@ -143,13 +143,17 @@ def test_the_same_study_twice_is_the_same_bytes(finished: Project, tmp_path) -> 
         assert (again.results / file).read_bytes() == (finished.results / file).read_bytes(), file
 
 
-def test_a_diverged_run_is_data_down_to_the_report(project: Project) -> None:
+def test_a_diverged_run_is_data_down_to_the_figures(project: Project) -> None:
     """Beside conditions of another depth, width and task, which share every figure with it."""
     explosion = {"optimiser": "sgd", "learning_rate": 1e30}
     other = {"operation": "x/y", "n_layers": 2, "normalisation": "post", "positions": "sinusoidal", "d_mlp": 24}
     project.configure(replicas=1, conditions={**TINY["conditions"], "explosion": explosion, "other": other})
-    run = project.snakemake("--cores", "2")
+    shown = [f"results/tiny/figures/{name}-{figure.variants[0]}.svg" for name, figure in FIGURES.items()]
+    drawn = [path for path in shown if (project.root / path).is_file()]
+    before = {path: (project.root / path).read_bytes() for path in drawn}
+    run = project.snakemake("--cores", "2", *drawn)
     assert run.returncode == 0, run.stderr
+    assert all((project.root / path).read_bytes() != before[path] for path in drawn)
     metrics = pd.read_parquet(project.results / "runs/explosion/0/metrics.parquet")
     assert metrics.loc[metrics["step"] > 0, "diverged"].all()
     assert not metrics.loc[metrics["step"] == 0, "diverged"].any()
