@@ -4,7 +4,7 @@
 #   make figures PROFILE=slurm                              the same, with jobs sent to a cluster: docs/slurm.md
 #   make test                                               the whole suite
 #   make test-slurm [ONLY=…]                                a SLURM cluster brought up here: a study on it, and faults
-#   make faults                                             twenty kills of a training job instead of the suite's five
+#   make faults                                             twenty kills of a training job instead of the suite's three
 #   make lint                                               style, types, workflow
 #   make bench                                              time training, saliency, ablation and planning; refresh their tables
 #   make readme                                             run the workstation study; refresh the README's results

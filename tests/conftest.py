@@ -1,5 +1,9 @@
 """Every test runs on one thread, and Hypothesis draws the same examples each time without a deadline."""
 
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # of NumPy and of jobs that tests start, as Snakemake sets it; read when imported
+
 import torch
 from hypothesis import settings
 

@@ -105,7 +105,7 @@ def test_names_stand_in_the_order_of_random_deletions_borne_with_both_shares() -
     texts = [text.get_text() for text in drawn(tables())[1].texts]
     assert texts[::3] == ["no delay", "grokking", "grokking", "random labels"]
     assert texts[1::3][1:3] == ["late", "memorised (dashed)"]
-    assert texts[2::3][1] == "half lost: random 75 %, top 25 %"
+    assert texts[2::3][1] == "half lost (median): random 75 %, top 25 %"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from jobs import Job, wait_until
 from general_circuits.conditions import Condition, Spacing
 from general_circuits.training import STATE_EVERY
 
-KILLS = int(os.environ.get("KILLS", "5"))
+KILLS = int(os.environ.get("KILLS", "3"))
 """How often a job is killed at a random moment; 20 and more say more."""
 
 EVERY = Spacing(log=5, every=500)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
 from checkouts import TINY, Project, checkout
@@ -23,7 +24,7 @@ def fresh(tmp_path: Path) -> Project:
     return project
 
 
-def test_however_it_was_interrupted_the_same_command_goes_on_and_finishes(fresh: Project) -> None:
+def test_however_it_was_interrupted_the_same_command_goes_on_and_finishes_training(fresh: Project) -> None:
     """A job killed, Ctrl-C, Snakemake killed, one launch more than there should be: each after the other."""
     states = fresh.results / ".state/grokking/0/replica-0"
     _kill_the_job(fresh, states)
@@ -34,19 +35,28 @@ def test_however_it_was_interrupted_the_same_command_goes_on_and_finishes(fresh:
     assert f"goes on from step {kept:,}\n" in log
     _kill_snakemake(fresh)
     last = fresh.launch()
-    _training(last.pid)
+    training = _training(last.pid)
     second = fresh.launch()
     _, said = second.communicate(timeout=60)
     assert second.returncode == 1
     assert "already running" in said
-    out, said = last.communicate(timeout=240)
-    assert last.returncode == 0, said
-    assert f"The report is in {fresh.results / 'report.html'}" in out
-    made = (fresh.results / "report.html").stat().st_mtime_ns
-    again = fresh.launch()
-    again.communicate(timeout=60)
-    assert again.returncode == 0
-    assert (fresh.results / "report.html").stat().st_mtime_ns == made, "a second call does nothing"
+    training.wait(timeout=120)
+    metrics = pd.read_parquet(fresh.results / "runs/grokking/0/metrics.parquet")
+    assert metrics["step"].max() == LONG["steps"]
+    os.killpg(last.pid, signal.SIGINT)
+    last.communicate(timeout=60)
+
+
+def test_a_study_ends_in_its_report_and_a_second_call_does_nothing(project: Project) -> None:
+    first = project.launch()
+    out, said = first.communicate(timeout=120)
+    assert first.returncode == 0, said
+    assert f"The report is in {project.results / 'report.html'}" in out
+    made = (project.results / "report.html").stat().st_mtime_ns
+    second = project.launch()
+    second.communicate(timeout=60)
+    assert second.returncode == 0
+    assert (project.results / "report.html").stat().st_mtime_ns == made
 
 
 def _kill_the_job(fresh: Project, states: Path) -> None:

@@ -178,7 +178,7 @@ def _name(axes: Axes, lines: list[Line], colours: Mapping[str, object]) -> None:
         for text, weight, below in (
             (style.readable(line.condition), "bold", 0),
             (f"{line.moment}{' (dashed)' if line.is_dashed else ''}", "normal", 1),
-            (f"half lost: {halves}", "normal", 2),
+            (f"half lost (median): {halves}", "normal", 2),
         ):
             axes.annotate(
                 text,
