@@ -20,20 +20,20 @@ export PYTHONPATH := $(CURDIR)/src
 COMMAND := $(BIN)/python -m general_circuits.cli
 
 .DELETE_ON_ERROR:
-.PHONY: figures test test-workflow test-others test-slurm faults lint bench readme reference clean
+.PHONY: figures test test-jobs test-others test-slurm faults lint bench readme reference clean
 
 figures: .venv/runtime
 	@$(COMMAND) run --study $(STUDY) --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE))
 
-# Two processes: most tests have one thread, and those of the workflow take as long as all others.
+# Two processes: every test has one thread, and those that start jobs take as long as all others.
 test: .venv/dev
-	@$(MAKE) --jobs=2 --no-print-directory test-workflow test-others
+	@$(MAKE) --jobs=2 --no-print-directory test-jobs test-others
 
-test-workflow: .venv/dev
-	$(BIN)/python -m pytest tests/workflow
+test-jobs: .venv/dev
+	$(BIN)/python -m pytest tests/workflow tests/stages
 
 test-others: .venv/dev
-	$(BIN)/python -m pytest --ignore tests/workflow
+	$(BIN)/python -m pytest --ignore tests/workflow --ignore tests/stages
 
 test-slurm: .venv/dev
 	tests/slurm/install
