@@ -24,6 +24,8 @@ from general_circuits.reduced import network
 from general_circuits.stages import generate_task, split_examples
 
 DRAWS = 1
+MOST = 2.5
+"""Times the peak that a measurement may be predicted to need; a job's peak differs by some per cent from run to run."""
 EVERYTHING = {
     "methods": list(get_args(Method)),
     "targets": list(get_args(TargetName)),
@@ -145,7 +147,7 @@ def test_training_needs_what_was_predicted_and_not_much_less(trained: Callable[[
 def test_so_do_saliency_and_ablation(trained: Callable[[str], Trained], name: str) -> None:
     setting, folder, _ = trained(name)
     peak, predicted = saliency_mb(setting, folder, SaliencySettings())
-    assert peak <= predicted <= 2 * peak
+    assert peak <= predicted <= MOST * peak
     everything = {"sites": "mlp", "deletions": "resample", "splits": "train,validation"}
     everything |= {"rankings": "mean_magnitude,weight_norm", "dead_units": "included"}
     files = {"saliency": folder / "saliency.parquet"}
@@ -154,7 +156,7 @@ def test_so_do_saliency_and_ablation(trained: Callable[[str], Trained], name: st
     peak = peak_mb("ablate_neurons", **of_block(folder), **everything, **files, **counts)
     # by one statistic and one norm, from both ends; matched and at random
     deletions = costs.Deletions(1024, splits=2, k_points=2, curves=4 + DRAWS, checkpoints=1, replicas=1)
-    assert peak <= costs.Size.of(setting).ablation_mb(deletions) <= 2.5 * peak
+    assert peak <= costs.Size.of(setting).ablation_mb(deletions) <= MOST * peak
 
 
 @pytest.mark.parametrize("name", ["one-hot, full batch", "plain, large batch", "tiny"])
@@ -162,7 +164,7 @@ def test_so_does_every_example(trained: Callable[[str], Trained], name: str) -> 
     setting, folder, _ = trained(name)
     counts = {"step": 0, "output": folder / "examples.parquet"}
     peak = peak_mb("extract_example_saliency", **of_block(folder), asked=SaliencySettings().asked(), **counts)
-    assert peak <= costs.Size.of(setting).example_saliency_mb(attributions(SaliencySettings())) <= 2 * peak
+    assert peak <= costs.Size.of(setting).example_saliency_mb(attributions(SaliencySettings())) <= MOST * peak
 
 
 @pytest.mark.parametrize(
@@ -178,7 +180,7 @@ def test_so_does_all_that_saliency_can_be_asked(trained: Callable[[str], Trained
     setting, folder, _ = trained(name)
     few = {"integration_steps": 4, "most_integration_steps": 4, "permutations": 2}
     peak, predicted = saliency_mb(setting, folder, SaliencySettings(**EVERYTHING, **few, sites=sites))
-    assert peak <= predicted <= 2 * peak
+    assert peak <= predicted <= MOST * peak
 
 
 def test_many_checkpoints_of_many_attributions_are_counted() -> None:
