@@ -25,7 +25,7 @@ from general_circuits.stages import generate_task, split_examples
 
 DRAWS = 1
 MOST = 2.5
-"""Times the peak that a measurement may be predicted to need; a job's peak differs by some per cent from run to run."""
+"""Times the peak that ablation, and saliency in every way, may be predicted to need: these peaks vary between runs."""
 EVERYTHING = {
     "methods": list(get_args(Method)),
     "targets": list(get_args(TargetName)),
@@ -147,7 +147,7 @@ def test_training_needs_what_was_predicted_and_not_much_less(trained: Callable[[
 def test_so_do_saliency_and_ablation(trained: Callable[[str], Trained], name: str) -> None:
     setting, folder, _ = trained(name)
     peak, predicted = saliency_mb(setting, folder, SaliencySettings())
-    assert peak <= predicted <= MOST * peak
+    assert peak <= predicted <= 2 * peak
     everything = {"sites": "mlp", "deletions": "resample", "splits": "train,validation"}
     everything |= {"rankings": "mean_magnitude,weight_norm", "dead_units": "included"}
     files = {"saliency": folder / "saliency.parquet"}
@@ -164,7 +164,7 @@ def test_so_does_every_example(trained: Callable[[str], Trained], name: str) -> 
     setting, folder, _ = trained(name)
     counts = {"step": 0, "output": folder / "examples.parquet"}
     peak = peak_mb("extract_example_saliency", **of_block(folder), asked=SaliencySettings().asked(), **counts)
-    assert peak <= costs.Size.of(setting).example_saliency_mb(attributions(SaliencySettings())) <= MOST * peak
+    assert peak <= costs.Size.of(setting).example_saliency_mb(attributions(SaliencySettings())) <= 2 * peak
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,7 @@ def test_a_rerun_that_failed_is_made_up_for_and_shown(project: Project) -> None:
     targets = [*(f"index/{name}.sha256" for name in ("metrics", "events")), f"figures/{figure.name}"]
     assert project.snakemake("--cores", "2", *(f"results/tiny/{path}" for path in targets)).returncode == 0
     assert figure.read_bytes() != before
+    assert "train_block" not in project.planned()
 
 
 def test_a_table_that_was_deleted_with_its_index_is_made_again(project: Project) -> None:
