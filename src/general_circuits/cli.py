@@ -143,7 +143,7 @@ def claims(
         # What was predicted is what the sentence answers, and a terminal is narrow.
         _print_table(display.shown(verdicts).drop(columns="predicted"))
         for row in display.judged(verdicts).itertuples():
-            typer.echo(f"\n{row.claim}: {row.sentence}")
+            typer.echo(f"\n{display.named(row.claim, row.contrast)}: {row.sentence}")
         typer.echo(f"\n{display.rest(verdicts)}".rstrip())
 
 

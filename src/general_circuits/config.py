@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 
 from general_circuits import conditions as records
 from general_circuits.costs import Attributions, Deletions, Size
+from general_circuits.duel_settings import DuelSettings, PlantedSettings, ToySettings
 from general_circuits.faults import at, explained, listed, place
 from general_circuits.measurements import AblationSettings, AttributionSettings, MeasurementSettings
 from general_circuits.misfits import by_hand_misfits, lacking, misfits, why_not_reduced
@@ -54,6 +55,7 @@ class Study(Settings):
         min_length=1, description="by name, the settings that differ from `defaults`"
     )
     measurements: MeasurementSettings = MeasurementSettings()
+    duels: DuelSettings = DuelSettings()
     keep: KeepSettings = KeepSettings()
 
     @property
@@ -84,8 +86,11 @@ class Study(Settings):
 
     def resolved(self) -> dict[str, Any]:
         """What results depend on, as JSON: the `study`'s own settings, and its `conditions` by name, none left open."""
+        own = self.model_dump(mode="json", exclude={"defaults", "conditions", "keep"})
+        if own["duels"] == {"toy": None, "planted": None}:
+            del own["duels"]  # a study without duels depends on none of their settings
         return {
-            "study": self.model_dump(mode="json", exclude={"defaults", "conditions", "keep"}),
+            "study": own,
             "conditions": {
                 name: json.loads(records.to_json(settings.resolve())) for name, settings in self.conditions.items()
             },
@@ -179,8 +184,13 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
     if study.replicas % study.block:
         yield ("replicas",), study.replicas, f"should be a multiple of block = {study.block}"
     yield from _against_claims(study.measurements)
-    for name, settings in study.conditions.items():
-        here = ("conditions", name)
+    if study.duels.toy:
+        yield from _against_toy(study.duels.toy)
+    trained = [(("conditions", name), settings) for name, settings in study.conditions.items()]
+    planted = study.duels.planted
+    if planted:
+        trained.append((("duels", "planted"), planted.condition))
+    for here, settings in trained:
         try:
             resolved = settings.resolve()
         except registry.TaskError as error:
@@ -221,6 +231,35 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
                 settings.batch_size,
                 f"should be from 1 to the {size} training examples, or full",
             )
+        if planted and here == ("duels", "planted"):
+            for key, value, right in _against_planted(planted, resolved, size):
+                yield (*here, key), value, right
+
+
+def _against_toy(toy: ToySettings) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+    """Numbers of pairs that there are not: where, what, and what would be right."""
+    for key in ("coverages", "batch_sizes"):
+        if any(number > toy.pairs for number in getattr(toy, key)):
+            yield ("duels", "toy", key), getattr(toy, key), f"should be at most pairs = {toy.pairs}"
+
+
+def _against_planted(
+    planted: PlantedSettings, resolved: records.Condition, n_training: int
+) -> Iterator[tuple[str, Any, str]]:
+    """Values that leave modules nothing to train on, or to begin from: key, what, and what would be right."""
+    for key in ("parts", "batch_sizes"):
+        if any(number > n_training for number in getattr(planted, key)):
+            yield key, getattr(planted, key), f"should be at most the {n_training} training examples"
+    if "sgd" not in planted.rules:
+        yield "rules", sorted(planted.rules), "should include sgd, which the claims are judged by"
+    if planted.initial_shares[0] != 0.5:
+        yield "initial_shares", planted.initial_shares, "should begin with 0.5, where the claims' duels begin"
+    if planted.label_noises[0] != 0:
+        yield "label_noises", planted.label_noises, "should begin with 0, which the claims are judged by"
+    if planted.label_noise:
+        yield "label_noise", planted.label_noise, "should be 0: label_noises has the rates of wrong labels"
+    if resolved.model.initialisation in ("fourier", "lookup_table"):
+        yield "initialisation", resolved.model.initialisation, "should be drawn, since modules are trained"
 
 
 def _against_line_search(settings: OptimiserSettings) -> Iterator[tuple[str, Any, str]]:

@@ -17,6 +17,7 @@ import psutil
 
 from general_circuits import splits
 from general_circuits.conditions import STATE_EVERY, Condition, Model, Split, Task, Vocabulary
+from general_circuits.duels.grid import Grid, looked_at, toys
 from general_circuits.models.shapes import weight_shapes
 from general_circuits.optimisers import HISTORY
 from general_circuits.reduced import SLICE
@@ -28,6 +29,8 @@ FLOAT = 4
 
 TRAINING_BASE, SALIENCY_BASE, ABLATION_BASE = 380 * MB, 470 * MB, 420 * MB
 """Bytes of a job before it has done anything: Python with torch, pandas and Arrow, and Captum for saliency."""
+MODULES_BASE, TOY_ROW = 400 * MB, 700
+"""Bytes of a job of duels before it has done anything, and those that a row of `toy` leaves behind."""
 ABLATION_ROW, SALIENCY_ROW, EXAMPLE_ROW = 260, 200, 170
 """Bytes that a row of `ablation` and one of `saliency` leave behind, which are written one checkpoint at a time; and
 those of a row of `example_saliency`, of which all of one place are there at once."""
@@ -229,6 +232,18 @@ class Size:
         rows = asked.replicas * checkpoints * 2 * asked.combinations * self.neurons(asked.sites)
         return _mb(SALIENCY_BASE + FLOAT * numbers + SALIENCY_ROW * rows + self.weights_bytes)
 
+    def modules_mb(self, parts: int) -> int:
+        """Peak memory of `train_modules` and `duel_modules`: all modules on all examples, and what gradients keep."""
+        model, vocabulary = self.condition.model, self.vocabulary
+        if model.architecture == "mlp":
+            per_neuron = (2 + 2 * model.n_layers) * model.d_mlp
+            per_module = 2 * model.input_width(vocabulary)
+        else:
+            per_neuron = 4 * model.n_layers * self._positions * model.d_mlp
+            per_module = model.n_layers * (12 * self._positions * model.d_model + self._patterns)
+        at_once = self.n_examples * (math.sqrt(parts) * per_neuron + parts * (per_module + 8 * vocabulary.n_classes))
+        return _mb(MODULES_BASE + FLOAT * (2 * at_once + 12 * parts * self.parameters))
+
     def example_saliency_mb(self, asked: Attributions) -> int:
         """Peak memory of `extract_example_saliency`: the same, and one attribution of one place as rows."""
         model = self.condition.model
@@ -259,6 +274,15 @@ class Size:
         rows = deletions.replicas * min(int(checkpoints), self.checkpoints) * model.n_layers
         rows *= deletions.curves * splits * kept
         return _mb(ABLATION_BASE + FLOAT * (neurons + answers) + ABLATION_ROW * rows + self.weights_bytes // 2)
+
+
+def toy_mb(grid: Grid) -> int:
+    """Peak memory of `duel_toys`: one update rule's toys, and a row for each of their circuits and looks."""
+    trained = max(len(toys(grid, rule)) for rule in grid.rules)
+    n = grid.pairs
+    weights = 2 * n * (2 * n + max(grid.coverages) * 3 * n)
+    rows = trained * len(looked_at(grid)) * (1 + n)
+    return _mb(MODULES_BASE + FLOAT * 20 * trained * weights // len(set(grid.coverages)) + TOY_ROW * rows)
 
 
 def parameters(model: Model, vocabulary: Vocabulary) -> int:

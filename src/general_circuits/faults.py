@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
@@ -65,8 +65,16 @@ def _fields(location: tuple[str, ...], root: type[BaseModel]) -> dict[str, Any]:
         location = ("defaults", *location[2:])
     settings: Any = root
     for part in location[:-1]:
-        settings = settings.model_fields[part].annotation
+        if part in settings.model_fields:  # else a key of a mapping, whose values are settings
+            settings = _settings_in(settings.model_fields[part].annotation)
     return settings.model_fields
+
+
+def _settings_in(annotation: Any) -> Any:
+    """The kind of settings in an annotation that also allows none, or is a mapping of them."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _settings_in(part))), None)
 
 
 def _nearest(word: str, known: Any) -> str:

@@ -22,7 +22,7 @@ def registered_rows(frame: pd.DataFrame) -> pd.DataFrame:
     return in_last_layer(rows_of(frame, **{name: value for name, value in REGISTERED.items() if name in frame}))
 
 
-def rows_of(frame: pd.DataFrame, **values: str) -> pd.DataFrame:
+def rows_of(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
     """The rows that have these values."""
     kept = pd.Series(True, index=frame.index)
     for name, value in values.items():

@@ -19,9 +19,10 @@ def signed(value: float, digits: int = 2) -> str:
     return text if text.startswith((MINUS, UNKNOWN)) else f"+{text}"
 
 
-def interval(low: float, high: float, digits: int = 2) -> str:
-    """Both ends, signed."""
-    return f"{signed(low, digits)} to {signed(high, digits)}" if np.isfinite(low) else UNKNOWN
+def interval(low: float, high: float, digits: int = 2, is_change: bool = True) -> str:
+    """Both ends, signed if they are of a change."""
+    number = signed if is_change else plain
+    return f"{number(low, digits)} to {number(high, digits)}" if np.isfinite(low) else UNKNOWN
 
 
 def p_value(value: float) -> str:

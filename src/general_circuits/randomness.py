@@ -5,7 +5,20 @@ from __future__ import annotations
 import hashlib
 from typing import Literal
 
-Purpose = Literal["initialisation", "batches", "split", "labels", "ablation", "donors", "inputs", "noise", "shapley"]
+Purpose = Literal[
+    "initialisation",
+    "batches",
+    "split",
+    "labels",
+    "ablation",
+    "donors",
+    "inputs",
+    "noise",
+    "shapley",
+    "parts",
+    "memorisers",
+    "generaliser",
+]
 
 
 def stream_seed(seed: int, purpose: Purpose) -> int:

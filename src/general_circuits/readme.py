@@ -129,7 +129,9 @@ def code() -> dict[str, str]:
 def block(record: dict[str, Any]) -> str:
     """The README's results, in Markdown."""
     verdicts = pd.DataFrame(record["verdicts"]).fillna(float("nan"))  # null everywhere is None
-    sentences = [f"- `{row.claim}`: {row.sentence}" for row in display.judged(verdicts).itertuples()]
+    sentences = [
+        f"- {display.code(row.claim, row.contrast)}: {row.sentence}" for row in display.judged(verdicts).itertuples()
+    ]
     pictures = [_picture(name, record) for name in ("learning_curves", "forest")]
     replicas = record["settings"]["study"]["replicas"]
     conditions = len(record["settings"]["conditions"])

@@ -23,7 +23,7 @@ CATEGORY = pa.dictionary(pa.int32(), pa.string())
 INTEGER, NUMBER, FLAG, TEXT = pa.int32(), pa.float64(), pa.bool_(), pa.string()
 SINGLE = pa.float32()
 """Of what a network computes, in its own precision."""
-INTEGERS = pa.list_(INTEGER)
+INTEGERS, SINGLES = pa.list_(INTEGER), pa.list_(SINGLE)
 TYPES = {
     CATEGORY: "category",
     INTEGER: "integer",
@@ -32,6 +32,7 @@ TYPES = {
     FLAG: "yes/no",
     TEXT: "text",
     INTEGERS: "list of integers",
+    SINGLES: "list of numbers",
 }
 """The types in words."""
 

@@ -14,7 +14,7 @@ rule judge_claim:
     params:
         results=results_folder,
         reads=lambda wildcards: ",".join(CLAIMS[wildcards.claim].tables),
-        needs=lambda wildcards: ",".join(CLAIMS[wildcards.claim].needs),
+        lacks=claim_lacks,
         axes=lambda wildcards: axes_option(CLAIMS[wildcards.claim].tables, claim_axes(wildcards)),
         code=lambda wildcards: reader_code(
             "stages.judge_claim", f"claims.{wildcards.claim}", CLAIMS[wildcards.claim].tables
@@ -23,7 +23,7 @@ rule judge_claim:
         "Judging the claim {wildcards.claim}"
     shell:
         "python -m general_circuits.stages.judge_claim --claim {wildcards.claim} --results {params.results}"
-        " --reads {params.reads} --needs {params.needs:q} --axes <(echo {params.axes:q}) --output {output} > {log} 2>&1"
+        " --reads {params.reads} --lacks={params.lacks:q} --axes <(echo {params.axes:q}) --output {output} > {log} 2>&1"
 
 
 rule merge_verdicts:

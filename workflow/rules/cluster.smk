@@ -4,6 +4,7 @@
 # Shorter than the start of a job elsewhere: these run where Snakemake runs.
 localrules:
     generate_task,
+    split_modules,
     find_events,
     describe_saliency,
     specify_distribution,

@@ -13,7 +13,7 @@ from general_circuits import cluster
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.conditions import chosen, to_json
 from general_circuits.config import ConfigError, load
-from general_circuits.costs import SNAKEMAKE_MB, Size, machine_mb
+from general_circuits.costs import SNAKEMAKE_MB, Size, machine_mb, toy_mb
 from general_circuits.figures.registry import DRAWINGS, FIGURES, FRONT_PAGE
 from general_circuits.fingerprints import fingerprint
 from general_circuits.report.registry import PAGES
@@ -36,7 +36,23 @@ TASKS = {registry.file_stem(condition.task): condition.task for condition in CON
 SIZES = {name: Size.of(condition) for name, condition in CONDITIONS.items()}
 MEASURED = [name for name, claim in CLAIMS.items() if claim.is_measured]
 OF_BLOCKS = schemas.of_blocks()
-AXES = {"condition": list(CONDITIONS), "block": list(range(STUDY.blocks)), "claim": MEASURED}
+TOY, PLANTED = STUDY.duels.toy, STUDY.duels.planted
+TOY_GRID = TOY.resolve(STUDY.replicas, STUDY.first_seed) if TOY else None
+if PLANTED:
+    # Modules share the task and the split of this condition, which is no part of the study's own.
+    MODULES, PLANTING, DUELS = PLANTED.resolve()
+    TASKS[registry.file_stem(MODULES.task)] = MODULES.task
+# Tables that this study has no file of, with what would make them.
+ABSENT = ({} if TOY else {"toy": "toy duels"}) | (
+    {} if PLANTED else {"planted": "planted duels", "modules": "planted duels"}
+)
+AXES = {
+    "condition": list(CONDITIONS),
+    "block": list(range(STUDY.blocks)),
+    "claim": MEASURED,
+    "optimiser": list(TOY.rules) if TOY else [],
+}
+DRAWN = {name: drawing for name, drawing in DRAWINGS.items() if not ABSENT.keys() & FIGURES[drawing[0]].tables}
 SALIENCY = STUDY.measurements.saliency
 
 # Jobs run this interpreter and this checkout, whether or not an environment is activated.
@@ -180,6 +196,16 @@ def settings_option():
     return json.dumps(STUDY.resolved())
 
 
+def modules_mb(wildcards, attempt):
+    """Memory of a job that trains or compares a duel's modules."""
+    return requested_mb(Size.of(MODULES).modules_mb(max(PLANTING.parts)), attempt)
+
+
+def toys_mb(wildcards, attempt):
+    """Memory of a job that trains toys."""
+    return requested_mb(toy_mb(TOY_GRID), attempt)
+
+
 def claim_axes(wildcards):
     """The axes with the conditions that a claim is judged from: those it needs, and its controls."""
     claim = CLAIMS[wildcards.claim]
@@ -187,9 +213,16 @@ def claim_axes(wildcards):
 
 
 def claim_tables(wildcards):
-    """The tables that a claim reads; none where a condition it needs is missing."""
-    claim, axes = CLAIMS[wildcards.claim], claim_axes(wildcards)
-    return study_tables(claim.tables, axes) if set(claim.needs) <= set(axes["condition"]) else []
+    """The tables that a claim reads; none where something it needs is missing."""
+    return [] if claim_lacks(wildcards) else study_tables(CLAIMS[wildcards.claim].tables, claim_axes(wildcards))
+
+
+def claim_lacks(wildcards):
+    """What a claim needs and this study has not, in words; nothing where it can be judged."""
+    claim = CLAIMS[wildcards.claim]
+    missing = [f"condition {name}" for name in claim.needs if name not in CONDITIONS]
+    missing += dict.fromkeys(ABSENT[name] for name in claim.tables if name in ABSENT)
+    return " and ".join(f"no {name}" for name in missing)
 
 
 def specified(wildcards):

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from general_circuits.claims.findings import NOT_TESTABLE, UNDECIDED
+from general_circuits.claims.findings import NOT_TESTABLE, UNDECIDED, judged_for
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.markdown import table as markdown_table
 from general_circuits.numbers import NO_DATA, interval, p_value, signed
@@ -23,7 +23,7 @@ def shown(verdicts: pd.DataFrame) -> pd.DataFrame:
     """
     rows = [
         {
-            "claim": row.claim,
+            "claim": named(row.claim, row.contrast),
             "predicted": CLAIMS[row.claim].predicts,
             "found": f"{signed(row.estimate)} {row.unit}" if np.isfinite(row.estimate) else NO_DATA,
             "interval": interval(row.low, row.high),
@@ -43,14 +43,25 @@ def judged(verdicts: pd.DataFrame) -> pd.DataFrame:
 
 def rest(verdicts: pd.DataFrame) -> str:
     """How many claims have no verdict."""
-    missing = len(verdicts) - len(judged(verdicts))
-    return f"{missing} of the source's {len(verdicts)} claims are not testable in this study." if missing else ""
+    missing = len(CLAIMS) - judged(verdicts)["claim"].nunique()
+    return f"{missing} of the source's {len(CLAIMS)} claims are not testable in this study." if missing else ""
+
+
+def code(claim: str, contrast: str) -> str:
+    """The same in Markdown, the claim's id as code."""
+    return named(f"`{claim}`", contrast)
+
+
+def named(claim: str, contrast: str) -> str:
+    """A claim, with what it is judged for where it has several verdicts."""
+    return f"{claim} ({judged_for(contrast)})" if judged_for(contrast) else claim
 
 
 def markdown(verdicts: pd.DataFrame) -> str:
     """A Markdown table, and a line on the claims that are not in it."""
     table = shown(verdicts)
-    rows = table.assign(claim="`" + table["claim"] + "`").to_numpy().tolist()
+    names = [code(row.claim, row.contrast) for row in judged(verdicts).itertuples()]
+    rows = table.assign(claim=names).to_numpy().tolist()
     return f"{markdown_table(list(table), rows)}\n{rest(verdicts)}".rstrip() + "\n"
 
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from general_circuits.estimates import Estimate
-from general_circuits.numbers import interval, signed
+from general_circuits.numbers import interval, plain, signed
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 NOT_TESTABLE = "not testable in this study"
 REGISTERED = "registered"
-"""The contrast that carries a claim's verdict; every other one stands beside it, without a verdict."""
+"""The contrast that carries a claim's verdict; every other one stands beside it, without a verdict.
+
+A claim that is judged for several things apart has one for each: "registered, sgd"."""
 
 ENOUGH_REPLICAS = 3
 
@@ -26,6 +28,16 @@ class Finding:
     estimate: Estimate
     sentence: str
     verdict: str = ""
+
+
+def is_registered(contrast: str) -> bool:
+    """Whether a contrast carries a verdict."""
+    return contrast.split(", ")[0] == REGISTERED
+
+
+def judged_for(contrast: str) -> str:
+    """What a registered contrast is of, where its claim has several; else nothing."""
+    return contrast.removeprefix(REGISTERED).removeprefix(", ")
 
 
 def beyond(estimate: Estimate, threshold: float) -> str:
@@ -42,14 +54,14 @@ def beyond(estimate: Estimate, threshold: float) -> str:
     return UNDECIDED
 
 
-def written(estimate: Estimate) -> str:
-    """The estimate as a reader wants it."""
+def written(estimate: Estimate, is_change: bool = True) -> str:
+    """The estimate as a reader wants it, signed if it is a change."""
     if not np.isfinite(estimate.mean):
         return "an unknown amount"
-    mean = signed(estimate.mean, digits=3)
+    mean = (signed if is_change else plain)(estimate.mean, digits=3)
     if not np.isfinite(estimate.low):
         return f"{mean} (no interval)"
-    return f"{mean} (95 % interval {interval(estimate.low, estimate.high, digits=3)})"
+    return f"{mean} (95 % interval {interval(estimate.low, estimate.high, 3, is_change)})"
 
 
 def counted(used: int, total: int) -> str:

@@ -60,13 +60,22 @@ CLAIMS = {
         "a general circuit receives more frequent and stronger updates than the shallow circuits that make the same"
         " predictions",
         "post, experimental investigations",
+        predicts="what a step on other examples does to a generaliser's part in a margin is more than what it does to a"
+        " memoriser's, wherever a scale is put",
+        tables=("planted",),
     ),
     "takeover": Claim(
         "with equal predictions at the start, the general circuit gradually replaces the shallow ones",
         "post, toy example",
+        predicts="of a margin that both give half of, the general side comes to give over 0.6, and the shallow side"
+        " less than half of what it gave, without decay",
+        tables=("planted", "toy"),
     ),
     "forgetting": Claim(
-        "on batches that lack its example a shallow circuit decays; general circuits recover", "post, toy example"
+        "on batches that lack its example a shallow circuit decays; general circuits recover",
+        "post, toy example",
+        predicts="a step on other examples makes a memoriser's part in a margin smaller, and a generaliser's less so",
+        tables=("planted",),
     ),
     "weight_decay": Claim(
         "weight decay speeds generalisation, because it degrades shallow circuits more than general ones", "post"

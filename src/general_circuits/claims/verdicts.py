@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from general_circuits.claims.findings import CONTRADICTED, NOT_TESTABLE, REGISTERED, SUPPORTED
+from general_circuits.claims.findings import CONTRADICTED, NOT_TESTABLE, REGISTERED, SUPPORTED, is_registered
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.estimates import holm
 
@@ -14,19 +14,20 @@ CONFIRMED_BELOW = 0.05
 
 
 def merge(claims: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """`claim` tables → the `verdicts` table, one row per claim of the source.
+    """`claim` tables → the `verdicts` table: a row per claim of the source, or for each thing that it is judged for.
 
     `p_adjusted` is Holm's over the claims that have data; `confirmed` says that a verdict for or against also survives
     it. The verdict itself is the interval's.
     """
     judged = pd.concat(claims, ignore_index=True)
-    judged = judged[judged["contrast"] == REGISTERED].drop(columns="contrast").astype({"claim": str, "verdict": str})
+    judged = judged[judged["contrast"].map(is_registered)].astype({"claim": str, "verdict": str})
     judged["p_adjusted"] = holm(judged["p_value"])
     decided = judged["verdict"].isin([SUPPORTED, CONTRADICTED])
     judged["confirmed"] = decided & (judged["p_adjusted"] < CONFIRMED_BELOW)
     others = pd.DataFrame(
         {
             "claim": name,
+            "contrast": REGISTERED,
             "unit": "",
             "replicas": 0,
             "verdict": NOT_TESTABLE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,6 +13,9 @@ from matplotlib.figure import Figure
 
 from general_circuits.figures import style
 from general_circuits.numbers import NO_DATA, interval, signed
+
+OF_DUELS = ("update_share", "takeover", "forgetting")
+"""Claims whose contrasts are no changes over training."""
 
 
 def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
@@ -29,11 +33,17 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
 def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
     """The registered contrasts: those that have a verdict."""
     registered = tables["claim"][tables["claim"]["verdict"] != ""]
-    return " ".join(f"{row.claim}: {row.verdict}. {row.sentence}" for row in registered.itertuples())
+    return " ".join(f"{_named(row)}: {row.verdict}. {row.sentence}" for row in registered.itertuples())
+
+
+def _named(row: Any) -> str:
+    """A claim, with what it is judged for where it has several verdicts."""
+    _, _, judged_for = str(row.contrast).partition(", ")
+    return f"{row.claim} ({judged_for})" if judged_for else str(row.claim)
 
 
 def _rows(claims: pd.DataFrame, claim: str) -> pd.DataFrame:
-    """The registered contrast first, the one with a verdict; then every other one in its unit."""
+    """Registered contrasts first, those with a verdict; then every other one in their unit."""
     rows = claims[claims["claim"] == claim]
     is_registered = rows["verdict"] != ""
     first = rows[is_registered]
@@ -42,10 +52,10 @@ def _rows(claims: pd.DataFrame, claim: str) -> pd.DataFrame:
 
 
 def _panel(axes: Axes, claim: str, rows: pd.DataFrame) -> None:
-    verdict = str(rows["verdict"].iloc[0])
+    verdicts = [verdict for verdict in rows["verdict"] if verdict]
     for place, row in enumerate(rows.itertuples()):
-        is_registered = place == 0
-        colour = style.VERDICT_COLOURS.get(verdict, style.GREY) if is_registered else style.GREY
+        is_registered = bool(row.verdict)
+        colour = style.VERDICT_COLOURS.get(row.verdict, style.GREY)
         axes.plot([row.low, row.high], [place, place], color=colour, linewidth=2.4 if is_registered else 1.2)
         axes.plot(
             row.estimate, place, "D" if is_registered else "o", color=colour, markersize=6 if is_registered else 3
@@ -66,8 +76,13 @@ def _panel(axes: Axes, claim: str, rows: pd.DataFrame) -> None:
     axes.axvline(0, color=style.GREY, linewidth=0.6)
     axes.set_yticks(range(len(rows)), rows["contrast"])
     axes.tick_params(axis="y", length=0)
-    axes.get_yticklabels()[0].set_fontweight("bold")
+    for label in axes.get_yticklabels()[: len(verdicts)]:
+        label.set_fontweight("bold")
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel(f"change from $t_m$ to the late window, {rows['unit'].iloc[0]}" if rows["unit"].iloc[0] else "")
-    axes.set_title(f"{claim}: {verdict}", color=style.VERDICT_COLOURS.get(verdict, style.GREY), fontsize="medium")
+    unit = rows["unit"].iloc[0]
+    axes.set_xlabel(unit if claim in OF_DUELS or not unit else f"change from $t_m$ to the late window, {unit}")
+    agreed = verdicts[0] if len(set(verdicts)) == 1 else ""
+    axes.set_title(
+        f"{claim}: {', '.join(verdicts)}", color=style.VERDICT_COLOURS.get(agreed, style.GREY), fontsize="medium"
+    )

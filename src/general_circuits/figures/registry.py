@@ -120,6 +120,69 @@ FIGURES = {
         "lost",
         ("accuracy", "margin"),
     ),
+    "toy_contributions": Figure(
+        "Toy: what circuits contribute",
+        "Claim takeover",
+        ("toy",),
+        "The source's toy example, attention heads planted by hand and trained by SGD on all pairs: what the general"
+        " circuit and a pair's own shallow one add to the pair's right logit. Columns are how many pairs the general"
+        " circuit covers, rows weight decay. Dotted black is gradient flow, derived in docs/duels.md: without decay the"
+        " general circuit outgrows, with decay it replaces.",
+        "attention",
+        ("linear", "softmax"),
+    ),
+    "takeover_time": Figure(
+        "Toy: how long a takeover takes",
+        "Claim takeover",
+        ("toy",),
+        "Steps until the general circuit gives over 0.6 of what both kinds add to right logits, against how many pairs"
+        " it covers, by update rule and weight decay, on all pairs at once. Points above the dashed line did not get so"
+        " far within training. Dotted black is gradient flow.",
+        "attention",
+        ("linear", "softmax"),
+    ),
+    "toy_factors": Figure(
+        "Toy: what else decides",
+        "Claim takeover",
+        ("toy",),
+        "The general circuit's share in the first pair's right logit at the end of training, where it covers all pairs:"
+        " by pairs per step, their order, its share at the start, and how often the first pair is shown for once of"
+        " another. Solid is linear attention, dashed softmax. Where a pair is shown more often, its own shallow"
+        " circuit is reinforced as often as the general one, and the advantage shrinks: reinforcement per step decides, of which"
+        " coverage is one source. Bars are 95 % intervals over orders of batches (Student's t).",
+        "weight decay",
+        ("none", "largest"),
+    ),
+    "planted_shares": Figure(
+        "Planted duels over time",
+        "Claim takeover",
+        ("planted",),
+        "A generaliser against K memorisers of a part of the training examples each, whose logits add; both give half of"
+        " every margin at the start, and the sum trains. Above without weight decay, below with it. Of shares,"
+        " grey dotted lines are the null controls: two generalisers, two memorisers, and a network against its own copy. Of"
+        f" margins, solid lines are the generaliser and dashed ones the memorisers. {BANDS}.",
+        "shows",
+        ("share", "margin"),
+    ),
+    "duel_phases": Figure(
+        "Who wins, by decay and coverage",
+        "Claim takeover",
+        ("planted", "toy"),
+        "The general side's share at the end of a duel, mean over replicas: blue where it is ahead, red where it is"
+        " behind. Planted duels by the number of memorisers that the training examples are split among; toys by how many"
+        " pairs the general circuit covers, with linear attention where that was asked for.",
+        "duel",
+        ("planted", "toy"),
+    ),
+    "forgetting": Figure(
+        "What updates on other examples do",
+        "Claim forgetting",
+        ("planted",),
+        "Above, a tenth of the training examples stays away (grey) and comes back: each side's part in their margins,"
+        " relative to the start. Below, T: what a step does to a module's part in the margins of examples outside"
+        " its batch, relative to that part and without decay, by the number of memorisers. The source has shallow circuits"
+        f" decay where their example is missing, and general ones not. No weight decay. {BANDS}.",
+    ),
 }
 
 DRAWINGS = {f"{name}-{variant}": (name, variant) for name, figure in FIGURES.items() for variant in figure.variants}

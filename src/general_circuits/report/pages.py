@@ -16,7 +16,7 @@ import pandas as pd
 
 from general_circuits import __version__, numbers
 from general_circuits.claims import display
-from general_circuits.claims.findings import NOT_TESTABLE, REGISTERED
+from general_circuits.claims.findings import NOT_TESTABLE, is_registered
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.report import templates
 from general_circuits.report.registry import PAGES
@@ -80,7 +80,7 @@ class Picture:
 def front(verdicts: pd.DataFrame, pictures: Sequence[Picture]) -> str:
     """The body of the front page: what the hypothesis predicts, what was found, how sure that is, and pictures."""
     judged = display.judged(verdicts)
-    sentences = dict(zip(judged["claim"], judged["sentence"], strict=True))
+    sentences = {display.named(row.claim, row.contrast): row.sentence for row in judged.itertuples()}
     return TEMPLATES.get_template("front").render(
         rows=display.shown(verdicts).to_dict("records"),
         sentences=sentences,
@@ -95,7 +95,7 @@ def verdicts(frames: Frames, about: About) -> str:
     table = frames["verdicts"].sort_values("verdict", key=lambda verdict: verdict == NOT_TESTABLE, kind="stable")
     rows = pd.DataFrame(
         {
-            "claim": table["claim"],
+            "claim": [display.named(row.claim, row.contrast) for row in table.itertuples()],
             "statement": [CLAIMS[claim].statement for claim in table["claim"]],
             "said by": [CLAIMS[claim].said_by for claim in table["claim"]],
             "verdict": table["verdict"],
@@ -109,7 +109,7 @@ def verdicts(frames: Frames, about: About) -> str:
 
 def contrasts(frames: Frames, about: About) -> str:
     """Every contrast of every measured claim, the registered one first."""
-    order = frames["claim"].assign(others=frames["claim"]["contrast"] != REGISTERED)
+    order = frames["claim"].assign(others=~frames["claim"]["contrast"].map(is_registered))
     rows = order.sort_values(["claim", "others", "contrast"])[
         ["claim", "contrast", "estimate", "low", "high", "unit", "p_value", "replicas"]
     ]

@@ -32,7 +32,10 @@ TABLE = Table(
     },
     {
         **FINDING,
-        "contrast": "registered, which carries the verdict, or what else was compared beside it",
+        "contrast": (
+            "registered, which carries the verdict (of a claim with several, each with what it is of); or what else"
+            " was compared beside it"
+        ),
         "p_value": (
             "0 to 1; of the registered contrast, as its rule defines it; of the others, two-sided against 0 (Student's"
             " t); missing where too few replicas have data"

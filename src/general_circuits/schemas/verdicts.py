@@ -6,8 +6,8 @@ from general_circuits.tables import CATEGORY, FLAG, INTEGER, NUMBER, TEXT, Table
 TABLE = Table(
     "verdicts",
     "claims/verdicts.parquet",
-    "claim",
-    {"claim": CATEGORY},
+    "claim, or thing that it is judged for apart",
+    {"claim": CATEGORY, "contrast": TEXT},
     {
         "unit": TEXT,
         "estimate": NUMBER,
@@ -22,6 +22,7 @@ TABLE = Table(
     },
     {
         **FINDING,
+        "contrast": "registered; or, of a claim with several verdicts, “registered, ” and what each is of",
         "p_value": "of the claim's registered rule, 0 to 1; missing where too few replicas have data",
         "p_adjusted": "p_value adjusted by Holm over the claims that have data, 0 to 1; missing with it",
         "confirmed": "whether a verdict for or against also has p_adjusted below 0.05",

@@ -16,14 +16,13 @@ from general_circuits.schemas.claim import TABLE as CLAIM
 from general_circuits.stages.command import run
 
 
-def main(claim: str, results: Path, reads: str, needs: str, axes: Path, output: Path) -> None:
-    """Judge CLAIM from the tables it READS along AXES (a JSON file), whose conditions should be those it NEEDS."""
-    along = json.loads(axes.read_text(encoding="utf-8"))
-    missing = [name for name in needs.split(",") if name not in along["condition"]]
-    if missing:
-        sentence = f"Not testable in this study: it has no condition {' and no condition '.join(missing)}."
+def main(claim: str, results: Path, reads: str, lacks: str, axes: Path, output: Path) -> None:
+    """Judge CLAIM from the tables it READS along AXES (a JSON file), unless the study LACKS something (in words)."""
+    if lacks:
+        sentence = f"Not testable in this study: it has {lacks}."
         findings = [Finding(REGISTERED, "", estimate([]), sentence, NOT_TESTABLE)]
     else:
+        along = json.loads(axes.read_text(encoding="utf-8"))
         frames = {name: tables.read_study(results, registry.table(name), along) for name in reads.split(",")}
         findings = importlib.import_module(f"general_circuits.claims.{claim}").judge(frames)
     tables.write(output, CLAIM, pd.DataFrame([_row(claim, finding) for finding in findings]))

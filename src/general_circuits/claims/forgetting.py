@@ -1,0 +1,92 @@
+"""Does a shallow circuit decay on batches that lack its example, while general circuits recover?
+
+Registered before any result was seen, of planted duels with SGD, without decay, of the most memorisers:
+
+- T as in `update_share`: what a step does to a module's part in the margins of examples outside its batch. Supported
+  where the intervals of T_M are below 0 and of T_G − T_M above 0; contradicted where either is on the other side; else
+  undecided. p of a support is the larger of the two.
+- Beside it: other optimisers and scalings; and duels in which a tenth of the examples stays away for the first half:
+  what becomes of each side's part in their margins, and in how many steps after their return half of the loss is
+  regained.
+- Replicas in which a module does not know what it should are left out, and counted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from general_circuits import contests
+from general_circuits.claims.findings import (
+    CONTRADICTED,
+    ENOUGH_REPLICAS,
+    REGISTERED,
+    SUPPORTED,
+    UNDECIDED,
+    Finding,
+    counted,
+    written,
+)
+from general_circuits.estimates import Estimate, estimate
+
+UNIT = "relative change per 1,000 steps"
+
+
+def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
+    """Findings from the `planted` table."""
+    planted = tables["planted"]
+    fair = contests.is_fair(planted)
+    among = fair.index[fair]
+
+    def transfers(rows: pd.DataFrame) -> pd.DataFrame:
+        return 1000 * contests.by_side(rows, "transfer").reindex(among)
+
+    values = transfers(contests.duels(planted, "sgd"))
+    shallow, difference = estimate(values["shallow"]), estimate(values["general"] - values["shallow"])
+    findings = [_registered(shallow, difference, len(fair))]
+    beside: list[tuple[str, str, Estimate]] = [("general minus shallow, sgd", UNIT, difference)]
+    for optimiser in contests.optimisers(planted):
+        if optimiser != "sgd":
+            beside.append(
+                (f"with {optimiser}", UNIT, estimate(transfers(contests.duels(planted, optimiser))["shallow"]))
+            )
+        for scaling in contests.SCALINGS[1:]:
+            rows = contests.duels(planted, optimiser, scaling=scaling)
+            beside.append((f"scale put {scaling}, {optimiser}", UNIT, estimate(transfers(rows)["shallow"])))
+        away = contests.duels(planted, optimiser, examples="away", order="away")
+        halves = contests.halves_regained(away).reindex(among)
+        middle = away[away["step"] <= away["step"].max() / 2]
+        left = (contests.at_end(middle, "margin") / contests.at_start(middle, "margin")).reindex(among)
+        for side in contests.SIDES:
+            beside += [
+                (f"left of absent examples' margins, {side}, {optimiser}", "share of the start", estimate(left[side])),
+                (f"half regained, {side}, {optimiser}", "steps after return", estimate(halves[side])),
+            ]
+    findings += [
+        Finding(contrast, unit, found, f"{contrast[0].upper()}{contrast[1:]}: {written(found)}.")
+        for contrast, unit, found in beside
+    ]
+    return findings
+
+
+def _registered(shallow: Estimate, difference: Estimate, replicas: int) -> Finding:
+    verdict, outcome = UNDECIDED, "not shown"
+    p_value = float(np.max([np.maximum(shallow.p_value, float(shallow.mean >= 0)), difference.p_value]))
+    if min(shallow.n, difference.n) < ENOUGH_REPLICAS:
+        outcome = "too few replicas to say"
+    elif shallow.high < 0 and difference.low > 0:
+        verdict, outcome = SUPPORTED, "it is forgotten, and more than the generaliser's"
+    elif shallow.low > 0 or difference.high < 0:
+        verdict = CONTRADICTED
+        outcome = "it is not forgotten" if shallow.low > 0 else "the generaliser's is forgotten more"
+        against = [found.p_value for found in (shallow, difference) if found is shallow or found.high < 0]
+        p_value = min(1.0, 2 * min(against))
+    sentence = (
+        "A step on other examples changes a memoriser's part in a margin, relative to that part and without decay, by"
+        f" {written(shallow)} per 1,000 steps, and the generaliser's by {written(difference)} more: {outcome}."
+        f" Over {counted(shallow.n, replicas)}."
+    )
+    return Finding(REGISTERED, UNIT, dataclasses.replace(shallow, p_value=p_value), sentence, verdict)

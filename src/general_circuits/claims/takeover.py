@@ -1,0 +1,127 @@
+"""With equal predictions at the start, does the general circuit gradually replace the shallow ones?
+
+Registered before any result was seen, of planted duels without decay, of the most memorisers, with one verdict for SGD
+and one for each other optimiser:
+
+- At the end of the duel: the general side's share of the margin, and the shallow side's part relative to its start.
+  Supported ("replaces") where the intervals say that the share is above 0.6 and the shallow part below half;
+  contradicted where either is excluded: the share below 0.6, or the shallow part above half; else undecided. A share
+  above 0.6 beside a shallow part above half is "outgrows": no replacement. p of a support is the larger of the two,
+  of a contradiction twice the smaller.
+- Without decay, since the source's account is reinforcement: with decay, efficiency is a rival account, and stands
+  beside it, as do decay of one side alone, other numbers of parts, shares, temperatures, and the null controls.
+- The toy beside it, with parameters shared inside the general circuit and without: the general share at the end of
+  training on all pairs, of a general circuit for all of them.
+- Replicas in which a module does not know what it should are left out, and counted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from general_circuits import contests
+from general_circuits.claims.findings import (
+    CONTRADICTED,
+    ENOUGH_REPLICAS,
+    REGISTERED,
+    SUPPORTED,
+    UNDECIDED,
+    Finding,
+    counted,
+    written,
+)
+from general_circuits.estimates import Estimate, estimate
+from general_circuits.numbers import plain
+
+SHARE, LEFT = 0.6, 0.5
+"""What makes a replacement: the general share above, and what is left of the shallow part below."""
+UNIT = "general share of the margin"
+
+
+def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
+    """Findings from the `planted` and `toy` tables."""
+    planted = tables["planted"]
+    fair = contests.is_fair(planted)
+    among = fair.index[fair]
+
+    def share(rows: pd.DataFrame, null: float = 0.5) -> Estimate:
+        return estimate(contests.at_end(rows, "share").reindex(among)["general"], null)
+
+    def left(rows: pd.DataFrame, null: float = LEFT) -> Estimate:
+        found = contests.at_end(rows, "margin") / contests.at_start(rows, "margin")
+        return estimate(found.reindex(among)["shallow"], null)
+
+    findings, beside = [], []
+    for optimiser in contests.optimisers(planted):
+        rows = contests.duels(planted, optimiser)
+        findings.append(_registered(optimiser, share(rows, SHARE), left(rows), len(fair)))
+        beside.append((f"left of the shallow part, {optimiser}", "share of its start", left(rows)))
+        for name, other in _others(planted, optimiser):
+            beside.append((f"{name}, {optimiser}", UNIT, share(contests.duels(planted, optimiser, **other))))
+    beside += list(_of_toys(tables["toy"]))
+    findings += [
+        Finding(contrast, unit, found, f"{contrast[0].upper()}{contrast[1:]}: {written(found, is_change=False)}.")
+        for contrast, unit, found in beside
+    ]
+    return findings
+
+
+def _others(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Duels beside the registered one: what they are called, and what is different."""
+    base, rows = contests.registered(planted), planted[planted["optimiser"] == optimiser]
+    most = float(max(rows["general_decay"].max(), rows["shallow_decay"].max()))
+    if most > 0:
+        yield f"decay {most:g}", {"general_decay": most, "shallow_decay": most}
+        yield "decay of the general side alone", {"general_decay": most}
+        yield "decay of the shallow side alone", {"shallow_decay": most}
+    for parts in sorted(set(rows["parts"]) - {base["parts"]}):
+        yield f"{parts} {'part' if parts == 1 else 'parts'}", {"parts": parts}
+    for column, name in (("initial_margin", "margin {:g} at the start"), ("initial_share", "share {:g} at the start")):
+        for value in sorted(set(rows[column]) - {base[column]}):
+            yield name.format(value), {column: value}
+    for size in sorted(set(rows["batch"]) - {base["batch"]}):
+        yield f"batch {size or 'of all'}", {"batch": size}
+    for noise in sorted(set(rows["label_noise"]) - {base["label_noise"]}):
+        yield f"label noise {noise:g}", {"label_noise": noise}
+    for contest in ("generalisers", "memorisers", "copy"):
+        yield f"null control {contest}", {"contest": contest, "parts": 1}
+
+
+def _of_toys(toy: pd.DataFrame) -> Iterator[tuple[str, str, Estimate]]:
+    rows = contests.toys(toy, coverage=int(toy["coverage"].max()))
+    shares = contests.toy_shares(rows[rows["step"] == rows["step"].max()])["share"].reset_index()
+    for optimiser in contests.optimisers(toy):
+        of_rule = shares[shares["optimiser"] == optimiser]
+        decays = sorted({0.0, of_rule["weight_decay"].max()} & set(of_rule["weight_decay"]))
+        for (attention, sharing), found in of_rule.groupby(["attention", "sharing"], observed=True):
+            for decay in decays:
+                values = found.loc[found["weight_decay"] == decay, "share"]
+                name = f"toy: {optimiser}, {attention} attention, {sharing}, decay {decay:g}"
+                yield name, "general share of right logits", estimate(values, 0.5)
+
+
+def _registered(optimiser: str, share: Estimate, left: Estimate, replicas: int) -> Finding:
+    grows, shrinks = share.low > SHARE, left.high < LEFT
+    both = np.maximum(share.p_value, float(share.mean <= SHARE)), np.maximum(left.p_value, float(left.mean >= LEFT))
+    verdict, outcome, p_value = UNDECIDED, "not shown either way", float(np.max(both))
+    if min(share.n, left.n) < ENOUGH_REPLICAS:
+        outcome = "too few replicas to say"
+    elif grows and shrinks:
+        verdict, outcome = SUPPORTED, "it replaces them"
+    elif share.high < SHARE or left.low > LEFT:
+        verdict = CONTRADICTED
+        against = [found.p_value for found, is_out in ((share, share.high < SHARE), (left, left.low > LEFT)) if is_out]
+        p_value = min(1.0, 2 * min(against))
+        outcome = "it outgrows them, and does not replace them" if grows else "it does not replace them"
+    sentence = (
+        f"With {optimiser} and no decay, the general side's share of the margin went from a half to"
+        f" {written(share, is_change=False)}, and {written(left, is_change=False)} of the shallow side's part was left,"
+        f" where above {plain(SHARE)} and below {plain(LEFT)} is a replacement: {outcome}."
+        f" Over {counted(share.n, replicas)}."
+    )
+    return Finding(f"{REGISTERED}, {optimiser}", UNIT, dataclasses.replace(share, p_value=p_value), sentence, verdict)

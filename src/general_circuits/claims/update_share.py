@@ -1,0 +1,103 @@
+"""Does a general circuit get more frequent and stronger updates than the shallow ones that make the same predictions?
+
+Registered before any result was seen, of planted duels with SGD, without decay, of the most memorisers:
+
+- What a step does to a module is the relative change of its part in an example's margin, without what decay does. T is
+  that of examples outside the step's batch, the median over them, averaged over a duel's steps. (Median, which
+  CLAIMS leaves open, since the ratio has no bound where a part nears 0.)
+- T_G − T_M, of the generaliser and of the memoriser that knows the example. Supported where its interval is above 0 in
+  each of the three equivalent scalings, contradicted where it is below 0 in each; else undecided. p is the largest of
+  the three. The estimate shown is that of the scaling with the largest p.
+- Replicas in which a module does not know what it should are left out, and counted.
+- Beside it: each side's T; how often a step is one forward; the same within the batch; other optimisers, numbers of
+  parts, label noise and decay; and the null controls, where nothing should be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from general_circuits import contests
+from general_circuits.claims.findings import (
+    CONTRADICTED,
+    ENOUGH_REPLICAS,
+    REGISTERED,
+    SUPPORTED,
+    UNDECIDED,
+    Finding,
+    counted,
+    written,
+)
+from general_circuits.estimates import Estimate, estimate
+
+UNIT = "relative change per 1,000 steps"
+
+
+def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
+    """Findings from the `planted` table."""
+    planted = tables["planted"]
+    fair = contests.is_fair(planted)
+
+    def difference(rows: pd.DataFrame, column: str = "transfer", scale: float = 1000.0) -> Estimate:
+        values = contests.by_side(rows, column).reindex(fair.index[fair])
+        return estimate(scale * (values["general"] - values["shallow"]))
+
+    def sides(rows: pd.DataFrame) -> list[Estimate]:
+        values = contests.by_side(rows, "transfer").reindex(fair.index[fair])
+        return [estimate(1000 * values[side]) for side in contests.SIDES]
+
+    scalings = {
+        name: difference(rows)
+        for name in contests.SCALINGS
+        if len(rows := contests.duels(planted, "sgd", scaling=name))
+    }
+    findings = [_registered(scalings, len(fair))]
+    beside: list[tuple[str, str, Estimate]] = [(f"scale put {name}", UNIT, found) for name, found in scalings.items()]
+    base = contests.registered(planted)
+    for optimiser in contests.optimisers(planted):
+        rows = contests.duels(planted, optimiser)
+        if optimiser != "sgd":
+            beside.append((f"with {optimiser}", UNIT, difference(rows)))
+        general, shallow = sides(rows)
+        beside += [
+            (f"of the generaliser, {optimiser}", UNIT, general),
+            (f"of the memorisers, {optimiser}", UNIT, shallow),
+            (f"within the batch, {optimiser}", UNIT, difference(rows, "reinforcement")),
+            (f"steps forward, {optimiser}", "share of steps", difference(rows, "frequency", 1.0)),
+        ]
+        for parts in sorted(planted["parts"].unique()):
+            if parts != base["parts"]:
+                rows = contests.duels(planted, optimiser, parts=parts)
+                beside.append((f"{parts} {'part' if parts == 1 else 'parts'}, {optimiser}", UNIT, difference(rows)))
+        for contest in ("generalisers", "memorisers", "copy"):
+            rows = contests.duels(planted, optimiser, contest=contest, parts=1)
+            beside.append((f"null control {contest}, {optimiser}", UNIT, difference(rows)))
+    findings += [
+        Finding(contrast, unit, found, f"General minus shallow, {contrast}: {written(found)}.")
+        for contrast, unit, found in beside
+    ]
+    return findings
+
+
+def _registered(scalings: Mapping[str, Estimate], replicas: int) -> Finding:
+    if not scalings:
+        sentence = "There are no duels with SGD."
+        return Finding(REGISTERED, UNIT, estimate([]), sentence, UNDECIDED)
+    shown = max(scalings.values(), key=lambda found: np.nan_to_num(found.p_value, nan=2.0))
+    has_all = set(scalings) == set(contests.SCALINGS) and all(found.n >= ENOUGH_REPLICAS for found in scalings.values())
+    verdict, outcome = UNDECIDED, "the sign is not the same beyond doubt in each"
+    if not has_all:
+        outcome = "too few replicas to say, or not all three scalings"
+    elif all(found.low > 0 for found in scalings.values()):
+        verdict, outcome = SUPPORTED, "more in each"
+    elif all(found.high < 0 for found in scalings.values()):
+        verdict, outcome = CONTRADICTED, "less in each"
+    sentence = (
+        "A step on other examples changes the generaliser's part in a margin, relative to that part and without decay,"
+        f" by {written(shown)} per 1,000 steps more than it does a memoriser's, in that of three equivalent scalings"
+        f" where the difference is least sure: {outcome}. Over {counted(shown.n, replicas)}."
+    )
+    return Finding(REGISTERED, UNIT, shown, sentence, verdict)

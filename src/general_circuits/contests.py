@@ -1,0 +1,98 @@
+"""Duels as claims and figures read them: which rows of the tables `planted` and `toy` are meant, and what they say."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from general_circuits.frames import rows_of
+
+SIDES = ("general", "shallow")
+SCALINGS = ("outside", "halfway", "inside")
+BASE = ("batch", "initial_margin", "initial_share", "scaling", "label_noise", "order")
+"""What a study varies in turn; the null controls have the registered value of each."""
+TOY_BASE = {"batch": 0, "order": "shuffled", "initial_share": 0.5, "frequency": 1}
+"""A toy of which nothing is varied but what all are crossed by."""
+
+
+def optimisers(planted: pd.DataFrame) -> list[str]:
+    """That there are duels with, SGD first."""
+    found = list(dict.fromkeys(planted["optimiser"].astype(str)))
+    return sorted(found, key=lambda name: (name != "sgd", name))
+
+
+def registered(planted: pd.DataFrame) -> dict[str, object]:
+    """What a registered duel is, but for its optimiser: the most parts, no decay, the first of everything varied."""
+    control = planted[planted["contest"] == "copy"].iloc[0]
+    plain = {"contest": "duel", "parts": planted["parts"].max(), "general_decay": 0.0, "shallow_decay": 0.0}
+    return plain | {name: control[name] for name in BASE}
+
+
+def duels(planted: pd.DataFrame, optimiser: str, examples: str = "all", **other: object) -> pd.DataFrame:
+    """Rows of the registered duel with this optimiser, or of the one that differs from it in what is given."""
+    return rows_of(planted, **{**registered(planted), "optimiser": optimiser, "examples": examples, **other})
+
+
+def is_fair(planted: pd.DataFrame) -> pd.Series:
+    """By replica, whether every module of the duels without label noise knew at the start what it should."""
+    start = planted[(planted["step"] == 0) & (planted["label_noise"] == 0) & (planted["examples"] == "all")]
+    return (start["accuracy_alone"] == 1).groupby(start["replica"]).all()
+
+
+def by_side(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Replica × side: the mean over the looks of a duel."""
+    return _wide(rows.groupby(["replica", "side"], observed=True)[column].mean())
+
+
+def at_end(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Replica × side: the value at a duel's last step."""
+    return _wide(rows[rows["step"] == rows["step"].max()].set_index(["replica", "side"])[column])
+
+
+def at_start(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Replica × side: the value before a duel's first step."""
+    return _wide(rows[rows["step"] == 0].set_index(["replica", "side"])[column])
+
+
+def _wide(values: pd.Series) -> pd.DataFrame:
+    wide = values.unstack("side").sort_index()
+    wide.columns = wide.columns.astype(str)
+    return wide.reindex(columns=list(SIDES)).astype(float)
+
+
+def halves_regained(rows: pd.DataFrame) -> pd.DataFrame:
+    """Replica × side: steps after their return until half of what absent examples had lost is regained.
+
+    Of a duel whose examples were `away` for the first half. NaN where nothing was lost, or half is not regained.
+    """
+    middle = rows["step"].max() / 2
+    found = {}
+    for key, series in rows.sort_values("step").groupby(["replica", "side"], observed=True):
+        margins = series.set_index("step")["margin"]
+        back = margins[margins.index >= middle]
+        lost = margins.iloc[0] - back.iloc[0]
+        regained = back.index[back >= back.iloc[0] + lost / 2]
+        found[key] = float(regained[0] - back.index[0]) if lost > 0 and len(regained) else float("nan")
+    index = pd.MultiIndex.from_tuples(found, names=["replica", "side"])
+    return _wide(pd.Series(list(found.values()), index=index))
+
+
+def toys(toy: pd.DataFrame, **values: object) -> pd.DataFrame:
+    """Rows of toys with these values and, of all other things that are varied, the plain ones."""
+    return rows_of(toy, **{**TOY_BASE, **values})
+
+
+def toy_shares(rows: pd.DataFrame) -> pd.DataFrame:
+    """Toys by what tells them apart, and step → what general and shallow circuits add to the right logit of a pair.
+
+    Columns: `general` and `shallow`, means over the pairs that the general circuit knows; `share`, of the general one
+    in both together.
+    """
+    keys = [
+        name
+        for name in ("optimiser", "attention", "sharing", "coverage", "weight_decay", "batch", "order")
+        if name in rows
+    ] + ["initial_share", "frequency", "replica", "step"]
+    known = [values[:coverage].mean() for values, coverage in zip(rows["contributions"], rows["coverage"], strict=True)]
+    side = rows["circuit"].astype(str).where(rows["circuit"] == "general", "shallow")
+    given = rows.assign(side=side, given=known).groupby([*keys, "side"], observed=True)["given"].sum().unstack("side")
+    return given.assign(share=given["general"] / (given["general"] + given["shallow"]))

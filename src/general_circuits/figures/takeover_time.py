@@ -1,0 +1,91 @@
+"""When the toy's general circuit comes to give most of the right logits, by how many pairs it covers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from general_circuits import contests
+from general_circuits.figures import style
+
+SHARE = 0.6
+"""Of both contributions, that the general circuit is to exceed: as the claim has it."""
+
+
+def draw(tables: Mapping[str, pd.DataFrame], attention: str) -> Figure:
+    """Steps against coverage, a panel per optimiser and a line per decay; gradient flow dotted; from `toy`."""
+    times, last = _read(tables["toy"], attention)
+    optimisers = contests.optimisers(tables["toy"])
+    figure, grid = plt.subplots(1, len(optimisers), figsize=(style.WIDTH, 2.5), sharey=True, squeeze=False)
+    never = 1.6 * last
+    for axes, optimiser in zip(grid[0], optimisers, strict=True):
+        here = times[times["optimiser"] == optimiser]
+        decays = sorted(here["weight_decay"].unique())
+        shades = plt.get_cmap("viridis")(np.linspace(0.0, 0.75, len(decays)))
+        for decay, shade in zip(decays, shades, strict=True):
+            rows = here[here["weight_decay"] == decay].sort_values("coverage")
+            label = f"λ = {decay:g}" if decay else "no decay"
+            axes.plot(rows["coverage"], rows["time"].fillna(never), "o-", color=shade, markersize=4, label=label)
+            if rows["flow"].notna().any():
+                axes.plot(rows["coverage"], rows["flow"], ":", color="black", linewidth=1.4)
+        axes.axhline(last, color=style.GREY, linewidth=0.6, linestyle=(0, (2, 2)))
+        axes.set_yscale("log")
+        axes.set_xscale("log", base=2)
+        coverages = sorted(here["coverage"].unique())
+        axes.set_xticks(coverages, [str(value) for value in coverages])
+        axes.set_title(optimiser, fontsize="medium")
+        axes.set_xlabel("coverage c")
+        axes.legend(fontsize="x-small", loc="lower left")
+    grid[0, 0].set_ylim(top=2.4 * last)
+    grid[0, 0].set_ylabel("steps to a share of 0.6")
+    grid[0, -1].annotate(
+        "not within\ntraining",
+        (1.0, never),
+        xycoords=("axes fraction", "data"),
+        xytext=(3, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize="x-small",
+        color=style.GREY,
+    )
+    return figure
+
+
+def found(tables: Mapping[str, pd.DataFrame], attention: str) -> str:
+    """Times at the largest coverage."""
+    times, last = _read(tables["toy"], attention)
+    largest = times[times["coverage"] == times["coverage"].max()]
+    parts = [
+        f"{row.optimiser}, {f'decay {row.weight_decay:g}' if row.weight_decay else 'no decay'}:"
+        f" {f'{row.time:,.0f}' if np.isfinite(row.time) else f'not by {last:,}'}"
+        for row in largest.itertuples()
+    ]
+    return f"Steps to a share of {SHARE} for a general circuit that covers all pairs: {'; '.join(parts)}."
+
+
+def _read(toy: pd.DataFrame, attention: str) -> tuple[pd.DataFrame, int]:
+    """One row per optimiser, decay and coverage: `time` and, where it is derived, `flow`; and the last step."""
+    rows = contests.toys(toy, attention=attention, sharing="shared")
+    keys = ["optimiser", "weight_decay", "coverage"]
+    shares = contests.toy_shares(rows).reset_index().set_index([*keys, "step"])["share"].unstack("step")
+    named = rows.assign(side=rows["circuit"].map({"general": "general", "shallow_0": "shallow"}).astype(object))
+    flow = named.dropna(subset=["side"]).set_index([*keys, "step", "side"])["gradient_flow"].unstack("side")
+    predicted = (flow["general"] / (flow["general"] + flow["shallow"])).unstack("step").reindex(shares.index)
+    times = pd.DataFrame({"time": shares.apply(_crossing, axis=1), "flow": predicted.apply(_crossing, axis=1)})
+    return times.reset_index(), int(toy["step"].max())
+
+
+def _crossing(series: pd.Series) -> float:
+    """The first step at which a share exceeds `SHARE`, linear between steps; NaN where it never does."""
+    above = np.flatnonzero(series.to_numpy() > SHARE)
+    if not len(above):
+        return float("nan")
+    i = int(above[0])
+    if i == 0:
+        return float(series.index[0])
+    steps, values = series.index[i - 1 : i + 1], series.iloc[i - 1 : i + 1]
+    return float(np.interp(SHARE, values, steps))

@@ -1,0 +1,79 @@
+"""What general and shallow circuits of the toy add to a right logit, through training, beside gradient flow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from general_circuits import contests
+from general_circuits.figures import style
+from general_circuits.numbers import plain
+
+MOST = 4
+"""Coverages shown."""
+
+
+def draw(tables: Mapping[str, pd.DataFrame], attention: str) -> Figure:
+    """SGD on all pairs, parameters shared, in columns of coverage and rows of decay; from `toy`."""
+    given, flow = _read(tables["toy"], attention)
+    coverages, decays = _levels(given)
+    size = (style.WIDTH, 1.7 * len(decays) + 0.5)
+    figure, grid = plt.subplots(len(decays), len(coverages), figsize=size, sharex=True, sharey="row", squeeze=False)
+    colours = {"general": style.VERDICT_COLOURS["supported"], "shallow": style.VERDICT_COLOURS["contradicted"]}
+    for row, decay in zip(grid, decays, strict=True):
+        for axes, coverage in zip(row, coverages, strict=True):
+            here = given.xs((coverage, decay), level=("coverage", "weight_decay"))
+            theory = flow.xs((coverage, decay), level=("coverage", "weight_decay"))
+            for side, colour in colours.items():
+                axes.plot(here.index, here[side], color=colour, linewidth=1.6)
+                axes.plot(theory.index, theory[side], ":", color="black", linewidth=1.2)
+            axes.set_ylim(bottom=0)
+            if decay == decays[0]:
+                axes.set_title(f"c = {coverage}", fontsize="medium")
+            if decay == decays[-1]:
+                axes.set_xlabel("step")
+                style.linear_steps(axes, 3)
+        row[0].set_ylabel(f"λ = {decay:g}\nlogits" if decay else "no decay\nlogits")
+    last = given.xs((coverages[-1], decays[0]), level=("coverage", "weight_decay"))
+    figure.canvas.draw()
+    style.name_ends(grid[0, -1], {side: (float(last[side].iloc[-1]), colours[side]) for side in colours})
+    return figure
+
+
+def found(tables: Mapping[str, pd.DataFrame], attention: str) -> str:
+    """Where both end, and how far gradient flow is off."""
+    given, flow = _read(tables["toy"], attention)
+    coverages, decays = _levels(given)
+    ends = []
+    for decay in decays:
+        for coverage in (coverages[0], coverages[-1]):
+            last = given.xs((coverage, decay), level=("coverage", "weight_decay")).iloc[-1]
+            ends.append(
+                f"{f'decay {decay:g}' if decay else 'no decay'}, c = {coverage}: general {plain(last['general'])},"
+                f" shallow {plain(last['shallow'])}"
+            )
+    share = flow["general"] / (flow["general"] + flow["shallow"])
+    off = float((share - given["share"]).abs().max())
+    return f"After the last step, {'; '.join(ends)}. Gradient flow's share is never off by more than {plain(off, 3)}."
+
+
+def _read(toy: pd.DataFrame, attention: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Contributions by coverage, decay and step: measured, and by gradient flow."""
+    optimiser = contests.optimisers(toy)[0]
+    rows = contests.toys(toy, optimiser=optimiser, attention=attention, sharing="shared")
+    keys = ["coverage", "weight_decay", "step"]
+    given = contests.toy_shares(rows).reset_index().set_index(keys)[["general", "shallow", "share"]].sort_index()
+    # Of pair 0, which every general circuit knows, and so does the shallow circuit of that pair.
+    named = rows.assign(side=rows["circuit"].map({"general": "general", "shallow_0": "shallow"}).astype(object))
+    flow = named.dropna(subset=["side"]).set_index([*keys, "side"])["gradient_flow"].unstack("side").sort_index()
+    return given, flow
+
+
+def _levels(given: pd.DataFrame) -> tuple[list[int], list[float]]:
+    coverages = given.index.get_level_values("coverage").unique().tolist()
+    shown = [coverages[i] for i in np.unique(np.linspace(0, len(coverages) - 1, MOST).round().astype(int))]
+    return shown, given.index.get_level_values("weight_decay").unique().tolist()

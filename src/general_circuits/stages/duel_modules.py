@@ -1,0 +1,38 @@
+"""A block's modules → duels between them, and what every update does to each side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from general_circuits import compute, tables
+from general_circuits.blocks import Block
+from general_circuits.conditions import from_json
+from general_circuits.duels.arms import arms
+from general_circuits.duels.planted import duel
+from general_circuits.duels.planting import Ground, read
+from general_circuits.duels.settings import Duels, Planting
+from general_circuits.schemas.planted import TABLE as PLANTED
+from general_circuits.stages.command import run
+
+
+def main(split: Path, weights: Path, planting: str, duels: str, device: str, output: Path) -> None:
+    """Let the modules in WEIGHTS fight for the training examples of SPLIT, in every duel of DUELS (JSON)."""
+    block = Block(split, compute.device(device))
+    how, varied = from_json(Planting, planting), from_json(Duels, duels)
+    frames = []
+    for _, replica, splits in block.replicas():
+        ground = Ground.of(splits, block.vocabulary)
+        modules = read(weights, how, ground, replica)
+        for rule in varied.rules:
+            for arm in arms(how, varied, rule):
+                print(f"replica {replica}: {arm}", flush=True)
+                frames.append(duel(arm, rule, varied, ground, modules, replica).assign(replica=replica))
+    metadata = {"planting": json.loads(planting), "duels": json.loads(duels)}
+    tables.write(output, PLANTED, pd.concat(frames, ignore_index=True), metadata)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,36 @@
+"""A block's split → the modules of its duels, each trained apart, and how well they know what they are to know."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from general_circuits import compute, tables
+from general_circuits.blocks import Block
+from general_circuits.conditions import from_json
+from general_circuits.duels.planting import Ground, plant, quality, write
+from general_circuits.duels.settings import Planting
+from general_circuits.schemas.modules import TABLE as MODULES
+from general_circuits.stages.command import run
+
+
+def main(split: Path, planting: str, device: str, weights: Path, modules: Path) -> None:
+    """Train the modules of every replica of SPLIT as PLANTING (JSON) says; MODULES is written last."""
+    block = Block(split, compute.device(device))
+    how = from_json(Planting, planting)
+    planted, frames = {}, []
+    for _, replica, splits in block.replicas():
+        say = partial(print, f"replica {replica}:", flush=True)
+        ground = Ground.of(splits, block.vocabulary)
+        found = plant(how, ground, replica, say)
+        frames.append(quality(found, ground, replica).assign(replica=replica))
+        planted[replica] = found
+    write(weights, planted)
+    tables.write(modules, MODULES, pd.concat(frames, ignore_index=True), {"planting": json.loads(planting)})
+
+
+if __name__ == "__main__":
+    run(main)
