@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from general_circuits import config, measurements, settings
+from general_circuits import config, duel_settings, measurements, settings
 from general_circuits.conditions import Condition, Spacing, from_json, to_json
 from general_circuits.config import ConfigError, load
 from general_circuits.presets import PRESETS
@@ -506,10 +506,14 @@ def test_there_is_a_default_and_a_smoke_config() -> None:
         measurements.SaliencySettings,
         measurements.AblationSettings,
         config.KeepSettings,
+        duel_settings.DuelSettings,
+        duel_settings.ToySettings,
+        duel_settings.PlantedSettings,
+        duel_settings.RuleSettings,
     ],
 )
 def test_every_key_is_described(section: type[settings.Settings]) -> None:
-    nested = {"measurements", "saliency", "ablation", "keep"} if section is config.Study else set()
+    nested = {"measurements", "saliency", "ablation", "duels", "keep"} if section is config.Study else set()
     assert all(field.description for name, field in section.model_fields.items() if name not in nested)
 
 

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = "general_circuits"
 GRAPH = grimp.build_graph(PACKAGE, include_external_packages=True, cache_dir=None)
 MODULES = sorted(name for name in GRAPH.modules if name.split(".")[0] == PACKAGE)
-ROOMS = ("splits", "training", "events", "saliency", "distributions", "ablation")
+ROOMS = ("splits", "training", "events", "saliency", "distributions", "ablation", "duels")
 """Each does the work of one stage; they meet in files. A module, or a package of them."""
 TEXT = ("numbers", "markdown")
 """What a reader sees, as text."""
@@ -38,12 +38,13 @@ def test_the_graph_sees_indirect_imports_and_packages() -> None:
     assert f"{PACKAGE}.models.transformer" in GRAPH.find_upstream_modules(f"{PACKAGE}.stages.train_block")
 
 
-@pytest.mark.parametrize("module", [*below("claims"), *below("figures"), f"{PACKAGE}.damage"])
+@pytest.mark.parametrize("module", [*below("claims"), *below("figures"), f"{PACKAGE}.damage", f"{PACKAGE}.contests"])
 def test_claims_and_figures_see_only_frames(module: str) -> None:
     reached = GRAPH.find_upstream_modules(module)
     assert not reached & {"torch", "captum", "safetensors"}
     inside = {name.split(".")[1] for name in reached if name.startswith(f"{PACKAGE}.")}
-    assert inside <= {"estimates", "statistics", "windows", "damage", "frames", *TEXT, "claims", "figures"}
+    shared = {"estimates", "statistics", "windows", "damage", "contests", "frames"}
+    assert inside <= {*shared, *TEXT, "claims", "figures"}
 
 
 @pytest.mark.parametrize("folder", ["claims", "figures"])

@@ -30,7 +30,9 @@ def example(name: str) -> pd.DataFrame:
     """Three rows of any table, unsorted, with a missing number where there are numbers."""
     frame = pd.DataFrame(index=range(3))
     for field in registry.table(name).schema:
-        if field.type == tables.NUMBER:
+        if field.type == tables.NUMBER and field.name in registry.table(name).key:
+            frame[field.name] = [0.1, 0.0, -1e300]
+        elif field.type == tables.NUMBER:
             frame[field.name] = [0.1, np.nan, -1e300]
         elif field.type == tables.SINGLE:
             frame[field.name] = [0.5, np.nan, -(2.0**100)]
@@ -40,6 +42,8 @@ def example(name: str) -> pd.DataFrame:
             frame[field.name] = [True, False, True]
         elif field.type == tables.INTEGERS:
             frame[field.name] = [[5, 6], None, [7]]
+        elif field.type == tables.SINGLES:
+            frame[field.name] = [[0.5], None, [1.0, -2.0]]
         else:
             frame[field.name] = ["c", "a", "b"]
     return frame
@@ -52,7 +56,9 @@ def test_what_is_read_is_what_was_written_sorted_by_key(name: str, tmp_path: Pat
     read = tables.read(path, registry.table(name))
     expected = frame.sort_values(list(registry.table(name).key), ignore_index=True)
     assert read.columns.tolist() == registry.table(name).schema.names
-    for column in (field.name for field in registry.table(name).schema if field.type == tables.INTEGERS):
+    for column in (
+        field.name for field in registry.table(name).schema if field.type in (tables.INTEGERS, tables.SINGLES)
+    ):
         read[column] = [None if value is None else value.tolist() for value in read[column]]
     pd.testing.assert_frame_equal(read, expected[read.columns], check_dtype=False, check_categorical=False)
 

@@ -84,6 +84,12 @@ class Study(Settings):
         """Blocks per condition."""
         return self.replicas // self.block
 
+    @property
+    def absent(self) -> dict[str, str]:
+        """Tables that this study has no file of, with what it would need for them, in words."""
+        duels = {} if self.duels.toy else {"toy": "toy duels"}
+        return duels if self.duels.planted else duels | dict.fromkeys(("planted", "modules"), "planted duels")
+
     def resolved(self) -> dict[str, Any]:
         """What results depend on, as JSON: the `study`'s own settings, and its `conditions` by name, none left open."""
         own = self.model_dump(mode="json", exclude={"defaults", "conditions", "keep"})

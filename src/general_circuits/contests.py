@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from general_circuits.frames import rows_of
 
 SIDES = ("general", "shallow")
+RULES = ("sgd", "momentum", "adam", "adamw")
 SCALINGS = ("outside", "halfway", "inside")
 BASE = ("batch", "initial_margin", "initial_share", "scaling", "label_noise", "order")
 """What a study varies in turn; the null controls have the registered value of each."""
+TOY_KEYS = (
+    "optimiser",
+    "attention",
+    "sharing",
+    "coverage",
+    "weight_decay",
+    "batch",
+    "order",
+    "initial_share",
+    "frequency",
+    "replica",
+    "step",
+)
 TOY_BASE = {"batch": 0, "order": "shuffled", "initial_share": 0.5, "frequency": 1}
 """A toy of which nothing is varied but what all are crossed by."""
 
 
 def optimisers(planted: pd.DataFrame) -> list[str]:
     """That there are duels with, SGD first."""
-    found = list(dict.fromkeys(planted["optimiser"].astype(str)))
-    return sorted(found, key=lambda name: (name != "sgd", name))
+    found = set(planted["optimiser"])
+    return [name for name in RULES if name in found]
 
 
 def registered(planted: pd.DataFrame) -> dict[str, object]:
@@ -39,8 +54,10 @@ def is_fair(planted: pd.DataFrame) -> pd.Series:
 
 
 def by_side(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Replica × side: the mean over the looks of a duel."""
-    return _wide(rows.groupby(["replica", "side"], observed=True)[column].mean())
+    """Replica × side: the mean over the looks of a duel; NaN where the duel diverged."""
+    grouped = rows.groupby(["replica", "side"], observed=True)
+    is_whole = grouped["loss"].agg(lambda loss: bool(np.isfinite(loss).all()))
+    return _wide(grouped[column].mean().where(is_whole))
 
 
 def at_end(rows: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -81,18 +98,20 @@ def toys(toy: pd.DataFrame, **values: object) -> pd.DataFrame:
     return rows_of(toy, **{**TOY_BASE, **values})
 
 
-def toy_shares(rows: pd.DataFrame) -> pd.DataFrame:
-    """Toys by what tells them apart, and step → what general and shallow circuits add to the right logit of a pair.
+def toy_shares(rows: pd.DataFrame, pairs: slice = slice(None)) -> pd.DataFrame:
+    """Toys by what tells them apart, and step → what general and shallow circuits add to right logits.
 
-    Columns: `general` and `shallow`, means over the pairs that the general circuit knows; `share`, of the general one
-    in both together.
+    Args:
+        rows: of the table `toy`, all circuits of each toy.
+        pairs: of those that the general circuit knows, which are looked at.
+
+    Columns: `general` and `shallow`, means over these pairs; `share`, of the general one in both together.
     """
-    keys = [
-        name
-        for name in ("optimiser", "attention", "sharing", "coverage", "weight_decay", "batch", "order")
-        if name in rows
-    ] + ["initial_share", "frequency", "replica", "step"]
-    known = [values[:coverage].mean() for values, coverage in zip(rows["contributions"], rows["coverage"], strict=True)]
+    keys = [name for name in TOY_KEYS if name in rows]
+    known = [
+        values[:coverage][pairs].mean()
+        for values, coverage in zip(rows["contributions"], rows["coverage"], strict=True)
+    ]
     side = rows["circuit"].astype(str).where(rows["circuit"] == "general", "shallow")
     given = rows.assign(side=side, given=known).groupby([*keys, "side"], observed=True)["given"].sum().unstack("side")
     return given.assign(share=given["general"] / (given["general"] + given["shallow"]))

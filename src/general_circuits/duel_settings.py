@@ -58,7 +58,7 @@ class ToySettings(Settings):
         " steps and there for as many",
     )
     initial_shares: list[Share] = Field([0.2, 0.5, 0.8], description="of the general circuit in right logits")
-    frequencies: list[Count] = Field([1, 4], description="how often the first pair is shown for once of another")
+    frequencies: list[Count] = Field([1, 4, 16], description="how often the first pair is shown for once of another")
     rules: dict[Literal["sgd", "momentum", "adam", "adamw"], RuleSettings] = Field(
         {
             "sgd": RuleSettings(learning_rate=0.5, weight_decays=[0.0, 1e-3, 1e-2]),

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -22,10 +22,15 @@ from general_circuits.ablation import measure as ablation
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.conditions import Condition, chosen, from_json
 from general_circuits.config import Study
-from general_circuits.costs import MB, Size
+from general_circuits.costs import FLOAT, MB, Size, toy_mb
 from general_circuits.distributions import STATISTICS
+from general_circuits.duels import toy
+from general_circuits.duels.arms import arms
+from general_circuits.duels.grid import looked_at, toys
+from general_circuits.duels.planted import duel
+from general_circuits.duels.planting import Ground, Planted, groups, plant
 from general_circuits.examples import Examples, by_split
-from general_circuits.figures.registry import DRAWINGS
+from general_circuits.figures.registry import drawings
 from general_circuits.frames import REGISTERED, rows_of
 from general_circuits.measurements import AttributionSettings, MeasurementSettings
 from general_circuits.models.network import Network
@@ -47,8 +52,12 @@ ROW_BYTES = {
     "distribution": 30,
     "ablation": 20,
     "damage": 50,
+    "toy": 20,
+    "planted": 45,
 }
 """Bytes a row of a table's file, measured in a finished study."""
+SHORT = 10
+"""Steps by which the length of a duel is judged."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +106,11 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
         row[2] = max(row[2], mem_mb)
         row[3] += jobs * bytes_each / MB
 
-    for size in {size.condition.task: size for size in sizes.values()}.values():
+    generated = {size.condition.task: size for size in sizes.values()}
+    if study.duels.planted:
+        condition, _, _ = study.duels.planted.resolve()
+        generated.setdefault(condition.task, Size.of(condition))
+    for size in generated.values():
         add("generate_task", 1, without, 500, 3.4 * size.n_examples)
     for name, condition in conditions.items():
         size = sizes[name]
@@ -166,6 +179,8 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
                 }
                 seconds_each, mem_mb, bytes_each = each[job]
                 add(job, blocks, with_torch + seen * seconds_each, mem_mb, seen * bytes_each)
+    for name, row in _duels(study, with_torch, without).items():
+        add(name, *row)
     add("index_table", len(schemas.of_blocks()), without, 500, 150 * blocks * len(conditions))
     judged = sum(claim.is_measured for claim in CLAIMS.values())
     add("judge_claim", judged, 2 * without, 2000, 5000)
@@ -173,9 +188,53 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
     add("merge_verdicts", 1, without, 500, 10_000)
     add("write_page", len(PAGES), 2 * without, 2000, 10_000)
     add("write_front_page", 1, without, 500, 1_000_000)
-    add("plot_figure", len(DRAWINGS), 4 * without, 2000, 350_000)
+    add("plot_figure", len(drawings(study.absent)), 4 * without, 2000, 350_000)
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["jobs", "core_hours", "mem_mb", "disk_mb"])
     return table.astype({"jobs": int, "mem_mb": int})
+
+
+def _duels(study: Study, with_torch: float, without: float) -> dict[str, tuple[int, float, int, float]]:
+    """By rule, of duels: jobs, seconds of each, MB of the largest, and bytes that each leaves."""
+    found: dict[str, tuple[int, float, int, float]] = {}
+    if study.duels.toy:
+        grid = study.duels.toy.resolve(study.replicas, study.first_seed)
+        short = dataclasses.replace(grid, steps=SHORT, block_steps=SHORT)
+        seconds = np.mean([_once(partial(toy.train, short, rule.optimiser)) for rule in grid.rules])
+        circuits = float(np.mean([len(toys(grid, rule)) for rule in grid.rules])) * (1 + grid.pairs)
+        in_all = with_torch + float(seconds) * grid.steps / SHORT
+        found["duel_toys"] = len(grid.rules), in_all, toy_mb(grid), circuits * len(looked_at(grid)) * ROW_BYTES["toy"]
+    if study.duels.planted:
+        condition, planting, duels = study.duels.planted.resolve()
+        size = Size.of(condition)
+        ground = Ground.of(generated_splits(condition, seed=1000), size.vocabulary)
+        quick = dataclasses.replace(planting, memory_steps=SHORT, general_steps=SHORT)
+        modules: list[Planted] = []
+        training = _once(lambda: modules.append(plant(quick, ground, 1000, lambda line: None)))
+        brief = dataclasses.replace(duels, steps=SHORT, looks=1)
+        fought = {rule: arms(planting, duels, rule) for rule in duels.rules}
+        fighting = sum(
+            len(of_rule) * _once(partial(duel, of_rule[0], rule, brief, ground, modules[0], 1000))
+            for rule, of_rule in fought.items()
+        )
+        rows = 2 * (duels.looks + 1) * sum(map(len, fought.values()))
+        weights = FLOAT * size.parameters * sum(group.parts for group in groups(planting))
+        jobs, each, mem_mb = study.blocks, study.block, size.modules_mb(max(planting.parts))
+        at_length = with_torch + each * training * planting.memory_steps / SHORT
+        found["split_modules"] = jobs, without, 500, each * size.n_examples * ROW_BYTES["split"]
+        found["train_modules"] = jobs, at_length, mem_mb, float(each * weights)
+        found["duel_modules"] = (
+            jobs,
+            with_torch + each * fighting * duels.steps / SHORT,
+            mem_mb,
+            float(each * rows * ROW_BYTES["planted"]),
+        )
+    return found
+
+
+def _once(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 def generated_splits(condition: Condition, seed: int) -> dict[str, Examples]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ import yaml
 
 from general_circuits import claims, figures, tables, tasks
 from general_circuits.claims import display
-from general_circuits.config import ConfigError, load
-from general_circuits.figures.registry import DRAWINGS, FIGURES
+from general_circuits.config import ConfigError, Study, load
+from general_circuits.figures.registry import FIGURES, drawings
 from general_circuits.fingerprints import fingerprint
 from general_circuits.launch import LAUNCHES
 from general_circuits.schemas.verdicts import TABLE as VERDICTS
@@ -32,6 +33,9 @@ STAGES = {
     "extract_saliency": None,
     "describe_saliency": None,
     "ablate_neurons": None,
+    "duel_toys": None,
+    "train_modules": None,
+    "duel_modules": None,
     "judge_claim": claims,
     "specify_claim": claims,
     "merge_verdicts": None,
@@ -57,11 +61,11 @@ def between(text: str, name: str, body: str) -> str:
 def refresh(root: Path) -> None:
     """Record the finished study under `root`, copy its registered pictures, and write the README's block."""
     verdicts, launches = root / RESULTS / VERDICTS.path, root / RESULTS / LAUNCHES
-    found = {name: root / RESULTS / f"figures/{drawing}.txt" for name, drawing in _kept().items()}
+    _must_be_there(root, verdicts, launches)
+    kept = _kept(_study(root).absent)
+    found = {name: root / RESULTS / f"figures/{drawing}.txt" for name, drawing in kept.items()}
     pictures = {name: path.with_suffix(".png") for name, path in found.items()}
-    for path in (verdicts, launches, *found.values(), *pictures.values()):
-        if not path.is_file():
-            raise ReadmeError(f"{path.relative_to(root)} is missing: run `make figures` first")
+    _must_be_there(root, *found.values(), *pictures.values())
     taken = pd.read_csv(launches, sep="\t")
     record = {
         "settings": settings(root),
@@ -110,8 +114,18 @@ def check(root: Path) -> list[str]:
 
 def settings(root: Path) -> dict[str, Any]:
     """The workstation study's resolved settings."""
+    return _study(root).resolved()
+
+
+def _must_be_there(root: Path, *paths: Path) -> None:
+    for path in paths:
+        if not path.is_file():
+            raise ReadmeError(f"{path.relative_to(root)} is missing: run `make figures` first")
+
+
+def _study(root: Path) -> Study:
     try:
-        return load(yaml.safe_load((root / CONFIG).read_text(encoding="utf-8"))).resolved()
+        return load(yaml.safe_load((root / CONFIG).read_text(encoding="utf-8")))
     except ConfigError as error:
         raise ReadmeError(f"{CONFIG}: {error}") from None
 
@@ -153,10 +167,15 @@ def block(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _kept() -> dict[str, str]:
+def _kept(absent: Collection[str]) -> dict[str, str]:
     """Pictures kept with the code, by name, and their drawings: each figure as registered, or of every claim."""
-    registered = {name: f"{name}-{figure.variants[0]}" for name, figure in FIGURES.items() if figure.toggle != "claim"}
-    return registered | {drawing: drawing for drawing, (name, _) in DRAWINGS.items() if FIGURES[name].toggle == "claim"}
+    kept = {}
+    for drawing, (name, variant) in drawings(absent).items():
+        if FIGURES[name].toggle == "claim":
+            kept[drawing] = drawing
+        elif variant == FIGURES[name].variants[0]:
+            kept[name] = drawing
+    return kept
 
 
 def _picture(name: str, record: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from general_circuits import catalogue, config, markdown, measurements, settings
+from general_circuits import catalogue, config, duel_settings, markdown, measurements, settings
 from general_circuits.schemas import registry
 from general_circuits.tables import Table
 
@@ -104,6 +104,9 @@ def page() -> str:
             measurements.SpecificationSettings,
             "Under `measurements: specifications:`.",
         ),
+        ("Duels: toy", duel_settings.ToySettings, "Under `duels: toy:`; a study without it has none."),
+        ("Duels: planted", duel_settings.PlantedSettings, "Under `duels: planted:`; a study without it has none."),
+        ("Rules of duels", duel_settings.RuleSettings, "Under `rules:` of either, by the rule's name."),
         ("Keep", config.KeepSettings, "Under `keep:`."),
     ]
     parts = [INTRODUCTION]

@@ -46,22 +46,22 @@ def test_every_claim_says_what_is_claimed_and_where() -> None:
     assert all(claim.said_by for claim in CLAIMS.values())
 
 
-def test_the_post_s_own_two_measurements_are_measured() -> None:
-    assert {"saliency_skew", "topk_damage"} <= set(MEASURED)
+def test_the_post_s_own_three_investigations_are_measured() -> None:
+    assert {"saliency_skew", "topk_damage", "update_share"} <= set(MEASURED)
 
 
 @pytest.mark.parametrize("name", MEASURED)
-def test_a_measured_claim_has_a_file_that_judges_tables_of_every_block(name: str) -> None:
+def test_a_measured_claim_has_a_file_that_judges_tables_of_every_block_or_of_duels(name: str) -> None:
     module = importlib.import_module(f"general_circuits.claims.{name}")
     assert list(inspect.signature(module.judge).parameters) == ["tables"]
     for table in CLAIMS[name].tables:
-        assert "{condition}/{block}" in schemas.table(table).path
+        assert schemas.table(table).axes in (["condition", "block"], ["block"], ["optimiser"])
 
 
 @pytest.mark.parametrize("name", MEASURED)
-def test_a_measured_claim_needs_grokking_and_keeps_needs_and_controls_apart(name: str) -> None:
+def test_a_claim_measured_in_training_needs_grokking_and_keeps_needs_and_controls_apart(name: str) -> None:
     claim = CLAIMS[name]
-    assert "grokking" in claim.needs
+    assert ("grokking" in claim.needs) == any("condition" in schemas.table(table).axes for table in claim.tables)
     assert not set(claim.needs) & set(claim.beside)
 
 

@@ -17,6 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from duel_builders import planted_table, toy_table
 from matplotlib.transforms import Bbox
 from PIL import Image
 from specification_tables import specifications
@@ -105,6 +106,8 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
         **found,
         "claim": pd.concat(claims, ignore_index=True),
         "specification": pd.concat(choices, ignore_index=True),
+        "toy": toy_table(),
+        "planted": planted_table(),
     }
 
 

@@ -14,7 +14,7 @@ from general_circuits.claims.registry import CLAIMS
 from general_circuits.conditions import chosen, to_json
 from general_circuits.config import ConfigError, load
 from general_circuits.costs import SNAKEMAKE_MB, Size, machine_mb, toy_mb
-from general_circuits.figures.registry import DRAWINGS, FIGURES, FRONT_PAGE
+from general_circuits.figures.registry import DRAWINGS, FIGURES, FRONT_PAGE, drawings
 from general_circuits.fingerprints import fingerprint
 from general_circuits.report.registry import PAGES
 from general_circuits.schemas import registry as schemas
@@ -42,17 +42,13 @@ if PLANTED:
     # Modules share the task and the split of this condition, which is no part of the study's own.
     MODULES, PLANTING, DUELS = PLANTED.resolve()
     TASKS[registry.file_stem(MODULES.task)] = MODULES.task
-# Tables that this study has no file of, with what would make them.
-ABSENT = ({} if TOY else {"toy": "toy duels"}) | (
-    {} if PLANTED else {"planted": "planted duels", "modules": "planted duels"}
-)
 AXES = {
     "condition": list(CONDITIONS),
     "block": list(range(STUDY.blocks)),
     "claim": MEASURED,
     "optimiser": list(TOY.rules) if TOY else [],
 }
-DRAWN = {name: drawing for name, drawing in DRAWINGS.items() if not ABSENT.keys() & FIGURES[drawing[0]].tables}
+DRAWN = drawings(STUDY.absent)
 SALIENCY = STUDY.measurements.saliency
 
 # Jobs run this interpreter and this checkout, whether or not an environment is activated.
@@ -221,7 +217,7 @@ def claim_lacks(wildcards):
     """What a claim needs and this study has not, in words; nothing where it can be judged."""
     claim = CLAIMS[wildcards.claim]
     missing = [f"condition {name}" for name in claim.needs if name not in CONDITIONS]
-    missing += dict.fromkeys(ABSENT[name] for name in claim.tables if name in ABSENT)
+    missing += dict.fromkeys(STUDY.absent[name] for name in claim.tables if name in STUDY.absent)
     return " and ".join(f"no {name}" for name in missing)
 
 

@@ -43,8 +43,9 @@ def judged(verdicts: pd.DataFrame) -> pd.DataFrame:
 
 def rest(verdicts: pd.DataFrame) -> str:
     """How many claims have no verdict."""
-    missing = len(CLAIMS) - judged(verdicts)["claim"].nunique()
-    return f"{missing} of the source's {len(CLAIMS)} claims are not testable in this study." if missing else ""
+    known = verdicts["claim"].nunique()
+    missing = known - judged(verdicts)["claim"].nunique()
+    return f"{missing} of the source's {known} claims are not testable in this study." if missing else ""
 
 
 def code(claim: str, contrast: str) -> str:

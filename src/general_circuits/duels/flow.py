@@ -15,10 +15,9 @@ Array = NDArray[np.float64]
 def shares(
     pairs: int,
     coverage: int,
-    general: float,
-    shallow: float,
-    score: float,
-    attention: float,
+    strengths: tuple[float, float],
+    scores: tuple[float, float],
+    attentions: tuple[float, float],
     rest: float | None,
     weight_decay: float,
     times: Sequence[float],
@@ -30,8 +29,8 @@ def shares(
     Args:
         pairs: n, of which each step shows all; their classes compete in the softmax.
         coverage: c, pairs whose gradients its query adds up.
-        general, shallow: contributions at the start.
-        score, attention: of each token of a known pair, and of both together, at the start.
+        strengths: contributions of the general circuit and of the shallow one, at the start.
+        scores, attentions: of each circuit, that of each token of a known pair, and of both together, at the start.
         rest: score of nothing, for softmax attention; None for linear attention.
         weight_decay: λ of L2.
         times: ascending; learning rate × step.
@@ -61,9 +60,9 @@ def shares(
         pull += [push * through * attended / 2 * output, push * attended * value]
         return (np.array(pull) - weight_decay * np.array([query, key, value, output])).ravel()
 
-    product = np.array([general, shallow]) / (attention * loss)
-    query, value = math.sqrt(math.sqrt(2) * score), np.sqrt(product / math.sqrt(2))
-    start = np.array([[query] * 2, [score / query] * 2, value, product / value]).ravel()
+    score, product = np.array(scores), np.array(strengths) / (np.array(attentions) * loss)
+    key, value = (np.sqrt(factors / math.sqrt(2)) for factors in (score, product))
+    start = np.array([score / key, key, value, product / value]).ravel()
     found = solve_ivp(change, (times[0], times[-1]), start, t_eval=times, method="LSODA", rtol=1e-8, atol=1e-12)
     query, key, value, output = found.y.reshape(4, 2, -1)
     attended, _ = gate(query * key)

@@ -22,7 +22,7 @@ from torch import Tensor
 REST = 4.0
 """Score of nothing: a head attends to tokens that it does not know with 2 / (2 + e⁴), 3.5 %, together."""
 FOUND = 0.5
-"""Attention, of both tokens together, that a head pays to a pair it knows, at the start."""
+"""Softmax attention, of both tokens together, that a head pays to a pair it knows, at the start."""
 
 
 @dataclass
@@ -79,14 +79,14 @@ def plant(
     circuits[n_general:, 1:] = torch.eye(pairs)
     d_head = max(map(len, known))
     strength = torch.cat([general[:, None].expand(-1, n_general), shallow[:, None].expand(-1, pairs)], dim=1)
-    score, attention = start(is_linear)
+    score, attention = start(strength, pairs, is_linear)
     # What is written to the right logit beyond the mean is 1 − 1/n of the product of value and output weight.
     product = strength / (attention * (1 - 1 / pairs))
-    query, key = _split(torch.tensor(score))
+    query, key = _split(score)
     output, value = _split(product)  # the query and the output serve two tokens, keys and values one each
     toys, heads = strength.shape
     weights = Heads(
-        torch.full((toys, heads), float(query)),
+        query,
         torch.zeros(toys, heads, 2 * pairs),
         torch.zeros(toys, heads, 2 * pairs, d_head),
         torch.zeros(toys, heads, d_head, pairs),
@@ -94,15 +94,21 @@ def plant(
     centred = torch.eye(pairs) - 1 / pairs
     for head, own in enumerate(known):
         for place, pair in enumerate(own):
-            weights.W_K[:, head, [pair, pairs + pair]] = float(key)
+            weights.W_K[:, head, [pair, pairs + pair]] = key[:, head, None]
             weights.W_V[:, head, [pair, pairs + pair], place] = value[:, head, None]
             weights.W_O[:, head, place] = output[:, head, None] * centred[pair]
     return weights, circuits
 
 
-def start(is_linear: bool) -> tuple[float, float]:
-    """Score of each token of a known pair at the start, and the attention that both get together."""
-    return (FOUND / 2, FOUND) if is_linear else (REST + math.log(FOUND / (1 - FOUND) / 2), FOUND)
+def start(strength: Tensor, pairs: int, is_linear: bool) -> tuple[Tensor, Tensor]:
+    """Score of each token of a known pair at the start, and the attention that both get together.
+
+    Linear attention starts with all four factors of a contribution of this `strength` alike: score and value × output.
+    """
+    if is_linear:
+        score = (strength / (2 * (1 - 1 / pairs))).sqrt()
+        return score, 2 * score
+    return torch.full_like(strength, REST + math.log(FOUND / (1 - FOUND) / 2)), torch.full_like(strength, FOUND)
 
 
 def _split(product: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pandas as pd
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -23,10 +20,9 @@ from general_circuits.examples import Examples
 from general_circuits.models.build import build
 from general_circuits.models.network import Network
 from general_circuits.randomness import stream_seed
-from general_circuits.tables import replacing
 
-EVERY = 100
-"""Steps between two looks at whether a generaliser solves everything."""
+EVERY, SOLVED = 100, 1.0
+"""Steps between two looks at whether a generaliser solves everything, and the margin that it must have everywhere."""
 
 
 @dataclass(frozen=True)
@@ -141,32 +137,8 @@ def quality(planted: Planted, ground: Ground, replica: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def write(path: Path, planted: Mapping[int, Planted]) -> None:
-    """Keep all replicas' modules in one safetensors file."""
-    tensors = {
-        "/".join([str(replica), *map(str, group), name]): weight.contiguous()
-        for replica, of_replica in planted.items()
-        for group, modules in of_replica.items()
-        for name, weight in modules.weights.items()
-    }
-    with replacing(path) as temporary:
-        save_file(tensors, temporary)
-
-
-def read(path: Path, planting: Planting, ground: Ground, replica: int) -> Planted:
-    """One replica's modules from that file."""
-    found = {}
-    with safe_open(path, "pt") as file:
-        for group in groups(planting):
-            network = _network(planting, ground, 1 if group.kind == "generaliser" else group.parts)
-            names = [name for name, _ in network.named_parameters()]
-            weights = {name: file.get_tensor("/".join([str(replica), *map(str, group), name])) for name in names}
-            moved = {name: weight.to(ground.device) for name, weight in weights.items()}
-            found[group] = Modules(network.to(ground.device), moved)
-    return found
-
-
-def _network(planting: Planting, ground: Ground, parts: int) -> Network:
+def network(planting: Planting, ground: Ground, parts: int) -> Network:
+    """A generaliser, or with its neurons a memoriser of one of so many parts; its weights are not drawn yet."""
     model = replace(planting.model, d_mlp=width(planting.model.d_mlp, parts))
     return build(model, ground.vocabulary)
 
@@ -175,7 +147,7 @@ def _memorisers(planting: Planting, ground: Ground, group: Group, replica: int) 
     """One network for each part: it knows the labels there, and answers with equal probabilities everywhere else."""
     first = 0 if group.kind == "memoriser" else 1_000_000
     seeds = [stream_seed(replica * 10_000_019 + first + part, "memorisers") for part in range(group.parts)]
-    modules = Modules.drawn(_network(planting, ground, group.parts), seeds, ground.device)
+    modules = Modules.drawn(network(planting, ground, group.parts), seeds, ground.device)
     n, n_classes = len(ground.targets), ground.vocabulary.n_classes
     own = torch.zeros(group.parts, n, dtype=torch.bool, device=ground.device)
     covers = ground.parts(group.parts, replica)
@@ -201,7 +173,7 @@ def _generalisers(planting: Planting, ground: Ground, replica: int) -> Modules:
     Those that have not come so far by `general_steps` are returned as they are.
     """
     seeds = [stream_seed(replica * 10_007 + number, "generaliser") for number in range(2)]
-    modules = Modules.drawn(_network(planting, ground, 1), seeds, ground.device)
+    modules = Modules.drawn(network(planting, ground, 1), seeds, ground.device)
     orders = [torch.randperm(len(ground.targets), generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     seen = torch.zeros(2, len(ground.targets))
     for number, order in enumerate(orders):
@@ -222,8 +194,8 @@ def _generalisers(planting: Planting, ground: Ground, replica: int) -> Modules:
 
 @torch.no_grad()
 def _solve(modules: Modules, ground: Ground) -> bool:
-    """Whether each answers every example rightly."""
-    return bool((scores.margins(modules.answer(ground.tokens), ground.targets) > 0).all())
+    """Whether each answers every example rightly, and with some margin."""
+    return bool((scores.margins(modules.answer(ground.tokens), ground.targets) >= SOLVED).all())
 
 
 def _step(modules: Modules, stepper: Stepper, loss: Callable[[Tensor], Tensor], tokens: Tensor) -> Modules:

@@ -102,17 +102,17 @@ def _theory(grid: Grid, rule: RuleSettings, stack: Stack) -> NDArray[np.float32]
     steps = looked_at(grid)
     found = np.full((len(steps), len(stack.toys), 1 + grid.pairs), np.nan, dtype=np.float32)
     is_linear = stack.attention == "linear"
-    score, attention = heads.start(is_linear)
     strength = grid.margin * (1 - 1 / grid.pairs)
     for i, toy in enumerate(stack.toys):
-        if rule.optimiser == "sgd" and toy == Toy(*toy[:4], initial_share=toy.initial_share):
+        if rule.optimiser == "sgd" and toy == Toy(*toy[:4], initial_share=toy.initial_share, replica=toy.replica):
+            both = strength * torch.tensor([toy.initial_share, 1 - toy.initial_share], dtype=torch.float64)
+            scores, attentions = heads.start(both, grid.pairs, is_linear)
             found[:, i, 0], shallow = flow.shares(
                 grid.pairs,
                 stack.coverage if stack.sharing == "shared" else 1,
-                toy.initial_share * strength,
-                (1 - toy.initial_share) * strength,
-                score,
-                attention,
+                (float(both[0]), float(both[1])),
+                (float(scores[0]), float(scores[1])),
+                (float(attentions[0]), float(attentions[1])),
                 None if is_linear else heads.REST,
                 toy.weight_decay,
                 [rule.learning_rate * step for step in steps],

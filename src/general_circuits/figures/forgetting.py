@@ -66,8 +66,8 @@ def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
         means = {side: _transfer(planted, optimiser, most, side).mean for side in contests.SIDES}
         said.append(
             f"{optimiser}: when absent examples come back, {plain(left['general'])} of the generaliser's part is there"
-            f" and {plain(left['shallow'])} of the memorisers'; steps on other examples change a part, per 1,000 steps and"
-            f" relative to it, by {plain(means['general'])} and {plain(means['shallow'])}"
+            f" and {plain(left['shallow'])} of the memorisers'; steps on other examples change a part, per 1,000 steps"
+            f" and relative to it, by {plain(means['general'])} and {plain(means['shallow'])}"
         )
     return f"{'; '.join(said)}."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 
@@ -121,8 +122,8 @@ FIGURES = {
         ("accuracy", "margin"),
     ),
     "toy_contributions": Figure(
-        "Toy: what circuits contribute",
-        "Claim takeover",
+        "What circuits contribute",
+        "Toy duels",
         ("toy",),
         "The source's toy example, attention heads planted by hand and trained by SGD on all pairs: what the general"
         " circuit and a pair's own shallow one add to the pair's right logit. Columns are how many pairs the general"
@@ -132,8 +133,8 @@ FIGURES = {
         ("linear", "softmax"),
     ),
     "takeover_time": Figure(
-        "Toy: how long a takeover takes",
-        "Claim takeover",
+        "How long a takeover takes",
+        "Toy duels",
         ("toy",),
         "Steps until the general circuit gives over 0.6 of what both kinds add to right logits, against how many pairs"
         " it covers, by update rule and weight decay, on all pairs at once. Points above the dashed line did not get so"
@@ -142,37 +143,33 @@ FIGURES = {
         ("linear", "softmax"),
     ),
     "toy_factors": Figure(
-        "Toy: what else decides",
-        "Claim takeover",
+        "What else decides",
+        "Toy duels",
         ("toy",),
         "The general circuit's share in the first pair's right logit at the end of training, where it covers all pairs:"
         " by pairs per step, their order, its share at the start, and how often the first pair is shown for once of"
-        " another. Solid is linear attention, dashed softmax. Where a pair is shown more often, its own shallow"
-        " circuit is reinforced as often as the general one, and the advantage shrinks: reinforcement per step decides, of which"
-        " coverage is one source. Bars are 95 % intervals over orders of batches (Student's t).",
-        "weight decay",
-        ("none", "largest"),
+        " another; in that panel open marks are the other pairs. If it is reinforcement per step that decides, the pair"
+        " shown more often favours its own shallow circuit, and the others the general one. Bars are 95 % intervals"
+        " over orders of batches (Student's t).",
+        "attention",
+        ("linear", "softmax"),
     ),
     "planted_shares": Figure(
         "Planted duels over time",
         "Claim takeover",
         ("planted",),
-        "A generaliser against K memorisers of a part of the training examples each, whose logits add; both give half of"
-        " every margin at the start, and the sum trains. Above without weight decay, below with it. Of shares,"
-        " grey dotted lines are the null controls: two generalisers, two memorisers, and a network against its own copy. Of"
-        f" margins, solid lines are the generaliser and dashed ones the memorisers. {BANDS}.",
-        "shows",
-        ("share", "margin"),
+        "A generaliser against K memorisers of a part of the training examples each, whose logits add; both give half"
+        " of every margin at the start, and the sum trains. Above, the general side's share; grey dotted lines are the"
+        " null controls: two generalisers, two memorisers, and a network against its own copy. Below, what both sides"
+        f" give, the generaliser solid and the memorisers dashed. {BANDS}.",
     ),
     "duel_phases": Figure(
         "Who wins, by decay and coverage",
         "Claim takeover",
         ("planted", "toy"),
         "The general side's share at the end of a duel, mean over replicas: blue where it is ahead, red where it is"
-        " behind. Planted duels by the number of memorisers that the training examples are split among; toys by how many"
-        " pairs the general circuit covers, with linear attention where that was asked for.",
-        "duel",
-        ("planted", "toy"),
+        " behind. Above, planted duels by the number of memorisers that the training examples are split among; below,"
+        " toys by how many pairs the general circuit covers, with linear attention unless only softmax was asked for.",
     ),
     "forgetting": Figure(
         "What updates on other examples do",
@@ -180,13 +177,19 @@ FIGURES = {
         ("planted",),
         "Above, a tenth of the training examples stays away (grey) and comes back: each side's part in their margins,"
         " relative to the start. Below, T: what a step does to a module's part in the margins of examples outside"
-        " its batch, relative to that part and without decay, by the number of memorisers. The source has shallow circuits"
-        f" decay where their example is missing, and general ones not. No weight decay. {BANDS}.",
+        " its batch, relative to that part and without decay, by the number of memorisers. The source has shallow"
+        f" circuits decay where their example is missing, and general ones not. No weight decay. {BANDS}.",
     ),
 }
 
 DRAWINGS = {f"{name}-{variant}": (name, variant) for name, figure in FIGURES.items() for variant in figure.variants}
 """Every file stem, and which figure in which variant it holds."""
+
+
+def drawings(absent: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Those of a study that has none of these tables."""
+    return {drawing: found for drawing, found in DRAWINGS.items() if not set(absent) & set(FIGURES[found[0]].tables)}
+
 
 FRONT_PAGE = ("learning_curves-accuracy", "forest-all", "saliency_histogram-excluded", "excess_damage-accuracy")
 """The drawings that tell a study in one screen."""

@@ -31,12 +31,12 @@ def draw(tables: Mapping[str, pd.DataFrame], attention: str) -> Figure:
             for side, colour in colours.items():
                 axes.plot(here.index, here[side], color=colour, linewidth=1.6)
                 axes.plot(theory.index, theory[side], ":", color="black", linewidth=1.2)
-            axes.set_ylim(bottom=0)
             if decay == decays[0]:
                 axes.set_title(f"c = {coverage}", fontsize="medium")
             if decay == decays[-1]:
                 axes.set_xlabel("step")
                 style.linear_steps(axes, 3)
+        row[0].set_ylim(bottom=0)
         row[0].set_ylabel(f"λ = {decay:g}\nlogits" if decay else "no decay\nlogits")
     last = given.xs((coverages[-1], decays[0]), level=("coverage", "weight_decay"))
     figure.canvas.draw()

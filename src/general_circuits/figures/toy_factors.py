@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from general_circuits import contests
@@ -13,65 +16,76 @@ from general_circuits.estimates import estimate
 from general_circuits.figures import style
 from general_circuits.numbers import plain
 
-DECAYS = ("none", "largest")
-STYLES = {"linear": "-", "softmax": "--"}
+DECAYS = {"no decay": "min", "largest decay": "max"}
+"""Rows, and which of each rule's decays they have."""
 
 
-def draw(tables: Mapping[str, pd.DataFrame], decay: str) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], attention: str) -> Figure:
     """The general share at the end, of pair 0, with parameters shared and all pairs covered; from `toy`."""
-    shares = _read(tables["toy"], decay)
-    panels = list(_panels(shares))
-    figure, grid = plt.subplots(1, len(panels), figsize=(style.WIDTH, 2.6), sharey=True, squeeze=False)
-    colours = style.condition_colours(contests.optimisers(tables["toy"]))
-    for axes, (name, column, rows) in zip(grid[0], panels, strict=True):
-        values = list(dict.fromkeys(rows[column]))
-        for (optimiser, attention), line in rows.groupby(["optimiser", "attention"], observed=True):
-            means = [estimate(line.loc[line[column] == value, "share"]) for value in values]
-            places = range(len(values))
-            axes.plot(
-                places,
-                [m.mean for m in means],
-                STYLES[str(attention)],
-                marker="o",
-                markersize=3,
-                color=colours[str(optimiser)],
-                linewidth=1.2,
-            )
-            axes.vlines(places, [m.low for m in means], [m.high for m in means], color=colours[str(optimiser)])
-        axes.set_xticks(range(len(values)), [_label(column, value) for value in values], fontsize="small")
-        axes.set_xlabel(name)
-        axes.axhline(0.5, color=style.GREY, linewidth=0.6)
-        axes.margins(x=0.15)
-    grid[0, 0].set_ylim(-0.02, 1.02)
-    grid[0, 0].set_ylabel("general share at the end")
-    for place, (optimiser, colour) in enumerate(colours.items()):
+    optimisers = contests.optimisers(tables["toy"])
+    colours = style.condition_colours(optimisers)
+    by_decay = {name: list(_panels(_read(tables["toy"], attention, which))) for name, which in DECAYS.items()}
+    columns = len(by_decay["no decay"])
+    size = (style.WIDTH, 4.4)
+    figure, grid = plt.subplots(2, columns, figsize=size, sharex="col", sharey=True, squeeze=False)
+    for row, (decay, panels) in zip(grid, by_decay.items(), strict=True):
+        for axes, (name, column, rows) in zip(row, panels, strict=True):
+            values = list(dict.fromkeys(rows[column]))
+            for place, optimiser in enumerate(optimisers):
+                line, aside = rows[rows["optimiser"] == optimiser], 0.06 * (place - (len(optimisers) - 1) / 2)
+                look = {"color": colours[optimiser], "linewidth": 1.2, "marker": "o"}
+                _line(axes, line, column, values, "first", aside, **look)
+                if column == "frequency":
+                    _line(axes, line, column, values, "others", aside, markerfacecolor="white", linestyle=":", **look)
+            axes.set_xticks(range(len(values)), [_label(column, value) for value in values], fontsize="small")
+            if decay != "no decay":
+                axes.set_xlabel(name)
+            axes.axhline(0.5, color=style.GREY, linewidth=0.6)
+            axes.margins(x=0.15)
+        row[0].set_ylabel(f"general share, {decay}")
+    grid[0, 0].set_ylim(-0.04, 1.04)
+    for place, (optimiser, colour) in enumerate(reversed(colours.items())):
         grid[0, 0].annotate(
-            optimiser, (0.04, 0.04 + 0.08 * place), xycoords="axes fraction", fontsize="small", color=colour
+            optimiser, (0.04, 0.04 + 0.09 * place), xycoords="axes fraction", fontsize="small", color=colour
         )
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], decay: str) -> str:
-    """What one pair's being shown more often does with the first optimiser, and what single examples do with all."""
-    shares = _read(tables["toy"], decay)
-    optimisers = contests.optimisers(tables["toy"])
+def _line(
+    axes: Axes, rows: pd.DataFrame, column: str, values: list[Any], share: str, aside: float, **look: Any
+) -> None:
+    """Means over replicas at each value, with intervals."""
+    means = [estimate(rows.loc[rows[column] == value, share]) for value in values]
+    places = np.arange(len(values)) + aside  # so that rules that agree are both seen
+    axes.plot(places, [mean.mean for mean in means], markersize=3, **look)
+    axes.vlines(places, [m.low for m in means], [m.high for m in means], color=look["color"])
+
+
+def found(tables: Mapping[str, pd.DataFrame], attention: str) -> str:
+    """Mean shares without decay at every value, by optimiser."""
+    shares = _read(tables["toy"], attention, DECAYS["no decay"])
     said = []
     for name, column, rows in _panels(shares):
-        for optimiser in optimisers:
-            means = rows[(rows["optimiser"] == optimiser) & (rows["attention"] == rows["attention"].iloc[0])]
-            by_value = means.groupby(column, sort=False)["share"].mean()
-            values = ", ".join(f"{_label(column, value)}: {plain(share)}" for value, share in by_value.items())
-            said.append(f"{name}, {optimiser}: {values}")
-    return f"General share at the end, {rows['attention'].iloc[0]} attention. {'; '.join(said)}."
+        for optimiser in contests.optimisers(tables["toy"]):
+            by_value = rows[rows["optimiser"] == optimiser].groupby(column, sort=False, observed=True)
+            means = by_value[["first", "others"]].mean()
+            values = [
+                f"{_label(column, value)}: {plain(row['first'])}"
+                + (f" (the other pairs {plain(row['others'])})" if column == "frequency" else "")
+                for value, row in means.iterrows()
+            ]
+            said.append(f"{name}, {optimiser}: {', '.join(values)}")
+    return f"General share at the end, no decay. {'; '.join(said)}."
 
 
-def _read(toy: pd.DataFrame, decay: str) -> pd.DataFrame:
-    """A row per toy at its last step, with the share of pair 0."""
+def _read(toy: pd.DataFrame, attention: str, decay: str) -> pd.DataFrame:
+    """A row per toy at its last step, with the general share of the `first` pair and of the `others`."""
     rows = toy[(toy["sharing"] == "shared") & (toy["coverage"] == toy["coverage"].max())]
-    chosen = rows.groupby("optimiser", observed=True)["weight_decay"].transform("max" if decay == "largest" else "min")
-    rows = rows[(rows["weight_decay"] == chosen) & (rows["step"] == rows["step"].max())]
-    first = rows.assign(coverage=1)  # so that of all pairs the first is looked at
-    return contests.toy_shares(first)["share"].reset_index()
+    rows = rows[(rows["attention"] == attention) & (rows["step"] == rows["step"].max())]
+    rows = rows[rows["weight_decay"] == rows.groupby("optimiser", observed=True)["weight_decay"].transform(decay)]
+    first = contests.toy_shares(rows, pairs=slice(0, 1))["share"]
+    others = contests.toy_shares(rows, pairs=slice(1, None))["share"]
+    return pd.DataFrame({"first": first, "others": others}).reset_index()
 
 
 def _panels(shares: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:

@@ -33,4 +33,5 @@ TABLE = Table(
         ),
         "weight_norm": "of all its weights",
     },
+    is_of_all=False,
 )

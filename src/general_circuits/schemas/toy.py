@@ -55,4 +55,5 @@ TABLE = Table(
             " it is not derived: docs/duels.md"
         ),
     },
+    is_of_all=False,
 )

@@ -12,8 +12,9 @@ from general_circuits.blocks import Block
 from general_circuits.conditions import from_json
 from general_circuits.duels.arms import arms
 from general_circuits.duels.planted import duel
-from general_circuits.duels.planting import Ground, read
+from general_circuits.duels.planting import Ground
 from general_circuits.duels.settings import Duels, Planting
+from general_circuits.module_files import read
 from general_circuits.schemas.planted import TABLE as PLANTED
 from general_circuits.stages.command import run
 

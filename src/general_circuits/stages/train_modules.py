@@ -11,8 +11,9 @@ import pandas as pd
 from general_circuits import compute, tables
 from general_circuits.blocks import Block
 from general_circuits.conditions import from_json
-from general_circuits.duels.planting import Ground, plant, quality, write
+from general_circuits.duels.planting import Ground, plant, quality
 from general_circuits.duels.settings import Planting
+from general_circuits.module_files import write
 from general_circuits.schemas.modules import TABLE as MODULES
 from general_circuits.stages.command import run
 
