@@ -545,3 +545,65 @@ def test_a_condition_overrides_a_nested_setting_key_by_key() -> None:
 def test_measurements_that_no_claim_could_use_are_refused(section: str, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(config.ConfigError, match=message):
         config.load(study(measurements={section: settings}))
+
+
+DUELS: list[tuple[dict[str, Any], str]] = [
+    ({"toy": {"pairs": 4, "coverages": [1, 8]}}, "duels.toy.coverages = [1, 8]: should be at most pairs = 4"),
+    ({"toy": {"pairs": 4, "batch_sizes": [5]}}, "duels.toy.batch_sizes = [5]: should be at most pairs = 4"),
+    ({"toy": {"coverage": [1]}}, "duels.toy.coverage: unknown key; did you mean coverages?"),
+    (
+        {"toy": {"rules": {"sgd": {"rate": 1.0}}}},
+        "duels.toy.rules.sgd.rate: unknown key; known: learning_rate, weight_decays",
+    ),
+    ({"toy": {"rules": {"lion": {}}}}, "duels.toy.rules.lion"),
+    ({"toy": {"orders": ["random"]}}, "duels.toy.orders"),
+    ({"planted": {"parts": [1, 500]}}, "duels.planted.parts = [1, 500]: should be at most the 343 training examples"),
+    ({"planted": {"batch_sizes": [400]}}, "duels.planted.batch_sizes = [400]: should be at most the 343"),
+    ({"planted": {"label_noise": 0.1}}, "duels.planted.label_noise = 0.1: should be 0: label_noises has the rates"),
+    ({"planted": {"label_noises": [0.1]}}, "duels.planted.label_noises = [0.1]: should begin with 0"),
+    ({"planted": {"initial_shares": [0.4, 0.5]}}, "duels.planted.initial_shares = [0.4, 0.5]: should begin with 0.5"),
+    (
+        {"planted": {"rules": {"adamw": {"learning_rate": 1e-3, "weight_decays": [1.0]}}}},
+        "duels.planted.rules = ['adamw']: should include sgd",
+    ),
+    ({"planted": {"preset": "nanda", "n_heads": 3}}, "duels.planted.n_heads = 3: should divide d_model = 128"),
+    ({"planted": {"operation": "x%y"}}, "duels.planted.operation"),
+    ({"planted": {"modulus": 4, "operation": "x/y"}}, "duels.planted.modulus"),
+    (
+        {"planted": {"preset": "nanda", "d_mlp": 256, "initialisation": "fourier"}},
+        "duels.planted.initialisation = 'fourier': should be drawn",
+    ),
+]
+
+
+@pytest.mark.parametrize(("duels", "message"), DUELS)
+def test_duels_that_cannot_be_fought_are_refused(duels: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load({"study": "mine", "conditions": {"one": {}}, "duels": duels})
+    assert message in str(error.value)
+
+
+def test_a_study_without_duels_depends_on_none_of_their_settings() -> None:
+    raw = {"study": "mine", "conditions": {"one": {}}}
+    assert "duels" not in load(raw).resolved()["study"]
+    assert load(raw).absent == {"toy": "toy duels", "planted": "planted duels", "modules": "planted duels"}
+    fought = load({**raw, "duels": {"toy": {}, "planted": {}}})
+    assert fought.absent == {}
+    assert set(fought.resolved()["study"]["duels"]) == {"toy", "planted"}
+
+
+def test_duels_have_the_replicas_and_seeds_of_their_study() -> None:
+    study = load({"study": "mine", "replicas": 4, "first_seed": 9, "conditions": {"one": {}}, "duels": {"toy": {}}})
+    assert study.duels.toy is not None
+    grid = study.duels.toy.resolve(study.replicas, study.first_seed)
+    assert (grid.replicas, grid.first_seed, grid.pairs) == (4, 9, 8)
+    assert {rule.optimiser for rule in grid.rules} == {"sgd", "momentum", "adam", "adamw"}
+
+
+@pytest.mark.parametrize("options", [{}, {"preset": "nanda", "d_model": 32, "n_heads": 2}, {"train_count": 100}])
+def test_planted_networks_have_the_settings_that_a_condition_would(options: dict[str, Any]) -> None:
+    planted = duel_settings.PlantedSettings(**options)
+    condition, planting, _ = planted.resolve()
+    assert planting.model == condition.model
+    assert condition.model.d_mlp == 128
+    assert condition.split.train_size == options.get("train_count", 0.65)

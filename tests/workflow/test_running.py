@@ -10,11 +10,15 @@ import pytest
 from checkouts import TINY, Project, checkout
 
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.figures.registry import DRAWINGS, FIGURES
+from general_circuits.config import load
+from general_circuits.figures.registry import FIGURES, drawings
 from general_circuits.report.registry import PAGES
 from general_circuits.schemas import registry as schemas
 from general_circuits.schemas.verdicts import TABLE as VERDICTS
 from general_circuits.tables import read
+
+DRAWN = drawings(load(TINY).absent)
+"""The figures of a study without duels."""
 
 
 def test_every_table_keeps_its_contract(finished: Project) -> None:
@@ -38,8 +42,12 @@ def test_every_table_keeps_its_contract(finished: Project) -> None:
 def test_every_claim_has_a_verdict(finished: Project) -> None:
     verdicts = read(finished.results / "claims/verdicts.parquet", VERDICTS).set_index("claim")
     assert set(verdicts.index) == set(CLAIMS)
+    without_duels = verdicts.loc[["update_share", "takeover", "forgetting"]]
+    assert (without_duels["verdict"] == "not testable in this study").all()
+    assert without_duels["sentence"].str.contains("it has no planted duels").all()
+    assert "no planted duels and no toy duels" in verdicts.loc["takeover", "sentence"]
     unmeasured = [name for name, claim in CLAIMS.items() if not claim.is_measured]
-    assert len(unmeasured) == 18
+    assert len(unmeasured) == 15
     assert (verdicts.loc[unmeasured, "verdict"] == "not testable in this study").all()
     assert verdicts.loc[unmeasured, "sentence"].str.contains("not measured yet").all()
 
@@ -52,7 +60,7 @@ def test_metadata_carries_the_resolved_condition(finished: Project) -> None:
 
 def test_figures_are_drawn_as_svg_and_png_and_put_in_words(finished: Project) -> None:
     for kind in ("svg", "png", "txt"):
-        assert {file.stem for file in finished.results.glob(f"figures/*.{kind}")} == set(DRAWINGS)
+        assert {file.stem for file in finished.results.glob(f"figures/*.{kind}")} == set(DRAWN)
 
 
 def test_every_page_of_the_report_is_written(finished: Project) -> None:
