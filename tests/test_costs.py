@@ -17,6 +17,7 @@ from builders import mlp_settings, model_settings
 from general_circuits import costs
 from general_circuits.conditions import Condition, Vocabulary, to_json
 from general_circuits.config import load
+from general_circuits.duel_settings import PlantedSettings, ToySettings
 from general_circuits.measurements import Method, Normalisation, SaliencySettings, TargetName
 from general_circuits.models.mlp import Perceptron
 from general_circuits.models.transformer import Transformer
@@ -181,6 +182,35 @@ def test_so_does_all_that_saliency_can_be_asked(trained: Callable[[str], Trained
     few = {"integration_steps": 4, "most_integration_steps": 4, "permutations": 2}
     peak, predicted = saliency_mb(setting, folder, SaliencySettings(**EVERYTHING, **few, sites=sites))
     assert peak <= predicted <= MOST * peak
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"parts": [1, 16]},
+        {"modulus": 59, "d_mlp": 512, "parts": [16]},
+        {"preset": "nanda", "d_model": 64, "n_heads": 2, "parts": [16]},
+    ],
+)
+def test_so_do_planted_duels(network: dict[str, object], tmp_path: Path) -> None:
+    brief = {"memory_steps": 2, "general_steps": 2, "duel_steps": 2, "looks": 1, "label_noises": [0.0]}
+    setting, planting, duels = PlantedSettings(**network, **brief).resolve()
+    generate_task.main(to_json(setting.task), tmp_path / "task.parquet")
+    drawn = {"split": to_json(setting.split), "condition": "planted", "first_seed": 0, "block": 0, "replicas": 1}
+    split_examples.main(tmp_path / "task.parquet", output=tmp_path / "split.parquet", **drawn)
+    told = {"split": tmp_path / "split.parquet", "weights": tmp_path / "modules", "device": "cpu"}
+    told["planting"] = to_json(planting)
+    peaks = [
+        peak_mb("train_modules", **told, modules=tmp_path / "modules.parquet"),
+        peak_mb("duel_modules", **told, duels=to_json(duels), output=tmp_path / "duels.parquet"),
+    ]
+    assert max(peaks) <= costs.Size.of(setting).modules_mb(max(planting.parts)) <= 2 * max(peaks)
+
+
+def test_so_do_toys(tmp_path: Path) -> None:
+    grid = ToySettings(steps=100, block_steps=10).resolve(3, 0)
+    peak = peak_mb("duel_toys", grid=to_json(grid), optimiser="adamw", output=tmp_path / "toy.parquet")
+    assert peak <= costs.toy_mb(grid) <= 2 * peak
 
 
 def test_many_checkpoints_of_many_attributions_are_counted() -> None:

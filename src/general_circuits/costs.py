@@ -29,7 +29,7 @@ FLOAT = 4
 
 TRAINING_BASE, SALIENCY_BASE, ABLATION_BASE = 380 * MB, 470 * MB, 420 * MB
 """Bytes of a job before it has done anything: Python with torch, pandas and Arrow, and Captum for saliency."""
-MODULES_BASE, TOY_ROW = 400 * MB, 700
+MODULES_BASE, TOY_ROW = 420 * MB, 750
 """Bytes of a job of duels before it has done anything, and those that a row of `toy` leaves behind."""
 ABLATION_ROW, SALIENCY_ROW, EXAMPLE_ROW = 260, 200, 170
 """Bytes that a row of `ablation` and one of `saliency` leave behind, which are written one checkpoint at a time; and
@@ -240,7 +240,7 @@ class Size:
             per_module = 2 * model.input_width(vocabulary)
         else:
             per_neuron = 4 * model.n_layers * self._positions * model.d_mlp
-            per_module = model.n_layers * (12 * self._positions * model.d_model + self._patterns)
+            per_module = model.n_layers * (16 * self._positions * model.d_model + self._patterns)
         at_once = self.n_examples * (math.sqrt(parts) * per_neuron + parts * (per_module + 8 * vocabulary.n_classes))
         return _mb(MODULES_BASE + FLOAT * (2 * at_once + 12 * parts * self.parameters))
 
