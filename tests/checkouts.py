@@ -36,6 +36,29 @@ TINY = {
         "saliency": {"by_example": 1},
         "ablation": {"k_points": 4, "random_draws": 2, "examples": 16},
     },
+    "duels": {
+        "toy": {
+            "pairs": 2,
+            "coverages": [1, 2],
+            "batch_sizes": [1, 2],
+            "orders": ["shuffled"],
+            "rules": {"sgd": {"learning_rate": 0.5, "weight_decays": [0.0, 0.01]}},
+            "steps": 60,
+        },
+        "planted": {
+            "modulus": 7,
+            "d_mlp": 16,
+            "parts": [1, 2],
+            "memory_steps": 10,
+            "general_steps": 10,
+            "label_noises": [0.0],
+            "batch_sizes": [4, 0],
+            "margins": [4.0],
+            "rules": {"sgd": {"learning_rate": 0.01, "weight_decays": [0.001]}},
+            "duel_steps": 4,
+            "looks": 2,
+        },
+    },
 }
 
 

@@ -10,15 +10,11 @@ import pytest
 from checkouts import TINY, Project, checkout
 
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.config import load
-from general_circuits.figures.registry import FIGURES, drawings
+from general_circuits.figures.registry import DRAWINGS, FIGURES
 from general_circuits.report.registry import PAGES
 from general_circuits.schemas import registry as schemas
 from general_circuits.schemas.verdicts import TABLE as VERDICTS
 from general_circuits.tables import read
-
-DRAWN = drawings(load(TINY).absent)
-"""The figures of a study without duels."""
 
 
 def test_every_table_keeps_its_contract(finished: Project) -> None:
@@ -26,7 +22,7 @@ def test_every_table_keeps_its_contract(finished: Project) -> None:
         table = schemas.table(name)
         if not table.is_of_all:
             continue  # of specification curves, which this study does without
-        patterns = {"condition": "*", "block": "[0-9]", "task": "*", "claim": "s*", "step": "*"}
+        patterns = {"condition": "*", "block": "[0-9]", "task": "*", "claim": "s*", "step": "*", "optimiser": "*"}
         files = sorted(finished.results.glob(table.path.format_map(patterns)))
         assert files, name
         for file in files:
@@ -42,10 +38,7 @@ def test_every_table_keeps_its_contract(finished: Project) -> None:
 def test_every_claim_has_a_verdict(finished: Project) -> None:
     verdicts = read(finished.results / "claims/verdicts.parquet", VERDICTS).set_index("claim")
     assert set(verdicts.index) == set(CLAIMS)
-    without_duels = verdicts.loc[["update_share", "takeover", "forgetting"]]
-    assert (without_duels["verdict"] == "not testable in this study").all()
-    assert without_duels["sentence"].str.contains("it has no planted duels").all()
-    assert "no planted duels and no toy duels" in verdicts.loc["takeover", "sentence"]
+    assert verdicts.loc["takeover", "contrast"] == "registered, sgd"
     unmeasured = [name for name, claim in CLAIMS.items() if not claim.is_measured]
     assert len(unmeasured) == 15
     assert (verdicts.loc[unmeasured, "verdict"] == "not testable in this study").all()
@@ -60,7 +53,7 @@ def test_metadata_carries_the_resolved_condition(finished: Project) -> None:
 
 def test_figures_are_drawn_as_svg_and_png_and_put_in_words(finished: Project) -> None:
     for kind in ("svg", "png", "txt"):
-        assert {file.stem for file in finished.results.glob(f"figures/*.{kind}")} == set(DRAWN)
+        assert {file.stem for file in finished.results.glob(f"figures/*.{kind}")} == set(DRAWINGS)
 
 
 def test_every_page_of_the_report_is_written(finished: Project) -> None:
@@ -90,6 +83,8 @@ def test_settings_longer_than_a_command_line_reach_their_page(project: Project) 
 def test_the_rule_graph_runs_downhill(finished: Project) -> None:
     graph = finished.snakemake("--rulegraph", "--forceall").stdout
     for rule in ("generate_task", "split_examples", "train_block", "extract_saliency", "ablate_neurons", "judge_claim"):
+        assert rule in graph
+    for rule in ("duel_toys", "split_modules", "train_modules", "duel_modules"):
         assert rule in graph
 
 
@@ -127,12 +122,24 @@ def test_a_config_that_cannot_run_stops_before_any_job(project: Project, changes
 
 
 def test_a_claim_whose_control_is_missing_says_so(project: Project) -> None:
-    project.configure(conditions={"grokking": {}})
-    run = project.snakemake("--cores", "1", "results/tiny/claims/saliency_skew.parquet")
+    project.configure(conditions={"grokking": {}}, duels={})
+    lacking = {"saliency_skew": "no condition random_labels", "takeover": "no planted duels and no toy duels"}
+    files = {claim: project.results / f"claims/{claim}.parquet" for claim in lacking}
+    run = project.snakemake("--cores", "2", *(str(path.relative_to(project.root)) for path in files.values()))
     assert run.returncode == 0, run.stderr
-    row = pd.read_parquet(project.results / "claims/saliency_skew.parquet").iloc[0]
-    assert row["verdict"] == "not testable in this study"
-    assert "random_labels" in row["sentence"]
+    for claim, path in files.items():
+        row = pd.read_parquet(path).iloc[0]
+        assert row["verdict"] == "not testable in this study"
+        assert row["sentence"] == f"Not testable in this study: it has {lacking[claim]}."
+
+
+def test_a_study_without_duels_has_none_of_their_jobs_and_figures(project: Project) -> None:
+    project.configure(duels={})
+    planned = project.planned("--forceall")
+    assert not planned.keys() & {"duel_toys", "split_modules", "train_modules", "duel_modules"}
+    assert planned["plot_figure"] == sum(
+        not {"toy", "planted"} & set(FIGURES[name].tables) for name, _ in DRAWINGS.values()
+    )
 
 
 def test_the_same_study_twice_is_the_same_bytes(finished: Project, tmp_path) -> None:
@@ -156,7 +163,8 @@ def test_a_diverged_run_is_data_down_to_the_figures(project: Project) -> None:
     explosion = {"optimiser": "sgd", "learning_rate": 1e30}
     other = {"operation": "x/y", "n_layers": 2, "normalisation": "post", "positions": "sinusoidal", "d_mlp": 24}
     project.configure(replicas=1, conditions={**TINY["conditions"], "explosion": explosion, "other": other})
-    shown = {name: figure.variants[0] for name, figure in FIGURES.items() if figure.tables != ("specification",)}
+    apart = {"specification", "toy", "planted"}  # which no condition is in
+    shown = {name: figure.variants[0] for name, figure in FIGURES.items() if not apart & set(figure.tables)}
     drawings = [project.results / f"figures/{name}-{variant}.svg" for name, variant in shown.items()]
     before = [path.stat().st_mtime_ns for path in drawings]
     run = project.snakemake("--cores", "2", *(str(path.relative_to(project.root)) for path in drawings))

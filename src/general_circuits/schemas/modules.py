@@ -33,5 +33,4 @@ TABLE = Table(
         ),
         "weight_norm": "of all its weights",
     },
-    is_of_all=False,
 )

@@ -76,5 +76,4 @@ TABLE = Table(
         "validation_accuracy": "of the sum on examples that never train, where a side has its median factor, 0 to 1",
         "loss": "of the sum on all training examples, nats",
     },
-    is_of_all=False,
 )

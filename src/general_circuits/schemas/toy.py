@@ -55,5 +55,4 @@ TABLE = Table(
             " it is not derived: docs/duels.md"
         ),
     },
-    is_of_all=False,
 )
