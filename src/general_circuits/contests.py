@@ -47,10 +47,10 @@ def duels(planted: pd.DataFrame, optimiser: str, examples: str = "all", **other:
     return rows_of(planted, **{**registered(planted), "optimiser": optimiser, "examples": examples, **other})
 
 
-def is_fair(planted: pd.DataFrame) -> pd.Series:
-    """By replica, whether every module of the duels without label noise knew at the start what it should."""
-    start = planted[(planted["step"] == 0) & (planted["label_noise"] == 0) & (planted["examples"] == "all")]
-    return (start["accuracy_alone"] == 1).groupby(start["replica"]).all()
+def is_fair(modules: pd.DataFrame) -> pd.Series:
+    """By replica, whether every module knows what it should: memorisers their part, generalisers validation too."""
+    knows = (modules["accuracy"] == 1) & ((modules["kind"] != "generaliser") | (modules["validation_accuracy"] == 1))
+    return knows.groupby(modules["replica"]).all()
 
 
 def by_side(rows: pd.DataFrame, column: str) -> pd.DataFrame:

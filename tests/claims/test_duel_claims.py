@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,6 @@ def planted(
     transfers: dict[str, tuple[float, float]] | tuple[float, float] = (1e-3, -1e-3),
     ends: tuple[float, float] = (3.0, 1.0),
     noise: float = 1e-5,
-    known: float = 1.0,
     replicas: range = REPLICAS,
 ) -> pd.DataFrame:
     """A `planted` table: what each side's T is (by scaling, or in all), and its part at the end; both start with 2."""
@@ -64,11 +64,32 @@ def planted(
                         "transfer": drawn[number],
                         "reinforcement": 0.01,
                         "frequency": 0.8 - 0.2 * number,
-                        "accuracy_alone": known if replica == 0 else 1.0,
                         "loss": 0.1,
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def modules(known: float = 1.0, solved: float = 1.0) -> pd.DataFrame:
+    """A `modules` table in which replica 0 has a memoriser and a generaliser that know so much."""
+    rows = [
+        {
+            "replica": replica,
+            "kind": kind,
+            "accuracy": known if kind == "memoriser" and replica == 0 else 1.0,
+            "validation_accuracy": 0.1 if kind == "memoriser" else solved if replica == 0 else 1.0,
+        }
+        for replica, kind in itertools.product(REPLICAS, ("generaliser", "memoriser"))
+    ]
+    return pd.DataFrame(rows)
+
+
+def judged(claim: Any, frame: pd.DataFrame, of: pd.DataFrame | None = None) -> list[Finding]:
+    """Findings of a claim from a `planted` table, and modules that know everything or these."""
+    found: list[Finding] = claim.judge(
+        {"planted": frame, "modules": modules() if of is None else of, "toy": toy_table()}
+    )
+    return found
 
 
 def first(found: list[Finding]) -> Finding:
@@ -78,26 +99,26 @@ def first(found: list[Finding]) -> Finding:
 
 
 def test_update_share_is_supported_where_the_general_side_gains_more_in_every_scaling() -> None:
-    found = first(update_share.judge({"planted": planted((1e-3, -1e-3))}))
+    found = first(judged(update_share, planted((1e-3, -1e-3))))
     assert found.verdict == SUPPORTED
     assert found.estimate.mean == pytest.approx(2.0, abs=0.1)  # per 1,000 steps
     assert "Over all 5 replicas" in found.sentence
 
 
 def test_update_share_is_contradicted_where_it_gains_less_in_every_scaling() -> None:
-    assert first(update_share.judge({"planted": planted((-1e-3, 1e-3))})).verdict == CONTRADICTED
+    assert first(judged(update_share, planted((-1e-3, 1e-3)))).verdict == CONTRADICTED
 
 
 def test_update_share_is_undecided_where_the_scalings_disagree() -> None:
     """Raw gradients do: the same pair gave ratios of 2.9, 1.0 and 0.9."""
     scalings = {"outside": (3e-3, 1e-3), "halfway": (1e-3, 1e-3), "inside": (0.9e-3, 1e-3)}
-    found = first(update_share.judge({"planted": planted(scalings)}))
+    found = first(judged(update_share, planted(scalings)))
     assert found.verdict == UNDECIDED
     assert abs(found.estimate.mean) < 0.05  # the least sure of the three
 
 
 def test_update_share_says_each_side_and_the_null_controls() -> None:
-    found = {finding.contrast: finding for finding in update_share.judge({"planted": planted()})}
+    found = {finding.contrast: finding for finding in judged(update_share, planted())}
     assert found["of the generaliser, sgd"].estimate.mean == pytest.approx(1.0, abs=0.05)
     assert found["of the memorisers, sgd"].estimate.mean == pytest.approx(-1.0, abs=0.05)
     assert found["steps forward, sgd"].estimate.mean == pytest.approx(0.2)
@@ -116,7 +137,7 @@ def test_update_share_says_each_side_and_the_null_controls() -> None:
 def test_forgetting_needs_a_decay_that_the_general_side_does_not_share(
     transfers: tuple[float, float], verdict: str
 ) -> None:
-    assert first(forgetting.judge({"planted": planted(transfers)})).verdict == verdict
+    assert first(judged(forgetting, planted(transfers))).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -130,7 +151,7 @@ def test_forgetting_needs_a_decay_that_the_general_side_does_not_share(
 )
 def test_takeover_has_a_verdict_for_each_optimiser(ends: tuple[float, float], verdict: str, outcome: str) -> None:
     noise = 0.02 if verdict == UNDECIDED else 1e-5
-    found = takeover.judge({"planted": planted(ends=ends, noise=noise), "toy": toy_table()})
+    found = judged(takeover, planted(ends=ends, noise=noise))
     registered = {finding.contrast: finding for finding in found if finding.verdict}
     assert list(registered) == ["registered, sgd", "registered, adamw"]
     for finding in registered.values():
@@ -140,7 +161,7 @@ def test_takeover_has_a_verdict_for_each_optimiser(ends: tuple[float, float], ve
 
 
 def test_takeover_shows_decay_controls_and_toys_beside() -> None:
-    found = {finding.contrast: finding for finding in takeover.judge({"planted": planted(), "toy": toy_table()})}
+    found = {finding.contrast: finding for finding in judged(takeover, planted())}
     beside = {
         "decay 0.1, sgd",
         "decay of the shallow side alone, adamw",
@@ -154,15 +175,18 @@ def test_takeover_shows_decay_controls_and_toys_beside() -> None:
 
 
 @pytest.mark.parametrize("claim", [update_share, forgetting])
-def test_replicas_whose_modules_do_not_know_what_they_should_are_left_out_and_counted(claim: object) -> None:
-    found = first(claim.judge({"planted": planted(known=0.9)}))  # type: ignore[attr-defined]
+@pytest.mark.parametrize("known", [{"known": 0.9}, {"solved": 0.99}])
+def test_replicas_whose_modules_do_not_know_what_they_should_are_left_out_and_counted(
+    claim: Any, known: dict[str, float]
+) -> None:
+    found = first(judged(claim, planted(), modules(**known)))
     assert found.estimate.n == 4
     assert "4 of 5 replicas" in found.sentence
 
 
 @pytest.mark.parametrize("claim", [update_share, forgetting])
-def test_two_replicas_decide_nothing(claim: object) -> None:
-    found = first(claim.judge({"planted": planted(replicas=range(2))}))  # type: ignore[attr-defined]
+def test_two_replicas_decide_nothing(claim: Any) -> None:
+    found = first(judged(claim, planted(replicas=range(2))))
     assert found.verdict == UNDECIDED
     assert "too few replicas" in found.sentence
 
@@ -171,6 +195,6 @@ def test_a_duel_that_diverged_says_nothing_of_its_replica() -> None:
     frame = planted()
     is_lost = (frame["replica"] == 2) & (frame["step"] == 100) & (frame["scaling"] == "inside")
     frame.loc[is_lost, ["loss", "margin", "transfer"]] = np.nan
-    found = {finding.contrast: finding for finding in update_share.judge({"planted": frame})}
+    found = {finding.contrast: finding for finding in judged(update_share, frame)}
     assert found["scale put inside"].estimate.n == 4
     assert found["scale put outside"].estimate.n == 5

@@ -36,9 +36,9 @@ UNIT = "relative change per 1,000 steps"
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    """Findings from the `planted` table."""
+    """Findings from the `planted` and `modules` tables."""
     planted = tables["planted"]
-    fair = contests.is_fair(planted)
+    fair = contests.is_fair(tables["modules"])
     among = fair.index[fair]
 
     def transfers(rows: pd.DataFrame) -> pd.DataFrame:

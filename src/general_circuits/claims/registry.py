@@ -62,20 +62,20 @@ CLAIMS = {
         "post, experimental investigations",
         predicts="what a step on other examples does to a generaliser's part in a margin is more than what it does to a"
         " memoriser's, wherever a scale is put",
-        tables=("planted",),
+        tables=("planted", "modules"),
     ),
     "takeover": Claim(
         "with equal predictions at the start, the general circuit gradually replaces the shallow ones",
         "post, toy example",
         predicts="of a margin that both give half of, the general side comes to give over 0.6, and the shallow side"
         " less than half of what it gave, without decay",
-        tables=("planted", "toy"),
+        tables=("planted", "modules", "toy"),
     ),
     "forgetting": Claim(
         "on batches that lack its example a shallow circuit decays; general circuits recover",
         "post, toy example",
         predicts="a step on other examples makes a memoriser's part in a margin smaller, and a generaliser's less so",
-        tables=("planted",),
+        tables=("planted", "modules"),
     ),
     "weight_decay": Claim(
         "weight decay speeds generalisation, because it degrades shallow circuits more than general ones", "post"

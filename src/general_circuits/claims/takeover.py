@@ -44,9 +44,9 @@ UNIT = "general share of the margin"
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    """Findings from the `planted` and `toy` tables."""
+    """Findings from the `planted`, `modules` and `toy` tables."""
     planted = tables["planted"]
-    fair = contests.is_fair(planted)
+    fair = contests.is_fair(tables["modules"])
     among = fair.index[fair]
 
     def share(rows: pd.DataFrame, null: float = 0.5) -> Estimate:

@@ -37,9 +37,9 @@ UNIT = "relative change per 1,000 steps"
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    """Findings from the `planted` table."""
+    """Findings from the `planted` and `modules` tables."""
     planted = tables["planted"]
-    fair = contests.is_fair(planted)
+    fair = contests.is_fair(tables["modules"])
 
     def difference(rows: pd.DataFrame, column: str = "transfer", scale: float = 1000.0) -> Estimate:
         values = contests.by_side(rows, column).reindex(fair.index[fair])

@@ -18,7 +18,7 @@ TABLE = Table(
     },
     {
         "replica": "the seed",
-        "kind": "generaliser or memoriser",
+        "kind": "generaliser, memoriser, or rival_memoriser (one of all training examples, for the null control)",
         "parts": "K, how many memorisers share the training examples; of generalisers 1",
         "label_noise": "ξ, share of the training examples with a wrong label that it learnt",
         "number": "of the module among those like it, from 0",
