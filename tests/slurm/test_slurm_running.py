@@ -42,10 +42,13 @@ def test_only_what_is_long_gets_an_allocation_and_many_of_a_kind_are_an_array(fi
     rules = sorted({comment.split("_wildcards_")[0] for _, comment, _ in jobs})
     assert rules == [
         "rule_ablate_neurons",
+        "rule_duel_modules",
+        "rule_duel_toys",
         "rule_extract_example_saliency",
         "rule_extract_saliency",
         "rule_splits_split_examples",
         "rule_train_block",
+        "rule_train_modules",
     ]
     trained = [job for job, comment, _ in jobs if comment.startswith("rule_train_block")]
     assert len({job.split("_")[0] for job in trained}) == 1, "one array"
