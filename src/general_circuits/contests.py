@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -9,6 +11,9 @@ from general_circuits.frames import rows_of
 
 SIDES = ("general", "shallow")
 RULES = ("sgd", "momentum", "adam", "adamw")
+CONTROLS = ("generalisers", "memorisers", "copy")
+"""Duels of equals, in which nothing should win."""
+TRANSFER_UNIT = "relative change per 1,000 steps"
 SCALINGS = ("outside", "halfway", "inside")
 BASE = ("batch", "initial_margin", "initial_share", "scaling", "label_noise", "order")
 """What a study varies in turn; the null controls have the registered value of each."""
@@ -58,6 +63,11 @@ def by_side(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     grouped = rows.groupby(["replica", "side"], observed=True)
     is_whole = grouped["loss"].agg(lambda loss: bool(np.isfinite(loss).all()))
     return _wide(grouped[column].mean().where(is_whole))
+
+
+def transfers(rows: pd.DataFrame) -> pd.DataFrame:
+    """Replica × side: T, what a step does on examples outside its batch, in `TRANSFER_UNIT`."""
+    return 1000 * by_side(rows, "transfer")
 
 
 def at_end(rows: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -115,3 +125,12 @@ def toy_shares(rows: pd.DataFrame, pairs: slice = slice(None)) -> pd.DataFrame:
     side = rows["circuit"].astype(str).where(rows["circuit"] == "general", "shallow")
     given = rows.assign(side=side, given=known).groupby([*keys, "side"], observed=True)["given"].sum().unstack("side")
     return given.assign(share=given["general"] / (given["general"] + given["shallow"]))
+
+
+def flow_shares(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """What gradient flow says of a pair that both kinds of circuit know, by these keys: as `toy_shares` is measured."""
+    # Of pair 0, which every general circuit knows, and so does the shallow circuit of that pair.
+    side = rows["circuit"].map({"general": "general", "shallow_0": "shallow"}).astype(object)
+    named = rows.assign(side=side).dropna(subset=["side"])
+    flow = named.set_index([*keys, "side"])["gradient_flow"].unstack("side").sort_index()
+    return flow.assign(share=flow["general"] / (flow["general"] + flow["shallow"]))

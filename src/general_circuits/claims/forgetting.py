@@ -32,8 +32,6 @@ from general_circuits.claims.findings import (
 )
 from general_circuits.estimates import Estimate, estimate
 
-UNIT = "relative change per 1,000 steps"
-
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `planted` and `modules` tables."""
@@ -42,20 +40,26 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     among = fair.index[fair]
 
     def transfers(rows: pd.DataFrame) -> pd.DataFrame:
-        return 1000 * contests.by_side(rows, "transfer").reindex(among)
+        return contests.transfers(rows).reindex(among)
 
     values = transfers(contests.duels(planted, "sgd"))
     shallow, difference = estimate(values["shallow"]), estimate(values["general"] - values["shallow"])
     findings = [_registered(shallow, difference, len(fair))]
-    beside: list[tuple[str, str, Estimate]] = [("general minus shallow, sgd", UNIT, difference)]
+    beside: list[tuple[str, str, Estimate]] = [("general minus shallow, sgd", contests.TRANSFER_UNIT, difference)]
     for optimiser in contests.optimisers(planted):
         if optimiser != "sgd":
             beside.append(
-                (f"with {optimiser}", UNIT, estimate(transfers(contests.duels(planted, optimiser))["shallow"]))
+                (
+                    f"with {optimiser}",
+                    contests.TRANSFER_UNIT,
+                    estimate(transfers(contests.duels(planted, optimiser))["shallow"]),
+                )
             )
         for scaling in contests.SCALINGS[1:]:
             rows = contests.duels(planted, optimiser, scaling=scaling)
-            beside.append((f"scale put {scaling}, {optimiser}", UNIT, estimate(transfers(rows)["shallow"])))
+            beside.append(
+                (f"scale put {scaling}, {optimiser}", contests.TRANSFER_UNIT, estimate(transfers(rows)["shallow"]))
+            )
         away = contests.duels(planted, optimiser, examples="away", order="away")
         halves = contests.halves_regained(away).reindex(among)
         middle = away[away["step"] <= away["step"].max() / 2]
@@ -89,4 +93,4 @@ def _registered(shallow: Estimate, difference: Estimate, replicas: int) -> Findi
         f" {written(shallow)} per 1,000 steps, and the generaliser's by {written(difference)} more: {outcome}."
         f" Over {counted(shallow.n, replicas)}."
     )
-    return Finding(REGISTERED, UNIT, dataclasses.replace(shallow, p_value=p_value), sentence, verdict)
+    return Finding(REGISTERED, contests.TRANSFER_UNIT, dataclasses.replace(shallow, p_value=p_value), sentence, verdict)

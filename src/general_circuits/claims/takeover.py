@@ -88,7 +88,7 @@ def _others(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[s
         yield f"batch {size or 'of all'}", {"batch": size}
     for noise in sorted(set(rows["label_noise"]) - {base["label_noise"]}):
         yield f"label noise {noise:g}", {"label_noise": noise}
-    for contest in ("generalisers", "memorisers", "copy"):
+    for contest in contests.CONTROLS:
         yield f"null control {contest}", {"contest": contest, "parts": 1}
 
 

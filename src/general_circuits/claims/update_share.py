@@ -9,8 +9,8 @@ Registered before any result was seen, of planted duels with SGD, without decay,
   each of the three equivalent scalings, contradicted where it is below 0 in each; else undecided. p is the largest of
   the three. The estimate shown is that of the scaling with the largest p.
 - Replicas in which a module does not know what it should are left out, and counted.
-- Beside it: each side's T; how often a step is one forward; the same within the batch; other optimisers, numbers of
-  parts, label noise and decay; and the null controls, where nothing should be.
+- Beside it: each side's T; how often a step is one forward; the same within the batch; other optimisers and numbers of
+  parts; and the null controls, where nothing should be.
 """
 
 from __future__ import annotations
@@ -33,8 +33,6 @@ from general_circuits.claims.findings import (
 )
 from general_circuits.estimates import Estimate, estimate
 
-UNIT = "relative change per 1,000 steps"
-
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `planted` and `modules` tables."""
@@ -46,8 +44,8 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         return estimate(scale * (values["general"] - values["shallow"]))
 
     def sides(rows: pd.DataFrame) -> list[Estimate]:
-        values = contests.by_side(rows, "transfer").reindex(fair.index[fair])
-        return [estimate(1000 * values[side]) for side in contests.SIDES]
+        values = contests.transfers(rows).reindex(fair.index[fair])
+        return [estimate(values[side]) for side in contests.SIDES]
 
     scalings = {
         name: difference(rows)
@@ -55,26 +53,34 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         if len(rows := contests.duels(planted, "sgd", scaling=name))
     }
     findings = [_registered(scalings, len(fair))]
-    beside: list[tuple[str, str, Estimate]] = [(f"scale put {name}", UNIT, found) for name, found in scalings.items()]
+    beside: list[tuple[str, str, Estimate]] = [
+        (f"scale put {name}", contests.TRANSFER_UNIT, found) for name, found in scalings.items()
+    ]
     base = contests.registered(planted)
     for optimiser in contests.optimisers(planted):
         rows = contests.duels(planted, optimiser)
         if optimiser != "sgd":
-            beside.append((f"with {optimiser}", UNIT, difference(rows)))
+            beside.append((f"with {optimiser}", contests.TRANSFER_UNIT, difference(rows)))
         general, shallow = sides(rows)
         beside += [
-            (f"of the generaliser, {optimiser}", UNIT, general),
-            (f"of the memorisers, {optimiser}", UNIT, shallow),
-            (f"within the batch, {optimiser}", UNIT, difference(rows, "reinforcement")),
+            (f"of the generaliser, {optimiser}", contests.TRANSFER_UNIT, general),
+            (f"of the memorisers, {optimiser}", contests.TRANSFER_UNIT, shallow),
+            (f"within the batch, {optimiser}", contests.TRANSFER_UNIT, difference(rows, "reinforcement")),
             (f"steps forward, {optimiser}", "share of steps", difference(rows, "frequency", 1.0)),
         ]
         for parts in sorted(planted["parts"].unique()):
             if parts != base["parts"]:
                 rows = contests.duels(planted, optimiser, parts=parts)
-                beside.append((f"{parts} {'part' if parts == 1 else 'parts'}, {optimiser}", UNIT, difference(rows)))
-        for contest in ("generalisers", "memorisers", "copy"):
+                beside.append(
+                    (
+                        f"{parts} {'part' if parts == 1 else 'parts'}, {optimiser}",
+                        contests.TRANSFER_UNIT,
+                        difference(rows),
+                    )
+                )
+        for contest in contests.CONTROLS:
             rows = contests.duels(planted, optimiser, contest=contest, parts=1)
-            beside.append((f"null control {contest}, {optimiser}", UNIT, difference(rows)))
+            beside.append((f"null control {contest}, {optimiser}", contests.TRANSFER_UNIT, difference(rows)))
     findings += [
         Finding(contrast, unit, found, f"General minus shallow, {contrast}: {written(found)}.")
         for contrast, unit, found in beside
@@ -85,7 +91,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
 def _registered(scalings: Mapping[str, Estimate], replicas: int) -> Finding:
     if not scalings:
         sentence = "There are no duels with SGD."
-        return Finding(REGISTERED, UNIT, estimate([]), sentence, UNDECIDED)
+        return Finding(REGISTERED, contests.TRANSFER_UNIT, estimate([]), sentence, UNDECIDED)
     shown = max(scalings.values(), key=lambda found: np.nan_to_num(found.p_value, nan=2.0))
     has_all = set(scalings) == set(contests.SCALINGS) and all(found.n >= ENOUGH_REPLICAS for found in scalings.values())
     verdict, outcome = UNDECIDED, "the sign is not the same beyond doubt in each"
@@ -100,4 +106,4 @@ def _registered(scalings: Mapping[str, Estimate], replicas: int) -> Finding:
         f" by {written(shown)} per 1,000 steps more than it does a memoriser's, in that of three equivalent scalings"
         f" where the difference is least sure: {outcome}. Over {counted(shown.n, replicas)}."
     )
-    return Finding(REGISTERED, UNIT, shown, sentence, verdict)
+    return Finding(REGISTERED, contests.TRANSFER_UNIT, shown, sentence, verdict)

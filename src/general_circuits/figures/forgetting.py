@@ -81,5 +81,4 @@ def _away(planted: pd.DataFrame, optimiser: str) -> pd.DataFrame:
 
 
 def _transfer(planted: pd.DataFrame, optimiser: str, parts: int, side: str) -> Estimate:
-    values = contests.by_side(contests.duels(planted, optimiser, parts=parts), "transfer")[side]
-    return estimate(1000 * values)
+    return estimate(contests.transfers(contests.duels(planted, optimiser, parts=parts))[side])

@@ -14,7 +14,6 @@ from general_circuits import contests
 from general_circuits.figures import style
 from general_circuits.numbers import plain
 
-CONTROLS = ("generalisers", "memorisers", "copy")
 STYLES = {"general": "-", "shallow": "--"}
 
 
@@ -27,7 +26,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     parts = sorted(planted["parts"].unique())
     shades = dict(zip(parts, plt.get_cmap("viridis")(np.linspace(0, 0.8, len(parts))), strict=True))
     for (above, below), (optimiser, name, decays) in zip(grid.T, columns, strict=True):
-        for contest in CONTROLS:
+        for contest in contests.CONTROLS:
             rows = contests.duels(planted, optimiser, contest=contest, parts=1, **decays)
             style.draw_band(above, style.wide(rows[rows["side"] == "general"], "share"), style.GREY, ":")
         for how_many in parts:

@@ -72,9 +72,7 @@ def _read(toy: pd.DataFrame, attention: str) -> tuple[pd.DataFrame, int]:
     rows = contests.toys(toy, attention=attention, sharing="shared")
     keys = ["optimiser", "weight_decay", "coverage"]
     shares = contests.toy_shares(rows).reset_index().set_index([*keys, "step"])["share"].unstack("step")
-    named = rows.assign(side=rows["circuit"].map({"general": "general", "shallow_0": "shallow"}).astype(object))
-    flow = named.dropna(subset=["side"]).set_index([*keys, "step", "side"])["gradient_flow"].unstack("side")
-    predicted = (flow["general"] / (flow["general"] + flow["shallow"])).unstack("step").reindex(shares.index)
+    predicted = contests.flow_shares(rows, [*keys, "step"])["share"].unstack("step").reindex(shares.index)
     times = pd.DataFrame({"time": shares.apply(_crossing, axis=1), "flow": predicted.apply(_crossing, axis=1)})
     return times.reset_index(), int(toy["step"].max())
 

@@ -56,8 +56,7 @@ def found(tables: Mapping[str, pd.DataFrame], attention: str) -> str:
                 f"{f'decay {decay:g}' if decay else 'no decay'}, c = {coverage}: general {plain(last['general'])},"
                 f" shallow {plain(last['shallow'])}"
             )
-    share = flow["general"] / (flow["general"] + flow["shallow"])
-    off = float((share - given["share"]).abs().max())
+    off = float((flow["share"] - given["share"]).abs().max())
     return f"After the last step, {'; '.join(ends)}. Gradient flow's share is never off by more than {plain(off, 3)}."
 
 
@@ -67,10 +66,7 @@ def _read(toy: pd.DataFrame, attention: str) -> tuple[pd.DataFrame, pd.DataFrame
     rows = contests.toys(toy, optimiser=optimiser, attention=attention, sharing="shared")
     keys = ["coverage", "weight_decay", "step"]
     given = contests.toy_shares(rows).reset_index().set_index(keys)[["general", "shallow", "share"]].sort_index()
-    # Of pair 0, which every general circuit knows, and so does the shallow circuit of that pair.
-    named = rows.assign(side=rows["circuit"].map({"general": "general", "shallow_0": "shallow"}).astype(object))
-    flow = named.dropna(subset=["side"]).set_index([*keys, "side"])["gradient_flow"].unstack("side").sort_index()
-    return given, flow
+    return given, contests.flow_shares(rows, keys)
 
 
 def _levels(given: pd.DataFrame) -> tuple[list[int], list[float]]:
