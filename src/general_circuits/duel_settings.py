@@ -151,7 +151,7 @@ class PlantedSettings(TaskSettings, SplitSettings, ModelSettings):
         """The frozen records that stages work on."""
         condition = self.condition.resolve()
         rules = tuple(
-            duels.DuelRule(name, rule.learning_rate, tuple(rule.weight_decays)) for name, rule in self.rules.items()
+            grid.RuleSettings(name, rule.learning_rate, tuple(rule.weight_decays)) for name, rule in self.rules.items()
         )
         planting = duels.Planting(
             condition.model,

@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from general_circuits.duels.settings import Contest, DuelRule, Duels, Planting, Scaling
+from general_circuits.duels.grid import RuleSettings
+from general_circuits.duels.settings import Contest, Duels, Planting, Scaling
 
 CONTROLS: tuple[Contest, ...] = ("generalisers", "memorisers", "copy")
 """Duels of equals, in which nothing should win."""
@@ -28,7 +29,7 @@ class Arm(NamedTuple):
     order: Literal["shuffled", "away"]
 
 
-def arms(planting: Planting, duels: Duels, rule: DuelRule) -> list[Arm]:
+def arms(planting: Planting, duels: Duels, rule: RuleSettings) -> list[Arm]:
     """Every duel with one update rule, the registered one first: no decay, the most parts, the first of each list."""
     first = duels.batch_sizes[0], duels.margins[0], duels.initial_shares[0], duels.scalings[0]
     base = Arm("duel", rule.optimiser, max(planting.parts), 0.0, 0.0, *first, planting.label_noises[0], "shuffled")

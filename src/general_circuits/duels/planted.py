@@ -16,9 +16,10 @@ from torch import Tensor
 
 from general_circuits import scores
 from general_circuits.duels.arms import Arm
+from general_circuits.duels.grid import RuleSettings
 from general_circuits.duels.planting import Ground, Planted
 from general_circuits.duels.rules import Part, Stepper
-from general_circuits.duels.settings import DuelRule, Duels
+from general_circuits.duels.settings import Duels
 from general_circuits.duels.sides import Side, contestants, margin, rivals, set_up
 from general_circuits.randomness import stream_seed
 
@@ -34,7 +35,7 @@ class Move(NamedTuple):
     by_decay: Part
 
 
-def duel(arm: Arm, rule: DuelRule, duels: Duels, ground: Ground, planted: Planted, replica: int) -> pd.DataFrame:
+def duel(arm: Arm, rule: RuleSettings, duels: Duels, ground: Ground, planted: Planted, replica: int) -> pd.DataFrame:
     """One duel from its modules to its end: rows of the table `planted`, but for the replica."""
     labels = ground.labels(arm.label_noise, replica)
     sides = set_up(arm, ground, labels, *contestants(arm, ground, planted, replica))
@@ -42,7 +43,7 @@ def duel(arm: Arm, rule: DuelRule, duels: Duels, ground: Ground, planted: Plante
 
 
 def fight(
-    arm: Arm, rule: DuelRule, duels: Duels, ground: Ground, labels: Tensor, sides: tuple[Side, Side], replica: int
+    arm: Arm, rule: RuleSettings, duels: Duels, ground: Ground, labels: Tensor, sides: tuple[Side, Side], replica: int
 ) -> pd.DataFrame:
     """Train the sum of both sides on the labels (training example), and measure what steps do."""
     n = ground.n_training

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from general_circuits.conditions import Model
-from general_circuits.duels.grid import Rule
+from general_circuits.duels.grid import RuleSettings
 
 Scaling = Literal["outside", "halfway", "inside"]
 Contest = Literal["duel", "generalisers", "memorisers", "copy"]
@@ -37,20 +37,11 @@ class Planting:
 
 
 @dataclass(frozen=True)
-class DuelRule:
-    """One update rule of duels: its rate, and the weight decays tried, of both sides alike."""
-
-    optimiser: Rule
-    learning_rate: float
-    weight_decays: tuple[float, ...]
-
-
-@dataclass(frozen=True)
 class Duels:
     """What is varied, in turn, from the registered duel: the most `parts`, no decay, the first of every other list.
 
     Attributes:
-        rules: how steps are taken.
+        rules: how steps are taken; their decays are of both sides alike.
         batch_sizes: examples per step; 0 for all.
         margins: of every training example's right answer at the start; a lower temperature is a larger margin.
         initial_shares: of the general side in that margin.
@@ -60,7 +51,7 @@ class Duels:
         looks: how often the effect of one step is measured, evenly over the duel.
     """
 
-    rules: tuple[DuelRule, ...]
+    rules: tuple[RuleSettings, ...]
     batch_sizes: tuple[int, ...]
     margins: tuple[float, ...]
     initial_shares: tuple[float, ...]
