@@ -87,14 +87,21 @@ class Study(Settings):
     @property
     def absent(self) -> dict[str, str]:
         """Tables that this study has no file of, with what it would need for them, in words."""
-        duels = {} if self.duels.toy else {"toy": "toy duels"}
-        return duels if self.duels.planted else duels | dict.fromkeys(("planted", "modules"), "planted duels")
+        lacking = {} if self.duels.toy else {"toy": "toy duels"}
+        if not self.duels.planted:
+            lacking |= dict.fromkeys(("planted", "modules"), "planted duels")
+        if not self.measurements.progress:
+            of_progress = ("progress", "structure", "matrices", "spectrum", "reinforcement")
+            lacking |= dict.fromkeys(of_progress, "progress measures")
+        return lacking
 
     def resolved(self) -> dict[str, Any]:
         """What results depend on, as JSON: the `study`'s own settings, and its `conditions` by name, none left open."""
         own = self.model_dump(mode="json", exclude={"defaults", "conditions", "keep"})
         if own["duels"] == {"toy": None, "planted": None}:
             del own["duels"]  # a study without duels depends on none of their settings
+        if own["measurements"]["progress"] is None:
+            del own["measurements"]["progress"], own["measurements"]["onset"]
         return {
             "study": own,
             "conditions": {

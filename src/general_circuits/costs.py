@@ -232,6 +232,18 @@ class Size:
         rows = asked.replicas * checkpoints * 2 * asked.combinations * self.neurons(asked.sites)
         return _mb(SALIENCY_BASE + FLOAT * numbers + SALIENCY_ROW * rows + self.weights_bytes)
 
+    def progress_mb(self) -> int:
+        """Peak memory of `measure_progress`: examples on their way back, all logits, and the grid of neurons."""
+        model, vocabulary = self.condition.model, self.vocabulary
+        together, classes = min(AT_ONCE, self.n_examples), vocabulary.n_classes
+        if model.architecture == "mlp":
+            width = 8 * model.n_layers * model.d_mlp + 4 * model.input_width(vocabulary)
+        else:
+            width = model.n_layers * (12 * model.d_mlp + self._positions * (24 * model.d_model + self._patterns))
+        numbers = together * width + 60 * self.n_examples * classes + 8 * self.parameters
+        grid = 8 * self.n_examples * model.d_mlp if vocabulary.n_inputs == 2 else 0
+        return _mb(MODULES_BASE + FLOAT * (numbers + grid) + self.weights_bytes // 2)
+
     def modules_mb(self, parts: int) -> int:
         """Peak memory of `train_modules` and `duel_modules`: all modules on all examples, and what gradients keep."""
         model, vocabulary = self.condition.model, self.vocabulary

@@ -24,20 +24,22 @@ class Examples:
         labels: (example), the classes they count as.
         is_corrupted: (example), whether that is a wrong one, after label noise; None where none is.
         numbers: (example), their numbers in the task table, where they are from one.
+        targets: (example), the right classes, whatever they count as; where they are from a task table.
     """
 
     tokens: Tensor
     labels: Tensor
     is_corrupted: Tensor | None = None
     numbers: Tensor | None = None
+    targets: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def some(self, rows: Tensor) -> Examples:
         """Those at these places."""
-        corrupted, numbers = (None if of is None else of[rows] for of in (self.is_corrupted, self.numbers))
-        return Examples(self.tokens[rows], self.labels[rows], corrupted, numbers)
+        known = (self.is_corrupted, self.numbers, self.targets)
+        return Examples(self.tokens[rows], self.labels[rows], *(None if of is None else of[rows] for of in known))
 
     def drawn(self, n: int, replica: int) -> Tensor:
         """The places of n examples, ascending; of all if n is 0, or there are fewer.
@@ -69,5 +71,6 @@ def by_split(split: pd.DataFrame, vocabulary: Vocabulary, device: torch.device) 
     for name in SPLITS:
         rows = torch.tensor((split["split"] == name).to_numpy())
         corrupted = is_corrupted[rows].to(device) if is_corrupted[rows].any() else None
-        found[name] = Examples(tokens[rows].to(device), labels[rows].to(device), corrupted, numbers[rows].to(device))
+        known = (tokens[rows].to(device), labels[rows].to(device))
+        found[name] = Examples(*known, corrupted, numbers[rows].to(device), targets[rows].to(device))
     return found

@@ -174,6 +174,22 @@ class SpecificationSettings(AttributionSettings):
     )
 
 
+class ProgressSettings(Settings):
+    """What of a network's answers is the general solution, and what moves it. docs/progress.md explains it."""
+
+    checkpoints: Count | Literal["all"] = Field(20, description="how many checkpoints, evenly chosen; or `all`")
+    examples: int = Field(8, ge=0, description="training examples whose gradients are followed by themselves; 0: none")
+    examples_checkpoints: Count = Field(6, description="at how many of the checkpoints, evenly chosen")
+
+
+class OnsetSettings(Settings):
+    """Checkpoints around each replica's onset, replayed: the same steps give the same bytes."""
+
+    before: Count = Field(400, description="steps before the onset that are seen")
+    after: Count = Field(400, description="steps after it")
+    every: Count = Field(100, description="one checkpoint in so many steps")
+
+
 class MeasurementSettings(Settings):
     """What is measured at checkpoints."""
 
@@ -182,6 +198,13 @@ class MeasurementSettings(Settings):
     specifications: SpecificationSettings | None = Field(
         None, description="for the specification curves; none if left out"
     )
+    progress: ProgressSettings | None = Field(None, description="progress measures; none if left out")
+    onset: OnsetSettings = OnsetSettings()
+
+    @property
+    def wild(self) -> tuple[ProgressSettings, OnsetSettings]:
+        """How ordinary training is looked into, or would be."""
+        return self.progress or ProgressSettings(), self.onset
 
     @property
     def every_way(self) -> SpecificationSettings:

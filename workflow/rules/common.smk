@@ -35,7 +35,7 @@ CONDITIONS = {name: settings.resolve() for name, settings in STUDY.conditions.it
 TASKS = {registry.file_stem(condition.task): condition.task for condition in CONDITIONS.values()}
 SIZES = {name: Size.of(condition) for name, condition in CONDITIONS.items()}
 MEASURED = [name for name, claim in CLAIMS.items() if claim.is_measured]
-OF_BLOCKS = schemas.of_blocks()
+OF_BLOCKS = [name for name in schemas.of_blocks() if name not in STUDY.absent]
 TOY, PLANTED = STUDY.duels.toy, STUDY.duels.planted
 TOY_GRID = TOY.resolve(STUDY.replicas, STUDY.first_seed) if TOY else None
 if PLANTED:
@@ -50,6 +50,7 @@ AXES = {
 }
 DRAWN = drawings(STUDY.absent)
 SALIENCY = STUDY.measurements.saliency
+PROGRESS, ONSET = STUDY.measurements.wild
 
 # Jobs run this interpreter and this checkout, whether or not an environment is activated.
 os.environ.update(
@@ -58,13 +59,17 @@ os.environ.update(
 )
 
 # One weights file per replica of a block, numbered within it; the header says which replica it is.
-WEIGHTS, REPLAYED_WEIGHTS = (
+WEIGHTS, REPLAYED_WEIGHTS, ONSET_WEIGHTS = (
     expand(
         "<results>/{folder}/weights-{position}.safetensors",
         folder=folder,
         position=range(STUDY.block),
     )
-    for folder in ("runs/{condition}/{block}", "replays/{condition}/{block}/{replay}")
+    for folder in (
+        "runs/{condition}/{block}",
+        "replays/{condition}/{block}/{replay}",
+        "onset/{condition}/{block}",
+    )
 )
 
 # Where a block's training states are: beside the study's results, not among them, since a rerun wipes outputs.
@@ -91,7 +96,13 @@ def task_family(wildcards):
 def replay_options(wildcards):
     """The options that a replay's name stands for."""
     first, last, checkpoints, metrics = re.findall(r"\d+", wildcards.replay)
-    return f"--first {first} --last {last} --checkpoints-every {checkpoints} --metrics-every {metrics}"
+    return f"--events= --first {first} --last {last} --checkpoints-every {checkpoints} --metrics-every {metrics}"
+
+
+def onset_options(wildcards, input):
+    """The options of the replay around each replica's onset."""
+    every = f"--checkpoints-every {ONSET.every} --metrics-every {ONSET.every}"
+    return f"--events {input.events} --first={-ONSET.before} --last {ONSET.after} {every}"
 
 
 def requested_mb(needed, attempt):
@@ -127,6 +138,11 @@ def example_saliency():
 def ablation_mb(wildcards, attempt):
     """Memory of an ablation job."""
     return requested_mb(SIZES[wildcards.condition].ablation_mb(STUDY.deletions), attempt)
+
+
+def progress_mb(wildcards, attempt):
+    """Memory of a job that measures progress."""
+    return requested_mb(SIZES[wildcards.condition].progress_mb(), attempt)
 
 
 def short_mb(wildcards, attempt):

@@ -77,8 +77,8 @@ rule replay_block:
     shell:
         "python -m general_circuits.stages.replay_block --split {input.split}"
         " --condition {wildcards.condition} --settings {params.settings:q} --device {params.device}"
-        " --finished {input.finished} --training-code {params.training_code} --states {params.states} {params.options}"
-        " --metrics {output.metrics} > {log} 2>&1"
+        " --finished {input.finished} --training-code {params.training_code} --states {params.states}"
+        " {params.options} --metrics {output.metrics} > {log} 2>&1"
 
 
 rule find_events:

@@ -12,9 +12,11 @@ from general_circuits import checkpoints, compute, tables, training
 from general_circuits.blocks import Block
 from general_circuits.conditions import Condition, from_json
 from general_circuits.interruptions import room_for
+from general_circuits.schemas.events import TABLE as EVENTS
 from general_circuits.schemas.metrics import TABLE as METRICS
 from general_circuits.stages.command import run
 from general_circuits.states import States, folder_of
+from general_circuits.windows import steps_of_events
 
 
 def main(
@@ -25,6 +27,7 @@ def main(
     device: str,
     training_code: str,
     states: Path,
+    events: str,
     first: int,
     last: int,
     checkpoints_every: int,
@@ -35,32 +38,43 @@ def main(
 
     FINISHED are the metrics of the whole run: what had diverged before FIRST still has.
 
+    With an EVENTS table, steps are counted from each replica's onset, as far as it was trained; without an onset there
+    is nothing to see.
+
     One step in so many is a checkpoint or a row of METRICS, FIRST and LAST always. Equal steps have equal bytes.
     """
     resolved = from_json(Condition, settings)
-    if not 0 <= first <= last <= resolved.schedule.steps:
-        raise SystemExit(
-            f"steps {first} to {last}: should be within the {resolved.schedule.steps} steps of {condition}"
-        )
+    trained = resolved.schedule.steps
+    if first > last or not (events or (first >= 0 and last <= trained)):
+        raise SystemExit(f"steps {first} to {last}: should be within the {trained} steps of {condition}")
     if min(checkpoints_every, metrics_every) < 1:
         raise SystemExit(f"one step in {min(checkpoints_every, metrics_every)}: should be one in 1 or more")
-    looks = training.Looks.between(first, last, checkpoints_every, metrics_every)
     block = Block(split, compute.device(device))
     whole = tables.read(finished, METRICS)
-    frames = []
+    onsets = steps_of_events(tables.read(Path(events), EVENTS), condition)["onset"] if events else None
+    frames: list[pd.DataFrame] = []
     with room_for(condition):
         for position, replica, examples in block.replicas():
+            looks, start = training.Looks(0, (), ()), first
+            if onsets is None:
+                looks = training.Looks.between(first, last, checkpoints_every, metrics_every)
+            elif onsets.notna()[replica]:
+                onset = int(onsets[replica])
+                start, end = max(0, onset + first), min(trained, onset + last)
+                looks = training.Looks.between(start, end, checkpoints_every, metrics_every)
             say = partial(print, f"{condition}, replica {replica}:", flush=True)
             kept = States(folder_of(states, position, training_code, settings, device, split), say)
-            state = kept.nearest(first - 1)
+            state = kept.nearest(start - 1) if looks.checkpoints else None
             say(f"replays from {f'the state at step {state.step:,}' if state else 'its seed'}")
             run = training.replay(resolved, examples, block.vocabulary, replica, looks, state)
             path = metrics.parent / checkpoints.file_name(position)
             checkpoints.write(path, replica, run.weights, run.steps, run.model)
-            before = whole[(whole["replica"] == replica) & (whole["step"] < first)]
+            if run.metrics.empty:
+                continue
+            before = whole[(whole["replica"] == replica) & (whole["step"] < start)]
             has_diverged = run.metrics["diverged"] | before["diverged"].any()
             frames.append(run.metrics.assign(condition=condition, replica=replica, diverged=has_diverged))
-        tables.write(metrics, METRICS, pd.concat(frames, ignore_index=True), {"condition": json.loads(settings)})
+        tables.write(metrics, METRICS, tables.together(METRICS, frames), {"condition": json.loads(settings)})
 
 
 if __name__ == "__main__":

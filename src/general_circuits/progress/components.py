@@ -1,0 +1,166 @@
+"""A network's logits, split into the general solution and the rest (Nanda et al. 2023: restricted and excluded loss).
+
+The general part of the logits depends on nothing but the right answer: the mean over all examples with that answer,
+and of that only the key frequencies. The rest is everything else. They add up to the logits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from general_circuits.examples import SPLITS, Examples
+from general_circuits.progress.solution import NONE, Solution
+
+Floats = NDArray[np.float64]
+
+HELD = 0.95
+"""Key frequencies are the fewest that hold this share of the energy of what depends on the right answer alone."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """All of a replica's examples together, but for those whose answer is no element of the group.
+
+    Attributes:
+        tokens: (example, n_inputs + 1).
+        labels: (example), the classes they count as.
+        element: (example), the right answer's place among elements; its class, where no group is known.
+        numbers: (example), their numbers in the task table.
+        rows: of each split, its examples' places, (example of the split).
+        classes: (element), the class that each element is.
+        solution: the group, if one is known.
+    """
+
+    tokens: Tensor
+    labels: Tensor
+    element: Tensor
+    numbers: Tensor
+    rows: dict[str, Tensor]
+    classes: Tensor
+    solution: Solution | None
+
+    @classmethod
+    def of(cls, splits: dict[str, Examples], solution: Solution | None, n_classes: int) -> Self:
+        """From examples under "train" and "validation", which know their right answers."""
+        parts = [splits[name] for name in SPLITS]
+        targets = torch.cat([part.targets for part in parts if part.targets is not None])
+        numbers = torch.cat([part.numbers for part in parts if part.numbers is not None])
+        device = targets.device
+        element = torch.arange(n_classes) if solution is None else torch.as_tensor(solution.element)
+        element = element.to(device)
+        known = element[targets] != NONE
+        side = torch.cat([torch.full((len(part),), i, device=device) for i, part in enumerate(parts)])[known]
+        classes = torch.nonzero(element != NONE).squeeze(1)
+        return cls(
+            torch.cat([part.tokens for part in parts])[known],
+            torch.cat([part.labels for part in parts])[known],
+            element[targets][known],
+            numbers[known],
+            {name: torch.nonzero(side == i).squeeze(1) for i, name in enumerate(SPLITS)},
+            classes[element[classes].argsort()],
+            solution,
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def by_answer(self, logits: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Means of logits (example, class) over the examples of each right answer, (element, class); 0 without any.
+
+        With `rows`, over those of the examples that are at these places.
+        """
+        n = len(self.classes)
+        element, logits = (self.element, logits) if rows is None else (self.element[rows], logits[rows])
+        total = logits.new_zeros(n, logits.shape[1]).index_add(0, element, logits)
+        return total / torch.bincount(element, minlength=n).clamp(min=1).to(logits).unsqueeze(1)
+
+
+@dataclass(frozen=True)
+class General:
+    """Which functions of the right answer the general solution is made of.
+
+    Attributes:
+        ground: the examples.
+        frequencies: key frequencies, ascending; empty where no group is known.
+        basis: orthonormal, (element, dimension): of these frequencies, or of all functions but the constant.
+    """
+
+    ground: Ground
+    frequencies: list[int]
+    basis: Tensor
+
+    @classmethod
+    def of(cls, ground: Ground, logits: Tensor) -> Self:
+        """What a network's logits (example, class) are made of, the last of a run as a rule."""
+        n, solution = len(ground.classes), ground.solution
+        if solution is None:
+            constant = np.full((n, n), 1 / n)
+            _, vectors = np.linalg.eigh(np.eye(n) - constant)
+            return cls(ground, [], torch.as_tensor(vectors[:, 1:]).to(logits))
+        keys = key_frequencies(energies(ground, logits))
+        bases = [solution.parts[k].basis for k in keys]
+        return cls(ground, keys, torch.as_tensor(np.concatenate(bases, axis=1)).to(logits))
+
+    def restricted(self, logits: Tensor, rows: Tensor | None = None) -> Tensor:
+        """The general part of logits, (example, class); with `rows`, as these examples alone tell it."""
+        means = self.ground.by_answer(centred(logits), rows)
+        return (self.basis @ (self.basis.T @ means))[self.ground.element]
+
+    def split(self, logits: Tensor) -> dict[str, Tensor]:
+        """Logits whole and in parts, each (example, class), less their mean over classes.
+
+        `restricted` and `excluded` add up to `all`. `unseen` is what `restricted` is as validation examples alone tell
+        it: a table of the training examples has a restricted part too, their answers being right, but none of this.
+        `answer` is all that depends on the right answer alone, of which `restricted` is a part; `trig` is the part of
+        that which also treats all answers alike.
+        """
+        whole = centred(logits)
+        restricted = self.restricted(logits)
+        found = {"all": whole, "restricted": restricted, "excluded": whole - restricted}
+        found["unseen"] = self.restricted(logits, self.ground.rows["validation"])
+        found["answer"] = self.ground.by_answer(whole)[self.ground.element]
+        if self.ground.solution is not None:
+            found["trig"] = self.trig(logits)
+        return found
+
+    def trig(self, logits: Tensor) -> Tensor:
+        """The part that depends on nothing but the group's difference of right answer and class, (example, class).
+
+        Of addition modulo p, Σ α cos(2πk(a + b − c) / p) over the key frequencies k; of any group, its characters.
+        """
+        solution, classes = self.ground.solution, self.ground.classes
+        assert solution is not None
+        means = self.ground.by_answer(centred(logits))[:, classes]
+        found = torch.zeros_like(means)
+        for k in self.frequencies:
+            projector = torch.as_tensor(solution.parts[k].projector).to(means)
+            found += projector * (means * projector).sum() / projector.square().sum()
+        whole = torch.zeros_like(logits)
+        whole[:, classes] = found[self.ground.element]
+        return whole
+
+
+def centred(logits: Tensor) -> Tensor:
+    """Less each example's mean over classes, which no answer depends on."""
+    return logits - logits.mean(dim=-1, keepdim=True)
+
+
+def energies(ground: Ground, logits: Tensor) -> Floats:
+    """How much of what depends on the right answer alone is in each part but the constant, (frequency − 1)."""
+    assert ground.solution is not None
+    means = ground.by_answer(centred(logits)).double().cpu().numpy()  # (element, class)
+    return np.array([np.square(part.basis.T @ means).sum() for part in ground.solution.parts[1:]])
+
+
+def key_frequencies(energy: Floats) -> list[int]:
+    """The fewest frequencies, from 1, that together hold `HELD` of the energy (frequency − 1), ascending."""
+    order = np.argsort(-energy, kind="stable")
+    total = energy.sum()
+    enough = int(np.searchsorted(np.cumsum(energy[order]), HELD * total)) + 1
+    return sorted((order[:enough] + 1).tolist())

@@ -1,0 +1,125 @@
+"""One checkpoint's progress in numbers: components, spectrum, structure, matrices, and what single examples do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from general_circuits import scores
+from general_circuits.examples import Examples
+from general_circuits.models.network import Network
+from general_circuits.progress import forces, structure
+from general_circuits.progress.components import General, Ground, energies, key_frequencies
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The tables of one checkpoint, without the columns that name it; no `spectrum` where no group is known."""
+
+    progress: pd.DataFrame
+    structure: pd.DataFrame
+    matrices: pd.DataFrame
+    spectrum: pd.DataFrame
+
+
+def measure(model: Network, ground: Ground, general: General) -> Progress:
+    """Everything of a checkpoint but single examples' gradients.
+
+    Args:
+        model: the network.
+        ground: all examples.
+        general: what the general solution is made of.
+    """
+    logits = forces.answer(model, ground.tokens)
+    norm = float(torch.cat([weight.detach().flatten() for weight in model.parameters()]).double().norm())
+    return Progress(
+        _components(model, ground, general, logits, norm),
+        pd.DataFrame([_structure(model, ground, logits, norm)]),
+        _matrices(model),
+        _spectrum(ground, general, logits),
+    )
+
+
+def single_examples(model: Network, ground: Ground, general: General, n: int, seed: int) -> pd.DataFrame:
+    """What the gradient of each of n training examples does, drawn once per replica: one row each."""
+    train = ground.rows["train"]
+    drawn = Examples(ground.tokens[train], ground.labels[train]).drawn(n, seed)
+    numbers = ground.numbers[train][drawn]
+    logits = forces.answer(model, ground.tokens)
+    rows = forces.reinforcements(model, ground, general, logits, drawn)
+    return pd.DataFrame(rows).assign(example=numbers.cpu().numpy())
+
+
+def _components(model: Network, ground: Ground, general: General, logits: Tensor, norm: float) -> pd.DataFrame:
+    parts = general.split(logits)
+    change = general.split(forces.decayed(model, ground.tokens))
+    others = forces.competitors(logits, ground.labels)
+    pulled = {name: asdict(found) for name, found in forces.passed(model, ground, general, logits).items()}
+    rows = []
+    for split, places in ground.rows.items():
+        labels = ground.labels[places]
+        for name, part in parts.items():
+            here = part[places].double()
+            margins = scores.margins(here, labels)
+            part_of_margin = forces.against(here, labels, others[places]).mean()
+            lost = forces.against(change[name][places].double(), labels, others[places]).mean()
+            scale = here.square().mean().sqrt()
+            rows.append(
+                {
+                    "split": split,
+                    "component": name,
+                    "loss": float(scores.loss(here, labels)),
+                    "accuracy": float((margins > 0).double().mean()),
+                    "margin": float(margins.mean()),
+                    "part_of_margin": float(part_of_margin),
+                    "scale": float(scale),
+                    "scale_per_norm": float(scale) / norm if norm > 0 else float("nan"),
+                    "decay_effect": float(lost / part_of_margin),
+                    **(pulled.get(name, {}) if split == "train" else {}),
+                }
+            )
+    return pd.DataFrame(rows, columns=[*rows[0], *(name for name in pulled["all"] if name not in rows[0])])
+
+
+def _structure(model: Network, ground: Ground, logits: Tensor, norm: float) -> dict[str, float]:
+    found = {"weight_norm": norm, "symmetry_violation": structure.symmetry_violation(logits, ground.tokens)}
+    found["tuned_share"] = structure.tuned_share(model, ground)
+    for name, energy in (
+        ("logits", energies(ground, logits) if ground.solution else None),
+        ("embedding", structure.embedding_energies(model, ground)),
+    ):
+        of_it = {"gini": float("nan"), "inverse_participation": float("nan")}
+        of_it |= {} if energy is None else structure.concentration(energy)
+        found |= {f"{measure}_of_{name}": value for measure, value in of_it.items()}
+    found["key_frequencies"] = len(key_frequencies(energies(ground, logits))) if ground.solution else float("nan")
+    return found
+
+
+def _matrices(model: Network) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "weight": name,
+                "norm": float(weight.detach().double().norm()),
+                "effective_rank": structure.effective_rank(weight) if weight.ndim > 1 else float("nan"),
+            }
+            for name, weight in model.named_parameters()
+        ]
+    )
+
+
+def _spectrum(ground: Ground, general: General, logits: Tensor) -> pd.DataFrame:
+    if ground.solution is None:
+        return pd.DataFrame(columns=["frequency", "dimensions", "energy", "is_key"])
+    parts = ground.solution.parts[1:]
+    return pd.DataFrame(
+        {
+            "frequency": [part.frequency for part in parts],
+            "dimensions": [part.basis.shape[1] for part in parts],
+            "energy": energies(ground, logits) / len(ground.classes) / logits.shape[1],
+            "is_key": [part.frequency in general.frequencies for part in parts],
+        }
+    )

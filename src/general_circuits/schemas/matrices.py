@@ -1,0 +1,21 @@
+"""Norm and effective rank of every weight."""
+
+from general_circuits.schemas.progress import AROUND_ONSET
+from general_circuits.tables import CATEGORY, FLAG, INTEGER, NUMBER, REPLICA, Table
+
+TABLE = Table(
+    "matrices",
+    "progress/{condition}/{block}-matrices.parquet",
+    "replica, step and weight",
+    {**REPLICA, "step": INTEGER, "weight": CATEGORY},
+    {"around_onset": FLAG, "norm": NUMBER, "effective_rank": NUMBER},
+    {
+        **AROUND_ONSET,
+        "weight": "its TransformerLens name",
+        "norm": "Frobenius norm",
+        "effective_rank": (
+            "exponential of the entropy of its singular values, each as a share of their sum (Roy & Vetterli 2007); of"
+            " attention's, the mean over heads; missing of vectors"
+        ),
+    },
+)

@@ -1,0 +1,61 @@
+"""How well the parts of a network's answers do, and what moves them: docs/progress.md."""
+
+from general_circuits.tables import CATEGORY, FLAG, INTEGER, REPLICA, SINGLE, Table
+
+AROUND_ONSET = {
+    "around_onset": (
+        "whether the checkpoint was replayed, around the replica's onset; the others are spaced over all of training"
+    )
+}
+"""Of every table of progress."""
+
+TABLE = Table(
+    "progress",
+    "progress/{condition}/{block}.parquet",
+    "replica, step, split and component",
+    {**REPLICA, "step": INTEGER, "split": CATEGORY, "component": CATEGORY},
+    {
+        "around_onset": FLAG,
+        "loss": SINGLE,
+        "accuracy": SINGLE,
+        "margin": SINGLE,
+        "part_of_margin": SINGLE,
+        "scale": SINGLE,
+        "scale_per_norm": SINGLE,
+        "decay_effect": SINGLE,
+        "loss_gradient_norm": SINGLE,
+        "gradient_share": SINGLE,
+        "gradient_norm": SINGLE,
+    },
+    {
+        **AROUND_ONSET,
+        "component": (
+            "all (the logits); restricted (what depends on nothing but the right answer, in the key frequencies);"
+            " excluded (all less restricted); unseen (restricted, as validation examples alone tell it: a table of the"
+            " training examples has none of that); answer (whatever depends on nothing but the right answer); or trig"
+            " (of restricted, what treats all answers alike). Logits are less their mean over classes;"
+            " examples whose answer is no element of the group are left out"
+        ),
+        "loss": "mean cross-entropy over the split's examples if the component were all, nats",
+        "accuracy": "share of them whose label has the component's largest logit, ties excluded, 0 to 1",
+        "margin": "mean of the component's logit of the label less the largest other one, logits",
+        "part_of_margin": (
+            "the component's part in the mean margin of the whole network, logits: restricted and excluded add up to it"
+        ),
+        "scale": "root mean square of its logits, over the split's examples and classes",
+        "scale_per_norm": "that, divided by the norm of all weights",
+        "decay_effect": (
+            "relative change of part_of_margin when all weights shrink by the same small share, per share: −1 where it"
+            " is linear in them"
+        ),
+        "loss_gradient_norm": (
+            "norm, in all weights, of the gradient of the component's own training loss; missing of other components,"
+            " and of validation examples, and so are the next two"
+        ),
+        "gradient_share": (
+            "of the gradient of the network's training loss, the part that passes through the component, along the"
+            " whole: those of restricted and excluded add up to 1"
+        ),
+        "gradient_norm": "norm of that part",
+    },
+)

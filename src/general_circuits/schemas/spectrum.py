@@ -1,0 +1,22 @@
+"""The energy of every frequency in what of the logits depends on nothing but the right answer."""
+
+from general_circuits.schemas.progress import AROUND_ONSET
+from general_circuits.tables import FLAG, INTEGER, NUMBER, REPLICA, Table
+
+TABLE = Table(
+    "spectrum",
+    "progress/{condition}/{block}-spectrum.parquet",
+    "replica, step and frequency; none where no group is known",
+    {**REPLICA, "step": INTEGER, "frequency": INTEGER},
+    {"around_onset": FLAG, "dimensions": INTEGER, "energy": NUMBER, "is_key": FLAG},
+    {
+        **AROUND_ONSET,
+        "frequency": (
+            "from 1: the k of cos(2πkj / n) where the group of answers is cyclic, and its logarithms in multiplication;"
+            " else the number of an irreducible representation, by dimension"
+        ),
+        "dimensions": "of the functions in it: 2 of most frequencies, d² of a real representation of dimension d",
+        "energy": "mean square of its part of the mean logits by right answer, over answers and classes",
+        "is_key": "whether it is among the fewest that hold 95 % of the energy at the replica's last checkpoint",
+    },
+)

@@ -1,0 +1,80 @@
+"""Checkpoints of a block → how much of each network's answers is the general solution, and what moves it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from general_circuits import checkpoints, compute, tables
+from general_circuits.blocks import Block
+from general_circuits.conditions import Condition, chosen, from_json
+from general_circuits.examples import Examples
+from general_circuits.progress import forces, solution
+from general_circuits.progress.components import General, Ground
+from general_circuits.progress.measure import measure, single_examples
+from general_circuits.schemas.matrices import TABLE as MATRICES
+from general_circuits.schemas.progress import TABLE as PROGRESS
+from general_circuits.schemas.reinforcement import TABLE as REINFORCEMENT
+from general_circuits.schemas.spectrum import TABLE as SPECTRUM
+from general_circuits.schemas.structure import TABLE as STRUCTURE
+from general_circuits.stages.command import run
+
+TABLES = {"progress": PROGRESS, "structure": STRUCTURE, "matrices": MATRICES, "spectrum": SPECTRUM}
+
+
+def main(
+    split: Path,
+    onset: str,
+    condition: str,
+    settings: str,
+    steps: int,
+    examples: int,
+    examples_steps: int,
+    device: str,
+    output: Path,
+) -> None:
+    """Read the weights beside SPLIT, at STEPS checkpoints (0 for all), and all of those in the folder ONSET.
+
+    At EXAMPLES_STEPS checkpoints, what the gradients of EXAMPLES training examples do. SETTINGS (JSON) name the task.
+    OUTPUT is the table `progress`; the others lie beside it.
+    """
+    torch_device, resolved = compute.device(device), from_json(Condition, settings)
+    block = Block(split, torch_device)
+    frames: dict[str, list[pd.DataFrame]] = {name: [] for name in [*TABLES, "reinforcement"]}
+    for position, replica, splits in block.replicas():
+        ground = Ground.of(splits, _solution(resolved, splits), block.vocabulary.n_classes)
+        stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
+        ((_, last),) = stored.models(stored.steps()[-1:], torch_device)
+        general = General.of(ground, forces.answer(last, ground.tokens))
+        wanted = chosen(stored.steps(), steps or None)
+        closely = chosen(wanted, examples_steps)
+        places = [(stored, wanted, False)]
+        if onset:
+            replayed = checkpoints.Checkpoints(Path(onset) / checkpoints.file_name(position))
+            places.append((replayed, sorted({*replayed.steps()} - {*wanted}), True))
+        for of_run, of_interest, around_onset in places:
+            for step, model in of_run.models(of_interest, torch_device):
+                print(f"{condition}, replica {replica}: step {step:,}", flush=True)
+                names = {"condition": condition, "replica": replica, "step": step}
+                found = measure(model, ground, general)
+                for name in TABLES:
+                    frames[name].append(getattr(found, name).assign(**names, around_onset=around_onset))
+                if step in closely and not around_onset and examples:
+                    of_examples = single_examples(model, ground, general, examples, replica)
+                    frames["reinforcement"].append(of_examples.assign(**names))
+    metadata = tables.read_metadata(split)
+    for name, table in {**TABLES, "reinforcement": REINFORCEMENT}.items():
+        path = output if name == "progress" else output.with_name(f"{output.stem}-{name}.parquet")
+        tables.write(path, table, tables.together(table, frames[name]), metadata)
+
+
+def _solution(condition: Condition, splits: dict[str, Examples]) -> solution.Solution | None:
+    inputs = torch.cat([part.tokens for part in splits.values()])[:, :-1].cpu().numpy()
+    targets = torch.cat([part.targets for part in splits.values() if part.targets is not None]).cpu().numpy()
+    return solution.find(condition.task, inputs, targets)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,145 @@
+"""Gradients through components add up to the gradient; what moves logits is what moving the weights does."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from builders import random_perceptron, random_transformer
+from progress_builders import MODULUS, ground, random_logits, sums, table_network
+from torch import Tensor
+
+from general_circuits import scores
+from general_circuits.conditions import Vocabulary
+from general_circuits.models.network import Network
+from general_circuits.progress import forces
+from general_circuits.progress.components import General, Ground, centred
+
+SMALL = 1e-6
+
+
+def network(kind: str) -> Network:
+    """A tiny random one that adds modulo 13, in double precision."""
+    if kind == "perceptron":
+        return random_perceptron(Vocabulary(2, MODULUS, MODULUS))
+    norm = {"transformer": "none", "pre_norm": "pre", "post_norm": "post"}[kind]
+    return random_transformer(MODULUS + 1, MODULUS, n_layers=2, normalisation=norm)
+
+
+KINDS = ("perceptron", "transformer", "pre_norm", "post_norm")
+
+
+def prepared(kind: str) -> tuple[Network, Ground, General, Tensor]:
+    here, model = ground(), network(kind)
+    logits = forces.answer(model, here.tokens)
+    return model, here, General.of(here, logits), logits
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_answers_are_the_network_s(kind: str) -> None:
+    model, here, _, logits = prepared(kind)
+    assert torch.allclose(logits, model.answer(here.tokens))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradient_shares_add_up_to_the_gradient(kind: str) -> None:
+    model, here, general, logits = prepared(kind)
+    found = forces.passed(model, here, general, logits)
+    assert found["restricted"].gradient_share + found["excluded"].gradient_share == pytest.approx(1)
+    train = here.rows["train"]
+    loss = scores.loss(model.answer(here.tokens[train]), here.labels[train])
+    gradient = torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(model.parameters()))])
+    assert found["all"].gradient_norm == pytest.approx(float(gradient.norm()))
+    assert found["all"].loss_gradient_norm == pytest.approx(float(gradient.norm()))
+
+
+@pytest.mark.parametrize("component", ["restricted", "excluded"])
+def test_a_component_s_own_gradient_is_that_of_its_loss(component: str) -> None:
+    model, here, general, logits = prepared("transformer")
+    train = here.rows["train"]
+    part = general.split(model.answer(here.tokens))[component]
+    loss = scores.loss(part[train], here.labels[train])
+    gradient = torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(model.parameters()))])
+    found = forces.passed(model, here, general, logits)[component]
+    assert found.loss_gradient_norm == pytest.approx(float(gradient.norm()))
+
+
+def test_a_small_step_through_one_component_changes_that_loss_as_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks too: their gradients add up."""
+    model, here, _, logits = prepared("pre_norm")
+    pull = random_logits(len(here), MODULUS, seed=3)
+    (whole,) = forces.gradients(model, here.tokens, [pull])
+    monkeypatch.setattr(forces, "AT_ONCE", 50)
+    (in_chunks,) = forces.gradients(model, here.tokens, [pull])
+    assert torch.allclose(whole, in_chunks)
+    assert torch.allclose(forces.answer(model, here.tokens), logits)
+
+
+def shifted(model: Network, direction: dict[str, Tensor], size: float) -> Network:
+    moved = copy.deepcopy(model)
+    with torch.no_grad():
+        for name, weight in moved.named_parameters():
+            weight += size * direction[name]
+    return moved
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_moved_logits_are_those_of_moved_weights(kind: str) -> None:
+    model, here, _, _ = prepared(kind)
+    generator = torch.Generator().manual_seed(5)
+    direction = {
+        name: torch.randn(weight.shape, dtype=weight.dtype, generator=generator)
+        for name, weight in model.named_parameters()
+    }
+    ahead, behind = (forces.answer(shifted(model, direction, size), here.tokens) for size in (SMALL, -SMALL))
+    assert torch.allclose(forces.moved(model, here.tokens, direction), (ahead - behind) / (2 * SMALL), atol=1e-6)
+
+
+def test_decay_shrinks_a_network_without_biases_as_its_degree_says() -> None:
+    """Two linear maps around a square: logits of degree 3 in the weights. Both components shrink alike: by Euler's
+    theorem decay has no favourite where the network is homogeneous."""
+    model = random_perceptron(Vocabulary(2, MODULUS, MODULUS), activation="quadratic", biases="none")
+    here = ground()
+    logits = forces.answer(model, here.tokens)
+    general = General.of(here, logits)
+    change = forces.decayed(model, here.tokens)
+    assert torch.allclose(change, -3 * logits)
+    assert torch.allclose(general.restricted(change), -3 * general.restricted(logits))
+
+
+def test_a_step_on_one_example_does_to_margins_what_is_said() -> None:
+    model, here, general, logits = prepared("transformer")
+    others = forces.competitors(logits, here.labels)
+    train, validation = here.rows["train"], here.rows["validation"]
+    for place, found in zip(
+        (0, 7), forces.reinforcements(model, here, general, logits, torch.tensor([0, 7])), strict=True
+    ):
+        loss = scores.loss(model.answer(here.tokens[train[place]][None]), here.labels[train[place]][None])
+        names = [name for name, _ in model.named_parameters()]
+        gradient = dict(zip(names, torch.autograd.grad(loss, list(model.parameters())), strict=True))
+        after, before = (forces.answer(shifted(model, gradient, size), here.tokens) for size in (-SMALL, SMALL))
+        change = centred(after - before) / (2 * SMALL)
+        margins = forces.against(change, here.labels, others)
+        general_part = forces.against(general.restricted(change), here.labels, others)
+        rest = train[torch.arange(len(train)) != place]
+        assert found["own"] == pytest.approx(float(margins[train[place]]), rel=1e-4)
+        assert found["own_general"] == pytest.approx(float(general_part[train[place]]), rel=1e-4, abs=1e-7)
+        assert found["others"] == pytest.approx(float(margins[rest].mean()), rel=1e-3, abs=1e-7)
+        assert found["others_general"] == pytest.approx(float(general_part[rest].mean()), rel=1e-3, abs=1e-7)
+        assert found["helped"] == pytest.approx(float((margins[rest] > 0).double().mean()), abs=0.02)
+        assert found["validation"] == pytest.approx(float(margins[validation].mean()), rel=1e-3, abs=1e-7)
+
+
+def test_what_an_example_teaches_a_table_is_of_no_use_to_unseen_ones() -> None:
+    """Each example has a neuron of its own; what it shares with others, all of them read when they are in the table."""
+    splits = sums()
+    here, model = ground(splits), table_network(splits)
+    with torch.no_grad():
+        model.unembed.W_U *= 0.1  # so that some loss is left
+    logits = forces.answer(model, here.tokens)
+    general = General.of(here, logits)
+    rows = list(forces.reinforcements(model, here, general, logits, torch.arange(5)))
+    for row in rows:
+        assert row["own"] > 5 * row["others"] > 0
+        assert abs(row["validation"]) < 0.1 * row["others"]

@@ -1,0 +1,74 @@
+"""What the tests of progress measures share: all examples of a task, and networks built by hand on them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from builders import addition, model_settings
+from torch import Tensor
+
+from general_circuits.conditions import Group, Modular, Vocabulary
+from general_circuits.examples import Examples
+from general_circuits.models.ground_truth import fourier, lookup_table
+from general_circuits.models.transformer import Transformer
+from general_circuits.progress.components import Ground
+from general_circuits.progress.solution import find
+from general_circuits.tasks import groups
+
+MODULUS = 13
+
+
+def sums(modulus: int = MODULUS) -> dict[str, Examples]:
+    """x + y, numbered, with right answers."""
+    splits, first = addition(modulus, modulus), 0
+    for name, part in splits.items():
+        numbers = torch.arange(first, first + len(part))
+        splits[name] = replace(part, numbers=numbers, targets=part.labels)
+        first += len(part)
+    return splits
+
+
+def permutations() -> tuple[dict[str, Examples], Group]:
+    """x·y in S3: one of three examples validates."""
+    table = groups.generate(Group("x*y", "S3"))
+    tokens = torch.cat([torch.as_tensor(table.inputs).long(), torch.full((36, 1), 6)], dim=1)
+    targets, numbers = torch.as_tensor(table.target).long(), torch.arange(36)
+    validates = numbers % 3 == 0
+    return {
+        name: Examples(tokens[rows], targets[rows], None, numbers[rows], targets[rows])
+        for name, rows in (("train", ~validates), ("validation", validates))
+    }, Group("x*y", "S3")
+
+
+def ground(splits: dict[str, Examples] | None = None, task: Any = None) -> Ground:
+    """Of x + y unless told otherwise."""
+    splits = splits or sums()
+    task = task or Modular(("x+y",), MODULUS)
+    inputs = torch.cat([part.tokens for part in splits.values()])[:, :-1].numpy()
+    targets = torch.cat([part.targets for part in splits.values() if part.targets is not None]).numpy()
+    return Ground.of(splits, find(task, inputs, targets), int(targets.max()) + 1)
+
+
+def general_network(modulus: int = MODULUS, frequencies: int = 2) -> Transformer:
+    """Adds by so many frequencies, in double precision."""
+    return fourier(_empty(modulus, d_model=4 * frequencies, d_mlp=9 * frequencies))
+
+
+def table_network(splits: dict[str, Examples], modulus: int = MODULUS) -> Transformer:
+    """Knows its training examples and nothing else."""
+    train = splits["train"]
+    width = 4 * modulus + 4  # of what a table writes down
+    return lookup_table(_empty(modulus, d_model=width - width % 2, d_mlp=len(train)), train.tokens, train.labels)
+
+
+def _empty(modulus: int, d_model: int, d_mlp: int) -> Transformer:
+    settings = model_settings(d_model=d_model, d_mlp=d_mlp, n_heads=2, biases="none")
+    return Transformer(settings, Vocabulary(2, modulus, modulus)).to(torch.float64)
+
+
+def random_logits(n: int, n_classes: int, seed: int = 0) -> Tensor:
+    """(example, class), in double precision."""
+    return torch.as_tensor(np.random.default_rng(seed).normal(size=(n, n_classes)))
