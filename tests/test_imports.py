@@ -8,7 +8,7 @@ import pytest
 PACKAGE = "general_circuits"
 GRAPH = grimp.build_graph(PACKAGE, include_external_packages=True, cache_dir=None)
 MODULES = sorted(name for name in GRAPH.modules if name.split(".")[0] == PACKAGE)
-ROOMS = ("splits", "training", "events", "saliency", "distributions", "ablation", "duels")
+ROOMS = ("splits", "training", "events", "saliency", "distributions", "ablation", "progress", "duels")
 """Each does the work of one stage; they meet in files. A module, or a package of them."""
 TEXT = ("numbers", "markdown")
 """What a reader sees, as text."""

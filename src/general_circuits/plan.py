@@ -20,7 +20,7 @@ import torch
 
 from general_circuits.ablation import measure as ablation
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.conditions import Condition, chosen, from_json
+from general_circuits.conditions import STATE_EVERY, Condition, chosen, from_json
 from general_circuits.config import Study
 from general_circuits.costs import FLOAT, MB, Size, toy_mb
 from general_circuits.distributions import STATISTICS
@@ -34,6 +34,10 @@ from general_circuits.figures.registry import drawings
 from general_circuits.frames import REGISTERED, rows_of
 from general_circuits.measurements import AttributionSettings, MeasurementSettings
 from general_circuits.models.network import Network
+from general_circuits.progress import forces, solution
+from general_circuits.progress import measure as progress
+from general_circuits.progress.components import General
+from general_circuits.progress.components import Ground as AllExamples
 from general_circuits.replica import Replica
 from general_circuits.report.registry import PAGES
 from general_circuits.saliency import measure as saliency
@@ -54,6 +58,7 @@ ROW_BYTES = {
     "damage": 50,
     "toy": 20,
     "planted": 45,
+    "progress": 45,
 }
 """Bytes a row of a table's file, measured in a finished study."""
 SHORT = 10
@@ -97,6 +102,7 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
     sizes = {name: Size.of(condition) for name, condition in conditions.items()}
     blocks = study.blocks
     known: dict[object, Rates] = {}
+    known_steps: dict[str, float] = {}
     rows: dict[str, list[float]] = {}
 
     def add(rule: str, jobs: int, seconds_each: float, mem_mb: int, bytes_each: float) -> None:
@@ -120,6 +126,7 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
         if shape not in known:
             known[shape] = _measured(study, condition, seconds)
         rates, schedule = known[shape], condition.schedule
+        known_steps[name] = rates.step
         per_job = study.block
         evaluations = len(schedule.metrics.steps(schedule.steps))
         seen = _at_most(attributed.checkpoints, size.checkpoints)
@@ -179,9 +186,18 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
                 }
                 seconds_each, mem_mb, bytes_each = each[job]
                 add(job, blocks, with_torch + seen * seconds_each, mem_mb, seen * bytes_each)
+    if study.measurements.progress:
+        measured: dict[object, tuple[float, float]] = {}
+        for name, condition in conditions.items():
+            shape = condition.task, condition.model, sizes[name].n_training
+            if shape not in measured:
+                measured[shape] = _progress_seconds(condition)
+            for job, row in _wild(study, sizes[name], known_steps[name], measured[shape], with_torch).items():
+                add(job, *row)
     for name, row in _duels(study, with_torch, without).items():
         add(name, *row)
-    add("index_table", len(schemas.of_blocks()), without, 500, 150 * blocks * len(conditions))
+    indexed = [name for name in schemas.of_blocks() if name not in study.absent]
+    add("index_table", len(indexed), without, 500, 150 * blocks * len(conditions))
     judged = sum(claim.is_measured for claim in CLAIMS.values())
     add("judge_claim", judged, 2 * without, 2000, 5000)
     add("specify_claim", judged, 4 * without, 2000, 200_000)
@@ -191,6 +207,47 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
     add("plot_figure", len(drawings(study.absent)), 4 * without, 2000, 350_000)
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["jobs", "core_hours", "mem_mb", "disk_mb"])
     return table.astype({"jobs": int, "mem_mb": int})
+
+
+def _wild(
+    study: Study, size: Size, step: float, seconds: tuple[float, float], with_torch: float
+) -> dict[str, tuple[int, float, int, float]]:
+    """By rule, of looking into one condition's training, as `_duels`.
+
+    Args:
+        step: seconds of an update.
+        seconds: of a checkpoint's progress, and of one example's gradient.
+    """
+    asked, onset = study.measurements.wild
+    around = (onset.before + onset.after) // onset.every + 1
+    schedule = size.condition.schedule
+    replayed = min(
+        schedule.steps, onset.before + onset.after + schedule.steps // max(1, study.keep.states) + STATE_EVERY
+    )
+    seen = _at_most(asked.checkpoints, size.checkpoints) + around
+    followed = asked.examples * _at_most(asked.examples_checkpoints, size.checkpoints)
+    each = study.block
+    measuring = with_torch + each * (seen * seconds[0] + followed * seconds[1])
+    rows = seen * 12 * ROW_BYTES["progress"]  # of the other tables there are few, or they are narrow
+    kept = around * size.parameters * FLOAT * study.keep.weights
+    return {
+        "replay_onset": (study.blocks, with_torch + each * replayed * step, size.training_mb(), float(each * kept)),
+        "measure_progress": (study.blocks, measuring, size.progress_mb(), float(each * rows)),
+    }
+
+
+def _progress_seconds(condition: Condition) -> tuple[float, float]:
+    """Of one checkpoint, and of one example's gradient, on an untrained network."""
+    replica = generated_replica(condition, seed=1000)
+    task = registry.generate(condition.task)
+    found = solution.find(condition.task, task.inputs.astype(np.int64), task.target.astype(np.int64))
+    ground = AllExamples.of(replica.splits, found, task.vocabulary.n_classes)
+    general = General.of(ground, forces.answer(replica.model, ground.tokens))
+    progress.single_examples(replica.model, ground, general, 1, 1000)  # what is made once for all of them
+    return (
+        _once(lambda: progress.measure(replica.model, ground, general)),
+        _once(lambda: progress.single_examples(replica.model, ground, general, 1, 1000)),
+    )
 
 
 def _duels(study: Study, with_torch: float, without: float) -> dict[str, tuple[int, float, int, float]]:

@@ -61,7 +61,7 @@ class Replay:
 def replay(job: Job, folder: Path, first: int, last: int, checkpoints: int = 50, metrics: int = 10) -> Replay:
     options = {key: value for key, value in job.options().items() if key not in ("code", "keep_states")}
     options |= {"finished": job.metrics, "training_code": job.code}
-    options |= {"first": first, "last": last, "metrics": folder / "metrics.parquet"}
+    options |= {"events": "", "first": first, "last": last, "metrics": folder / "metrics.parquet"}
     options |= {"checkpoints_every": checkpoints, "metrics_every": metrics}
     log = folder.with_suffix(".log")
     return Replay(finish("replay_block", options, log), log.read_text(), folder)

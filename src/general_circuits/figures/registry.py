@@ -121,6 +121,21 @@ FIGURES = {
         "lost",
         ("accuracy", "margin"),
     ),
+    "progress_losses": Figure(
+        "Restricted and excluded loss",
+        "Progress measures",
+        ("events", "progress", "structure"),
+        "Above, learning curves in grey (training dashed, validation solid) and what parts of the logits would do"
+        " alone: restricted, on validation examples, what depends on nothing but the right answer, in the key"
+        " frequencies of the last checkpoint; unseen, the same as validation examples alone tell it, so that no"
+        " memorised answer is in it; excluded, on training examples, all but the restricted part. Where a general"
+        " circuit grows before it shows, unseen falls while validation loss does not. Below, Gini coefficients of the"
+        " energies of the frequencies in the logits and"
+        " in the embedding, and the share of MLP units tuned to one frequency, where the task's group is known."
+        f" {BANDS}; marks are the median steps of the condition's events.",
+        "steps",
+        ("training", "onset"),
+    ),
     "toy_contributions": Figure(
         "What circuits contribute",
         "Toy duels",

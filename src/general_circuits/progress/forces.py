@@ -139,7 +139,7 @@ def reinforcements(
 
     Yields:
         For each, `own`: the change of its own margin, and `own_general`: the general part's share of that change in
-        logits; `others`, `others_general`: the same, mean over the other training examples; `helped`: the share of
+        logits; `others`, `others_general`: the same, summed over the other training examples; `helped`: the share of
         those whose margin grows; `validation`: mean over validation examples. Margins are against the class that has
         the largest other logit now.
     """
@@ -157,8 +157,8 @@ def reinforcements(
         yield {
             "own": float(whole[example]),
             "own_general": float(part[example]),
-            "others": float(whole[rest].mean()),
-            "others_general": float(part[rest].mean()),
+            "others": float(whole[rest].sum()),
+            "others_general": float(part[rest].sum()),
             "helped": float((whole[rest] > 0).double().mean()),
             "validation": float(whole[validation].mean()),
         }

@@ -1,16 +1,16 @@
 """Norm and effective rank of every weight."""
 
-from general_circuits.schemas.progress import AROUND_ONSET
-from general_circuits.tables import CATEGORY, FLAG, INTEGER, NUMBER, REPLICA, Table
+from general_circuits.schemas.progress import FLAG_WORDS, FLAGS
+from general_circuits.tables import CATEGORY, INTEGER, NUMBER, REPLICA, Table
 
 TABLE = Table(
     "matrices",
     "progress/{condition}/{block}-matrices.parquet",
     "replica, step and weight",
     {**REPLICA, "step": INTEGER, "weight": CATEGORY},
-    {"around_onset": FLAG, "norm": NUMBER, "effective_rank": NUMBER},
+    {**FLAGS, "norm": NUMBER, "effective_rank": NUMBER},
     {
-        **AROUND_ONSET,
+        **FLAG_WORDS,
         "weight": "its TransformerLens name",
         "norm": "Frobenius norm",
         "effective_rank": (

@@ -2,10 +2,10 @@
 
 from general_circuits.tables import CATEGORY, FLAG, INTEGER, REPLICA, SINGLE, Table
 
-AROUND_ONSET = {
-    "around_onset": (
-        "whether the checkpoint was replayed, around the replica's onset; the others are spaced over all of training"
-    )
+FLAGS = {"is_scheduled": FLAG, "around_onset": FLAG}
+FLAG_WORDS = {
+    "is_scheduled": "whether the checkpoint is one of those spaced over all of training",
+    "around_onset": "whether it is one of those spaced alike around each replica's onset, of which most are replayed",
 }
 """Of every table of progress."""
 
@@ -15,7 +15,7 @@ TABLE = Table(
     "replica, step, split and component",
     {**REPLICA, "step": INTEGER, "split": CATEGORY, "component": CATEGORY},
     {
-        "around_onset": FLAG,
+        **FLAGS,
         "loss": SINGLE,
         "accuracy": SINGLE,
         "margin": SINGLE,
@@ -28,7 +28,7 @@ TABLE = Table(
         "gradient_norm": SINGLE,
     },
     {
-        **AROUND_ONSET,
+        **FLAG_WORDS,
         "component": (
             "all (the logits); restricted (what depends on nothing but the right answer, in the key frequencies);"
             " excluded (all less restricted); unseen (restricted, as validation examples alone tell it: a table of the"

@@ -19,7 +19,7 @@ TABLE = Table(
         "example": "its number in the task table",
         "own": "change of the example's own margin, per unit of the rate, logits",
         "own_general": "of that, the part of the restricted component (table progress)",
-        "others": "the same change, mean over the other training examples",
+        "others": "the same change, summed over the other training examples",
         "others_general": "of that, the part of the restricted component",
         "helped": "share of them whose margin grows, 0 to 1",
         "validation": "the same change, mean over validation examples",

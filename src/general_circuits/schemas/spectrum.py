@@ -1,6 +1,6 @@
 """The energy of every frequency in what of the logits depends on nothing but the right answer."""
 
-from general_circuits.schemas.progress import AROUND_ONSET
+from general_circuits.schemas.progress import FLAG_WORDS, FLAGS
 from general_circuits.tables import FLAG, INTEGER, NUMBER, REPLICA, Table
 
 TABLE = Table(
@@ -8,9 +8,9 @@ TABLE = Table(
     "progress/{condition}/{block}-spectrum.parquet",
     "replica, step and frequency; none where no group is known",
     {**REPLICA, "step": INTEGER, "frequency": INTEGER},
-    {"around_onset": FLAG, "dimensions": INTEGER, "energy": NUMBER, "is_key": FLAG},
+    {**FLAGS, "dimensions": INTEGER, "energy": NUMBER, "is_key": FLAG},
     {
-        **AROUND_ONSET,
+        **FLAG_WORDS,
         "frequency": (
             "from 1: the k of cos(2πkj / n) where the group of answers is cyclic, and its logarithms in multiplication;"
             " else the number of an irreducible representation, by dimension"

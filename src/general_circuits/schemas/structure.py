@@ -1,7 +1,7 @@
 """How concentrated a network's solution is, in one number each."""
 
-from general_circuits.schemas.progress import AROUND_ONSET
-from general_circuits.tables import FLAG, INTEGER, NUMBER, REPLICA, Table
+from general_circuits.schemas.progress import FLAG_WORDS, FLAGS
+from general_circuits.tables import INTEGER, NUMBER, REPLICA, Table
 
 TABLE = Table(
     "structure",
@@ -9,7 +9,7 @@ TABLE = Table(
     "replica and step",
     {**REPLICA, "step": INTEGER},
     {
-        "around_onset": FLAG,
+        **FLAGS,
         "gini_of_logits": NUMBER,
         "inverse_participation_of_logits": NUMBER,
         "key_frequencies": NUMBER,
@@ -20,7 +20,7 @@ TABLE = Table(
         "weight_norm": NUMBER,
     },
     {
-        **AROUND_ONSET,
+        **FLAG_WORDS,
         "gini_of_logits": (
             "Gini coefficient of the energies of the frequencies in the logits (table spectrum): 0 (all alike) to 1;"
             " missing where no group is known"

@@ -26,7 +26,7 @@ TABLES = {"progress": PROGRESS, "structure": STRUCTURE, "matrices": MATRICES, "s
 
 def main(
     split: Path,
-    onset: str,
+    onset: Path,
     condition: str,
     settings: str,
     steps: int,
@@ -50,18 +50,17 @@ def main(
         general = General.of(ground, forces.answer(last, ground.tokens))
         wanted = chosen(stored.steps(), steps or None)
         closely = chosen(wanted, examples_steps)
-        places = [(stored, wanted, False)]
-        if onset:
-            replayed = checkpoints.Checkpoints(Path(onset) / checkpoints.file_name(position))
-            places.append((replayed, sorted({*replayed.steps()} - {*wanted}), True))
-        for of_run, of_interest, around_onset in places:
+        replayed = checkpoints.Checkpoints(Path(onset) / checkpoints.file_name(position))
+        around = replayed.steps()
+        for of_run, of_interest in ((stored, wanted), (replayed, sorted({*around} - {*wanted}))):
             for step, model in of_run.models(of_interest, torch_device):
                 print(f"{condition}, replica {replica}: step {step:,}", flush=True)
                 names = {"condition": condition, "replica": replica, "step": step}
+                flags = {"is_scheduled": step in wanted, "around_onset": step in around}
                 found = measure(model, ground, general)
                 for name in TABLES:
-                    frames[name].append(getattr(found, name).assign(**names, around_onset=around_onset))
-                if step in closely and not around_onset and examples:
+                    frames[name].append(getattr(found, name).assign(**names, **flags))
+                if step in closely and examples:
                     of_examples = single_examples(model, ground, general, examples, replica)
                     frames["reinforcement"].append(of_examples.assign(**names))
     metadata = tables.read_metadata(split)
