@@ -44,7 +44,7 @@ def draw(tables: Mapping[str, pd.DataFrame], steps: str) -> Figure:
         rows, shape = (_of(frame, condition, events, steps) for frame in (progress, structure))
         for split, component, colour, line in LOSSES.values():
             here = rows[(rows["split"] == split) & (rows["component"] == component)]
-            style.draw_band(above, style.wide(here, "loss"), colour, line)
+            style.draw_band(above, style.wide(here, "loss"), colour, line, is_logged=True)
         for measure, (_, line) in MEASURES.items():
             style.draw_band(below, style.wide(shape, measure), "black", line)
         above.set_title(style.readable(condition), color=colours[condition], pad=22, fontsize="medium")

@@ -132,9 +132,19 @@ FIGURES = {
         " circuit grows before it shows, unseen falls while validation loss does not. Below, Gini coefficients of the"
         " energies of the frequencies in the logits and"
         " in the embedding, and the share of MLP units tuned to one frequency, where the task's group is known."
-        f" {BANDS}; marks are the median steps of the condition's events.",
+        f" {BANDS}, of losses on their log scale; marks are the median steps of the condition's events.",
         "steps",
         ("training", "onset"),
+    ),
+    "reinforcement": Figure(
+        "Which part an example's gradient reinforces",
+        "Reinforcement by examples",
+        ("events", "reinforcement"),
+        "What one step of gradient descent does to a training example's margin, split into the part in the key"
+        " frequencies (general) and the rest, and into what the example's own gradient does (solid) and what those of"
+        " all other training examples do together (dashed); to first order, over the whole of what its own does. The"
+        " hypothesis has the general part reinforced by the other examples, and a shallow circuit by its own alone,"
+        f" with the others overwriting it (below 0). {BANDS}; marks are the median steps of the condition's events.",
     ),
     "toy_contributions": Figure(
         "What circuits contribute",

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import matplotlib
@@ -90,16 +91,20 @@ def wide(frame: pd.DataFrame, value: str) -> pd.DataFrame:
     return frame.pivot_table(index="step", columns="replica", values=value, dropna=False, observed=True)
 
 
-def draw_band(axes: Axes, table: pd.DataFrame, colour: object, style: str = "-") -> pd.Series:
+def draw_band(axes: Axes, table: pd.DataFrame, colour: object, style: Any = "-", is_logged: bool = False) -> pd.Series:
     """Mean over replicas (columns) and its 95 % interval, over the steps or k at which any replica has a value.
 
-    Returns the mean.
+    Of logarithms where `is_logged`, and drawn as what they are of. Returns the mean.
     """
+    if is_logged:
+        table = np.log(table.where(table > 0))
     table = table.dropna(how="all")
     found = pd.DataFrame([estimates.estimate(row) for row in table.to_numpy()], index=table.index)
     found = found.reindex(columns=["mean", "low", "high"])  # without a value there are no columns yet
+    if is_logged:
+        found = np.exp(found)
     axes.fill_between(table.index, found["low"], found["high"], color=colour, alpha=0.18, linewidth=0)
-    axes.plot(table.index, found["mean"], style, color=colour, linewidth=1.6)
+    axes.plot(table.index, found["mean"], linestyle=style, color=colour, linewidth=1.6)
     return found["mean"]
 
 

@@ -1,0 +1,79 @@
+"""Which part of an example's margin gradient descent reinforces: by the example's own gradient, and by all others'."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from general_circuits import numbers
+from general_circuits.figures import style
+
+COLUMNS = 5
+"""Conditions shown, the first of the study."""
+
+PARTS = {"general": style.VERDICT_COLOURS["supported"], "rest": style.VERDICT_COLOURS["contradicted"]}
+SOURCES = {"own": "-", "others": "--"}
+LINEAR = 0.1
+"""Values up to this are drawn on a linear scale, larger ones on a log scale."""
+
+
+def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+    """One panel per condition, over steps; from `reinforcement` and `events`."""
+    rows, events = tables["reinforcement"], tables["events"]
+    conditions = list(rows["condition"].cat.categories)[:COLUMNS]
+    colours = style.condition_colours(list(rows["condition"].cat.categories))
+    figure, grid = plt.subplots(1, len(conditions), figsize=(style.WIDTH, 3.0), sharey=True, squeeze=False)
+    relative = _relative(rows)
+    for axes, condition in zip(grid[0], conditions, strict=True):
+        here = relative[relative["condition"] == condition]
+        for part, colour in PARTS.items():
+            for source, line in SOURCES.items():
+                style.draw_band(axes, style.wide(here, f"{part} by {source}"), colour, line)
+        axes.axhline(0, color=style.GREY, linewidth=0.6)
+        axes.set_title(style.readable(condition), color=colours[condition], pad=22, fontsize="medium")
+        axes.set_xlabel("step")
+        style.linear_steps(axes, max(2, 8 // len(conditions)))
+        axes.set_xlim(0, max(1, here["step"].max() if len(here) else 1))
+    grid[0, 0].set_yscale("symlog", linthresh=LINEAR)
+    grid[0, 0].set_ylabel("change of the margin, relative to\nall that its own gradient does")
+    for axes, condition in zip(grid[0], conditions, strict=True):
+        style.mark_events(axes, style.median_steps(events, condition))
+    lines = [Line2D([], [], color=colour, linestyle=line) for colour in PARTS.values() for line in SOURCES.values()]
+    names = [f"{part}, by {source}" for part in PARTS for source in SOURCES]
+    grid[0, -1].legend(lines, names, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
+    return figure
+
+
+def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+    """What reinforces each part, at the steps that were looked at."""
+    relative = _relative(tables["reinforcement"])
+    said = []
+    for condition, rows in relative.groupby("condition", observed=True):
+        # Before anything is learned, all examples push all logits alike.
+        later = rows[rows["step"] > 0]
+        means = (
+            later.groupby("replica")[[f"{part} by {source}" for part in PARTS for source in SOURCES]].median().mean()
+        )
+        words = ", ".join(f"{name} {numbers.plain(float(value))}" for name, value in means.items())
+        if len(later):
+            said.append(f"{style.readable(str(condition))}: {words}")
+    return f"Medians over the steps after 0, means over replicas: {'; '.join(said)}." if said else ""
+
+
+def _relative(rows: pd.DataFrame) -> pd.DataFrame:
+    """Replica × step: each part's change by each source, over all that the example's own gradient does."""
+    columns = ["own", "own_general", "others", "others_general"]
+    means = rows.groupby(["condition", "replica", "step"], observed=True)[columns].mean().astype(float)
+    own = means["own"].where(means["own"] > 0)
+    parts = {
+        "general by own": means["own_general"],
+        "general by others": means["others_general"],
+        "rest by own": means["own"] - means["own_general"],
+        "rest by others": means["others"] - means["others_general"],
+    }
+    return pd.DataFrame({name: values / own for name, values in parts.items()}).replace(np.inf, np.nan).reset_index()
