@@ -124,7 +124,7 @@ def test_a_measurement_knows_what_every_network_has_and_not_which_kinds_there_ar
 
 def test_a_layer_knows_what_every_network_has_and_no_more() -> None:
     known = {name for name in GRAPH.find_upstream_modules(f"{PACKAGE}.layer") if name.startswith(f"{PACKAGE}.")}
-    inside = {"models", "models.network", "models.initialisation", "conditions", "scores"}
+    inside = {"models", "models.network", "models.initialisation", "models.parts", "conditions", "scores"}
     assert known <= {f"{PACKAGE}.{name}" for name in inside}
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, Literal, TypeVar
 
@@ -128,6 +129,26 @@ class Optimiser:
     loss: Literal["cross_entropy", "mean_squared_error", "hinge", "stablemax"]
     loss_precision: Literal["float32", "float64"]
     arithmetic: Literal["reduced", "plain"]
+
+    def rate(self, step: int) -> float:
+        """That of update `step` (from 0): a linear warm-up, then constant. Rules that search a line find their own."""
+        return self.learning_rate * min(1.0, (step + 1) / max(1, self.warm_up))
+
+    def decays(self, names: Iterable[str]) -> set[str]:
+        """Those of a network's weights that `decay_on` names, "all" or shell-style patterns.
+
+        In `blocks.*.mlp.*` the * also stands for dots.
+
+        Raises:
+            ValueError: where a pattern matches no weight.
+        """
+        weights = list(names)
+        patterns = ("*",) if self.decay_on == "all" else self.decay_on
+        for pattern in patterns:
+            if not any(fnmatchcase(name, pattern) for name in weights):
+                had = ", ".join(weights)
+                raise ValueError(f"decay_on = {pattern!r}: matches no weight of the network; it has {had}")
+        return {name for name in weights if any(fnmatchcase(name, pattern) for pattern in patterns)}
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ Purpose = Literal[
     "parts",
     "memorisers",
     "generaliser",
+    "shuffled_labels",
 ]
 
 

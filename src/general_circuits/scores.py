@@ -22,6 +22,14 @@ def right_logit(logits: Tensor, labels: Tensor) -> Tensor:
     return logits.gather(-1, index).squeeze(-1)
 
 
+def right_minus_mean(logits: Tensor, labels: Tensor) -> Tensor:
+    """Right logit minus mean logit: neither saturates with confidence nor moves when all logits shift together.
+
+    (…, example).
+    """
+    return right_logit(logits, labels) - logits.mean(dim=-1)
+
+
 def margins(logits: Tensor, labels: Tensor) -> Tensor:
     """Right logit minus the largest other one, (…, example). Positive exactly where the answer is right."""
     others = logits.scatter(-1, labels.expand(logits.shape[:-1]).unsqueeze(-1), float("-inf"))

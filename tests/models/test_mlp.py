@@ -117,6 +117,21 @@ def test_stopping_at_the_neurons_and_going_on_changes_nothing(layer, outputs):
     assert torch.equal(model.answer_from(past, post, Place(layer)), model.answer(tokens))
 
 
+@pytest.mark.parametrize("outputs", ["classes", "sign"])
+@pytest.mark.parametrize("biases", ["none", "mlp", "all"])
+@pytest.mark.parametrize("layer", [0, 1])
+def test_neurons_are_made_of_what_they_read_and_the_answer_of_what_they_write(layer, biases, outputs):
+    model, tokens = random_perceptron(BITS, n_layers=2, biases=biases, outputs=outputs), questions(BITS).tokens
+    place, x = Place(layer), model.read(tokens)
+    past, post = model.run_to(x, place)
+    into, *bias, outward = (model.get_parameter(name) for name in model.neuron_weights(place))
+    assert len(bias) == (biases != "none")
+    assert torch.equal(model.activation(sum(bias, model.neuron_inputs(x, place) @ into)), post)
+    written, silent = model.write(post, place), model.write(torch.zeros_like(post), place)
+    torch.testing.assert_close(written - silent, post @ outward)
+    assert torch.equal(model.answer_from_written(past, written, place), model.answer(tokens))
+
+
 def test_there_are_no_heads_and_nothing_is_read_of_a_blank():
     model, tokens = random_perceptron(BITS, n_layers=2), questions(BITS).tokens
     assert model.places(["heads", "mlp", "head_outputs"]) == [Place(0), Place(1)]

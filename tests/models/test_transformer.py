@@ -161,6 +161,21 @@ def test_stopping_at_a_place_and_going_on_changes_nothing(normalisation, layer, 
     torch.testing.assert_close(model.answer(tokens), model(tokens)[:, 2])
 
 
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
+@pytest.mark.parametrize("biases", ["none", "all"])
+@pytest.mark.parametrize("layer", [0, 1])
+def test_neurons_are_made_of_what_they_read_and_the_answer_of_what_they_write(layer, biases, normalisation):
+    model, tokens = random_transformer(normalisation=normalisation, n_layers=2, biases=biases), random_examples().tokens
+    place, x = Place(layer), model.read(tokens)
+    past, post = model.run_to(x, place)
+    into, *bias, outward = (model.get_parameter(name) for name in model.neuron_weights(place))
+    assert len(bias) == (biases != "none")
+    torch.testing.assert_close(model.activation(sum(bias, model.neuron_inputs(x, place) @ into)), post)
+    written, silent = model.write(post, place), model.write(torch.zeros_like(post), place)
+    torch.testing.assert_close(written - silent, post @ outward)
+    torch.testing.assert_close(model.answer_from_written(past, written, place), model.answer(tokens))
+
+
 def test_places_are_by_layer_and_a_neuron_of_heads_is_a_whole_head():
     model = random_transformer(n_layers=2)
     assert model.places(["heads", "mlp"]) == [(0, "heads"), (0, "mlp"), (1, "heads"), (1, "mlp")]

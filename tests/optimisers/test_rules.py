@@ -12,7 +12,6 @@ from builders import optimiser_settings
 from problems import Quadratic, no_loss, path
 from torch import Tensor, nn
 
-from general_circuits.optimisers.rules import learning_rate
 from general_circuits.optimisers.updater import Updater
 
 ARITHMETIC = pytest.mark.parametrize("arithmetic", ["reduced", "plain"])
@@ -134,10 +133,10 @@ def test_without_decay_decoupled_and_coupled_are_the_same_update(arithmetic):
 
 def test_the_rate_warms_up_linearly_and_then_stays():
     settings = optimiser_settings(learning_rate=0.8, warm_up=4)
-    rates = [learning_rate(settings, step) for step in range(7)]
+    rates = [settings.rate(step) for step in range(7)]
     assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8, 0.8, 0.8])
     at_once = dataclasses.replace(settings, warm_up=0)
-    assert [learning_rate(at_once, step) for step in range(3)] == [0.8, 0.8, 0.8]
+    assert [at_once.rate(step) for step in range(3)] == [0.8, 0.8, 0.8]
 
 
 def test_a_step_tells_its_rate():

@@ -22,9 +22,13 @@ class Neurons(nn.Module):
         self.b_in = bias(settings.d_mlp, exists=settings.biases != "none")
         self.activation = ACTIVATIONS[settings.activation]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def pre(self, x: Tensor) -> Tensor:
+        """Before the activation: (…, width) → (…, d_mlp)."""
         pre = x @ self.W_in
-        return self.activation(pre if self.b_in is None else pre + self.b_in)
+        return pre if self.b_in is None else pre + self.b_in
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.pre(x))
 
 
 class Block(nn.Module):
@@ -80,17 +84,38 @@ class Perceptron(Network):
         return post.new_empty(len(post), 1, 0), post
 
     def answer_from(self, past: Tensor, units: Tensor, place: Place) -> Tensor:
-        return self._read_out(self._run(units.squeeze(1), range(place.layer + 1, self.settings.n_layers)))
+        return self.answer_from_written(past, self.write(units, place), place)
+
+    def neuron_inputs(self, x: Tensor, place: Place) -> Tensor:
+        return self._run(x, range(place.layer)).unsqueeze(1)
+
+    def neuron_weights(self, place: Place) -> dict[str, int]:
+        mlp = f"blocks.{place.layer}.mlp"
+        biases = {} if self.settings.biases == "none" else {f"{mlp}.b_in": 0}
+        outward = "unembed.W_U" if self.is_last(place) else f"blocks.{place.layer + 1}.mlp.W_in"
+        return {f"{mlp}.W_in": 1, **biases, outward: 0}
+
+    def write(self, units: Tensor, place: Place) -> Tensor:
+        post = units.squeeze(1)
+        return (self.unembed(post) if self.is_last(place) else self._mlp(place.layer + 1).pre(post)).unsqueeze(1)
+
+    def answer_from_written(self, past: Tensor, written: Tensor, place: Place) -> Tensor:
+        if self.is_last(place):
+            return self._logits(written.squeeze(1))
+        post = self.activation(written.squeeze(1))
+        return self._read_out(self._run(post, range(place.layer + 2, self.settings.n_layers)))
 
     def weight_norms(self, place: Place) -> Tensor:
-        is_last = self.is_last(place)
-        outward = self.unembed.W_U if is_last else cast(Block, self.blocks[place.layer + 1]).mlp.W_in
-        return cast(Block, self.blocks[place.layer]).mlp.W_in.norm(dim=0) * outward.norm(dim=1)
+        outward = self.unembed.W_U if self.is_last(place) else self._mlp(place.layer + 1).W_in
+        return self._mlp(place.layer).W_in.norm(dim=0) * outward.norm(dim=1)
+
+    def _mlp(self, layer: int) -> Neurons:
+        return cast(Block, self.blocks[layer]).mlp
 
     def _run(self, x: Tensor, layers: range) -> Tensor:
         """Through these layers, (example, width) → (example, d_mlp)."""
         for layer in layers:
-            x = cast(Block, self.blocks[layer]).mlp(x)
+            x = self._mlp(layer)(x)
         return x
 
     def _read_out(self, post: Tensor) -> Tensor:

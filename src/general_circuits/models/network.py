@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from general_circuits import scores
 from general_circuits.conditions import Model, Vocabulary
 from general_circuits.models.initialisation import initialise
+from general_circuits.models.parts import ACTIVATIONS
 
 Site = Literal["mlp", "head_outputs", "heads"]
 
@@ -79,6 +80,33 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def answer_from(self, past: Tensor, units: Tensor, place: Place) -> Tensor:
         """What `run_to` gave, changed or not → logits (example, n_classes)."""
+
+    @abstractmethod
+    def neuron_inputs(self, x: Tensor, place: Place) -> Tensor:
+        """What was read → what the MLP's neurons read, (example, position, width)."""
+
+    @abstractmethod
+    def neuron_weights(self, place: Place) -> dict[str, int]:
+        """The weights of the MLP's neurons: into them, their biases where they have any, and out of them.
+
+        By name, in this order, the axis along which there is one entry per neuron.
+        """
+
+    def activation(self, pre: Tensor) -> Tensor:
+        """What the MLP's neurons make of their weighted inputs, TransformerLens' `hook_pre`, of any shape."""
+        return ACTIVATIONS[self.settings.activation](pre)
+
+    @abstractmethod
+    def write(self, units: Tensor, place: Place) -> Tensor:
+        """The MLP's neurons (example, position, neuron) → what they add up to, (example, position, width).
+
+        That is linear in them and in their weights out: what is added to the residual stream, or, where there is none,
+        what the next layer of neurons or the outputs are made of.
+        """
+
+    @abstractmethod
+    def answer_from_written(self, past: Tensor, written: Tensor, place: Place) -> Tensor:
+        """What goes past the MLP's neurons, and what they write → logits (example, n_classes)."""
 
     def width(self, place: Place) -> int:
         """How many units in a row are one neuron."""

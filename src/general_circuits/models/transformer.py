@@ -102,7 +102,7 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then MLP. Four parts, so that a measurement can step in where there are neurons."""
+    """Attention, then MLP. In parts, so that a measurement can step in where there are neurons."""
 
     def __init__(self, settings: Model) -> None:
         super().__init__()
@@ -122,18 +122,22 @@ class Block(nn.Module):
         resid_mid = resid_pre + self.attn.write(z)
         return self.ln1(resid_mid) if self.normalisation == "post" else resid_mid
 
+    def mlp_in(self, resid_mid: Tensor) -> Tensor:
+        """`resid_mid` → what the neurons read, (example, position, d_model)."""
+        return self.ln2(resid_mid) if self.normalisation == "pre" else resid_mid
+
     def neurons(self, resid_mid: Tensor) -> Tensor:
         """`resid_mid` → neurons after the activation, (example, position, d_mlp)."""
-        return self.mlp.post(self.ln2(resid_mid) if self.normalisation == "pre" else resid_mid)
+        return self.mlp.post(self.mlp_in(resid_mid))
 
-    def join(self, resid_mid: Tensor, post: Tensor) -> Tensor:
-        """`resid_mid` and the neurons → `resid_post`, (example, position, d_model)."""
-        resid_post = resid_mid + self.mlp.write(post)
+    def join(self, resid_mid: Tensor, mlp_out: Tensor) -> Tensor:
+        """`resid_mid` and what the neurons add to it → `resid_post`, (example, position, d_model)."""
+        resid_post = resid_mid + mlp_out
         return self.ln2(resid_post) if self.normalisation == "post" else resid_post
 
     def forward(self, resid_pre: Tensor) -> Tensor:
         resid_mid = self.attend(resid_pre, self.head_outputs(resid_pre))
-        return self.join(resid_mid, self.neurons(resid_mid))
+        return self.join(resid_mid, self.mlp.write(self.neurons(resid_mid)))
 
 
 class Transformer(Network):
@@ -189,7 +193,22 @@ class Transformer(Network):
         if place.site != "mlp":
             past = here.attend(past, units)
             units = here.neurons(past)
-        resid = here.join(past, units)
+        return self.answer_from_written(past, self.write(units, place), place)
+
+    def neuron_inputs(self, x: Tensor, place: Place) -> Tensor:
+        resid_mid, _ = self.run_to(x, place)
+        return self.block(place.layer).mlp_in(resid_mid)
+
+    def neuron_weights(self, place: Place) -> dict[str, int]:
+        mlp = f"blocks.{place.layer}.mlp"
+        biases = {} if self.settings.biases == "none" else {f"{mlp}.b_in": 0}
+        return {f"{mlp}.W_in": 1, **biases, f"{mlp}.W_out": 0}
+
+    def write(self, units: Tensor, place: Place) -> Tensor:
+        return self.block(place.layer).mlp.write(units)
+
+    def answer_from_written(self, past: Tensor, written: Tensor, place: Place) -> Tensor:
+        resid = self.block(place.layer).join(past, written)
         for block in self.blocks[place.layer + 1 :]:
             resid = block(resid)
         return self.read_out(resid)[:, -1]

@@ -3,7 +3,7 @@
 1. `gradients.py`: Gaussian noise (`gradient_noise`) is added;
 2. `gradients.py`: Grokfast (`grokfast_lambda`) adds its running mean;
 3. coupled decay adds weight_decay × weight, decoupled decay shrinks the weight itself, both only of the weights that
-   `decay.py` finds named by `decay_on`;
+   `decay_on` names (`decay.py`);
 4. the update rule makes a step of it: `rules.py` (Adam and SGD), `line_search.py`, `lbfgs.py`.
 
 `updater.py` is the whole. The gradient's norm in `metrics` is taken before all that. The two rules that search along a

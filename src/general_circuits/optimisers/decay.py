@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor, nn
@@ -37,20 +36,12 @@ class Group:
 
 
 def groups(settings: Optimiser, weights: Mapping[str, nn.Parameter]) -> list[Group]:
-    """The weights that decay and those that do not, without an empty one.
-
-    Args:
-        settings: with `decay_on`, "all" or shell-style patterns, `blocks.*.mlp.*`, whose * also stands for dots.
-        weights: by name.
+    """The weights, by name, that decay and those that do not, without an empty one.
 
     Raises:
-        ValueError: where a pattern matches no weight.
+        ValueError: where a pattern of `decay_on` matches no weight.
     """
-    patterns = ("*",) if settings.decay_on == "all" else settings.decay_on
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in weights):
-            raise ValueError(f"decay_on = {pattern!r}: matches no weight of the network; it has {', '.join(weights)}")
-    decayed = {name for name in weights if any(fnmatchcase(name, pattern) for pattern in patterns)}
+    decayed = settings.decays(weights)
     parts = [
         Group({name: weight for name, weight in weights.items() if name in decayed}, settings.weight_decay),
         Group({name: weight for name, weight in weights.items() if name not in decayed}, 0.0),

@@ -47,7 +47,7 @@ class Adam:
         self.counts = [[torch.zeros((), device=weight.device) for weight in part.tensors] for part in parts]
 
     def step(self, step: int, objective: Objective) -> float:
-        settings, rate = self.settings, learning_rate(self.settings, step)
+        settings, rate = self.settings, self.settings.rate(step)
         for part, (averages, squares), counts in zip(self.parts, self.moments.of_group, self.counts, strict=True):
             adam(
                 part.tensors,
@@ -86,7 +86,7 @@ class SGD:
         self.moments = Moments(parts, int(settings.momentum > 0))
 
     def step(self, step: int, objective: Objective) -> float:
-        settings, rate = self.settings, learning_rate(self.settings, step)
+        settings, rate = self.settings, self.settings.rate(step)
         is_coupled = settings.decay == "coupled"
         for part, moments in zip(self.parts, self.moments.of_group, strict=True):
             if not is_coupled:  # which torch's SGD does not have
@@ -112,8 +112,3 @@ class SGD:
 
     def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
         self.moments.restore(tensors)
-
-
-def learning_rate(settings: Optimiser, step: int) -> float:
-    """The rate of update `step` (from 0): a linear warm-up, then constant."""
-    return settings.learning_rate * min(1.0, (step + 1) / max(1, settings.warm_up))

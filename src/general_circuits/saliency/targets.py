@@ -44,11 +44,6 @@ class Target:
         return replace(self, scale=scale)
 
 
-def right_minus_mean(logits: Tensor, labels: Tensor) -> Tensor:
-    """Right logit minus mean logit: neither saturates with confidence nor moves when all logits shift together."""
-    return scores.right_logit(logits, labels) - logits.mean(dim=-1)
-
-
 def log_probability(logits: Tensor, labels: Tensor) -> Tensor:
     """Of the label, in nats. Where the network is sure its gradient vanishes: see `saturated`."""
     return -scores.surprise(logits, labels)
@@ -57,7 +52,7 @@ def log_probability(logits: Tensor, labels: Tensor) -> Tensor:
 TARGETS = {
     target.name: target
     for target in (
-        Target("right_minus_mean", right_minus_mean, is_linear=True, is_homogeneous=True),
+        Target("right_minus_mean", scores.right_minus_mean, is_linear=True, is_homogeneous=True),
         Target("right_logit", scores.right_logit, is_linear=True, is_homogeneous=True),
         Target("margin", scores.margins, is_linear=False, is_homogeneous=True),
         Target("log_probability", log_probability, is_linear=False, is_homogeneous=False),
