@@ -8,7 +8,11 @@ import pytest
 PACKAGE = "general_circuits"
 GRAPH = grimp.build_graph(PACKAGE, include_external_packages=True, cache_dir=None)
 MODULES = sorted(name for name in GRAPH.modules if name.split(".")[0] == PACKAGE)
-ROOMS = ("splits", "training", "events", "saliency", "distributions", "ablation", "progress", "duels")
+ROOMS = (
+    *("splits", "training", "events"),
+    *("saliency", "distributions", "ablation", "progress", "updates"),
+    "duels",
+)
 """Each does the work of one stage; they meet in files. A module, or a package of them."""
 TEXT = ("numbers", "markdown")
 """What a reader sees, as text."""
@@ -115,7 +119,7 @@ def test_the_reduced_network_knows_the_plain_one_and_losses_and_no_more() -> Non
     assert inside == {*plain, *(f"{PACKAGE}.{name}" for name in ("conditions", "losses", "scores"))}
 
 
-@pytest.mark.parametrize("room", ["saliency", "ablation"])
+@pytest.mark.parametrize("room", ["saliency", "ablation", "updates"])
 def test_a_measurement_knows_what_every_network_has_and_not_which_kinds_there_are(room: str) -> None:
     reached = reached_by(room)
     assert f"{PACKAGE}.models.network" in reached

@@ -1,0 +1,35 @@
+"""Checkpoints of a block → every MLP neuron's generality, gradient and what updates made of it until the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from general_circuits import checkpoints, compute, tables
+from general_circuits.blocks import Block
+from general_circuits.conditions import Condition, chosen, from_json
+from general_circuits.schemas.updates import TABLE as UPDATES
+from general_circuits.stages.command import run
+from general_circuits.updates.measure import track
+
+
+def main(split: Path, condition: str, settings: str, steps: int, device: str, output: Path) -> None:
+    """Read the weights beside SPLIT, which training by SETTINGS (JSON) left, at STEPS checkpoints, 0 for all."""
+    torch_device, optimiser = compute.device(device), from_json(Condition, settings).optimiser
+
+    def parts() -> Iterator[pd.DataFrame]:
+        for position, replica, examples in Block(split, torch_device).replicas():
+            stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
+            models = stored.models(chosen(stored.steps(), steps or None), torch_device)
+            for step, found in track(models, examples["train"], optimiser, replica):
+                print(f"{condition}, replica {replica}: step {step:,}", flush=True)
+                yield found.assign(condition=condition, replica=replica)
+
+    # Checkpoint by checkpoint, as they are read: no more than two are in memory.
+    tables.write_in_parts(output, UPDATES, parts(), tables.read_metadata(split))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,107 @@
+"""Neurons between the checkpoints of a block that was trained: beside the saliency table, and from its files alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from builders import MODULUS, condition, model_settings, split_settings
+
+from general_circuits import checkpoints, tables, training
+from general_circuits.blocks import Block
+from general_circuits.compute import device
+from general_circuits.conditions import Modular, to_json
+from general_circuits.measurements import SaliencySettings
+from general_circuits.schemas.saliency import TABLE as SALIENCY
+from general_circuits.schemas.updates import TABLE as UPDATES
+from general_circuits.stages import extract_saliency, generate_task, split_examples, track_updates
+
+REPLICAS = (3, 4)
+TRAINED = condition(steps=30, model=model_settings(n_layers=2), batch_size="full")
+NUMBERS = ["saliency", "breadth", "generality", "weight_norm", "gradient_norm", "gsnr", "coherence"]
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The split of a block of two replicas, and the weights of both beside it."""
+    folder = tmp_path_factory.mktemp("block")
+    generate_task.main(to_json(Modular(("x+y",), MODULUS)), folder / "task.parquet")
+    drawn = {"first_seed": REPLICAS[0], "block": 0, "replicas": len(REPLICAS), "output": folder / "split.parquet"}
+    split_examples.main(folder / "task.parquet", to_json(split_settings()), "tiny", **drawn)
+    block = Block(folder / "split.parquet", device("cpu"))
+    for position, replica, examples in block.replicas():
+        run = training.train(TRAINED, examples, block.vocabulary, replica)
+        checkpoints.write(folder / checkpoints.file_name(position), replica, run.weights, run.steps, run.model)
+    return folder / "split.parquet"
+
+
+def tracked(split: Path, steps: int = 0) -> pd.DataFrame:
+    output = split.parent / f"updates-{steps}.parquet"
+    track_updates.main(split, "tiny", to_json(TRAINED), steps, "cpu", output)
+    return tables.read(output, UPDATES)
+
+
+@pytest.fixture(scope="module")
+def found(split: Path) -> pd.DataFrame:
+    return tracked(split)
+
+
+def test_there_is_a_row_for_every_replica_checkpoint_layer_and_neuron(found: pd.DataFrame) -> None:
+    steps = TRAINED.schedule.checkpoints.steps(30)
+    assert len(found) == 2 * len(steps) * 2 * 12
+    assert not found.duplicated(list(UPDATES.key)).any()
+    assert sorted(found["step"].unique()) == steps
+    assert set(found["replica"]) == set(REPLICAS)
+    assert set(found["condition"]) == {"tiny"}
+
+
+def test_saliency_is_that_of_the_saliency_table(split: Path, found: pd.DataFrame) -> None:
+    asked = SaliencySettings(methods=["activation_gradient"], sites=["mlp"]).asked()
+    files = {"output": split.parent / "saliency.parquet", "attribution": split.parent / "attribution.parquet"}
+    extract_saliency.main(split, "tiny", asked, steps=0, events="", device="cpu", **files)
+    saliency = tables.read(files["output"], SALIENCY)
+    saliency = saliency[
+        (saliency["split"] == "train")
+        & (saliency["target"] == "right_minus_mean")
+        & (saliency["normalisation"] == "raw")
+    ]
+    key = list(UPDATES.key)
+    there = saliency.set_index(key).loc[pd.MultiIndex.from_frame(found[key])]
+    np.testing.assert_allclose(found["saliency"], there["mean_magnitude"], rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(found["breadth"], there["breadth"], rtol=1e-5, atol=1e-9)
+    assert (found["alive"].to_numpy() == there["alive"].to_numpy()).all()
+
+
+def test_values_are_in_their_ranges(found: pd.DataFrame) -> None:
+    assert found["generality"].between(0, 1).all()
+    assert found["breadth"].between(0, 1 + 1e-6).all()
+    for name in ("coherence", "shuffled_coherence"):
+        assert found[name].dropna().between(0, 15 * (1 + 1e-5)).all()
+    assert (found[["gsnr", "shuffled_gsnr", "gradient_norm", "weight_norm"]].fillna(0) >= 0).all(axis=None)
+    assert found[NUMBERS].notna().mean().min() > 0.5
+
+
+def test_only_the_last_checkpoint_has_no_way_to_go(found: pd.DataFrame) -> None:
+    is_last = found["step"] == 30
+    for name in ("update_norm", "decay_norm"):
+        assert (found[name].isna() == is_last).all()
+
+
+def test_fewer_checkpoints_are_the_same_but_for_the_way_to_the_next_of_them(split: Path, found: pd.DataFrame) -> None:
+    fewer = tracked(split, steps=3)
+    steps = sorted(fewer["step"].unique())
+    assert (len(steps), steps[0], steps[-1]) == (3, 0, 30)
+    same = found[found["step"].isin(steps)].reset_index(drop=True)
+    ways = ["update_norm", "decay_norm"]
+    pd.testing.assert_frame_equal(fewer.drop(columns=ways), same.drop(columns=ways))
+    way = fewer.loc[fewer["step"] < 30, ways].to_numpy()
+    assert (way[:, 1] >= same.loc[same["step"] < 30, "decay_norm"].to_numpy()).all()  # of a longer way
+
+
+def test_it_is_equal_bytes_and_keeps_what_the_split_says(split: Path, found: pd.DataFrame, tmp_path: Path) -> None:
+    again = tmp_path / "updates.parquet"
+    track_updates.main(split, "tiny", to_json(TRAINED), 0, "cpu", again)
+    assert again.read_bytes() == (split.parent / "updates-0.parquet").read_bytes()
+    assert tables.read_metadata(again) == tables.read_metadata(split)
