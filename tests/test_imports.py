@@ -16,6 +16,8 @@ ROOMS = (
 """Each does the work of one stage; they meet in files. A module, or a package of them."""
 TEXT = ("numbers", "markdown")
 """What a reader sees, as text."""
+READINGS = ("damage", "contests", "growth")
+"""What claims and figures both read off tables."""
 OF_TRAINING = ("replica", "reduced", "losses", "optimisers", "states")
 """What training is made of; nobody else trains."""
 OF_THE_REPORT = ("write_page", "write_front_page")
@@ -42,12 +44,12 @@ def test_the_graph_sees_indirect_imports_and_packages() -> None:
     assert f"{PACKAGE}.models.transformer" in GRAPH.find_upstream_modules(f"{PACKAGE}.stages.train_block")
 
 
-@pytest.mark.parametrize("module", [*below("claims"), *below("figures"), f"{PACKAGE}.damage", f"{PACKAGE}.contests"])
+@pytest.mark.parametrize("module", [*below("claims"), *below("figures"), *(f"{PACKAGE}.{name}" for name in READINGS)])
 def test_claims_and_figures_see_only_frames(module: str) -> None:
     reached = GRAPH.find_upstream_modules(module)
     assert not reached & {"torch", "captum", "safetensors"}
     inside = {name.split(".")[1] for name in reached if name.startswith(f"{PACKAGE}.")}
-    shared = {"estimates", "statistics", "windows", "damage", "contests", "frames"}
+    shared = {"estimates", "statistics", "windows", "frames", *READINGS}
     assert inside <= {*shared, *TEXT, "claims", "figures"}
 
 

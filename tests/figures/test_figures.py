@@ -82,6 +82,9 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
         columns=["condition", "replica", "step", "layer", "ranking", "area", "matched_margin_area"],
     ).assign(**REGISTERED, by="mean_magnitude", deletion="zero", dead_units="included", draw=0)
     damage = deletions.assign(margin_area=10 * deletions["area"])
+    updates = saliency[["condition", "replica", "step", "layer", "neuron"]].assign(
+        **{name: generator.random(len(saliency)) for name in ("generality", "saliency", "weight_norm")}
+    )
     ablation = deletions.merge(pd.DataFrame({"k": (0, 1, 2, 8)}), how="cross")
     left = 1 - ablation["k"] / 8
     ablation = ablation.assign(accuracy=left, margin=10 * left, matched_margin=left + ablation["matched_margin_area"])
@@ -92,6 +95,7 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
         "distribution": distributions.describe(saliency),
         "ablation": ablation,
         "damage": damage,
+        "updates": updates,
     }
     found = {
         name: frame.assign(condition=pd.Categorical(frame["condition"], categories=list(conditions)))
@@ -223,6 +227,25 @@ def test_the_forest_shows_contrasts_of_the_registered_unit_only() -> None:
         labels = [[label.get_text() for label in axes.get_yticklabels()] for axes in figure.axes]
         plt.close(figure)
     assert labels == [["registered", f"beside {MARKUP}"]] * 2
+
+
+def test_growth_lists_the_conditions_that_have_a_slope_and_says_which_phases_have_none() -> None:
+    """Not one that was never trained; and no growth starts at the last checkpoint, here the only one from t_g on."""
+    frames = dict(tables())
+    updates = frames["updates"]
+    frames["updates"] = updates[
+        ((updates["condition"] != "no_delay") | (updates["step"] == 0)) & (updates["step"] < 300)
+    ]
+    module = importlib.import_module("general_circuits.figures.growth")
+    with style.theme():
+        figure = module.draw(frames, "weights")
+        named = [text.get_text() for text in figure.legends[0].get_texts()]
+        said = [[text.get_text() for text in axes.texts] for axes in figure.axes]
+        plt.close(figure)
+    assert named == ["grokking", "random labels"]
+    assert said == [[], [], [], ["no data"]]
+    assert "onset" in module.found(frames, "weights")
+    assert "after" not in module.found(frames, "weights")
 
 
 @pytest.mark.parametrize("measure", ["accuracy", "loss"])

@@ -205,6 +205,24 @@ FIGURES = {
         " its batch, relative to that part and without decay, by the number of memorisers. The source has shallow"
         f" circuits decay where their example is missing, and general ones not. No weight decay. {BANDS}.",
     ),
+    "growth": Figure(
+        "Does generality predict growth?",
+        "In the wild",
+        ("events", "updates"),
+        "How a neuron of the last layer grows from one checkpoint to the next, 100 steps later or more, by what it is"
+        " at the first: on how many training examples it is salient (generality), how large its saliency and its"
+        " weights are, and for how long its saliency has been above the layer's median (age). Each point is a slope of"
+        " one regression on all four, so that the others are held, and in the last row of one on generality alone: how"
+        " much faster the log of the norm of its weights, or of its saliency, grows per standard deviation of it"
+        " among the neurons of the same checkpoint. Conditions stand in each row as they are listed above. Dots are"
+        " means over replicas, lines the 95 % interval of that mean (Student's t). Panels, each with its own scale, are"
+        " phases of grokking, before and after its training examples were memorised (t_m), validation accuracy left its"
+        " plateau (t_o) and generalisation was complete (t_g); other conditions are shown at their partner's steps. The"
+        " hypothesis predicts that generality's slope is above 0, given saliency, norm and age, in grokking's plateau"
+        " and onset.",
+        "growth of",
+        ("weights", "saliency"),
+    ),
 }
 
 DRAWINGS = {f"{name}-{variant}": (name, variant) for name, figure in FIGURES.items() for variant in figure.variants}
