@@ -50,10 +50,10 @@ def track(
         weights = {place: movement.weights_of(model, place) for place in places}
         decayed = decayed or settings.decays(name for name, _ in model.named_parameters())
         if last:
-            yield _row_by_row(last, (step, weights), decayed, settings)
+            yield _as_frame(last, (step, weights), decayed, settings)
         last = step, weights, {place: measure(model, train, shuffled, place, precision) for place in places}
     if last:
-        yield _row_by_row(last, None, decayed, settings)
+        yield _as_frame(last, None, decayed, settings)
 
 
 def measure(model: Network, train: Examples, shuffled: Tensor, place: Place, precision: torch.dtype) -> Columns:
@@ -102,7 +102,7 @@ def _saliency(model: Network, train: Examples, place: Place) -> Columns:
     return {"saliency": magnitudes / n, "breadth": breadth, "generality": shared / n, "alive": fired > 0}
 
 
-def _row_by_row(
+def _as_frame(
     here: Checkpoint, there: tuple[int, dict[Place, movement.Weights]] | None, decayed: set[str], settings: Optimiser
 ) -> tuple[int, pd.DataFrame]:
     """A checkpoint as a frame, with its way to the next one where there is one."""
