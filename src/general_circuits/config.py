@@ -93,6 +93,8 @@ class Study(Settings):
         if not self.measurements.progress:
             of_progress = ("progress", "structure", "matrices", "spectrum", "reinforcement")
             lacking |= dict.fromkeys(of_progress, "progress measures")
+        if not self.measurements.updates:
+            lacking |= {"updates": "tracked updates"}
         return lacking
 
     def resolved(self) -> dict[str, Any]:
@@ -102,6 +104,8 @@ class Study(Settings):
             del own["duels"]  # a study without duels depends on none of their settings
         if own["measurements"]["progress"] is None:
             del own["measurements"]["progress"], own["measurements"]["onset"]
+        if own["measurements"]["updates"] is None:
+            del own["measurements"]["updates"]
         return {
             "study": own,
             "conditions": {

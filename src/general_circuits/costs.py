@@ -244,6 +244,18 @@ class Size:
         grid = 8 * self.n_examples * model.d_mlp if vocabulary.n_inputs == 2 else 0
         return _mb(MODULES_BASE + FLOAT * (numbers + grid) + self.weights_bytes // 2)
 
+    def updates_mb(self) -> int:
+        """Peak memory of `track_updates`: the gradients of examples at once, in double precision, of two labelings."""
+        model, together = self.condition.model, min(AT_ONCE, self.n_training)
+        if model.architecture == "mlp":
+            width = 4 * model.d_mlp + model.input_width(self.vocabulary) + self.vocabulary.n_classes
+            positions = 1
+        else:
+            width = 4 * (model.d_mlp + model.d_model) + 8 * model.d_model
+            positions = 1 if model.n_layers == 1 else self._positions
+        numbers = together * (positions * width * 2 + 8 * self.vocabulary.n_classes)
+        return _mb(MODULES_BASE + FLOAT * 2 * numbers + self.weights_bytes // 2)
+
     def modules_mb(self, parts: int) -> int:
         """Peak memory of `train_modules` and `duel_modules`: all modules on all examples, and what gradients keep."""
         model, vocabulary = self.condition.model, self.vocabulary

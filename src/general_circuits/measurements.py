@@ -190,6 +190,12 @@ class OnsetSettings(Settings):
     every: Count = Field(100, description="one checkpoint in so many steps")
 
 
+class UpdateSettings(Settings):
+    """How general each neuron is, how examples agree on it, what updates make of it. docs/progress.md explains it."""
+
+    checkpoints: Count | Literal["all"] = Field(20, description="how many checkpoints, evenly chosen; or `all`")
+
+
 class MeasurementSettings(Settings):
     """What is measured at checkpoints."""
 
@@ -200,11 +206,12 @@ class MeasurementSettings(Settings):
     )
     progress: ProgressSettings | None = Field(None, description="progress measures; none if left out")
     onset: OnsetSettings = OnsetSettings()
+    updates: UpdateSettings | None = Field(None, description="neurons' updates; none if left out")
 
     @property
-    def wild(self) -> tuple[ProgressSettings, OnsetSettings]:
+    def wild(self) -> tuple[ProgressSettings, OnsetSettings, UpdateSettings]:
         """How ordinary training is looked into, or would be."""
-        return self.progress or ProgressSettings(), self.onset
+        return self.progress or ProgressSettings(), self.onset, self.updates or UpdateSettings()
 
     @property
     def every_way(self) -> SpecificationSettings:

@@ -45,6 +45,7 @@ from general_circuits.schemas import registry as schemas
 from general_circuits.splits import draw
 from general_circuits.tables import INPUTS
 from general_circuits.tasks import registry
+from general_circuits.updates.measure import track
 from general_circuits.windows import steps_read
 
 ROW_BYTES = {
@@ -59,6 +60,7 @@ ROW_BYTES = {
     "toy": 20,
     "planted": 45,
     "progress": 45,
+    "updates": 35,
 }
 """Bytes a row of a table's file, measured in a finished study."""
 SHORT = 10
@@ -187,13 +189,22 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
                 seconds_each, mem_mb, bytes_each = each[job]
                 add(job, blocks, with_torch + seen * seconds_each, mem_mb, seen * bytes_each)
     if study.measurements.progress:
-        measured: dict[object, tuple[float, float]] = {}
+        progress_of: dict[object, tuple[float, float]] = {}
         for name, condition in conditions.items():
-            shape = condition.task, condition.model, sizes[name].n_training
-            if shape not in measured:
-                measured[shape] = _progress_seconds(condition)
-            for job, row in _wild(study, sizes[name], known_steps[name], measured[shape], with_torch).items():
+            kind = condition.task, condition.model, sizes[name].n_training
+            if kind not in progress_of:
+                progress_of[kind] = _progress_seconds(condition)
+            for job, row in _wild(study, sizes[name], known_steps[name], progress_of[kind], with_torch).items():
                 add(job, *row)
+    if study.measurements.updates:
+        tracked: dict[object, float] = {}
+        for condition, size in zip(conditions.values(), sizes.values(), strict=True):
+            kind = condition.task, condition.model, size.n_training
+            if kind not in tracked:
+                tracked[kind] = _tracking_seconds(condition)
+            seen = study.block * _at_most(study.measurements.updates.checkpoints, size.checkpoints)
+            bytes_each = seen * size.neurons(["mlp"]) * ROW_BYTES["updates"]
+            add("track_updates", blocks, with_torch + seen * tracked[kind], size.updates_mb(), bytes_each)
     for name, row in _duels(study, with_torch, without).items():
         add(name, *row)
     indexed = [name for name in schemas.of_blocks() if name not in study.absent]
@@ -218,7 +229,7 @@ def _wild(
         step: seconds of an update.
         seconds: of a checkpoint's progress, and of one example's gradient.
     """
-    asked, onset = study.measurements.wild
+    asked, onset, _ = study.measurements.wild
     around = (onset.before + onset.after) // onset.every + 1
     schedule = size.condition.schedule
     replayed = min(
@@ -248,6 +259,13 @@ def _progress_seconds(condition: Condition) -> tuple[float, float]:
         _once(lambda: progress.measure(replica.model, ground, general)),
         _once(lambda: progress.single_examples(replica.model, ground, general, 1, 1000)),
     )
+
+
+def _tracking_seconds(condition: Condition) -> float:
+    """Of one checkpoint's neurons and their gradients, on an untrained network."""
+    replica = generated_replica(condition, seed=1000)
+    followed = [(0, replica.model)]
+    return _once(lambda: list(track(followed, replica.splits["train"], condition.optimiser, 1000)))
 
 
 def _duels(study: Study, with_torch: float, without: float) -> dict[str, tuple[int, float, int, float]]:

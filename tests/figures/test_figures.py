@@ -88,6 +88,24 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
     ablation = deletions.merge(pd.DataFrame({"k": (0, 1, 2, 8)}), how="cross")
     left = 1 - ablation["k"] / 8
     ablation = ablation.assign(accuracy=left, margin=10 * left, matched_margin=left + ablation["matched_margin_area"])
+    parts = ("all", "restricted", "excluded", "unseen", "answer")
+    progress = pd.DataFrame(
+        [
+            (*run, step, split, component, generator.exponential())
+            for run, step, split, component in itertools.product(runs, STEPS, ("train", "validation"), parts)
+        ],
+        columns=["condition", "replica", "step", "split", "component", "loss"],
+    ).assign(is_scheduled=True)
+    progress["around_onset"] = (progress["step"] == 100) & events_reached
+    structure = progress[(progress["split"] == "train") & (progress["component"] == "all")]
+    structure = structure.assign(gini_of_logits=0.5, gini_of_embedding=np.nan, tuned_share=structure["step"] / 400)
+    reinforcement = pd.DataFrame(
+        [
+            (*run, step, example, 1.0, generator.random(), generator.normal(), generator.normal())
+            for run, step, example in itertools.product(runs, STEPS[::2], range(3))
+        ],
+        columns=["condition", "replica", "step", "example", "own", "own_general", "others", "others_general"],
+    )
     frames = {
         "metrics": metrics,
         "events": events,
@@ -96,6 +114,9 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
         "ablation": ablation,
         "damage": damage,
         "updates": updates,
+        "progress": progress,
+        "structure": structure,
+        "reinforcement": reinforcement,
     }
     found = {
         name: frame.assign(condition=pd.Categorical(frame["condition"], categories=list(conditions)))

@@ -43,7 +43,8 @@ def test_a_figures_tables_are_the_ones_its_code_reads(name: str) -> None:
 def test_a_figure_belongs_to_a_claim_to_all_or_to_training_and_has_a_caption(name: str) -> None:
     figure = FIGURES[name]
     kind, claim = figure.category.split()[0], figure.category.split()[-1]
-    shared = {"All claims", "Choices not registered", "Training", "Toy duels", "In the wild"}
+    shared = {"All claims", "Choices not registered", "Training", "Toy duels"}
+    shared |= {f"In the wild, {what}" for what in ("components", "examples", "neurons")}
     assert figure.category in shared or (kind.rstrip(":") == "Claim" and claim in CLAIMS)
     assert figure.title
     assert "|" not in figure.title  # titles are handed on joined by it

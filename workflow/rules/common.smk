@@ -50,7 +50,7 @@ AXES = {
 }
 DRAWN = drawings(STUDY.absent)
 SALIENCY = STUDY.measurements.saliency
-PROGRESS, ONSET = STUDY.measurements.wild
+PROGRESS, ONSET, UPDATES = STUDY.measurements.wild
 
 # Jobs run this interpreter and this checkout, whether or not an environment is activated.
 os.environ.update(
@@ -143,6 +143,11 @@ def ablation_mb(wildcards, attempt):
 def progress_mb(wildcards, attempt):
     """Memory of a job that measures progress."""
     return requested_mb(SIZES[wildcards.condition].progress_mb(), attempt)
+
+
+def updates_mb(wildcards, attempt):
+    """Memory of a job that tracks updates."""
+    return requested_mb(SIZES[wildcards.condition].updates_mb(), attempt)
 
 
 def short_mb(wildcards, attempt):

@@ -56,3 +56,29 @@ rule measure_progress:
         "python -m general_circuits.stages.measure_progress --split {input.split} --onset {params.onset}"
         " --condition {wildcards.condition} --settings {params.settings:q} {params.how} --output {output.progress}"
         " > {log} 2>&1"
+
+
+rule track_updates:
+    input:
+        split="<results>/runs/{condition}/{block}/split.parquet",
+        weights=WEIGHTS,
+    output:
+        "<results>/updates/{condition}/{block}.parquet",
+    log:
+        "<results>/logs/track_updates/{condition}/{block}.log",
+    benchmark:
+        "<results>/benchmarks/track_updates/{condition}/{block}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=updates_mb,
+    params:
+        settings=lambda wildcards: to_json(CONDITIONS[wildcards.condition]),
+        how=options(steps=how_many(UPDATES.checkpoints), device=STUDY.device),
+        code=fingerprint("stages.track_updates"),
+    message:
+        "Tracking the updates of {wildcards.condition}, block {wildcards.block}"
+    shell:
+        "python -m general_circuits.stages.track_updates --split {input.split} --condition {wildcards.condition}"
+        " --settings {params.settings:q} {params.how} --output {output} > {log} 2>&1"

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from general_circuits.estimates import Array
 from general_circuits.figures import captions, style
+from general_circuits.numbers import NO_DATA
 from general_circuits.windows import over_replicas, steps_of_events, value_at
 
 COLUMNS = 5
@@ -25,6 +26,9 @@ LOSSES: dict[str, tuple[str, str, str, Any]] = {
     "excluded": ("train", "excluded", style.VERDICT_COLOURS["contradicted"], "-"),
 }
 """By name: on which examples, of which component, and how its line is drawn."""
+
+LEAST = 1e-4
+"""Nats below which no loss is drawn."""
 
 MEASURES: dict[str, tuple[str, Any]] = {
     "gini_of_logits": ("Gini, logits", "-"),
@@ -40,11 +44,13 @@ def draw(tables: Mapping[str, pd.DataFrame], steps: str) -> Figure:
     size = (style.WIDTH, 4.6)
     figure, grid = plt.subplots(2, max(1, len(conditions)), figsize=size, sharex="col", sharey="row", squeeze=False)
     colours = style.condition_colours(list(progress["condition"].cat.categories))
+    largest = LEAST
     for (above, below), condition in zip(grid.T, conditions, strict=False):
         rows, shape = (_of(frame, condition, events, steps) for frame in (progress, structure))
         for split, component, colour, line in LOSSES.values():
             here = rows[(rows["split"] == split) & (rows["component"] == component)]
-            style.draw_band(above, style.wide(here, "loss"), colour, line, is_logged=True)
+            mean = style.draw_band(above, style.wide(here, "loss"), colour, line, is_logged=True)
+            largest = max(largest, mean.max() if len(mean) else largest)
         for measure, (_, line) in MEASURES.items():
             style.draw_band(below, style.wide(shape, measure), "black", line)
         above.set_title(style.readable(condition), color=colours[condition], pad=22, fontsize="medium")
@@ -59,7 +65,9 @@ def draw(tables: Mapping[str, pd.DataFrame], steps: str) -> Figure:
             for axes in (above, below):
                 axes.axvline(0, color=style.GREY, linewidth=0.8, linestyle=(0, (2, 2)))
     grid[0, 0].set_yscale("log")
-    grid[0, 0].set_ylim(bottom=max(grid[0, 0].get_ylim()[0], 1e-4))
+    grid[0, 0].set_ylim(LEAST, 3 * largest)
+    if not conditions:
+        grid[0, 0].annotate(NO_DATA, (0.5, 0.5), xycoords="axes fraction", ha="center", color=style.GREY)
     grid[1, 0].set_ylim(0, 1)
     grid[0, 0].set_ylabel("loss, nats")
     grid[1, 0].set_ylabel("structure")
@@ -77,7 +85,7 @@ def found(tables: Mapping[str, pd.DataFrame], steps: str) -> str:
     progress = tables["progress"]
     rows = progress[(progress["condition"] == "grokking") & (progress["split"] == "validation")]
     if events.empty or rows.empty or not events["onset"].notna().any():
-        return ""
+        return "No replica of grokking has an onset."
     said = []
     for name, event in (("t_m", "memorised"), ("t_o", "onset"), ("t_g", "generalised")):
         words = [

@@ -123,7 +123,7 @@ FIGURES = {
     ),
     "progress_losses": Figure(
         "Restricted and excluded loss",
-        "Progress measures",
+        "In the wild, components",
         ("events", "progress", "structure"),
         "Above, learning curves in grey (training dashed, validation solid) and what parts of the logits would do"
         " alone: restricted, on validation examples, what depends on nothing but the right answer, in the key"
@@ -138,7 +138,7 @@ FIGURES = {
     ),
     "reinforcement": Figure(
         "Which part an example's gradient reinforces",
-        "Reinforcement by examples",
+        "In the wild, examples",
         ("events", "reinforcement"),
         "What one step of gradient descent does to a training example's margin, split into the part in the key"
         " frequencies (general) and the rest, and into what the example's own gradient does (solid) and what those of"
@@ -207,7 +207,7 @@ FIGURES = {
     ),
     "growth": Figure(
         "Does generality predict growth?",
-        "In the wild",
+        "In the wild, neurons",
         ("events", "updates"),
         "How a neuron of the last layer grows from one checkpoint to the next, 100 steps later or more, by what it is"
         " at the first: on how many training examples it is salient (generality), how large its saliency and its"

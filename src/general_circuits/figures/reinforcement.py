@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,7 +18,7 @@ COLUMNS = 5
 """Conditions shown, the first of the study."""
 
 PARTS = {"general": style.VERDICT_COLOURS["supported"], "rest": style.VERDICT_COLOURS["contradicted"]}
-SOURCES = {"own": "-", "others": "--"}
+SOURCES: dict[str, Any] = {"own": "-", "others": "--"}
 LINEAR = 0.1
 """Values up to this are drawn on a linear scale, larger ones on a log scale."""
 
@@ -62,7 +63,9 @@ def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
         words = ", ".join(f"{name} {numbers.plain(float(value))}" for name, value in means.items())
         if len(later):
             said.append(f"{style.readable(str(condition))}: {words}")
-    return f"Medians over the steps after 0, means over replicas: {'; '.join(said)}." if said else ""
+    if not said:
+        return "No example was followed after step 0."
+    return f"Medians over the steps after 0, means over replicas: {'; '.join(said)}."
 
 
 def _relative(rows: pd.DataFrame) -> pd.DataFrame:
