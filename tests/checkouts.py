@@ -35,6 +35,9 @@ TINY = {
     "measurements": {
         "saliency": {"by_example": 1},
         "ablation": {"k_points": 4, "random_draws": 2, "examples": 16},
+        "progress": {"checkpoints": 2, "examples": 1, "examples_checkpoints": 1},
+        "updates": {"checkpoints": 2},
+        "onset": {"before": 5, "after": 5, "every": 5},
     },
     "duels": {
         "toy": {

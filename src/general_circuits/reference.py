@@ -104,6 +104,17 @@ def page() -> str:
             measurements.SpecificationSettings,
             "Under `measurements: specifications:`.",
         ),
+        (
+            "Measurements: progress",
+            measurements.ProgressSettings,
+            "Under `measurements: progress:`; a study without it has no progress measures.",
+        ),
+        ("Measurements: onset", measurements.OnsetSettings, "Under `measurements: onset:`; read by progress alone."),
+        (
+            "Measurements: updates",
+            measurements.UpdateSettings,
+            "Under `measurements: updates:`; a study without it tracks none.",
+        ),
         ("Duels: toy", duel_settings.ToySettings, "Under `duels: toy:`; a study without it has none."),
         ("Duels: planted", duel_settings.PlantedSettings, "Under `duels: planted:`; a study without it has none."),
         ("Rules of duels", duel_settings.RuleSettings, "Under `rules:` of either, by the rule's name."),

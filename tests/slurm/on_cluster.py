@@ -9,8 +9,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from checkouts import Project, checkout
+from checkouts import TINY, Project, checkout
 from cluster import Cluster
+
+
+BRIEF = {
+    "replicas": 1,
+    "duels": {},
+    "measurements": {name: TINY["measurements"][name] for name in ("saliency", "ablation")},
+}
+"""The study without duels, progress and updates, whose jobs are sent to a cluster like all others."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +71,7 @@ class OnCluster:
 def on(cluster: Cluster, folder: Path, **settings: object) -> OnCluster:
     """A fresh checkout, nothing run, with these settings of the study."""
     project = checkout(folder / "project")
-    project.configure(**{"replicas": 1, **settings})
+    project.configure(**{**BRIEF, **settings})
     # A job here takes eight seconds, most of them to start: look when it has probably ended.
     project.edit("profiles/slurm/config.yaml", "before-status-checks: 20", "before-status-checks: 9")
     return OnCluster(project, cluster)

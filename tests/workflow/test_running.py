@@ -86,6 +86,8 @@ def test_the_rule_graph_runs_downhill(finished: Project) -> None:
         assert rule in graph
     for rule in ("duel_toys", "split_modules", "train_modules", "duel_modules"):
         assert rule in graph
+    for rule in ("replay_onset", "measure_progress", "track_updates"):
+        assert rule in graph
 
 
 def test_lint_finds_nothing(finished: Project) -> None:
@@ -131,6 +133,16 @@ def test_a_claim_whose_control_is_missing_says_so(project: Project) -> None:
         row = pd.read_parquet(path).iloc[0]
         assert row["verdict"] == "not testable in this study"
         assert row["sentence"] == f"Not testable in this study: it has {lacking[claim]}."
+
+
+def test_a_study_that_looks_at_no_updates_nor_progress_has_none_of_their_jobs_and_figures(project: Project) -> None:
+    measured = {name: TINY["measurements"][name] for name in ("saliency", "ablation")}
+    project.configure(measurements=measured)
+    planned = project.planned("--forceall")
+    assert not planned.keys() & {"replay_onset", "measure_progress", "track_updates"}
+    assert planned["plot_figure"] == sum(
+        not {"progress", "updates", "reinforcement"} & set(FIGURES[name].tables) for name, _ in DRAWINGS.values()
+    )
 
 
 def test_a_study_without_duels_has_none_of_their_jobs_and_figures(project: Project) -> None:
