@@ -12,7 +12,6 @@ from pathlib import Path
 from checkouts import TINY, Project, checkout
 from cluster import Cluster
 
-
 BRIEF = {
     "replicas": 1,
     "duels": {},
