@@ -95,7 +95,7 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
             for run, step, split, component in itertools.product(runs, STEPS, ("train", "validation"), parts)
         ],
         columns=["condition", "replica", "step", "split", "component", "loss"],
-    ).assign(is_scheduled=True)
+    ).assign(is_scheduled=True, part_of_margin=1.0, decay_effect=-6.0)
     progress["around_onset"] = (progress["step"] == 100) & events_reached
     structure = progress[(progress["split"] == "train") & (progress["component"] == "all")]
     structure = structure.assign(gini_of_logits=0.5, gini_of_embedding=np.nan, tuned_share=structure["step"] / 400)

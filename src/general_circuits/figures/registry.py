@@ -196,6 +196,17 @@ FIGURES = {
         " behind. Above, planted duels by the number of memorisers that the training examples are split among; below,"
         " toys by how many pairs the general circuit covers, with linear attention unless only softmax was asked for.",
     ),
+    "decay_effects": Figure(
+        "What decay takes, and what updates give back",
+        "Claim weight_decay",
+        ("planted", "progress"),
+        "Above, planted duels with decay: what a step does to each side's part in the margins, split into what decay"
+        " does by itself and what the update does without it, on examples outside its batch and in it. Below, ordinary"
+        " training: the relative change of the restricted and of the excluded component's part in training margins"
+        " when all weights shrink by the same small share, where it is over a tenth of the margin. The source has decay"
+        " degrade shallow circuits more; where logits are homogeneous in the weights it degrades all alike, and"
+        f" what differs is what updates give back. {BANDS}.",
+    ),
     "forgetting": Figure(
         "What updates on other examples do",
         "Claim forgetting",

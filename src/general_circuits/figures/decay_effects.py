@@ -1,0 +1,91 @@
+"""What weight decay by itself takes from each kind of circuit, and what updates give back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from general_circuits import contests, numbers
+from general_circuits.estimates import Estimate, estimate
+from general_circuits.figures import style
+
+CONDITIONS = 3
+"""Conditions of ordinary training shown, the first of the study."""
+LEAST = 0.1
+"""Share of the whole margin below which a component's relative change is not drawn: it has no bound near 0."""
+
+COLOURS = {"general": style.VERDICT_COLOURS["supported"], "shallow": style.VERDICT_COLOURS["contradicted"]}
+COMPONENTS = {"general": "restricted", "shallow": "excluded"}
+CAUSES = ("decay", "updates on others", "updates on its own")
+
+
+def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+    """Above, planted duels with decay, an optimiser each; below, ordinary training; from `planted` and `progress`."""
+    planted, progress = tables["planted"], tables["progress"]
+    optimisers = contests.optimisers(planted)
+    conditions = list(progress["condition"].cat.categories)[:CONDITIONS]
+    figure = plt.figure(figsize=(style.WIDTH, 4.6))
+    top, bottom = figure.subfigures(2, 1, squeeze=False).ravel()
+    above = top.subplots(1, len(optimisers), sharey=True, squeeze=False)[0]
+    below = bottom.subplots(1, len(conditions), sharey=True, squeeze=False)[0]
+    for axes, optimiser in zip(above, optimisers, strict=True):
+        for row, sides in enumerate(_of_duels(planted, optimiser).values()):
+            for offset, (side, at) in zip((-0.15, 0.15), sides.items(), strict=True):
+                axes.plot([at.low, at.high], [row + offset] * 2, color=COLOURS[side], linewidth=1.4)
+                axes.plot(at.mean, row + offset, "o", color=COLOURS[side], markersize=4)
+        axes.axvline(0, color=style.GREY, linewidth=0.6)
+        axes.set_title(f"planted, {optimiser}", fontsize="medium")
+        axes.set_xlabel("change of its part\nper 1,000 steps, relative")
+    above[0].set_yticks(range(len(CAUSES)), list(CAUSES))
+    above[0].set_ylim(len(CAUSES) - 0.5, -0.5)
+    names = style.condition_colours(list(progress["condition"].cat.categories))
+    for axes, condition in zip(below, conditions, strict=True):
+        for side, series in _of_training(progress[progress["condition"] == condition]).items():
+            style.draw_band(axes, series, COLOURS[side])
+        axes.set_title(style.readable(condition), color=names[condition], fontsize="medium")
+        axes.set_xlabel("step")
+        style.linear_steps(axes, max(2, 8 // len(conditions)))
+    below[0].set_ylabel("change by decay per share\nof weights lost, relative")
+    lines = [Line2D([], [], color=colour) for colour in COLOURS.values()]
+    below[-1].legend(lines, ["general, restricted", "shallow, excluded"], fontsize="small")
+    return figure
+
+
+def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+    """What decay takes from both sides of planted duels, and what updates on others give."""
+    said = []
+    for optimiser in contests.optimisers(tables["planted"]):
+        effects = _of_duels(tables["planted"], optimiser)
+        words = [
+            f"{cause} {numbers.plain(sides['general'].mean)} general, {numbers.plain(sides['shallow'].mean)} shallow"
+            for cause, sides in effects.items()
+            if np.isfinite([at.mean for at in sides.values()]).all()
+        ]
+        said.append(f"{optimiser}: {', '.join(words)}")
+    return f"Relative change per 1,000 steps in planted duels with decay, means over replicas: {'; '.join(said)}."
+
+
+def _of_duels(planted: pd.DataFrame, optimiser: str) -> dict[str, dict[str, Estimate]]:
+    """By cause and side: the registered duel but with the most decay."""
+    most = float(planted.loc[planted["optimiser"] == optimiser, "general_decay"].max())
+    rows = contests.duels(planted, optimiser, general_decay=most, shallow_decay=most)
+    columns = dict(zip(CAUSES, ("decay_effect", "transfer", "reinforcement"), strict=True))
+    effects = {cause: 1000 * contests.by_side(rows, column) for cause, column in columns.items()}
+    return {cause: {side: estimate(table[side]) for side in COLOURS} for cause, table in effects.items()}
+
+
+def _of_training(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """By side, steps × replicas: what decay does to each component, relative to its part in training margins."""
+    rows = rows[(rows["split"] == "train") & rows["is_scheduled"]]
+    whole = style.wide(rows[rows["component"] == "all"], "part_of_margin")
+    found_here = {}
+    for side, component in COMPONENTS.items():
+        here = rows[rows["component"] == component]
+        part, effect = (style.wide(here, column) for column in ("part_of_margin", "decay_effect"))
+        found_here[side] = effect.where((part > LEAST * whole) & (whole > 0))
+    return found_here
