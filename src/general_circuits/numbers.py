@@ -25,6 +25,16 @@ def interval(low: float, high: float, digits: int = 2, is_change: bool = True) -
     return f"{number(low, digits)} to {number(high, digits)}" if np.isfinite(low) else UNKNOWN
 
 
+def is_change(unit: str) -> bool:
+    """Whether an estimate in this unit is of a change, and so has a sign; a share of something has none."""
+    return not unit.startswith("general share")
+
+
+def of_unit(value: float, unit: str) -> str:
+    """As its unit wants it."""
+    return signed(value) if is_change(unit) else plain(value)
+
+
 def p_value(value: float) -> str:
     """To two significant digits."""
     if not np.isfinite(value):

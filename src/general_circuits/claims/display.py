@@ -10,7 +10,7 @@ import pandas as pd
 from general_circuits.claims.findings import NOT_TESTABLE, UNDECIDED, judged_for
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.markdown import table as markdown_table
-from general_circuits.numbers import NO_DATA, interval, p_value, signed
+from general_circuits.numbers import NO_DATA, interval, is_change, of_unit, p_value
 
 SURVIVES = {True: "confirmed", False: "not confirmed"}
 
@@ -25,8 +25,8 @@ def shown(verdicts: pd.DataFrame) -> pd.DataFrame:
         {
             "claim": named(row.claim, row.contrast),
             "predicted": CLAIMS[row.claim].predicts,
-            "found": f"{signed(row.estimate)} {row.unit}" if np.isfinite(row.estimate) else NO_DATA,
-            "interval": interval(row.low, row.high),
+            "found": f"{of_unit(row.estimate, row.unit)} {row.unit}" if np.isfinite(row.estimate) else NO_DATA,
+            "interval": interval(row.low, row.high, is_change=is_change(row.unit)),
             "replicas": str(row.replicas),
             "Holm p": p_value(row.p_adjusted),
             "verdict": row.verdict if row.verdict == UNDECIDED else f"{row.verdict}, {SURVIVES[row.confirmed]}",

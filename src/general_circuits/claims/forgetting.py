@@ -86,8 +86,8 @@ def _registered(shallow: Estimate, difference: Estimate, replicas: int) -> Findi
     elif shallow.low > 0 or difference.high < 0:
         verdict = CONTRADICTED
         outcome = "it is not forgotten" if shallow.low > 0 else "the generaliser's is forgotten more"
-        against = [found.p_value for found in (shallow, difference) if found is shallow or found.high < 0]
-        p_value = min(1.0, 2 * min(against))
+        against = [(shallow.p_value, shallow.low > 0), (difference.p_value, difference.high < 0)]
+        p_value = min(1.0, 2 * min(p for p, is_against in against if is_against))
     sentence = (
         "A step on other examples changes a memoriser's part in a margin, relative to that part and without decay, by"
         f" {written(shallow)} per 1,000 steps, and the generaliser's by {written(difference)} more: {outcome}."

@@ -18,6 +18,7 @@ and one for each other optimiser:
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -56,13 +57,20 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         found = contests.at_end(rows, "margin") / contests.at_start(rows, "margin")
         return estimate(found.reindex(among)["shallow"], null)
 
-    findings, beside = [], []
+    findings: list[Finding] = []
+    beside: list[tuple[str, str, Estimate]] = []
+    ranked: list[list[tuple[str, str, Estimate]]] = []
     for optimiser in contests.optimisers(planted):
         rows = contests.duels(planted, optimiser)
         findings.append(_registered(optimiser, share(rows, SHARE), left(rows), len(fair)))
         beside.append((f"left of the shallow part, {optimiser}", "share of its start", left(rows)))
-        for name, other in _others(planted, optimiser):
-            beside.append((f"{name}, {optimiser}", UNIT, share(contests.duels(planted, optimiser, **other))))
+        others = [
+            (f"{name}, {optimiser}", UNIT, share(contests.duels(planted, optimiser, **other)))
+            for name, other in _others(planted, optimiser)
+        ]
+        ranked.append(others)
+    # Optimisers beside one another, so that what matters most comes first.
+    beside += [found for row in itertools.zip_longest(*ranked) for found in row if found]
     beside += list(_of_toys(tables["toy"]))
     findings += [
         Finding(contrast, unit, found, f"{contrast[0].upper()}{contrast[1:]}: {written(found, is_change=False)}.")
@@ -77,6 +85,9 @@ def _others(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[s
     most = float(max(rows["general_decay"].max(), rows["shallow_decay"].max()))
     if most > 0:
         yield f"decay {most:g}", {"general_decay": most, "shallow_decay": most}
+    for contest in contests.CONTROLS:
+        yield f"null control {contest}", {"contest": contest, "parts": 1}
+    if most > 0:
         yield "decay of the general side alone", {"general_decay": most}
         yield "decay of the shallow side alone", {"shallow_decay": most}
     for parts in sorted(set(rows["parts"]) - {base["parts"]}):
@@ -88,8 +99,6 @@ def _others(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[s
         yield f"batch {size or 'of all'}", {"batch": size}
     for noise in sorted(set(rows["label_noise"]) - {base["label_noise"]}):
         yield f"label noise {noise:g}", {"label_noise": noise}
-    for contest in contests.CONTROLS:
-        yield f"null control {contest}", {"contest": contest, "parts": 1}
 
 
 def _of_toys(toy: pd.DataFrame) -> Iterator[tuple[str, str, Estimate]]:

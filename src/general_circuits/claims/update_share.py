@@ -9,13 +9,14 @@ Registered before any result was seen, of planted duels with SGD, without decay,
   each of the three equivalent scalings, contradicted where it is below 0 in each; else undecided. p is the largest of
   the three. The estimate shown is that of the scaling with the largest p.
 - Replicas in which a module does not know what it should are left out, and counted.
-- Beside it: each side's T; how often a step is one forward; the same within the batch; other optimisers and numbers of
-  parts; and the null controls, where nothing should be.
+- Beside it: each side's T; how often a step is one forward; the same within the batch; with decay, whose own effect is
+  left out; with wrong labels; other optimisers and numbers of parts; and the null controls, where nothing should be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,7 +57,6 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     beside: list[tuple[str, str, Estimate]] = [
         (f"scale put {name}", contests.TRANSFER_UNIT, found) for name, found in scalings.items()
     ]
-    base = contests.registered(planted)
     for optimiser in contests.optimisers(planted):
         rows = contests.duels(planted, optimiser)
         if optimiser != "sgd":
@@ -68,24 +68,27 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
             (f"within the batch, {optimiser}", contests.TRANSFER_UNIT, difference(rows, "reinforcement")),
             (f"steps forward, {optimiser}", "share of steps", difference(rows, "frequency", 1.0)),
         ]
-        for parts in sorted(planted["parts"].unique()):
-            if parts != base["parts"]:
-                rows = contests.duels(planted, optimiser, parts=parts)
-                beside.append(
-                    (
-                        f"{parts} {'part' if parts == 1 else 'parts'}, {optimiser}",
-                        contests.TRANSFER_UNIT,
-                        difference(rows),
-                    )
-                )
-        for contest in contests.CONTROLS:
-            rows = contests.duels(planted, optimiser, contest=contest, parts=1)
-            beside.append((f"null control {contest}, {optimiser}", contests.TRANSFER_UNIT, difference(rows)))
+        for name, other in _others(planted, optimiser):
+            found = difference(contests.duels(planted, optimiser, **other))
+            beside.append((f"{name}, {optimiser}", contests.TRANSFER_UNIT, found))
     findings += [
         Finding(contrast, unit, found, f"General minus shallow, {contrast}: {written(found)}.")
         for contrast, unit, found in beside
     ]
     return findings
+
+
+def _others(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Duels beside the registered one: what they are called, and what is different."""
+    base, rows = contests.registered(planted), planted[planted["optimiser"] == optimiser]
+    if most := float(rows[["general_decay", "shallow_decay"]].min(axis=1).max()):
+        yield f"decay {most:g}", {"general_decay": most, "shallow_decay": most}
+    for noise in sorted(set(rows["label_noise"]) - {base["label_noise"]}):
+        yield f"label noise {noise:g}", {"label_noise": noise}
+    for parts in sorted(set(rows["parts"]) - {base["parts"]}):
+        yield f"{parts} {'part' if parts == 1 else 'parts'}", {"parts": parts}
+    for contest in contests.CONTROLS:
+        yield f"null control {contest}", {"contest": contest, "parts": 1}
 
 
 def _registered(scalings: Mapping[str, Estimate], replicas: int) -> Finding:

@@ -12,7 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from general_circuits.figures import style
-from general_circuits.numbers import NO_DATA, interval, signed
+from general_circuits.numbers import NO_DATA, interval, is_change, of_unit
+
+BESIDE = 7
+"""Contrasts shown beside the registered ones; the report's page of contrasts has them all."""
 
 OF_DUELS = ("update_share", "takeover", "forgetting")
 """Claims whose contrasts are no changes over training."""
@@ -43,16 +46,17 @@ def _named(row: Any) -> str:
 
 
 def _rows(claims: pd.DataFrame, claim: str) -> pd.DataFrame:
-    """Registered contrasts first, those with a verdict; then every other one in their unit."""
+    """Registered contrasts first, those with a verdict; then the first others in their unit."""
     rows = claims[claims["claim"] == claim]
     is_registered = rows["verdict"] != ""
     first = rows[is_registered]
     others = rows[~is_registered & (rows["unit"] == first["unit"].iloc[0])]
-    return pd.concat([first, others], ignore_index=True)
+    return pd.concat([first, others.head(BESIDE)], ignore_index=True)
 
 
 def _panel(axes: Axes, claim: str, rows: pd.DataFrame) -> None:
     verdicts = [verdict for verdict in rows["verdict"] if verdict]
+    unit = rows["unit"].iloc[0]
     for place, row in enumerate(rows.itertuples()):
         is_registered = bool(row.verdict)
         colour = style.VERDICT_COLOURS.get(row.verdict, style.GREY)
@@ -60,9 +64,9 @@ def _panel(axes: Axes, claim: str, rows: pd.DataFrame) -> None:
         axes.plot(
             row.estimate, place, "D" if is_registered else "o", color=colour, markersize=6 if is_registered else 3
         )
-        within = interval(row.low, row.high) if np.isfinite(row.low) else "no interval"
+        within = interval(row.low, row.high, is_change=is_change(unit)) if np.isfinite(row.low) else "no interval"
         axes.annotate(
-            f"{signed(row.estimate)} ({within})" if np.isfinite(row.estimate) else NO_DATA,
+            f"{of_unit(row.estimate, unit)} ({within})" if np.isfinite(row.estimate) else NO_DATA,
             (1.0, place),
             xycoords=("axes fraction", "data"),
             xytext=(6, 0),
@@ -73,14 +77,13 @@ def _panel(axes: Axes, claim: str, rows: pd.DataFrame) -> None:
             color=colour,
             annotation_clip=False,
         )
-    axes.axvline(0, color=style.GREY, linewidth=0.6)
+    axes.axvline(0 if is_change(unit) else 0.5, color=style.GREY, linewidth=0.6)
     axes.set_yticks(range(len(rows)), rows["contrast"])
     axes.tick_params(axis="y", length=0)
     for label in axes.get_yticklabels()[: len(verdicts)]:
         label.set_fontweight("bold")
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.spines["left"].set_visible(False)
-    unit = rows["unit"].iloc[0]
     axes.set_xlabel(unit if claim in OF_DUELS or not unit else f"change from $t_m$ to the late window, {unit}")
     agreed = verdicts[0] if len(set(verdicts)) == 1 else ""
     axes.set_title(

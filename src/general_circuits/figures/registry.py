@@ -34,7 +34,7 @@ FIGURES = {
         "All claims",
         ("claim",),
         "One panel per measured claim. The diamond is the registered contrast, coloured by its verdict; below it stand"
-        " the other contrasts in the same unit. Lines are 95 % intervals over replicas (Student's t).",
+        " the first other contrasts in the same unit. Lines are 95 % intervals over replicas (Student's t).",
     ),
     "specification_curve": Figure(
         "Specification curve",
