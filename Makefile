@@ -6,7 +6,7 @@
 #   make test-slurm [ONLY=…]                                a SLURM cluster brought up here: a study on it, and faults
 #   make faults                                             twenty kills of a training job instead of the suite's three
 #   make lint                                               style, types, workflow
-#   make bench                                              time training, saliency, ablation and planning; refresh their tables
+#   make bench                                              time training, saliency, duels and planning; refresh their tables
 #   make readme                                             run the workstation study; refresh the README's results
 #   make reference                                          regenerate what is generated from models
 #   make clean STUDY=smoke                                  remove a study's results, state included
@@ -53,6 +53,7 @@ lint: .venv/dev
 bench: .venv/runtime
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/saliency.py
+	$(BIN)/python benchmarks/duels.py
 	$(BIN)/python benchmarks/scale.py
 
 readme: .venv/runtime

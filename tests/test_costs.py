@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import torch
 from builders import mlp_settings, model_settings
 
 from general_circuits import costs
+from general_circuits.checkpoints import Checkpoints, file_name, write
 from general_circuits.conditions import Condition, Vocabulary, to_json
 from general_circuits.config import load
 from general_circuits.duel_settings import PlantedSettings, ToySettings
@@ -158,6 +160,31 @@ def test_so_do_saliency_and_ablation(trained: Callable[[str], Trained], name: st
     # by one statistic and one norm, from both ends; matched and at random
     deletions = costs.Deletions(1024, splits=2, k_points=2, curves=4 + DRAWS, checkpoints=1, replicas=1)
     assert peak <= costs.Size.of(setting).ablation_mb(deletions) <= MOST * peak
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_so_do_progress_and_updates(trained: Callable[[str], Trained], name: str) -> None:
+    setting, folder, _ = trained(name)
+    ((_, model),) = Checkpoints(folder / file_name(0)).models([0], torch.device("cpu"))
+    none = {key: weight[None][:0] for key, weight in model.state_dict().items()}
+    write(folder / "onset" / file_name(0), 0, none, [], model)
+    told = {"settings": to_json(setting), "steps": 1}
+    peak = peak_mb(
+        "measure_progress",
+        **of_block(folder),
+        **told,
+        onset=folder / "onset",
+        examples=1,
+        examples_steps=1,
+        output=folder / "progress.parquet",
+    )
+    predicted = costs.Size.of(setting).progress_mb()
+    tracked, tracking = (
+        peak_mb("track_updates", **of_block(folder), **told, output=folder / "updates.parquet"),
+        costs.Size.of(setting).updates_mb(),
+    )
+    assert peak <= predicted <= MOST * peak
+    assert tracked <= tracking <= MOST * tracked
 
 
 @pytest.mark.parametrize("name", ["one-hot, full batch", "plain, large batch", "tiny"])

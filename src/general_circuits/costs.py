@@ -29,6 +29,8 @@ FLOAT = 4
 
 TRAINING_BASE, SALIENCY_BASE, ABLATION_BASE = 380 * MB, 470 * MB, 420 * MB
 """Bytes of a job before it has done anything: Python with torch, pandas and Arrow, and Captum for saliency."""
+PROGRESS_BASE = 530 * MB
+"""Of `measure_progress`, with what forward differentiation imports."""
 MODULES_BASE, TOY_ROW = 420 * MB, 750
 """Bytes of a job of duels before it has done anything, and those that a row of `toy` leaves behind."""
 ABLATION_ROW, SALIENCY_ROW, EXAMPLE_ROW = 260, 200, 170
@@ -242,13 +244,13 @@ class Size:
             width = model.n_layers * (12 * model.d_mlp + self._positions * (24 * model.d_model + self._patterns))
         numbers = together * width + 60 * self.n_examples * classes + 8 * self.parameters
         grid = 8 * self.n_examples * model.d_mlp if vocabulary.n_inputs == 2 else 0
-        return _mb(MODULES_BASE + FLOAT * (numbers + grid) + self.weights_bytes // 2)
+        return _mb(PROGRESS_BASE + FLOAT * (numbers + grid) + self.weights_bytes // 2)
 
     def updates_mb(self) -> int:
         """Peak memory of `track_updates`: the gradients of examples at once, in double precision, of two labelings."""
         model, together = self.condition.model, min(AT_ONCE, self.n_training)
         if model.architecture == "mlp":
-            width = 4 * model.d_mlp + model.input_width(self.vocabulary) + self.vocabulary.n_classes
+            width = (3 + 3 * model.n_layers) * model.d_mlp + model.input_width(self.vocabulary)
             positions = 1
         else:
             width = 4 * (model.d_mlp + model.d_model) + 8 * model.d_model

@@ -1,0 +1,85 @@
+"""How long the duels of a default study take: toys, all of them at once, and planted networks.
+
+`make bench` runs this. Toys are trained as the workflow does, a job for each update rule, on two cores; of planted
+duels one replica is trained and fought on one.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pandas as pd
+
+from general_circuits import compute, markdown
+from general_circuits.duel_settings import PlantedSettings, ToySettings
+from general_circuits.duels import planted, toy
+from general_circuits.duels.arms import arms
+from general_circuits.duels.grid import Grid, toys
+from general_circuits.duels.planting import Ground, plant
+from general_circuits.plan import generated_splits
+from general_circuits.readme import between
+from general_circuits.tasks import registry
+
+ROOT = Path(__file__).parents[1]
+TABLE, PAGE = ROOT / "results" / "benchmarks_duels.parquet", ROOT / "docs" / "duels.md"
+REPLICAS, CORES = 5, 2
+SEED = 1000
+"""Of the planted networks: one that no study uses."""
+
+
+def main() -> None:
+    """Measure, print, write and refresh."""
+    compute.device("cpu")
+    grid = ToySettings().resolve(REPLICAS, SEED)
+    start = time.perf_counter()
+    with ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool:
+        seconds = list(pool.map(_toys, [grid] * len(grid.rules), [rule.optimiser for rule in grid.rules]))
+    wall = time.perf_counter() - start
+    modules, fights = _planted()
+    trained = sum(len(toys(grid, rule)) for rule in grid.rules)
+    both = wall + REPLICAS * (modules + fights) / CORES
+    table = pd.DataFrame(
+        [
+            (f"{trained:,} toys of {grid.steps:,} steps each, on two cores", "under 2 min", wall),
+            ("… on one", "", sum(seconds)),
+            ("one replica's generalisers and memorisers", "", modules),
+            ("its planted duels", "", fights),
+            (f"all of a default study's duels, {REPLICAS} replicas on two cores", "under 6 min", both),
+        ],
+        columns=["what", "goal", "seconds"],
+    )
+    TABLE.parent.mkdir(exist_ok=True)
+    table.to_parquet(TABLE)
+    rows = [(row.what, row.goal, f"{row.seconds:.0f} s") for row in table.itertuples()]
+    text = markdown.table(("what", "goal", "measured"), rows)
+    print(text)
+    PAGE.write_text(between(PAGE.read_text(encoding="utf-8"), "bench", text), encoding="utf-8")
+
+
+def _toys(grid: Grid, optimiser: str) -> float:
+    """Seconds of all toys with one update rule."""
+    compute.device("cpu")
+    start = time.perf_counter()
+    toy.train(grid, optimiser)
+    return time.perf_counter() - start
+
+
+def _planted() -> tuple[float, float]:
+    """Seconds of one replica's modules, and of its duels."""
+    condition, planting, duels = PlantedSettings().resolve()
+    splits = generated_splits(condition, SEED)
+    ground = Ground.of(splits, registry.generate(condition.task).vocabulary)
+    start = time.perf_counter()
+    modules = plant(planting, ground, SEED, lambda line: None)
+    middle = time.perf_counter()
+    for rule in duels.rules:
+        for arm in arms(planting, duels, rule):
+            planted.duel(arm, rule, duels, ground, modules, SEED)
+    return middle - start, time.perf_counter() - middle
+
+
+if __name__ == "__main__":
+    main()
