@@ -5,6 +5,7 @@
 #   make test                                               the whole suite
 #   make test-slurm [ONLY=…]                                a SLURM cluster brought up here: a study on it, and faults
 #   make faults                                             twenty kills of a training job instead of the suite's three
+#   make costs                                              every job's memory against what is predicted, not a sample
 #   make lint                                               style, types, workflow
 #   make bench                                              time training, saliency, duels and planning; refresh their tables
 #   make readme                                             run the workstation study; refresh the README's results
@@ -20,7 +21,7 @@ export PYTHONPATH := $(CURDIR)/src
 COMMAND := $(BIN)/python -m general_circuits.cli
 
 .DELETE_ON_ERROR:
-.PHONY: figures test test-jobs test-others test-slurm faults lint bench readme reference clean
+.PHONY: figures test test-jobs test-others test-slurm faults costs lint bench readme reference clean
 
 figures: .venv/runtime
 	@$(COMMAND) run --study $(STUDY) --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE))
@@ -41,6 +42,9 @@ test-slurm: .venv/dev
 
 faults: .venv/dev
 	KILLS=20 $(BIN)/python -m pytest tests/stages/test_train_block.py
+
+costs: .venv/dev
+	EVERY_COST=1 $(BIN)/python -m pytest tests/test_costs.py
 
 lint: .venv/dev
 	$(BIN)/python -m ruff check .

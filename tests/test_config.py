@@ -12,6 +12,7 @@ from general_circuits import config, duel_settings, measurements, settings
 from general_circuits.conditions import Condition, Spacing, from_json, to_json
 from general_circuits.config import ConfigError, load
 from general_circuits.presets import PRESETS
+from general_circuits.schemas import registry as schemas
 
 ROOT = Path(__file__).parents[1]
 
@@ -62,7 +63,7 @@ def test_an_unknown_key_is_answered_with_the_nearest(changes: dict[str, Any], me
 
 def test_an_unknown_key_like_no_other_is_answered_with_all() -> None:
     assert faults(study(measurements={"qqq": 1})) == [
-        "measurements.qqq: unknown key; known: saliency, ablation, specifications"
+        "measurements.qqq: unknown key; known: saliency, ablation, specifications, progress, onset, updates"
     ]
 
 
@@ -589,10 +590,23 @@ def test_duels_that_cannot_be_fought_are_refused(duels: dict[str, Any], message:
 def test_a_study_without_duels_depends_on_none_of_their_settings() -> None:
     raw = {"study": "mine", "conditions": {"one": {}}}
     assert "duels" not in load(raw).resolved()["study"]
-    assert load(raw).absent == {"toy": "toy duels", "planted": "planted duels", "modules": "planted duels"}
+    lacking = {"toy": "toy duels", "planted": "planted duels", "modules": "planted duels"}
+    assert load(raw).absent.items() >= lacking.items()
     fought = load({**raw, "duels": {"toy": {}, "planted": {}}})
-    assert fought.absent == {}
+    assert not fought.absent.keys() & lacking
     assert set(fought.resolved()["study"]["duels"]) == {"toy", "planted"}
+
+
+def test_a_study_that_does_not_look_into_training_depends_on_none_of_those_settings() -> None:
+    raw = {"study": "mine", "conditions": {"one": {}}}
+    looks = {"progress": {}, "updates": {}}
+    assert not load(raw).resolved()["study"]["measurements"].keys() & {"progress", "onset", "updates"}
+    in_files = {table.name for table in map(schemas.table, schemas.of_blocks())}
+    lacking = load(raw).absent.keys() & in_files
+    assert lacking == {"progress", "structure", "matrices", "spectrum", "reinforcement", "updates"}
+    looked = load({**raw, "measurements": looks})
+    assert not looked.absent.keys() & lacking
+    assert looked.resolved()["study"]["measurements"].keys() >= {"progress", "onset", "updates"}
 
 
 def test_duels_have_the_replicas_and_seeds_of_their_study() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -58,8 +59,12 @@ JOBS = {
     "twelve bits": {"operation": "sparse_parity", "bits": 12, "examples": 1500, "train_count": 600, **BITS},
     "tiny": {"modulus": 7, "d_model": 8, "n_heads": 2, "d_mlp": 16, "batch_size": 16, **FEW},
 }
+IS_WHOLE = "EVERY_COST" in os.environ
+"""`make costs` runs all of these; without it a sample."""
 MEASURED = [name for name in JOBS if name not in {"many checkpoints", "L-BFGS", "full batch"}]
 """Where a measurement meets something else than in another: not how a network was trained."""
+if not IS_WHOLE:
+    MEASURED = ["two pre-norm layers", "one-hot, full batch", "tiny"]
 
 Trained = tuple[Condition, Path, int]
 
@@ -217,7 +222,7 @@ def test_so_does_all_that_saliency_can_be_asked(trained: Callable[[str], Trained
         {"parts": [1, 16]},
         {"modulus": 59, "d_mlp": 512, "parts": [16]},
         {"preset": "nanda", "d_model": 64, "n_heads": 2, "parts": [16]},
-    ],
+    ][: None if IS_WHOLE else 1],
 )
 def test_so_do_planted_duels(network: dict[str, object], tmp_path: Path) -> None:
     brief = {"memory_steps": 2, "general_steps": 2, "duel_steps": 2, "looks": 1, "label_noises": [0.0]}

@@ -63,7 +63,8 @@ def test_keeping_more_or_less_reruns_nothing(keep: dict[str, object], project: P
 def test_weights_that_are_not_to_be_kept_go_once_all_is_measured(tmp_path: Path) -> None:
     project = checkout(tmp_path / "fresh")
     project.configure(replicas=1, conditions={"grokking": {}}, keep={"weights": False, "states": 0})
-    measured = [f"results/tiny/{name}/grokking/0.parquet" for name in ("ablation", "distribution")]
+    tables = ("ablation", "distribution", "progress", "updates")
+    measured = [f"results/tiny/{name}/grokking/0.parquet" for name in tables]
     measured.append("results/tiny/example_saliency/grokking/0/step=20/saliency.parquet")
     run = project.snakemake("--cores", "2", "results/tiny/runs/grokking/0/events.parquet", *measured)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -48,7 +48,7 @@ def test_editing_saliency_trains_nothing(project: Project) -> None:
 
 
 def test_editing_training_keeps_tasks_and_splits(project: Project) -> None:
-    project.edit("src/general_circuits/optimisers/rules.py", "1.0, (step + 1)", "1.0, (step + 2)")
+    project.edit("src/general_circuits/optimisers/rules.py", "dampening=0.0", "dampening=0.1")
     planned = project.planned()
     assert planned["train_block"] == 4
     assert not planned.keys() & {"generate_task", "split_examples"}
@@ -95,10 +95,10 @@ def test_a_rerun_that_failed_is_made_up_for_and_shown(project: Project) -> None:
 
 
 def test_a_table_that_was_deleted_with_its_index_is_made_again(project: Project) -> None:
-    (project.results / "runs/grokking/0/events.parquet").unlink()
-    (project.results / "index/events.sha256").unlink()
+    (project.results / "distribution/grokking/0.parquet").unlink()
+    (project.results / "index/distribution.sha256").unlink()
     planned = project.planned()
-    assert planned["find_events"] == planned["index_table"] == 1
+    assert planned["describe_saliency"] == planned["index_table"] == 1
     assert "train_block" not in planned
 
 
