@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from builders import addition, model_settings
+from builders import model_settings
 from torch import Tensor
 
 from general_circuits.conditions import Group, Modular, Vocabulary
@@ -21,14 +20,16 @@ from general_circuits.tasks import groups
 MODULUS = 13
 
 
-def sums(modulus: int = MODULUS) -> dict[str, Examples]:
-    """x + y, numbered, with right answers."""
-    splits, first = addition(modulus, modulus), 0
-    for name, part in splits.items():
-        numbers = torch.arange(first, first + len(part))
-        splits[name] = replace(part, numbers=numbers, targets=part.labels)
-        first += len(part)
-    return splits
+def sums(modulus: int = MODULUS, by_pair: bool = True) -> dict[str, Examples]:
+    """x + y, numbered, with right answers: a third validates, mirror images together unless told otherwise."""
+    a, b = (of.flatten() for of in torch.meshgrid(*[torch.arange(modulus)] * 2, indexing="ij"))
+    tokens, targets = torch.stack([a, b, torch.full_like(a, modulus)], dim=1), (a + b) % modulus
+    validates = (a - b).abs() % 3 == 1 if by_pair else (a + 2 * b) % 5 < 2
+    numbers = torch.arange(len(a))
+    return {
+        name: Examples(tokens[rows], targets[rows], None, numbers[rows], targets[rows])
+        for name, rows in (("train", ~validates), ("validation", validates))
+    }
 
 
 def permutations() -> tuple[dict[str, Examples], Group]:

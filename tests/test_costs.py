@@ -173,12 +173,11 @@ def test_so_do_progress_and_updates(trained: Callable[[str], Trained], name: str
     ((_, model),) = Checkpoints(folder / file_name(0)).models([0], torch.device("cpu"))
     none = {key: weight[None][:0] for key, weight in model.state_dict().items()}
     write(folder / "onset" / file_name(0), 0, none, [], model)
-    told = {"settings": to_json(setting), "steps": 1}
+    told = {"settings": to_json(setting), "steps": 1, "onset": folder / "onset"}
     peak = peak_mb(
         "measure_progress",
         **of_block(folder),
         **told,
-        onset=folder / "onset",
         examples=1,
         examples_steps=1,
         output=folder / "progress.parquet",

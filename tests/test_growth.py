@@ -174,13 +174,13 @@ def test_growth_is_over_a_horizon_of_steps_at_least() -> None:
     """Checkpoints 40 apart: growth is over 120 steps, of which the slopes are told only to the first 40."""
     steps = np.arange(0, 401, 40)
     updates = run(lambda step, x: 3 * x[:, 0] * (step == 0), steps=steps)
-    late = events().assign(step=[40, 500, 700, 300])
+    late = events().assign(step=[120, 500, 700, 300])
     table = found(updates, of=late)
     assert table.loc["before memorisation", "generality"] == pytest.approx(1.0)
     rows = growth.slopes(updates, late, "weights")
     assert rows.groupby("phase")["steps"].first().to_dict() == {
         "before memorisation": 1,
-        "plateau": 7,  # 40 to 280: after that there is no checkpoint 120 later
+        "plateau": 2,  # from 120 to 240, and on to 360: after that there is no checkpoint 120 later
         "onset": 0,
         "after": 0,
     }
@@ -207,9 +207,12 @@ def test_neurons_at_nothing_on_either_end_are_left_out() -> None:
     more.loc[(more["neuron"] == 101) & (more["step"] > 0), "saliency"] = 0.0
     more.loc[(more["neuron"] == 102) & (more["step"] > 0), "weight_norm"] = 0.0
     more.loc[(more["neuron"] == 103) & (more["step"] > 0), "saliency"] = NAN
-    rows = growth.slopes(pd.concat([updates, more]).query("step < 200"), events(), "weights")
+    for response, kept in (("weights", 32), ("saliency", 31)):  # what need not grow may be gone
+        rows = growth.slopes(pd.concat([updates, more]).query("step < 200"), events(), response)
+        here = rows[rows["phase"] == "before memorisation"].set_index("predictor")
+        assert (here["neurons"] == kept).all()
+    rows = growth.slopes(updates.query("step < 200"), events(), "weights")
     here = rows[rows["phase"] == "before memorisation"].set_index("predictor")
-    assert (here["neurons"] == 30).all()
     assert here.loc["generality", "slope"] == pytest.approx(2.0)
 
 

@@ -102,10 +102,9 @@ class Study(Settings):
         own = self.model_dump(mode="json", exclude={"defaults", "conditions", "keep"})
         if own["duels"] == {"toy": None, "planted": None}:
             del own["duels"]  # a study without duels depends on none of their settings
-        if own["measurements"]["progress"] is None:
-            del own["measurements"]["progress"], own["measurements"]["onset"]
-        if own["measurements"]["updates"] is None:
-            del own["measurements"]["updates"]
+        left_out = [name for name in ("progress", "updates") if own["measurements"][name] is None]
+        for name in [*left_out, *(["onset"] if len(left_out) == 2 else [])]:
+            del own["measurements"][name]
         return {
             "study": own,
             "conditions": {

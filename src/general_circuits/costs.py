@@ -256,7 +256,7 @@ class Size:
             width = 4 * (model.d_mlp + model.d_model) + 8 * model.d_model
             positions = 1 if model.n_layers == 1 else self._positions
         numbers = together * (positions * width * 2 + 8 * self.vocabulary.n_classes)
-        return _mb(MODULES_BASE + FLOAT * 2 * numbers + self.weights_bytes // 2)
+        return _mb(MODULES_BASE + FLOAT * 5 * numbers // 2 + self.weights_bytes // 2)
 
     def modules_mb(self, parts: int) -> int:
         """Peak memory of `train_modules` and `duel_modules`: all modules on all examples, and what gradients keep."""

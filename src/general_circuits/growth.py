@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 from general_circuits.estimates import Array
 from general_circuits.frames import in_last_layer
@@ -33,24 +34,27 @@ PHASES = {
     "onset": ("onset", "generalised"),
     "after": ("generalised", None),
 }
-"""From which event on, and before which one."""
+"""From which event on, and up to which one, growth is followed."""
 
 EVENTS = ["memorised", "onset", "generalised"]
+FIFTHS = 5
 PER = 1000
 """Growth is per so many steps."""
 
 
 @dataclass(frozen=True)
 class Neurons:
-    """The neurons of one checkpoint that grew from something to something: each as it stands, and how it grew.
+    """The neurons of one checkpoint and how they grew to another; of saliency, those that still have any there.
 
     Attributes:
         step: the checkpoint's.
+        end: that of the checkpoint that they are followed to.
         predictors: z-scored over them, in the order of `PREDICTORS`; 0 where all are alike: (neuron, predictor).
         growth: change of the log per `PER` steps, minus its mean over them, (neuron).
     """
 
     step: int
+    end: int
     predictors: Array
     growth: Array
 
@@ -70,24 +74,62 @@ def slopes(updates: pd.DataFrame, events: pd.DataFrame, response: str) -> pd.Dat
         how many checkpoints. Where a predictor does not differ between neurons its slope is NaN, and the others' are
         without it; where rows are too few, all are NaN.
     """
-    known = steps_of_events(events, "grokking").reindex(columns=EVENTS)
     rows = []
+    for names, inside in _phases(updates, events, response):
+        counts = {"neurons": sum(len(neurons.growth) for neurons in inside), "steps": len(inside)}
+        rows += [{**names, "predictor": name, "slope": slope, **counts} for name, slope in _fit(inside).items()]
+    return pd.DataFrame(rows, columns=["condition", "replica", "phase", "predictor", "slope", "neurons", "steps"])
+
+
+def fifths(updates: pd.DataFrame, events: pd.DataFrame, response: str) -> pd.DataFrame:
+    """Growth against generality, whatever its shape: mean growth in each fifth of a checkpoint's neurons by generality.
+
+    Args are those of `slopes`.
+
+    Returns:
+        One row for each condition, replica, phase and `fifth`, 1 to 5: `growth` per 1,000 steps, from the mean over all
+        neurons of the checkpoint; NaN where there are no neurons.
+    """
+    rows = []
+    for names, inside in _phases(updates, events, response):
+        grown: list[list[Array]] = [[] for _ in range(FIFTHS)]
+        for neurons in inside:
+            # Equal generality is one place in the order, so that no other order decides.
+            places = (rankdata(neurons.predictors[:, 0]) - 0.5) / len(neurons.growth)
+            for fifth in range(FIFTHS):
+                grown[fifth].append(neurons.growth[(places * FIFTHS).astype(int) == fifth])
+        for fifth, parts in enumerate(grown, start=1):
+            values = np.concatenate(parts) if parts else np.array([])
+            rows.append({**names, "fifth": fifth, "growth": float(values.mean()) if len(values) else np.nan})
+    return pd.DataFrame(rows, columns=["condition", "replica", "phase", "fifth", "growth"])
+
+
+def _phases(
+    updates: pd.DataFrame, events: pd.DataFrame, response: str
+) -> Iterator[tuple[dict[str, object], list[Neurons]]]:
+    """Each condition, replica and phase by name, and its windows."""
+    known = steps_of_events(events, "grokking").reindex(columns=EVENTS)
     for (condition, replica), run in in_last_layer(updates).groupby(["condition", "replica"], observed=True):
         checkpoints = list(_checkpoints(run, RESPONSES[response]))
         steps = known.loc[replica] if replica in known.index else pd.Series(np.nan, index=EVENTS)
         for phase in PHASES:
-            inside = [neurons for neurons in checkpoints if is_in(phase, neurons.step, steps)]
-            counts = {"neurons": sum(len(neurons.growth) for neurons in inside), "steps": len(inside)}
-            for predictor, slope in _fit(inside).items():
-                names = {"condition": condition, "replica": replica, "phase": phase, "predictor": predictor}
-                rows.append({**names, "slope": slope, **counts})
-    return pd.DataFrame(rows, columns=["condition", "replica", "phase", "predictor", "slope", "neurons", "steps"])
+            inside = _apart([neurons for neurons in checkpoints if is_in(phase, neurons, steps)])
+            yield {"condition": condition, "replica": replica, "phase": phase}, inside
 
 
-def is_in(phase: str, step: int, events: Mapping[str, float]) -> bool:
-    """Whether a step is in a phase, by the steps of the events, NaN for those that never came."""
+def is_in(phase: str, neurons: Neurons, events: Mapping[str, float]) -> bool:
+    """Whether they are followed within a phase, by the steps of the events, NaN for those that never came."""
     start, end = PHASES[phase]
-    return (start is None or step >= events[start]) and (end is None or step < events[end])
+    return (start is None or neurons.step >= events[start]) and (end is None or neurons.end <= events[end])
+
+
+def _apart(windows: list[Neurons]) -> list[Neurons]:
+    """Those of ascending windows that do not overlap: checkpoints lie closer than growth is measured over."""
+    kept: list[Neurons] = []
+    for window in windows:
+        if not kept or window.step >= kept[-1].end:
+            kept.append(window)
+    return kept
 
 
 def ages(steps: Array, saliency: Array) -> Array:
@@ -109,7 +151,10 @@ def ages(steps: Array, saliency: Array) -> Array:
 
 
 def _checkpoints(run: pd.DataFrame, response: str) -> Iterator[Neurons]:
-    """One run's checkpoints that have another `HORIZON` steps later; neurons that are at nothing at either are left."""
+    """One run's checkpoints that have another `HORIZON` steps later.
+
+    Left out are neurons without saliency or norm at the first, or without what grows at the other.
+    """
     columns = ("generality", "saliency", "weight_norm")
     wide = {name: run.pivot(index="step", columns="neuron", values=name) for name in columns}
     steps = wide["saliency"].index.to_numpy(dtype=np.float64)
@@ -119,7 +164,7 @@ def _checkpoints(run: pd.DataFrame, response: str) -> Iterator[Neurons]:
     for i, j in enumerate(later):
         if j == len(steps):
             return
-        ends = np.stack([values[name][at] for name in ("saliency", "weight_norm") for at in (i, j)])
+        ends = np.stack([values["saliency"][i], values["weight_norm"][i], values[response][j]])
         kept = (np.isfinite(ends) & (ends > 0)).all(axis=0) & np.isfinite(values["generality"][i])
         if not kept.any():
             continue
@@ -134,7 +179,7 @@ def _checkpoints(run: pd.DataFrame, response: str) -> Iterator[Neurons]:
             ],
             axis=1,
         )
-        yield Neurons(int(steps[i]), _standardised(predictors), growth - growth.mean())
+        yield Neurons(int(steps[i]), int(steps[j]), _standardised(predictors), growth - growth.mean())
 
 
 def _standardised(predictors: Array) -> Array:

@@ -183,7 +183,7 @@ class ProgressSettings(Settings):
 
 
 class OnsetSettings(Settings):
-    """Checkpoints around each replica's onset, replayed: the same steps give the same bytes."""
+    """Checkpoints around each replica's onset, replayed to the same bytes; read by progress and updates."""
 
     before: Count = Field(400, description="steps before the onset that are seen")
     after: Count = Field(400, description="steps after it")

@@ -105,6 +105,7 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
     blocks = study.blocks
     known: dict[object, Rates] = {}
     known_steps: dict[str, float] = {}
+    looked: dict[object, float] = {}
     rows: dict[str, list[float]] = {}
 
     def add(rule: str, jobs: int, seconds_each: float, mem_mb: int, bytes_each: float) -> None:
@@ -188,23 +189,9 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
                 }
                 seconds_each, mem_mb, bytes_each = each[job]
                 add(job, blocks, with_torch + seen * seconds_each, mem_mb, seen * bytes_each)
-    if study.measurements.progress:
-        progress_of: dict[object, tuple[float, float]] = {}
-        for name, condition in conditions.items():
-            kind = condition.task, condition.model, sizes[name].n_training
-            if kind not in progress_of:
-                progress_of[kind] = _progress_seconds(condition)
-            for job, row in _wild(study, sizes[name], known_steps[name], progress_of[kind], with_torch).items():
-                add(job, *row)
-    if study.measurements.updates:
-        tracked: dict[object, float] = {}
-        for condition, size in zip(conditions.values(), sizes.values(), strict=True):
-            kind = condition.task, condition.model, size.n_training
-            if kind not in tracked:
-                tracked[kind] = _tracking_seconds(condition)
-            seen = study.block * _at_most(study.measurements.updates.checkpoints, size.checkpoints)
-            bytes_each = seen * size.neurons(["mlp"]) * ROW_BYTES["updates"]
-            add("track_updates", blocks, with_torch + seen * tracked[kind], size.updates_mb(), bytes_each)
+    for name, condition in conditions.items():
+        for job, row in _wild(study, condition, sizes[name], known_steps[name], with_torch, looked).items():
+            add(job, *row)
     for name, row in _duels(study, with_torch, without).items():
         add(name, *row)
     indexed = [name for name in schemas.of_blocks() if name not in study.absent]
@@ -221,48 +208,66 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
 
 
 def _wild(
-    study: Study, size: Size, step: float, seconds: tuple[float, float], with_torch: float
+    study: Study, condition: Condition, size: Size, step: float, with_torch: float, known: dict[object, float]
 ) -> dict[str, tuple[int, float, int, float]]:
     """By rule, of looking into one condition's training, as `_duels`.
 
     Args:
         step: seconds of an update.
-        seconds: of a checkpoint's progress, and of one example's gradient.
+        known: what was measured of other conditions alike, by what.
     """
-    asked, onset, _ = study.measurements.wild
-    around = (onset.before + onset.after) // onset.every + 1
-    schedule = size.condition.schedule
-    replayed = min(
-        schedule.steps, onset.before + onset.after + schedule.steps // max(1, study.keep.states) + STATE_EVERY
-    )
-    seen = _at_most(asked.checkpoints, size.checkpoints) + around
-    followed = asked.examples * _at_most(asked.examples_checkpoints, size.checkpoints)
-    each = study.block
-    measuring = with_torch + each * (seen * seconds[0] + followed * seconds[1])
-    rows = seen * 12 * ROW_BYTES["progress"]  # of the other tables there are few, or they are narrow
-    kept = around * size.parameters * FLOAT * study.keep.weights
-    return {
-        "replay_onset": (study.blocks, with_torch + each * replayed * step, size.training_mb(), float(each * kept)),
-        "measure_progress": (study.blocks, measuring, size.progress_mb(), float(each * rows)),
-    }
+    measured, (asked, onset, tracked) = study.measurements, study.measurements.wild
+    if not (measured.progress or measured.updates):
+        return {}
+    around, steps, each = (onset.before + onset.after) // onset.every + 1, condition.schedule.steps, study.block
+    apart = steps // max(1, study.keep.states) + STATE_EVERY  # between two states that are kept
+    replaying = with_torch + each * min(steps, onset.before + onset.after + apart) * step
+    kept = float(each * around * size.parameters * FLOAT * study.keep.weights)
+    found = {"replay_onset": (study.blocks, replaying, size.training_mb(), kept)}
+
+    def seconds(what: Callable[[Condition], float]) -> float:
+        alike = what, condition.task, condition.model, size.n_training
+        if alike not in known:
+            known[alike] = what(condition)
+        return known[alike]
+
+    if measured.progress:
+        seen = _at_most(asked.checkpoints, size.checkpoints) + around
+        followed = asked.examples * _at_most(asked.examples_checkpoints, size.checkpoints)
+        measuring = with_torch + each * (seen * seconds(_measuring) + followed * seconds(_following))
+        rows = float(each * seen * 30 * ROW_BYTES["progress"])  # of all its tables together
+        found["measure_progress"] = study.blocks, measuring, size.progress_mb(), rows
+    if measured.updates:
+        seen = _at_most(tracked.checkpoints, size.checkpoints) + around
+        rows = float(each * seen * size.neurons(["mlp"]) * ROW_BYTES["updates"])
+        found["track_updates"] = study.blocks, with_torch + each * seen * seconds(_tracking), size.updates_mb(), rows
+    return found
 
 
-def _progress_seconds(condition: Condition) -> tuple[float, float]:
-    """Of one checkpoint, and of one example's gradient, on an untrained network."""
-    replica = generated_replica(condition, seed=1000)
-    task = registry.generate(condition.task)
+def _measuring(condition: Condition) -> float:
+    """Seconds of one checkpoint's progress, on an untrained network."""
+    model, ground, general = _general(condition)
+    return _once(lambda: progress.measure(model, ground, general, torch.float32))
+
+
+def _following(condition: Condition) -> float:
+    """Seconds of one example's gradient, beside what is made once for all of them."""
+    model, ground, general = _general(condition)
+    follow = partial(progress.single_examples, model, ground, general, torch.float32, seed=1000)
+    one, three = (_once(partial(follow, n=n)) for n in (1, 3))
+    return max(0.0, (three - one) / 2)
+
+
+def _general(condition: Condition) -> tuple[Network, AllExamples, General]:
+    """An untrained network, all examples, and what it would be measured by."""
+    replica, task = generated_replica(condition, seed=1000), registry.generate(condition.task)
     found = solution.find(condition.task, task.inputs.astype(np.int64), task.target.astype(np.int64))
     ground = AllExamples.of(replica.splits, found, task.vocabulary.n_classes)
-    general = General.of(ground, forces.answer(replica.model, ground.tokens))
-    progress.single_examples(replica.model, ground, general, 1, 1000)  # what is made once for all of them
-    return (
-        _once(lambda: progress.measure(replica.model, ground, general)),
-        _once(lambda: progress.single_examples(replica.model, ground, general, 1, 1000)),
-    )
+    return replica.model, ground, General.of(ground, forces.answer(replica.model, ground.tokens))
 
 
-def _tracking_seconds(condition: Condition) -> float:
-    """Of one checkpoint's neurons and their gradients, on an untrained network."""
+def _tracking(condition: Condition) -> float:
+    """Seconds of one checkpoint's neurons and their gradients, on an untrained network."""
     replica = generated_replica(condition, seed=1000)
     followed = [(0, replica.model)]
     return _once(lambda: list(track(followed, replica.splits["train"], condition.optimiser, 1000)))

@@ -109,7 +109,11 @@ def page() -> str:
             measurements.ProgressSettings,
             "Under `measurements: progress:`; a study without it has no progress measures.",
         ),
-        ("Measurements: onset", measurements.OnsetSettings, "Under `measurements: onset:`; read by progress alone."),
+        (
+            "Measurements: onset",
+            measurements.OnsetSettings,
+            "Under `measurements: onset:`; read by progress and updates.",
+        ),
         (
             "Measurements: updates",
             measurements.UpdateSettings,

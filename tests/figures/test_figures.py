@@ -27,6 +27,7 @@ from general_circuits import distributions
 from general_circuits.figures import style
 from general_circuits.figures.registry import DRAWINGS, FIGURES
 from general_circuits.frames import REGISTERED
+from general_circuits.growth import PHASES
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -104,7 +105,7 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
             (*run, step, example, 1.0, generator.random(), generator.normal(), generator.normal())
             for run, step, example in itertools.product(runs, STEPS[::2], range(3))
         ],
-        columns=["condition", "replica", "step", "example", "own", "own_general", "others", "others_general"],
+        columns=["condition", "replica", "step", "example", "own", "own_unseen", "others", "others_unseen"],
     )
     frames = {
         "metrics": metrics,
@@ -253,15 +254,15 @@ def test_the_forest_shows_contrasts_of_the_registered_unit_only() -> None:
 def test_growth_lists_the_conditions_that_have_a_slope_and_says_which_phases_have_none() -> None:
     """Not one that was never trained; and no growth starts at the last checkpoint, here the only one from t_g on."""
     frames = dict(tables())
-    updates = frames["updates"]
-    frames["updates"] = updates[
-        ((updates["condition"] != "no_delay") | (updates["step"] == 0)) & (updates["step"] < 300)
-    ]
+    updates, events = frames["updates"], frames["events"]
+    frames["updates"] = updates[(updates["condition"] != "no_delay") | (updates["step"] == 0)]
+    steps = {"memorised": 100, "onset": 200, "generalised": 300}  # a phase is a hundred steps at least
+    frames["events"] = events.assign(step=events["event"].map(steps))
     module = importlib.import_module("general_circuits.figures.growth")
     with style.theme():
         figure = module.draw(frames, "weights")
         named = [text.get_text() for text in figure.legends[0].get_texts()]
-        said = [[text.get_text() for text in axes.texts] for axes in figure.axes]
+        said = [[text.get_text() for text in axes.texts] for axes in figure.axes[len(PHASES) :]]
         plt.close(figure)
     assert named == ["grokking", "random labels"]
     assert said == [[], [], [], ["no data"]]

@@ -127,3 +127,34 @@ def test_key_frequencies_are_the_fewest_that_hold_95_percent() -> None:
     assert key_frequencies(np.ones(20)) == list(range(1, 20))
     for odd in (np.zeros(3), np.full(3, np.nan)):
         assert len(key_frequencies(odd)) == 1  # of a network that says nothing, or has diverged
+
+
+def test_a_table_split_by_example_knows_mirror_images_and_unseen_leaves_them_out() -> None:
+    """Of x + y in a table of unordered pairs: validation examples whose mirror image trains are no unseen ones."""
+    here = ground(sums(by_pair=False))
+    train, validation = ({tuple(pair) for pair in here.tokens[rows][:, :2].tolist()} for rows in here.rows.values())
+    unseen = {tuple(pair) for pair in here.tokens[here.unseen][:, :2].tolist()}
+    assert unseen == {(a, b) for a, b in validation if (b, a) not in train}
+    assert 0 < len(unseen) < len(validation)
+
+
+def test_unseen_is_missing_where_an_answer_has_no_unseen_example() -> None:
+    splits = sums()
+    kept = splits["validation"].labels != 3
+    few = {**splits, "validation": splits["validation"].some(torch.nonzero(kept).squeeze(1))}
+    here = ground(few)
+    logits = random_logits(len(here), MODULUS)
+    assert General.of(here, logits).split(logits)["unseen"].isnan().all()
+
+
+def test_classes_that_are_no_answer_leave_no_constant_in_the_general_part() -> None:
+    """x² + xy + y² and others have answers that never occur: what all logits share is no part of the solution."""
+    p = 7
+    splits = {
+        name: replace(part, labels=part.tokens[:, 0] ** 2 % p, targets=part.tokens[:, 0] ** 2 % p)
+        for name, part in sums(p).items()
+    }
+    here = Ground.of(splits, None, p)
+    assert here.classes.tolist() == [0, 1, 2, 4]
+    logits = torch.arange(p).double().expand(len(here), p)
+    assert General.of(here, random_logits(len(here), p)).restricted(logits).abs().max() < 1e-12

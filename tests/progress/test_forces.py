@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 
+import pandas as pd
 import pytest
 import torch
 from builders import random_perceptron, random_transformer
-from progress_builders import MODULUS, ground, random_logits, sums, table_network
+from progress_builders import MODULUS, general_network, ground, random_logits, sums, table_network
 from torch import Tensor
 
 from general_circuits import scores
@@ -45,7 +46,7 @@ def test_answers_are_the_network_s(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradient_shares_add_up_to_the_gradient(kind: str) -> None:
     model, here, general, logits = prepared(kind)
-    found = forces.passed(model, here, general, logits)
+    found = forces.passed(model, here, general, logits, torch.float64)
     assert found["restricted"].gradient_share + found["excluded"].gradient_share == pytest.approx(1)
     train = here.rows["train"]
     loss = scores.loss(model.answer(here.tokens[train]), here.labels[train])
@@ -61,7 +62,7 @@ def test_a_component_s_own_gradient_is_that_of_its_loss(component: str) -> None:
     part = general.split(model.answer(here.tokens))[component]
     loss = scores.loss(part[train], here.labels[train])
     gradient = torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(model.parameters()))])
-    found = forces.passed(model, here, general, logits)[component]
+    found = forces.passed(model, here, general, logits, torch.float64)[component]
     assert found.loss_gradient_norm == pytest.approx(float(gradient.norm()))
 
 
@@ -96,6 +97,18 @@ def test_moved_logits_are_those_of_moved_weights(kind: str) -> None:
     assert torch.allclose(forces.moved(model, here.tokens, direction), (ahead - behind) / (2 * SMALL), atol=1e-6)
 
 
+@pytest.mark.parametrize(("kind", "degree"), [("general", 6), ("table", 8)])
+def test_decay_shrinks_the_logits_of_networks_built_by_hand_by_what_they_are_made_of(kind: str, degree: int) -> None:
+    """Through the values, or through scores too: it may take more from a table than from a general circuit."""
+    splits = sums()
+    model, here = general_network() if kind == "general" else table_network(splits), ground(splits)
+    logits = forces.answer(model, here.tokens)
+    change = forces.decayed(model, here.tokens)
+    right = logits.gather(1, here.labels[:, None]) > 1
+    ratio = (change / logits).gather(1, here.labels[:, None])[right]
+    assert torch.allclose(ratio, torch.full_like(ratio, -degree), rtol=0.01)
+
+
 def test_decay_shrinks_a_network_without_biases_as_its_degree_says() -> None:
     """Two linear maps around a square: logits of degree 3 in the weights. Both components shrink alike: by Euler's
     theorem decay has no favourite where the network is homogeneous."""
@@ -113,7 +126,7 @@ def test_a_step_on_one_example_does_to_margins_what_is_said() -> None:
     others = forces.competitors(logits, here.labels)
     train, validation = here.rows["train"], here.rows["validation"]
     for place, found in zip(
-        (0, 7), forces.reinforcements(model, here, general, logits, torch.tensor([0, 7])), strict=True
+        (0, 7), forces.reinforcements(model, here, general, logits, torch.tensor([0, 7]), torch.float64), strict=True
     ):
         loss = scores.loss(model.answer(here.tokens[train[place]][None]), here.labels[train[place]][None])
         names = [name for name, _ in model.named_parameters()]
@@ -121,26 +134,47 @@ def test_a_step_on_one_example_does_to_margins_what_is_said() -> None:
         after, before = (forces.answer(shifted(model, gradient, size), here.tokens) for size in (-SMALL, SMALL))
         change = centred(after - before) / (2 * SMALL)
         margins = forces.against(change, here.labels, others)
-        general_part = forces.against(general.restricted(change), here.labels, others)
+        parts = {"restricted": general.restricted(change), "unseen": general.unseen(change)}
         rest = train[torch.arange(len(train)) != place]
         assert found["own"] == pytest.approx(float(margins[train[place]]), rel=1e-4)
-        assert found["own_general"] == pytest.approx(float(general_part[train[place]]), rel=1e-4, abs=1e-7)
+        for name, part in parts.items():
+            moves = forces.against(part, here.labels, others)
+            assert found[f"own_{name}"] == pytest.approx(float(moves[train[place]]), rel=1e-4, abs=1e-7)
+            assert found[f"others_{name}"] == pytest.approx(float(moves[rest].sum()), rel=1e-3, abs=1e-6)
         assert found["others"] == pytest.approx(float(margins[rest].sum()), rel=1e-3, abs=1e-7)
-        assert found["others_general"] == pytest.approx(float(general_part[rest].sum()), rel=1e-3, abs=1e-7)
         assert found["helped"] == pytest.approx(float((margins[rest] > 0).double().mean()), abs=0.02)
         assert found["validation"] == pytest.approx(float(margins[validation].mean()), rel=1e-3, abs=1e-7)
 
 
-def test_what_an_example_teaches_a_table_is_of_no_use_to_unseen_ones() -> None:
-    """Each example has a neuron of its own; what it shares with others, all of them read when they are in the table."""
-    splits = sums()
-    here, model = ground(splits), table_network(splits)
-    with torch.no_grad():
-        model.unembed.W_U *= 0.1  # so that some loss is left
+def followed(model: Network, here: Ground) -> pd.DataFrame:
+    """Every fourth training example's gradient, once some loss is left."""
     logits = forces.answer(model, here.tokens)
-    general = General.of(here, logits)
-    rows = list(forces.reinforcements(model, here, general, logits, torch.arange(5)))
-    for row in rows:
-        mean = row["others"] / (len(here.rows["train"]) - 1)
-        assert row["own"] > 5 * mean > 0
-        assert abs(row["validation"]) < 0.1 * mean
+    drawn = torch.arange(0, len(here.rows["train"]), 4)
+    return pd.DataFrame(
+        forces.reinforcements(model, here, General.of(here, logits), logits, drawn, torch.float64)
+    ).mean()
+
+
+def test_what_an_example_teaches_a_table_is_of_no_use_to_unseen_ones() -> None:
+    """Each example has a neuron of its own; what it shares with others, all of them read when they are in the table.
+
+    Of its restricted part too the others reinforce most, since their answers are right as well: that is no sign of a
+    general circuit. What unseen examples show of it is.
+    """
+    splits = sums()
+    here, table = ground(splits), table_network(splits)
+    with torch.no_grad():
+        table.unembed.W_U *= 0.1
+    found = followed(table, here)
+    assert found["others_restricted"] > 10 * found["own_restricted"]
+    assert abs(found["others_unseen"]) < 0.05 * found["others_restricted"]
+    assert abs(found["own_unseen"]) < 0.05 * found["own"]
+    assert abs(found["validation"]) < 0.1 * found["others"] / len(here.rows["train"])
+
+
+def test_what_an_example_teaches_a_general_circuit_unseen_ones_have_too() -> None:
+    here, network = ground(), general_network(frequencies=2)
+    with torch.no_grad():
+        network.unembed.W_U *= 0.02
+    found = followed(network, here)
+    assert found["others_unseen"] > 0.8 * found["others_restricted"] > 0

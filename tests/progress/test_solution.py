@@ -51,6 +51,18 @@ def test_what_no_group_makes_has_none(formulas: tuple[str, ...]) -> None:
     assert found(Modular(formulas, 11))[0] is None
 
 
+@pytest.mark.parametrize("formula", ["x^2*y^2", "x^2"])
+def test_where_some_element_is_never_the_answer_there_is_none(formula: str) -> None:
+    assert found(Modular((formula,), 11))[0] is None
+
+
+@pytest.mark.parametrize("formula", ["1/x+y", "x+1/y"])
+def test_an_operand_that_is_not_every_element_has_no_place_in_the_group(formula: str) -> None:
+    solution, _, _ = found(Modular((formula,), 11))
+    assert solution is not None
+    assert solution.operands is None
+
+
 def test_a_product_modulo_a_composite_number_has_none() -> None:
     assert found(Modular(("x*y",), 12))[0] is None
 

@@ -33,13 +33,17 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
     block = Block(folder / "split.parquet", device("cpu"))
     for position, replica, examples in block.replicas():
         run = training.train(TRAINED, examples, block.vocabulary, replica)
-        checkpoints.write(folder / checkpoints.file_name(position), replica, run.weights, run.steps, run.model)
+        name = checkpoints.file_name(position)
+        checkpoints.write(folder / name, replica, run.weights, run.steps, run.model)
+        for onset, n in (("none", 0), ("all", len(run.steps))):  # where checkpoints around an onset would be
+            weights = {key: weight[:n] for key, weight in run.weights.items()}
+            checkpoints.write(folder / onset / name, replica, weights, run.steps[:n], run.model)
     return folder / "split.parquet"
 
 
-def tracked(split: Path, steps: int = 0) -> pd.DataFrame:
-    output = split.parent / f"updates-{steps}.parquet"
-    track_updates.main(split, "tiny", to_json(TRAINED), steps, "cpu", output)
+def tracked(split: Path, steps: int = 0, onset: str = "none") -> pd.DataFrame:
+    output = split.parent / f"updates-{steps}-{onset}.parquet"
+    track_updates.main(split, split.parent / onset, "tiny", to_json(TRAINED), steps, "cpu", output)
     return tables.read(output, UPDATES)
 
 
@@ -102,6 +106,15 @@ def test_fewer_checkpoints_are_the_same_but_for_the_way_to_the_next_of_them(spli
 
 def test_it_is_equal_bytes_and_keeps_what_the_split_says(split: Path, found: pd.DataFrame, tmp_path: Path) -> None:
     again = tmp_path / "updates.parquet"
-    track_updates.main(split, "tiny", to_json(TRAINED), 0, "cpu", again)
-    assert again.read_bytes() == (split.parent / "updates-0.parquet").read_bytes()
+    track_updates.main(split, split.parent / "none", "tiny", to_json(TRAINED), 0, "cpu", again)
+    assert again.read_bytes() == (split.parent / "updates-0-none.parquet").read_bytes()
     assert tables.read_metadata(again) == tables.read_metadata(split)
+
+
+def test_checkpoints_around_an_onset_are_put_among_the_others(split: Path, found: pd.DataFrame) -> None:
+    merged = tracked(split, steps=2, onset="all")
+    assert set(merged.loc[merged["is_scheduled"], "step"]) == {0, 30}
+    assert merged["around_onset"].all()
+    assert found["is_scheduled"].all()
+    flags = ["is_scheduled", "around_onset"]
+    pd.testing.assert_frame_equal(merged.drop(columns=flags), found.drop(columns=flags))

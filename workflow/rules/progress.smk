@@ -62,6 +62,7 @@ rule track_updates:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",
         weights=WEIGHTS,
+        onset=ONSET_WEIGHTS,
     output:
         "<results>/updates/{condition}/{block}.parquet",
     log:
@@ -75,10 +76,11 @@ rule track_updates:
         mem_mb=updates_mb,
     params:
         settings=lambda wildcards: to_json(CONDITIONS[wildcards.condition]),
+        onset=lambda wildcards, input: Path(input.onset[0]).parent,
         how=options(steps=how_many(UPDATES.checkpoints), device=STUDY.device),
         code=fingerprint("stages.track_updates"),
     message:
         "Tracking the updates of {wildcards.condition}, block {wildcards.block}"
     shell:
-        "python -m general_circuits.stages.track_updates --split {input.split} --condition {wildcards.condition}"
-        " --settings {params.settings:q} {params.how} --output {output} > {log} 2>&1"
+        "python -m general_circuits.stages.track_updates --split {input.split} --onset {params.onset}"
+        " --condition {wildcards.condition} --settings {params.settings:q} {params.how} --output {output} > {log} 2>&1"

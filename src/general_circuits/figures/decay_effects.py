@@ -20,7 +20,6 @@ LEAST = 0.1
 """Share of the whole margin below which a component's relative change is not drawn: it has no bound near 0."""
 
 COLOURS = {"general": style.VERDICT_COLOURS["supported"], "shallow": style.VERDICT_COLOURS["contradicted"]}
-COMPONENTS = {"general": "restricted", "shallow": "excluded"}
 CAUSES = ("decay", "updates on others", "updates on its own")
 
 
@@ -52,7 +51,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
         style.linear_steps(axes, max(2, 8 // len(conditions)))
     below[0].set_ylabel("change by decay per share\nof weights lost, relative")
     lines = [Line2D([], [], color=colour) for colour in COLOURS.values()]
-    below[-1].legend(lines, ["general, restricted", "shallow, excluded"], fontsize="small")
+    below[-1].legend(lines, ["general, unseen", "shallow, the rest"], fontsize="small")
     return figure
 
 
@@ -67,7 +66,7 @@ def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
             if np.isfinite([at.mean for at in sides.values()]).all()
         ]
         said.append(f"{optimiser}: {', '.join(words)}")
-    return f"Relative change per 1,000 steps in planted duels with decay, means over replicas: {'; '.join(said)}."
+    return f"Relative change per 1,000 steps in planted duels with most decay, means over replicas: {'; '.join(said)}."
 
 
 def _of_duels(planted: pd.DataFrame, optimiser: str) -> dict[str, dict[str, Estimate]]:
@@ -80,12 +79,14 @@ def _of_duels(planted: pd.DataFrame, optimiser: str) -> dict[str, dict[str, Esti
 
 
 def _of_training(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """By side, steps × replicas: what decay does to each component, relative to its part in training margins."""
+    """By side, steps × replicas: what decay does to the unseen component and to the rest, relative to their parts."""
     rows = rows[(rows["split"] == "train") & rows["is_scheduled"]]
-    whole = style.wide(rows[rows["component"] == "all"], "part_of_margin")
-    found_here = {}
-    for side, component in COMPONENTS.items():
-        here = rows[rows["component"] == component]
-        part, effect = (style.wide(here, column) for column in ("part_of_margin", "decay_effect"))
-        found_here[side] = effect.where((part > LEAST * whole) & (whole > 0))
-    return found_here
+    of = {name: rows[rows["component"] == name] for name in ("all", "unseen")}
+    parts = {name: style.wide(here, "part_of_margin") for name, here in of.items()}
+    lost = {name: parts[name] * style.wide(here, "decay_effect") for name, here in of.items()}
+    whole = parts["all"]
+    sides = {
+        "general": (parts["unseen"], lost["unseen"]),
+        "shallow": (whole - parts["unseen"], lost["all"] - lost["unseen"]),
+    }
+    return {side: (gone / part).where((part > LEAST * whole) & (whole > 0)) for side, (part, gone) in sides.items()}

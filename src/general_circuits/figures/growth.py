@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from general_circuits.estimates import Estimate, estimate
 from general_circuits.figures import style
-from general_circuits.growth import ALONE, PHASES, PREDICTORS, slopes
+from general_circuits.growth import ALONE, FIFTHS, PHASES, PREDICTORS, fifths, slopes
 from general_circuits.numbers import NO_DATA, interval, signed
 
 ROWS = {
@@ -39,16 +39,29 @@ Found = dict[tuple[str, str, str], Estimate]
 
 
 def draw(tables: Mapping[str, pd.DataFrame], response: str) -> Figure:
-    """Growth of `weights` or `saliency`: a panel per phase, a row per predictor; from `updates` and `events`."""
+    """Growth of `weights` or `saliency` by phase: against generality, and a row per predictor of its regression.
+
+    From `updates` and `events`.
+    """
     found_here = _found(tables, response)
     known = {condition for (condition, _, _), at in found_here.items() if np.isfinite(at.mean)}
     of_all = style.condition_colours(list(tables["updates"]["condition"].cat.categories))
     colours = {condition: colour for condition, colour in of_all.items() if condition in known}
-    height = min(1.8 + len(ROWS) * (0.2 + 0.1 * len(colours)), 8.5)
-    figure, axes_of = plt.subplots(1, len(PHASES), figsize=(style.WIDTH, height), sharey=True)
-    for axes, phase in zip(axes_of, PHASES, strict=True):
-        axes.set_title(TITLES[phase], fontsize="medium")
+    below = 1.4 + len(ROWS) * (0.2 + 0.1 * len(colours))
+    figure, (curves, axes_of) = plt.subplots(
+        2,
+        len(PHASES),
+        figsize=(style.WIDTH, min(2.4 + below, 8.8)),
+        height_ratios=[2.0, min(below, 6.4)],
+        sharey="row",
+    )
+    grown = fifths(tables["updates"], tables["events"], response)
+    for above, axes, phase in zip(curves, axes_of, PHASES, strict=True):
+        above.set_title(TITLES[phase], fontsize="medium")
+        _curves(above, grown[grown["phase"] == phase], colours)
         _panel(axes, found_here, phase, colours)
+    curves[0].set_ylabel("growth per 1,000 steps")
+    curves[0].set_xlabel("fifth of neurons by generality")
     axes_of[0].set_yticks(range(len(ROWS)), list(ROWS.values()))
     axes_of[0].set_ylim(len(ROWS) - 0.5, -0.5)
     axes_of[0].get_yticklabels()[0].set_fontweight("bold")
@@ -70,9 +83,11 @@ def found(tables: Mapping[str, pd.DataFrame], response: str) -> str:
     )
     if not given:
         return "No replica of grokking has a phase in which generality's slope is known."
+    counts = {phase: estimates["grokking", phase, PREDICTORS[0]].n for phase in PHASES}
+    replicas = ", ".join(f"{phase} {n}" for phase, n in counts.items() if n)
     return (
         f"Growth of {response} in grokking, per 1,000 steps and standard deviation of generality, given saliency, norm"
-        f" and age: {'; '.join(given)}. Alone: {'; '.join(alone)}."
+        f" and age: {'; '.join(given)}. Alone: {'; '.join(alone)}. Replicas: {replicas}."
     )
 
 
@@ -80,6 +95,15 @@ def _found(tables: Mapping[str, pd.DataFrame], response: str) -> Found:
     rows = slopes(tables["updates"], tables["events"], response)
     groups = rows.groupby(["condition", "phase", "predictor"], observed=True)["slope"]
     return {(str(condition), phase, name): estimate(values) for (condition, phase, name), values in groups}
+
+
+def _curves(axes: Axes, rows: pd.DataFrame, colours: Mapping[str, Colour]) -> None:
+    """One phase: growth against generality, a line for each condition."""
+    for condition, colour in colours.items():
+        here = rows[rows["condition"] == condition]
+        style.draw_band(axes, here.pivot(index="fifth", columns="replica", values="growth"), colour)
+    axes.axhline(0, color=style.GREY, linewidth=0.6)
+    axes.set_xticks(range(1, FIFTHS + 1))
 
 
 def _panel(axes: Axes, found_here: Found, phase: str, colours: Mapping[str, Colour]) -> None:

@@ -125,13 +125,14 @@ FIGURES = {
         "Restricted and excluded loss",
         "In the wild, components",
         ("events", "progress", "structure"),
-        "Above, learning curves in grey (training dashed, validation solid) and what parts of the logits would do"
-        " alone: restricted, on validation examples, what depends on nothing but the right answer, in the key"
-        " frequencies of the last checkpoint; unseen, the same as validation examples alone tell it, so that no"
+        "Above, learning curves in grey (training dashed, validation solid; without examples whose answer is no"
+        " element of the group) and what parts of the logits would do alone: restricted, on validation examples,"
+        " what depends on nothing but the right answer, in the key frequencies of the last checkpoint; unseen, the"
+        " same as those examples alone tell it that neither train nor have a mirror image that does, so that no"
         " memorised answer is in it; excluded, on training examples, all but the restricted part. Where a general"
-        " circuit grows before it shows, unseen falls while validation loss does not. Below, Gini coefficients of the"
-        " energies of the frequencies in the logits and"
-        " in the embedding, and the share of MLP units tuned to one frequency, where the task's group is known."
+        " circuit grows before it shows, unseen falls while validation loss does not. Below, Gini coefficients of"
+        " the energies of the frequencies in the logits and in the embedding, and the share of MLP units tuned to"
+        " one frequency, where the task's group is known."
         f" {BANDS}, of losses on their log scale; marks are the median steps of the condition's events.",
         "steps",
         ("training", "onset"),
@@ -140,11 +141,12 @@ FIGURES = {
         "Which part an example's gradient reinforces",
         "In the wild, examples",
         ("events", "reinforcement"),
-        "What one step of gradient descent does to a training example's margin, split into the part in the key"
-        " frequencies (general) and the rest, and into what the example's own gradient does (solid) and what those of"
-        " all other training examples do together (dashed); to first order, over the whole of what its own does. The"
-        " hypothesis has the general part reinforced by the other examples, and a shallow circuit by its own alone,"
-        f" with the others overwriting it (below 0). {BANDS}; marks are the median steps of the condition's events.",
+        "What one step of gradient descent on a training example does, to first order: to its own margin (solid),"
+        " and to those of all other training examples together (dashed), which is in the mean also what all others"
+        " do to it. Both are split into the part that unseen examples show (general) and the rest, and are over"
+        " the whole of what the gradient does for its own example. The hypothesis has the general part reinforced"
+        " by other examples, and a shallow circuit by its own alone, with the others overwriting it (below 0)."
+        f" {BANDS}; marks are the median steps of the condition's events.",
     ),
     "toy_contributions": Figure(
         "What circuits contribute",
@@ -200,12 +202,13 @@ FIGURES = {
         "What decay takes, and what updates give back",
         "Claim weight_decay",
         ("planted", "progress"),
-        "Above, planted duels with decay: what a step does to each side's part in the margins, split into what decay"
-        " does by itself and what the update does without it, on examples outside its batch and in it. Below, ordinary"
-        " training: the relative change of the restricted and of the excluded component's part in training margins"
-        " when all weights shrink by the same small share, where it is over a tenth of the margin. The source has decay"
-        " degrade shallow circuits more; where logits are homogeneous in the weights it degrades all alike, and"
-        f" what differs is what updates give back. {BANDS}.",
+        "Above, planted duels with decay: what a step does to each side's part in the margins, split into what"
+        " decay does by itself and what the update does without it, on examples outside its batch and in it."
+        " Below, ordinary training: the relative change of the part of training margins that unseen examples show,"
+        " and of the rest, when all weights shrink by the same small share, where it is over a tenth of the"
+        " margin. The source has decay degrade shallow circuits more. In networks whose logits are homogeneous in"
+        " the weights, as the default duels' perceptrons are, it degrades all alike, and what differs is what"
+        f" updates give back; transformers are not so. {BANDS}.",
     ),
     "forgetting": Figure(
         "What updates on other examples do",
@@ -220,17 +223,18 @@ FIGURES = {
         "Does generality predict growth?",
         "In the wild, neurons",
         ("events", "updates"),
-        "How a neuron of the last layer grows from one checkpoint to the next, 100 steps later or more, by what it is"
-        " at the first: on how many training examples it is salient (generality), how large its saliency and its"
-        " weights are, and for how long its saliency has been above the layer's median (age). Each point is a slope of"
-        " one regression on all four, so that the others are held, and in the last row of one on generality alone: how"
-        " much faster the log of the norm of its weights, or of its saliency, grows per standard deviation of it"
-        " among the neurons of the same checkpoint. Conditions stand in each row as they are listed above. Dots are"
-        " means over replicas, lines the 95 % interval of that mean (Student's t). Panels, each with its own scale, are"
-        " phases of grokking, before and after its training examples were memorised (t_m), validation accuracy left its"
-        " plateau (t_o) and generalisation was complete (t_g); other conditions are shown at their partner's steps. The"
-        " hypothesis predicts that generality's slope is above 0, given saliency, norm and age, in grokking's plateau"
-        " and onset.",
+        "How a neuron of the last layer grows from one checkpoint to the next, 100 steps later or more, by what"
+        " it is at the first: on how many training examples it is salient (generality), how large its saliency and"
+        " its weights are, and for how long its saliency has been above the layer's median (age). Above, growth of"
+        " the log of the norm of its weights (in times out), or of its saliency, in each fifth of a checkpoint's"
+        " neurons by generality, from the mean over all. Below, slopes of one regression on all four, so that the"
+        " others are held, and in the last row of one on generality alone, per standard deviation among the"
+        " neurons of the same checkpoint. Lines and dots are means over replicas, bands and bars the 95 % interval"
+        " of that mean (Student's t). Panels, each row with its own scale, are phases of grokking, before and"
+        " after its training examples were memorised (t_m), validation accuracy left its plateau (t_o) and"
+        " generalisation was complete (t_g); other conditions are shown at their partner's steps. The hypothesis"
+        " predicts that generality's slope is above 0, given saliency, norm and age, in grokking's plateau and"
+        " onset.",
         "growth of",
         ("weights", "saliency"),
     ),

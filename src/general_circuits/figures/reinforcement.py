@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from general_circuits import numbers
 from general_circuits.figures import style
+from general_circuits.numbers import NO_DATA
 
 COLUMNS = 5
 """Conditions shown, the first of the study."""
@@ -24,7 +25,11 @@ LINEAR = 0.1
 
 
 def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
-    """One panel per condition, over steps; from `reinforcement` and `events`."""
+    """One panel per condition, over steps; from `reinforcement` and `events`.
+
+    The general part is the unseen component's: a table of the training examples has a restricted one too, which every
+    example's gradient reinforces.
+    """
     rows, events = tables["reinforcement"], tables["events"]
     conditions = list(rows["condition"].cat.categories)[:COLUMNS]
     colours = style.condition_colours(list(rows["condition"].cat.categories))
@@ -40,10 +45,13 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
         axes.set_xlabel("step")
         style.linear_steps(axes, max(2, 8 // len(conditions)))
         axes.set_xlim(0, max(1, here["step"].max() if len(here) else 1))
+        if here.empty:
+            axes.annotate(NO_DATA, (0.5, 0.5), xycoords="axes fraction", ha="center", color=style.GREY)
     grid[0, 0].set_yscale("symlog", linthresh=LINEAR)
     grid[0, 0].set_ylabel("change of the margin, relative to\nall that its own gradient does")
     for axes, condition in zip(grid[0], conditions, strict=True):
-        style.mark_events(axes, style.median_steps(events, condition))
+        shown = {event: at for event, at in style.median_steps(events, condition).items() if at <= axes.get_xlim()[1]}
+        style.mark_events(axes, shown)
     lines = [Line2D([], [], color=colour, linestyle=line) for colour in PARTS.values() for line in SOURCES.values()]
     names = [f"{part}, by {source}" for part in PARTS for source in SOURCES]
     grid[0, -1].legend(lines, names, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
@@ -70,13 +78,13 @@ def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
 
 def _relative(rows: pd.DataFrame) -> pd.DataFrame:
     """Replica × step: each part's change by each source, over all that the example's own gradient does."""
-    columns = ["own", "own_general", "others", "others_general"]
+    columns = ["own", "own_unseen", "others", "others_unseen"]
     means = rows.groupby(["condition", "replica", "step"], observed=True)[columns].mean().astype(float)
     own = means["own"].where(means["own"] > 0)
     parts = {
-        "general by own": means["own_general"],
-        "general by others": means["others_general"],
-        "rest by own": means["own"] - means["own_general"],
-        "rest by others": means["others"] - means["others_general"],
+        "general by own": means["own_unseen"],
+        "general by others": means["others_unseen"],
+        "rest by own": means["own"] - means["own_unseen"],
+        "rest by others": means["others"] - means["others_unseen"],
     }
     return pd.DataFrame({name: values / own for name, values in parts.items()}).replace(np.inf, np.nan).reset_index()

@@ -33,7 +33,8 @@ class Ground:
         element: (example), the right answer's place among elements; its class, where no group is known.
         numbers: (example), their numbers in the task table.
         rows: of each split, its examples' places, (example of the split).
-        classes: (element), the class that each element is.
+        unseen: the places of validation examples whose mirror image (b, a) does not train either.
+        classes: (element), the class that each element is: without a group, each that is some example's answer.
         solution: the group, if one is known.
     """
 
@@ -42,6 +43,7 @@ class Ground:
     element: Tensor
     numbers: Tensor
     rows: dict[str, Tensor]
+    unseen: Tensor
     classes: Tensor
     solution: Solution | None
 
@@ -52,23 +54,30 @@ class Ground:
         targets = torch.cat([part.targets for part in parts if part.targets is not None])
         numbers = torch.cat([part.numbers for part in parts if part.numbers is not None])
         device = targets.device
-        element = torch.arange(n_classes) if solution is None else torch.as_tensor(solution.element)
-        element = element.to(device)
+        element = _numbered(targets, n_classes) if solution is None else torch.as_tensor(solution.element).to(device)
         known = element[targets] != NONE
         side = torch.cat([torch.full((len(part),), i, device=device) for i, part in enumerate(parts)])[known]
         classes = torch.nonzero(element != NONE).squeeze(1)
+        tokens = torch.cat([part.tokens for part in parts])[known]
+        rows = {name: torch.nonzero(side == i).squeeze(1) for i, name in enumerate(SPLITS)}
         return cls(
-            torch.cat([part.tokens for part in parts])[known],
+            tokens,
             torch.cat([part.labels for part in parts])[known],
             element[targets][known],
             numbers[known],
-            {name: torch.nonzero(side == i).squeeze(1) for i, name in enumerate(SPLITS)},
+            rows,
+            rows["validation"][~_is_mirrored(tokens[rows["validation"]], tokens[rows["train"]])],
             classes[element[classes].argsort()],
             solution,
         )
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def has_unseen(self) -> bool:
+        """Whether every right answer has an unseen example."""
+        return len(self.element[self.unseen].unique()) == len(self.classes)
 
     def by_answer(self, logits: Tensor, rows: Tensor | None = None) -> Tensor:
         """Means of logits (example, class) over the examples of each right answer, (element, class); 0 without any.
@@ -112,27 +121,33 @@ class General:
         means = self.ground.by_answer(centred(logits), rows)
         return (self.basis @ (self.basis.T @ means))[self.ground.element]
 
+    def unseen(self, logits: Tensor) -> Tensor:
+        """The general part as unseen examples alone tell it, (example, class); NaN where some answer has none."""
+        if not self.ground.has_unseen:
+            return torch.full_like(logits, torch.nan)
+        return self.restricted(logits, self.ground.unseen)
+
     def split(self, logits: Tensor) -> dict[str, Tensor]:
         """Logits whole and in parts, each (example, class), less their mean over classes.
 
-        `restricted` and `excluded` add up to `all`. `unseen` is what `restricted` is as validation examples alone tell
-        it: a table of the training examples has a restricted part too, their answers being right, but none of this.
+        `restricted` and `excluded` add up to `all`. `unseen` is what `restricted` is as unseen examples alone tell it:
+        a table of the training examples has a restricted part too, their answers being right, but none of this.
         `answer` is all that depends on the right answer alone, of which `restricted` is a part; `trig` is the part of
-        that which also treats all answers alike.
+        that which is the same for all right answers, and for a difference and its inverse.
         """
         whole = centred(logits)
         restricted = self.restricted(logits)
         found = {"all": whole, "restricted": restricted, "excluded": whole - restricted}
-        found["unseen"] = self.restricted(logits, self.ground.rows["validation"])
+        found["unseen"] = self.unseen(logits)
         found["answer"] = self.ground.by_answer(whole)[self.ground.element]
         if self.ground.solution is not None:
             found["trig"] = self.trig(logits)
         return found
 
     def trig(self, logits: Tensor) -> Tensor:
-        """The part that depends on nothing but the group's difference of right answer and class, (example, class).
+        """The part made of the group's real characters at the difference of right answer and class, (example, class).
 
-        Of addition modulo p, Σ α cos(2πk(a + b − c) / p) over the key frequencies k; of any group, its characters.
+        Of addition modulo p that is Σ α cos(2πk(a + b − c) / p) over the key frequencies k.
         """
         solution, classes = self.ground.solution, self.ground.classes
         assert solution is not None
@@ -144,6 +159,22 @@ class General:
         whole = torch.zeros_like(logits)
         whole[:, classes] = found[self.ground.element]
         return whole
+
+
+def _numbered(targets: Tensor, n_classes: int) -> Tensor:
+    """Numbers for the classes that occur, (class); `NONE` for others."""
+    element = torch.full((n_classes,), NONE, device=targets.device)
+    occurring = targets.unique()
+    element[occurring] = torch.arange(len(occurring), device=targets.device)
+    return element
+
+
+def _is_mirrored(some: Tensor, others: Tensor) -> Tensor:
+    """Whether others have an example's operands the other way round: tokens (example, n_inputs + 1) → (example)."""
+    if some.shape[1] != 3:
+        return torch.zeros(len(some), dtype=torch.bool, device=some.device)
+    n = int(torch.cat([some, others]).max()) + 1
+    return torch.isin(some[:, 1] * n + some[:, 0], others[:, 0] * n + others[:, 1])
 
 
 def centred(logits: Tensor) -> Tensor:

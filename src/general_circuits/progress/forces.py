@@ -50,11 +50,11 @@ def against(logits: Tensor, labels: Tensor, others: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Passed:
-    """The training gradient through one component, and the gradient of that component's own training loss.
+    """The gradient of training cross-entropy through one component, and that of the component's own cross-entropy.
 
     Attributes:
         loss_gradient_norm: of the component's own loss, if its logits were all there is.
-        gradient_share: of the training gradient, the part that passes through the component, along the whole: shares of
+        gradient_share: of the gradient, the part that passes through the component, along the whole: shares of
             components that add up to the logits add up to 1.
         gradient_norm: of that part.
     """
@@ -64,25 +64,35 @@ class Passed:
     gradient_norm: float
 
 
-def passed(model: Network, ground: Ground, general: General, logits: Tensor) -> dict[str, Passed]:
-    """Of `all`, `restricted` and `excluded`.
+def passed(
+    model: Network, ground: Ground, general: General, logits: Tensor, precision: torch.dtype
+) -> dict[str, Passed]:
+    """Of `all`, `restricted`, `excluded` and, where there is one, `unseen`.
 
     Args:
         logits: (example, class), the network's.
+        precision: the logits', in which losses are taken.
     """
     train = ground.rows["train"]
     labels = ground.labels[train]
     whole = logits.detach().clone().requires_grad_()
     restricted = general.restricted(whole)
     parts = {"all": whole, "restricted": restricted, "excluded": whole - restricted}
-    losses = {name: scores.loss(part[train], labels) for name, part in parts.items()}
+    if ground.has_unseen:
+        parts["unseen"] = general.unseen(whole)
+    losses = {name: scores.loss(part[train].to(precision), labels) for name, part in parts.items()}
     pulls = {name: torch.autograd.grad(loss, whole, retain_graph=True)[0] for name, loss in losses.items()}
-    # What passes through the general part; through the rest passes what is left.
-    through = torch.autograd.grad((restricted * pulls["all"]).sum(), whole)[0]
-    found = gradients(model, ground.tokens, [*pulls.values(), through])
+    # What passes through a part; through the rest passes what is left.
+    through = {
+        name: torch.autograd.grad((parts[name] * pulls["all"]).sum(), whole, retain_graph=True)[0]
+        for name in parts
+        if name not in ("all", "excluded")
+    }
+    found = gradients(model, ground.tokens, [*pulls.values(), *through.values()])
     own = dict(zip(pulls, found, strict=False))
-    total, general_part = own["all"], found[-1]
-    shares = {"all": total, "restricted": general_part, "excluded": total - general_part}
+    shares = {"all": own["all"], **dict(zip(through, found[len(pulls) :], strict=True))}
+    total = shares["all"]
+    shares["excluded"] = total - shares["restricted"]
     square = float(total.square().sum())
     return {
         name: Passed(
@@ -129,36 +139,36 @@ def decayed(model: Network, tokens: Tensor) -> Tensor:
 
 
 def reinforcements(
-    model: Network, ground: Ground, general: General, logits: Tensor, drawn: Tensor
+    model: Network, ground: Ground, general: General, logits: Tensor, drawn: Tensor, precision: torch.dtype
 ) -> Iterator[dict[str, float]]:
     """What one step of gradient descent on a single training example does to margins, per unit of its rate.
 
     Args:
         logits: (example, class), the network's.
         drawn: places among the training examples, (drawn).
+        precision: the logits', in which the loss is taken.
 
     Yields:
-        For each, `own`: the change of its own margin, and `own_general`: the general part's share of that change in
-        logits; `others`, `others_general`: the same, summed over the other training examples; `helped`: the share of
-        those whose margin grows; `validation`: mean over validation examples. Margins are against the class that has
-        the largest other logit now.
+        For each, `own`: the change of its own margin, and `own_restricted`, `own_unseen`: of these components' parts in
+        it; `others` and so on: the same of the other training examples, summed; `helped`: the share of those whose
+        margin grows; `validation`: mean over validation examples. Margins are against the class that has the largest
+        other logit now.
     """
     train, validation = ground.rows["train"], ground.rows["validation"]
     others = competitors(logits, ground.labels)
     for place in drawn.tolist():
         example = train[place]
-        loss = scores.loss(Answers(model)(ground.tokens[example : example + 1]), ground.labels[example : example + 1])
+        answers = Answers(model)(ground.tokens[example : example + 1]).to(precision)
+        loss = scores.loss(answers, ground.labels[example : example + 1])
         pull = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True, materialize_grads=True)
         names = [name for name, _ in model.named_parameters()]
         change = moved(model, ground.tokens, {name: -gradient for name, gradient in zip(names, pull, strict=True)})
-        whole = against(centred(change), ground.labels, others).double()
-        part = against(general.restricted(change), ground.labels, others).double()
-        rest = torch.cat([train[:place], train[place + 1 :]])
+        parts = {"": centred(change), "_restricted": general.restricted(change), "_unseen": general.unseen(change)}
+        moves = {name: against(part, ground.labels, others).double() for name, part in parts.items()}
+        whole, rest = moves[""], torch.cat([train[:place], train[place + 1 :]])
         yield {
-            "own": float(whole[example]),
-            "own_general": float(part[example]),
-            "others": float(whole[rest].sum()),
-            "others_general": float(part[rest].sum()),
-            "helped": float((whole[rest] > 0).double().mean()),
+            **{f"own{name}": float(move[example]) for name, move in moves.items()},
+            **{f"others{name}": float(move[rest].sum()) for name, move in moves.items()},
+            "helped": float(torch.where(whole[rest].isfinite(), (whole[rest] > 0).double(), torch.nan).mean()),
             "validation": float(whole[validation].mean()),
         }

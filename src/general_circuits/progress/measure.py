@@ -14,6 +14,12 @@ from general_circuits.models.network import Network
 from general_circuits.progress import forces, structure
 from general_circuits.progress.components import General, Ground, energies, key_frequencies
 
+FOLLOWED = (
+    *("own", "own_restricted", "own_unseen", "others", "others_restricted", "others_unseen"),
+    *("helped", "validation"),
+)
+"""What is known of a single example's gradient."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -25,39 +31,44 @@ class Progress:
     spectrum: pd.DataFrame
 
 
-def measure(model: Network, ground: Ground, general: General) -> Progress:
+def measure(model: Network, ground: Ground, general: General, precision: torch.dtype) -> Progress:
     """Everything of a checkpoint but single examples' gradients.
 
     Args:
         model: the network.
         ground: all examples.
         general: what the general solution is made of.
+        precision: the logits', in which losses that have gradients are taken.
     """
     logits = forces.answer(model, ground.tokens)
     norm = float(torch.cat([weight.detach().flatten() for weight in model.parameters()]).double().norm())
     return Progress(
-        _components(model, ground, general, logits, norm),
+        _components(model, ground, general, logits, norm, precision),
         pd.DataFrame([_structure(model, ground, logits, norm)]),
         _matrices(model),
         _spectrum(ground, general, logits),
     )
 
 
-def single_examples(model: Network, ground: Ground, general: General, n: int, seed: int) -> pd.DataFrame:
+def single_examples(
+    model: Network, ground: Ground, general: General, precision: torch.dtype, n: int, seed: int
+) -> pd.DataFrame:
     """What the gradient of each of n training examples does, drawn once per replica: one row each."""
     train = ground.rows["train"]
     drawn = Examples(ground.tokens[train], ground.labels[train]).drawn(n, seed)
     numbers = ground.numbers[train][drawn]
     logits = forces.answer(model, ground.tokens)
-    rows = forces.reinforcements(model, ground, general, logits, drawn)
-    return pd.DataFrame(rows).assign(example=numbers.cpu().numpy())
+    rows = forces.reinforcements(model, ground, general, logits, drawn, precision)
+    return pd.DataFrame(rows, columns=list(FOLLOWED)).assign(example=numbers.cpu().numpy())
 
 
-def _components(model: Network, ground: Ground, general: General, logits: Tensor, norm: float) -> pd.DataFrame:
+def _components(
+    model: Network, ground: Ground, general: General, logits: Tensor, norm: float, precision: torch.dtype
+) -> pd.DataFrame:
     parts = general.split(logits)
     change = general.split(forces.decayed(model, ground.tokens))
     others = forces.competitors(logits, ground.labels)
-    pulled = {name: asdict(found) for name, found in forces.passed(model, ground, general, logits).items()}
+    pulled = {name: asdict(found) for name, found in forces.passed(model, ground, general, logits, precision).items()}
     rows = []
     for split, places in ground.rows.items():
         labels = ground.labels[places]
@@ -72,7 +83,7 @@ def _components(model: Network, ground: Ground, general: General, logits: Tensor
                     "split": split,
                     "component": name,
                     "loss": float(scores.loss(here, labels)),
-                    "accuracy": float((margins > 0).double().mean()),
+                    "accuracy": float(torch.where(margins.isfinite(), (margins > 0).double(), torch.nan).mean()),
                     "margin": float(margins.mean()),
                     "part_of_margin": float(part_of_margin),
                     "scale": float(scale),
@@ -92,7 +103,9 @@ def _structure(model: Network, ground: Ground, logits: Tensor, norm: float) -> d
         ("embedding", structure.embedding_energies(model, ground)),
     ):
         of_it = {"gini": float("nan"), "inverse_participation": float("nan")}
-        of_it |= {} if energy is None else structure.concentration(energy)
+        if energy is not None and ground.solution is not None:
+            # Of each dimension, since parts of more hold more of whatever there is.
+            of_it = structure.concentration(energy / [part.basis.shape[1] for part in ground.solution.parts[1:]])
         found |= {f"{measure}_of_{name}": value for measure, value in of_it.items()}
     found["key_frequencies"] = len(key_frequencies(energies(ground, logits))) if ground.solution else float("nan")
     return found

@@ -25,8 +25,8 @@ class Solution:
     Attributes:
         element: (class), each answer's element, or `NONE`.
         parts: of the functions on the group.
-        operands: u and v, (symbol) → element or `NONE`, for which every answer is u(a)·v(b), each one-to-one; None
-            where there are none.
+        operands: u and v, (symbol) → element or `NONE`, for which every answer is u(a)·v(b), each with every element
+            once; None where there are none.
     """
 
     element: Integers
@@ -39,15 +39,17 @@ def find(task: Task, inputs: Integers, target: Integers) -> Solution | None:
 
     Args:
         task: of a group, that one. Of arithmetic modulo p, addition or (for prime p, without 0) multiplication, if the
-            answer is u(a)·v(b) in it for some u and v: x² + y² is, x² + xy + y² is not.
+            answer is u(a)·v(b) in it for some u and v: x² + y² is, x² + xy + y² is not. Every element is the answer of
+            some example: x²·y² has only squares, and so none.
         inputs: (example, operand), all of the task's examples.
         target: (example), their right answers.
     """
     for element, times in _candidates(task):
         operands = _factors(inputs, element[target], times) if inputs.shape[1] == 2 else None
-        if operands is None and isinstance(task, Modular):
+        occurring = np.unique(element[target])
+        if (operands is None and isinstance(task, Modular)) or (occurring != NONE).sum() < len(times):
             continue
-        is_one_to_one = operands is not None and all(_is_one_to_one(of) for of in operands)
+        is_one_to_one = operands is not None and all(_has_each_once(of, len(times)) for of in operands)
         return Solution(element, parts(times), operands if is_one_to_one else None)
     return None
 
@@ -85,6 +87,7 @@ def _factors(inputs: Integers, found: Integers, times: Multiplication) -> tuple[
     return (u, v) if fits else None
 
 
-def _is_one_to_one(symbols: Integers) -> bool:
+def _has_each_once(symbols: Integers, n: int) -> bool:
+    """Whether symbols stand for each of n elements once, or for none."""
     known = symbols[symbols != NONE]
-    return len(np.unique(known)) == len(known)
+    return len(known) == n and len(np.unique(known)) == n

@@ -31,10 +31,12 @@ TABLE = Table(
         **FLAG_WORDS,
         "component": (
             "all (the logits); restricted (what depends on nothing but the right answer, in the key frequencies);"
-            " excluded (all less restricted); unseen (restricted, as validation examples alone tell it: a table of the"
-            " training examples has none of that); answer (whatever depends on nothing but the right answer); or trig"
-            " (of restricted, what treats all answers alike). Logits are less their mean over classes;"
-            " examples whose answer is no element of the group are left out"
+            " excluded (all less restricted); unseen (restricted, as those validation examples alone tell it whose"
+            " mirror image does not train either: a table of the training examples has none of that; missing where"
+            " an answer has no such example); answer (whatever depends on nothing but the right answer); or trig"
+            " (of restricted, what is made of characters: cosines of the difference of right answer and class)."
+            " Logits are less their mean over classes; examples whose answer is no element of the group are left"
+            " out"
         ),
         "loss": "mean cross-entropy over the split's examples if the component were all, nats",
         "accuracy": "share of them whose label has the component's largest logit, ties excluded, 0 to 1",
@@ -49,12 +51,12 @@ TABLE = Table(
             " is linear in them"
         ),
         "loss_gradient_norm": (
-            "norm, in all weights, of the gradient of the component's own training loss; missing of other components,"
-            " and of validation examples, and so are the next two"
+            "norm, in all weights, of the gradient of the component's own cross-entropy on training examples; missing"
+            " of answer and trig, and of validation examples, and so are the next two"
         ),
         "gradient_share": (
-            "of the gradient of the network's training loss, the part that passes through the component, along the"
-            " whole: those of restricted and excluded add up to 1"
+            "of the gradient of the network's cross-entropy on training examples, the part that passes through the"
+            " component, along the whole: those of restricted and excluded add up to 1"
         ),
         "gradient_norm": "norm of that part",
     },

@@ -15,7 +15,10 @@ TABLE = Table(
             "from 1: the k of cos(2πkj / n) where the group of answers is cyclic, and its logarithms in multiplication;"
             " else the number of an irreducible representation, by dimension"
         ),
-        "dimensions": "of the functions in it: 2 of most frequencies, d² of a real representation of dimension d",
+        "dimensions": (
+            "of the functions in it: 2 of most frequencies; of a group that does not commute, of all that a"
+            " representation makes"
+        ),
         "energy": "mean square of its part of the mean logits by right answer, over answers and classes",
         "is_key": "whether it is among the fewest that hold 95 % of the energy at the replica's last checkpoint",
     },

@@ -22,8 +22,8 @@ TABLE = Table(
     {
         **FLAG_WORDS,
         "gini_of_logits": (
-            "Gini coefficient of the energies of the frequencies in the logits (table spectrum): 0 (all alike) to 1;"
-            " missing where no group is known"
+            "Gini coefficient of the frequencies' energies in the logits (table spectrum), each over its dimensions: 0"
+            " (all alike) to 1; missing where no group is known"
         ),
         "inverse_participation_of_logits": "Σe² / (Σe)² of these energies: 1/n (all alike) to 1 (one has everything)",
         "key_frequencies": "the fewest frequencies that hold 95 % of their energy, at this checkpoint",

@@ -1,5 +1,6 @@
 """Neurons in training: how general they are, how training examples agree on them, and what updates make of them."""
 
+from general_circuits.schemas.progress import FLAG_WORDS, FLAGS
 from general_circuits.tables import FLAG, INTEGER, REPLICA, SINGLE, Table
 
 TABLE = Table(
@@ -8,6 +9,7 @@ TABLE = Table(
     "replica, step, layer and neuron",
     {**REPLICA, "step": INTEGER, "layer": INTEGER, "neuron": INTEGER},
     {
+        **FLAGS,
         "saliency": SINGLE,
         "breadth": SINGLE,
         "generality": SINGLE,
@@ -22,6 +24,7 @@ TABLE = Table(
         "decay_norm": SINGLE,
     },
     {
+        **FLAG_WORDS,
         "neuron": "its number, from 0: an MLP's unit",
         "saliency": (
             "mean over training examples, with the labels that train, of |activation × gradient of right_minus_mean|;"
@@ -51,8 +54,8 @@ TABLE = Table(
             " without a gradient"
         ),
         "shuffled_gsnr": (
-            "gsnr with the labels shuffled among the training examples, once for each replica: what would be there"
-            " without a rule in them"
+            "gsnr with the labels shuffled among the training examples, once for each replica: at the start"
+            " what would be there without a rule in them, later what it takes to unlearn one"
         ),
         "shuffled_coherence": "coherence with the same shuffled labels",
         "update_norm": (

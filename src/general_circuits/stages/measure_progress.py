@@ -42,12 +42,12 @@ def main(
     """
     torch_device, resolved = compute.device(device), from_json(Condition, settings)
     block = Block(split, torch_device)
+    precision = torch.float64 if resolved.optimiser.loss_precision == "float64" else torch.float32
     frames: dict[str, list[pd.DataFrame]] = {name: [] for name in [*TABLES, "reinforcement"]}
     for position, replica, splits in block.replicas():
         ground = Ground.of(splits, _solution(resolved, splits), block.vocabulary.n_classes)
         stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-        ((_, last),) = stored.models(stored.steps()[-1:], torch_device)
-        general = General.of(ground, forces.answer(last, ground.tokens))
+        general = General.of(ground, _last_answers(stored, ground, torch_device))
         wanted = chosen(stored.steps(), steps or None)
         closely = chosen(wanted, examples_steps)
         replayed = checkpoints.Checkpoints(Path(onset) / checkpoints.file_name(position))
@@ -57,16 +57,26 @@ def main(
                 print(f"{condition}, replica {replica}: step {step:,}", flush=True)
                 names = {"condition": condition, "replica": replica, "step": step}
                 flags = {"is_scheduled": step in wanted, "around_onset": step in around}
-                found = measure(model, ground, general)
+                found = measure(model, ground, general, precision)
                 for name in TABLES:
                     frames[name].append(getattr(found, name).assign(**names, **flags))
                 if step in closely and examples:
-                    of_examples = single_examples(model, ground, general, examples, replica)
+                    of_examples = single_examples(model, ground, general, precision, examples, replica)
                     frames["reinforcement"].append(of_examples.assign(**names))
     metadata = tables.read_metadata(split)
     for name, table in {**TABLES, "reinforcement": REINFORCEMENT}.items():
         path = output if name == "progress" else output.with_name(f"{output.stem}-{name}.parquet")
         tables.write(path, table, tables.together(table, frames[name]), metadata)
+
+
+def _last_answers(stored: checkpoints.Checkpoints, ground: Ground, device: torch.device) -> torch.Tensor:
+    """Logits of the last checkpoint where they are finite; of the first one where they never are."""
+    for step in reversed(stored.steps()):
+        ((_, model),) = stored.models([step], device)
+        logits = forces.answer(model, ground.tokens)
+        if logits.isfinite().all():
+            break
+    return logits
 
 
 def _solution(condition: Condition, splits: dict[str, Examples]) -> solution.Solution | None:

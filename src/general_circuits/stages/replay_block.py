@@ -60,7 +60,9 @@ def main(
                 looks = training.Looks.between(first, last, checkpoints_every, metrics_every)
             elif onsets.notna()[replica]:
                 onset = int(onsets[replica])
-                start, end = max(0, onset + first), min(trained, onset + last)
+                # Counted from each onset the same steps, as far as there are any.
+                start = onset + first + checkpoints_every * max(0, -((onset + first) // checkpoints_every))
+                end = start + (min(trained, onset + last) - start) // checkpoints_every * checkpoints_every
                 looks = training.Looks.between(start, end, checkpoints_every, metrics_every)
             say = partial(print, f"{condition}, replica {replica}:", flush=True)
             kept = States(folder_of(states, position, training_code, settings, device, split), say)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,17 +16,26 @@ from general_circuits.stages.command import run
 from general_circuits.updates.measure import track
 
 
-def main(split: Path, condition: str, settings: str, steps: int, device: str, output: Path) -> None:
-    """Read the weights beside SPLIT, which training by SETTINGS (JSON) left, at STEPS checkpoints, 0 for all."""
+def main(split: Path, onset: Path, condition: str, settings: str, steps: int, device: str, output: Path) -> None:
+    """Read the weights beside SPLIT, which training by SETTINGS (JSON) left, and those in the folder ONSET.
+
+    Of the first STEPS checkpoints, evenly chosen (0 for all); of the others all.
+    """
     torch_device, optimiser = compute.device(device), from_json(Condition, settings).optimiser
 
     def parts() -> Iterator[pd.DataFrame]:
         for position, replica, examples in Block(split, torch_device).replicas():
             stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-            models = stored.models(chosen(stored.steps(), steps or None), torch_device)
+            replayed = checkpoints.Checkpoints(onset / checkpoints.file_name(position))
+            wanted, around = chosen(stored.steps(), steps or None), replayed.steps()
+            # Both read one at a time, and put in one order; what is in both is equal.
+            of_run = stored.models(wanted, torch_device)
+            of_onset = replayed.models(sorted({*around} - {*wanted}), torch_device)
+            models = heapq.merge(of_run, of_onset, key=lambda found: found[0])
             for step, found in track(models, examples["train"], optimiser, replica):
                 print(f"{condition}, replica {replica}: step {step:,}", flush=True)
-                yield found.assign(condition=condition, replica=replica)
+                flags = {"is_scheduled": step in wanted, "around_onset": step in around}
+                yield found.assign(condition=condition, replica=replica, **flags)
 
     # Checkpoint by checkpoint, as they are read: no more than two are in memory.
     tables.write_in_parts(output, UPDATES, parts(), tables.read_metadata(split))

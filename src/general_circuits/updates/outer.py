@@ -16,6 +16,8 @@ from torch import Tensor
 from general_circuits import scores
 from general_circuits.models.network import Network, Place
 
+ROUNDING = 1e-12
+"""Share of a mean square that is nothing but rounding."""
 AT_ONCE = 2048
 """Examples that go through the network together."""
 
@@ -46,7 +48,8 @@ class Moments:
         NaN where the gradients do not differ. Theirs is of one weight; here numerator and denominator are summed over
         a neuron's weights.
         """
-        return _ratio(self.mean_square, self.square_mean - self.mean_square)
+        noise = self.square_mean - self.mean_square
+        return _ratio(self.mean_square, torch.where(noise > ROUNDING * self.square_mean, noise, 0.0))
 
     @property
     def coherence(self) -> Tensor:
