@@ -1,4 +1,4 @@
-"""One number each for how concentrated a network's solution is, and how far it keeps the task's symmetry."""
+"""One number each for how concentrated a network's solution is, and how alike its answers to mirror images are."""
 
 from __future__ import annotations
 
