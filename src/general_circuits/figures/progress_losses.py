@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 
 from general_circuits.estimates import Array
 from general_circuits.figures import captions, style
@@ -65,6 +66,8 @@ def draw(tables: Mapping[str, pd.DataFrame], steps: str) -> Figure:
             for axes in (above, below):
                 axes.axvline(0, color=style.GREY, linewidth=0.8, linestyle=(0, (2, 2)))
     grid[0, 0].set_yscale("log")
+    for above in grid[0]:
+        above.yaxis.set_minor_locator(NullLocator())
     grid[0, 0].set_ylim(LEAST, 3 * largest)
     if not conditions:
         grid[0, 0].annotate(NO_DATA, (0.5, 0.5), xycoords="axes fraction", ha="center", color=style.GREY)
