@@ -6,19 +6,22 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 Array = NDArray[np.float64]
 
 
 def moment_skewness(values: ArrayLike) -> Array:
     """Third central moment over the cubed standard deviation, over the last axis; NaN without spread."""
+    from scipy import stats  # more than a second, which those who want another measure need not wait
+
     array = np.asarray(values, dtype=np.float64)
     return _where_spread(array, 3, lambda rows: stats.skew(rows, axis=-1))
 
 
 def l_skewness(values: ArrayLike) -> Array:
     """Third L-moment over the second, from −1 to 1 (Hosking 1990), over the last axis; NaN without spread."""
+    from scipy import stats
+
     array = np.asarray(values, dtype=np.float64)
     return _where_spread(array, 3, lambda rows: stats.lmoment(rows, order=3, axis=-1))
 
