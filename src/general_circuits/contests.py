@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -50,6 +50,26 @@ def registered(planted: pd.DataFrame) -> dict[str, object]:
 def duels(planted: pd.DataFrame, optimiser: str, examples: str = "all", **other: object) -> pd.DataFrame:
     """Rows of the registered duel with this optimiser, or of the one that differs from it in what is given."""
     return rows_of(planted, **{**registered(planted), "optimiser": optimiser, "examples": examples, **other})
+
+
+def with_other_parts(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[str, object]]]:
+    """By name, how duels of other numbers of parts differ from the registered one."""
+    for parts in sorted(set(rows_of(planted, optimiser=optimiser)["parts"]) - {registered(planted)["parts"]}):
+        yield f"{parts} {'part' if parts == 1 else 'parts'}", {"parts": parts}
+
+
+def with_wrong_labels(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[str, object]]]:
+    """By name, how duels with label noise differ from it."""
+    for noise in sorted(
+        set(rows_of(planted, optimiser=optimiser)["label_noise"]) - {registered(planted)["label_noise"]}
+    ):
+        yield f"label noise {noise:g}", {"label_noise": noise}
+
+
+def null_controls() -> Iterator[tuple[str, dict[str, object]]]:
+    """By name, how the null controls differ from it."""
+    for contest in CONTROLS:
+        yield f"null control {contest}", {"contest": contest, "parts": 1}
 
 
 def is_fair(modules: pd.DataFrame) -> pd.Series:

@@ -104,7 +104,6 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
     sizes = {name: Size.of(condition) for name, condition in conditions.items()}
     blocks = study.blocks
     known: dict[object, Rates] = {}
-    known_steps: dict[str, float] = {}
     looked: dict[object, float] = {}
     rows: dict[str, list[float]] = {}
 
@@ -129,7 +128,6 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
         if shape not in known:
             known[shape] = _measured(study, condition, seconds)
         rates, schedule = known[shape], condition.schedule
-        known_steps[name] = rates.step
         per_job = study.block
         evaluations = len(schedule.metrics.steps(schedule.steps))
         seen = _at_most(attributed.checkpoints, size.checkpoints)
@@ -173,6 +171,8 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
             size.ablation_mb(study.deletions),
             per_job * ablated * deleted_bytes,
         )
+        for job, row in _wild(study, condition, size, rates.step, with_torch, looked).items():
+            add(job, *row)
     if study.measurements.specifications:
         in_every_way = cache(lambda name: _measured_in_every_way(study, conditions[name]))
         for job, names in _specified(conditions).items():
@@ -189,9 +189,6 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
                 }
                 seconds_each, mem_mb, bytes_each = each[job]
                 add(job, blocks, with_torch + seen * seconds_each, mem_mb, seen * bytes_each)
-    for name, condition in conditions.items():
-        for job, row in _wild(study, condition, sizes[name], known_steps[name], with_torch, looked).items():
-            add(job, *row)
     for name, row in _duels(study, with_torch, without).items():
         add(name, *row)
     indexed = [name for name in schemas.of_blocks() if name not in study.absent]

@@ -85,20 +85,17 @@ def _others(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[s
     most = float(max(rows["general_decay"].max(), rows["shallow_decay"].max()))
     if most > 0:
         yield f"decay {most:g}", {"general_decay": most, "shallow_decay": most}
-    for contest in contests.CONTROLS:
-        yield f"null control {contest}", {"contest": contest, "parts": 1}
+    yield from contests.null_controls()
     if most > 0:
         yield "decay of the general side alone", {"general_decay": most}
         yield "decay of the shallow side alone", {"shallow_decay": most}
-    for parts in sorted(set(rows["parts"]) - {base["parts"]}):
-        yield f"{parts} {'part' if parts == 1 else 'parts'}", {"parts": parts}
+    yield from contests.with_other_parts(planted, optimiser)
     for column, name in (("initial_margin", "margin {:g} at the start"), ("initial_share", "share {:g} at the start")):
         for value in sorted(set(rows[column]) - {base[column]}):
             yield name.format(value), {column: value}
     for size in sorted(set(rows["batch"]) - {base["batch"]}):
         yield f"batch {size or 'of all'}", {"batch": size}
-    for noise in sorted(set(rows["label_noise"]) - {base["label_noise"]}):
-        yield f"label noise {noise:g}", {"label_noise": noise}
+    yield from contests.with_wrong_labels(planted, optimiser)
 
 
 def _of_toys(toy: pd.DataFrame) -> Iterator[tuple[str, str, Estimate]]:

@@ -80,15 +80,12 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
 
 def _others(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Duels beside the registered one: what they are called, and what is different."""
-    base, rows = contests.registered(planted), planted[planted["optimiser"] == optimiser]
+    rows = planted[planted["optimiser"] == optimiser]
     if most := float(rows[["general_decay", "shallow_decay"]].min(axis=1).max()):
         yield f"decay {most:g}", {"general_decay": most, "shallow_decay": most}
-    for noise in sorted(set(rows["label_noise"]) - {base["label_noise"]}):
-        yield f"label noise {noise:g}", {"label_noise": noise}
-    for parts in sorted(set(rows["parts"]) - {base["parts"]}):
-        yield f"{parts} {'part' if parts == 1 else 'parts'}", {"parts": parts}
-    for contest in contests.CONTROLS:
-        yield f"null control {contest}", {"contest": contest, "parts": 1}
+    yield from contests.with_wrong_labels(planted, optimiser)
+    yield from contests.with_other_parts(planted, optimiser)
+    yield from contests.null_controls()
 
 
 def _registered(scalings: Mapping[str, Estimate], replicas: int) -> Finding:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from general_circuits.tasks.groups import Multiplication, inverses, neutral
+
 Floats = NDArray[np.float64]
-Multiplication = NDArray[np.int64]
-"""(element, element) → element."""
 
 SAME = 1e-8
 """Eigenvalues closer than this belong to one part; they lie between −2 and 2 times their number."""
@@ -53,15 +53,11 @@ def _powers_of_a_generator(times: Multiplication) -> NDArray[np.int64] | None:
     """Elements g⁰, g¹ … of the first g that generates the whole group, or None if none does."""
     n = len(times)
     powers = np.empty((n, n), dtype=np.int64)  # [j, g] = gʲ
-    powers[0] = _neutral(times)
+    powers[0] = neutral(times)
     for j in range(1, n):
         powers[j] = times[powers[j - 1], np.arange(n)]
     generators = np.flatnonzero((powers[1:] != powers[0]).all(axis=0))
     return powers[:, generators[0]] if len(generators) else None
-
-
-def _neutral(times: Multiplication) -> int:
-    return int(np.flatnonzero((times == np.arange(len(times))).all(axis=1))[0])
 
 
 def _waves(n: int) -> Iterator[Floats]:
@@ -81,7 +77,7 @@ def _common_eigenspaces(times: Multiplication) -> list[Floats]:
     """
     n = len(times)
     elements = np.arange(n)
-    inverse = np.argmax(times == _neutral(times), axis=1)
+    inverse = inverses(times)
     conjugates = times[times, inverse[:, None]]  # [x, y] = x·y·x⁻¹
     representative = np.minimum(conjugates.min(axis=0), conjugates.min(axis=0)[inverse])
     drawn = np.random.default_rng(0).uniform(-1, 1, n)[representative] / np.bincount(representative)[representative]

@@ -12,7 +12,7 @@ from general_circuits import scores
 from general_circuits.examples import Examples
 from general_circuits.models.network import Network
 from general_circuits.progress import forces, structure
-from general_circuits.progress.components import General, Ground, energies, key_frequencies
+from general_circuits.progress.components import Floats, General, Ground, energies, key_frequencies
 
 FOLLOWED = (
     *("own", "own_restricted", "own_unseen", "others", "others_restricted", "others_unseen"),
@@ -41,12 +41,13 @@ def measure(model: Network, ground: Ground, general: General, precision: torch.d
         precision: the logits', in which losses that have gradients are taken.
     """
     logits = forces.answer(model, ground.tokens)
+    energy = energies(ground, logits) if ground.solution else None
     norm = float(torch.cat([weight.detach().flatten() for weight in model.parameters()]).double().norm())
     return Progress(
         _components(model, ground, general, logits, norm, precision),
-        pd.DataFrame([_structure(model, ground, logits, norm)]),
+        pd.DataFrame([_structure(model, ground, logits, energy, norm)]),
         _matrices(model),
-        _spectrum(ground, general, logits),
+        _spectrum(general, energy, logits.shape[1]),
     )
 
 
@@ -95,19 +96,16 @@ def _components(
     return pd.DataFrame(rows, columns=[*rows[0], *(name for name in pulled["all"] if name not in rows[0])])
 
 
-def _structure(model: Network, ground: Ground, logits: Tensor, norm: float) -> dict[str, float]:
+def _structure(model: Network, ground: Ground, logits: Tensor, energy: Floats | None, norm: float) -> dict[str, float]:
     found = {"weight_norm": norm, "symmetry_violation": structure.symmetry_violation(logits, ground.tokens)}
     found["tuned_share"] = structure.tuned_share(model, ground)
-    for name, energy in (
-        ("logits", energies(ground, logits) if ground.solution else None),
-        ("embedding", structure.embedding_energies(model, ground)),
-    ):
+    for name, of in (("logits", energy), ("embedding", structure.embedding_energies(model, ground))):
         of_it = {"gini": float("nan"), "inverse_participation": float("nan")}
-        if energy is not None and ground.solution is not None:
+        if of is not None and ground.solution is not None:
             # Of each dimension, since parts of more hold more of whatever there is.
-            of_it = structure.concentration(energy / [part.basis.shape[1] for part in ground.solution.parts[1:]])
+            of_it = structure.concentration(of / [part.basis.shape[1] for part in ground.solution.parts[1:]])
         found |= {f"{measure}_of_{name}": value for measure, value in of_it.items()}
-    found["key_frequencies"] = len(key_frequencies(energies(ground, logits))) if ground.solution else float("nan")
+    found["key_frequencies"] = float("nan") if energy is None else len(key_frequencies(energy))
     return found
 
 
@@ -124,15 +122,16 @@ def _matrices(model: Network) -> pd.DataFrame:
     )
 
 
-def _spectrum(ground: Ground, general: General, logits: Tensor) -> pd.DataFrame:
-    if ground.solution is None:
+def _spectrum(general: General, energy: Floats | None, n_classes: int) -> pd.DataFrame:
+    ground = general.ground
+    if energy is None or ground.solution is None:
         return pd.DataFrame(columns=["frequency", "dimensions", "energy", "is_key"])
     parts = ground.solution.parts[1:]
     return pd.DataFrame(
         {
             "frequency": [part.frequency for part in parts],
             "dimensions": [part.basis.shape[1] for part in parts],
-            "energy": energies(ground, logits) / len(ground.classes) / logits.shape[1],
+            "energy": energy / len(ground.classes) / n_classes,
             "is_key": [part.frequency in general.frequencies for part in parts],
         }
     )

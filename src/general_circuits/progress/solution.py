@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from general_circuits.conditions import Group, Modular, Task
-from general_circuits.progress.harmonics import Multiplication, Part, parts
-from general_circuits.tasks.groups import cyclic, multiplication
+from general_circuits.progress.harmonics import Part, parts
+from general_circuits.tasks.groups import Multiplication, cyclic, inverses, multiplication
 
 Integers = NDArray[np.int64]
 
@@ -78,10 +78,8 @@ def _factors(inputs: Integers, found: Integers, times: Multiplication) -> tuple[
     row, column = np.argmax((grid != NONE).sum(axis=1)), np.argmax((grid != NONE).sum(axis=0))
     if grid[row, column] == NONE:
         return None
-    neutral = int(np.flatnonzero((times == np.arange(len(times))).all(axis=1))[0])
-    inverse = np.argmax(times == neutral, axis=1)
     u = grid[:, column]  # where v is neutral
-    v = np.where(grid[row] == NONE, NONE, times[inverse[u[row]], grid[row]])
+    v = np.where(grid[row] == NONE, NONE, times[inverses(times)[u[row]], grid[row]])
     has_both = (u[a] != NONE) & (v[b] != NONE)
     fits = has_both.all() and bool((times[u[a], v[b]] == answer).all())
     return (u, v) if fits else None

@@ -108,5 +108,9 @@ def checked(rows: Sequence[Sequence[int]]) -> Multiplication:
 
 def inverses(times: Multiplication) -> IntArray:
     """Every element's inverse, (element)."""
-    neutral = int(np.flatnonzero((times == np.arange(len(times))).all(axis=1))[0])
-    return np.argmax(times == neutral, axis=1).astype(np.int32)
+    return np.argmax(times == neutral(times), axis=1).astype(np.int32)
+
+
+def neutral(times: Multiplication) -> int:
+    """The element that leaves every other as it is."""
+    return int(np.flatnonzero((times == np.arange(len(times))).all(axis=1))[0])
