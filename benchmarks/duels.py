@@ -76,8 +76,8 @@ def _planted() -> tuple[float, float]:
     modules = plant(planting, ground, SEED, lambda line: None)
     middle = time.perf_counter()
     for rule in duels.rules:
-        for arm in arms(planting, duels, rule):
-            planted.duel(arm, rule, duels, ground, modules, SEED)
+        for stack in planted.together(arms(planting, duels, rule), ground, modules, SEED):
+            planted.fight(stack, rule, duels, ground, modules, SEED)
     return middle - start, time.perf_counter() - middle
 
 

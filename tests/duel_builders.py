@@ -81,10 +81,10 @@ def planted_table() -> pd.DataFrame:
     """The table `planted` of two replicas, as `read_study` gives it."""
     how, duels = small()
     frames = [
-        planted.duel(arm, rule, duels, ground(), modules(replica), replica).assign(replica=replica)
+        planted.fight(stack, rule, duels, ground(), modules(replica), replica).assign(replica=replica)
         for replica in range(2)
         for rule in duels.rules
-        for arm in arms(how, duels, rule)
+        for stack in planted.together(arms(how, duels, rule), ground(), modules(replica), replica)
     ]
     return pd.concat(frames, ignore_index=True)
 

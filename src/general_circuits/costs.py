@@ -17,6 +17,7 @@ import psutil
 
 from general_circuits import splits
 from general_circuits.conditions import STATE_EVERY, Condition, Model, Split, Task, Vocabulary
+from general_circuits.duels.arms import TOGETHER
 from general_circuits.duels.grid import Grid, looked_at, toys
 from general_circuits.models.shapes import weight_shapes
 from general_circuits.optimisers import HISTORY
@@ -268,7 +269,7 @@ class Size:
             per_neuron = 4 * model.n_layers * self._positions * model.d_mlp
             per_module = model.n_layers * (16 * self._positions * model.d_model + self._patterns)
         at_once = self.n_examples * (math.sqrt(parts) * per_neuron + parts * (per_module + 8 * vocabulary.n_classes))
-        return _mb(MODULES_BASE + FLOAT * (2 * at_once + 12 * parts * self.parameters))
+        return _mb(MODULES_BASE + FLOAT * (2 * at_once + 12 * parts * self.parameters + 8 * TOGETHER))
 
     def example_saliency_mb(self, asked: Attributions) -> int:
         """Peak memory of `extract_example_saliency`: the same, and one attribution of one place as rows."""

@@ -27,7 +27,7 @@ from general_circuits.distributions import STATISTICS
 from general_circuits.duels import toy
 from general_circuits.duels.arms import arms
 from general_circuits.duels.grid import looked_at, toys
-from general_circuits.duels.planted import duel
+from general_circuits.duels.planted import fight, together
 from general_circuits.duels.planting import Ground, Planted, groups, plant
 from general_circuits.examples import Examples, by_split
 from general_circuits.figures.registry import drawings
@@ -290,8 +290,9 @@ def _duels(study: Study, with_torch: float, without: float) -> dict[str, tuple[i
         brief = dataclasses.replace(duels, steps=SHORT, looks=1)
         fought = {rule: arms(planting, duels, rule) for rule in duels.rules}
         fighting = sum(
-            len(of_rule) * _once(partial(duel, of_rule[0], rule, brief, ground, modules[0], 1000))
+            _once(partial(fight, stack, rule, brief, ground, modules[0], 1000))
             for rule, of_rule in fought.items()
+            for stack in together(of_rule, ground, modules[0], 1000)
         )
         rows = 2 * (duels.looks + 1) * sum(map(len, fought.values()))
         weights = FLOAT * size.parameters * sum(group.parts for group in groups(planting))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -31,7 +33,7 @@ def sides(arm: Arm) -> tuple[Side, Side]:
 def parts(arm: Arm) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """What each side gives to every training example's margin, and the margins of the sum."""
     labels, tokens = ground().labels(arm.label_noise, 0), ground().tokens[:N]
-    logits = [side.of_each(tokens).sum(0) for side in sides(arm)]
+    logits = [side.of_each(tokens)[0].sum(0) for side in sides(arm)]
     others = rivals(logits[0] + logits[1], labels)
     given = [margin(of_side, labels, others) for of_side in logits]
     return given[0], given[1], scores.margins(logits[0] + logits[1], labels)
@@ -59,7 +61,7 @@ def test_where_a_label_is_wrong_the_memorisers_make_up_for_the_generaliser() -> 
 
 def test_a_scale_is_the_same_wherever_it_is_put() -> None:
     answers = [
-        torch.stack([side.of_each(ground().tokens[:N]).sum(0) for side in sides(registered(scaling=scaling))])
+        torch.stack([side.of_each(ground().tokens[:N])[0].sum(0) for side in sides(registered(scaling=scaling))])
         for scaling in ("outside", "halfway", "inside")
     ]
     assert torch.allclose(answers[0], answers[1], atol=1e-4)
@@ -80,7 +82,7 @@ def test_what_a_step_does_is_what_doing_it_does() -> None:
     """The first step of SGD, by hand: autograd on both networks, one example's margin at a time."""
     _, duels = small()
     arm = registered(general_decay=0.01, shallow_decay=0.01)
-    rows = planted.duel(arm, duels.rules[0], duels, ground(), modules(), 0)
+    rows = planted.fight([arm], duels.rules[0], duels, ground(), modules(), 0)
     labels, tokens, both = ground().labels(0.0, 0), ground().tokens[:N], sides(arm)
     generator = torch.Generator().manual_seed(planted.stream_seed(0, "batches"))
     batch = torch.randperm(N, generator=generator)[:8]
@@ -90,7 +92,7 @@ def test_what_a_step_does_is_what_doing_it_does() -> None:
         """Each module's on these examples, by side."""
         return [
             torch.stack([_alone(side, of_side, number, tokens[chosen]) for number in range(len(side.modules))])
-            * side.gains[chosen, None]
+            * side.gains[0, chosen, None]
             for side, of_side in zip(both, weights, strict=True)
         ]
 
@@ -124,6 +126,28 @@ def _alone(side: Side, weights: list[torch.Tensor], number: int, tokens: torch.T
     named = dict(zip(side.modules.weights, weights, strict=True))
     inputs = torch.nn.functional.one_hot(tokens[:, :2], 11).flatten(1).float()
     return (inputs @ named["blocks.0.mlp.W_in"][number]).square() @ named["unembed.W_U"][number]
+
+
+@pytest.mark.parametrize("rule", [0, 1])
+def test_duels_fought_together_are_those_fought_alone(rule: int) -> None:
+    how, duels = small()
+    every = arms(how, duels, duels.rules[rule])
+    stacks = planted.together(every, ground(), modules(), 0)
+    assert sorted(itertools.chain(*stacks)) == sorted(every)
+    assert len(stacks) < len(every) / 3
+    keys = [*Arm._fields, "step", "side", "examples"]
+    for stack in stacks:
+        rows = planted.fight(stack, duels.rules[rule], duels, ground(), modules(), 0).set_index(keys)
+        alone = [planted.fight([arm], duels.rules[rule], duels, ground(), modules(), 0) for arm in stack]
+        expected = pd.concat(alone).set_index(keys).reindex(rows.index)
+        pd.testing.assert_frame_equal(rows, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_large_networks_are_fought_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    how, duels = small()
+    every = arms(how, duels, duels.rules[0])
+    monkeypatch.setattr(planted, "TOGETHER", 1)
+    assert {len(stack) for stack in planted.together(every, ground(), modules(), 0)} == {1}
 
 
 def test_a_network_does_not_win_against_its_own_copy() -> None:

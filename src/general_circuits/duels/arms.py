@@ -11,6 +11,9 @@ from general_circuits.duels.settings import Contest, Duels, Planting, Scaling
 
 CONTROLS: tuple[Contest, ...] = ("generalisers", "memorisers", "copy")
 """Duels of equals, in which nothing should win."""
+TOGETHER = 2**20
+"""Most weights and logits of duels that are fought at once, unless a single one has more: small networks cost little
+beside the calls that run them."""
 
 
 class Arm(NamedTuple):

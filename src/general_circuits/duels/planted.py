@@ -6,7 +6,8 @@ where a scale is put.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from general_circuits import scores
-from general_circuits.duels.arms import Arm
+from general_circuits.duels.arms import TOGETHER, Arm
 from general_circuits.duels.grid import RuleSettings
 from general_circuits.duels.planting import Ground, Planted
 from general_circuits.duels.rules import Part, Stepper
@@ -35,51 +36,79 @@ class Move(NamedTuple):
     by_decay: Part
 
 
-def duel(arm: Arm, rule: RuleSettings, duels: Duels, ground: Ground, planted: Planted, replica: int) -> pd.DataFrame:
-    """One duel from its modules to its end: rows of the table `planted`, but for the replica."""
-    labels = ground.labels(arm.label_noise, replica)
-    sides = set_up(arm, ground, labels, *contestants(arm, ground, planted, replica))
-    return fight(arm, rule, duels, ground, labels, sides, replica).assign(**arm._asdict())
+def together(arms: Sequence[Arm], ground: Ground, planted: Planted, replica: int) -> list[list[Arm]]:
+    """Which duels are fought at once: of as many modules of one shape, on the same batches."""
+
+    def kind(arm: Arm) -> tuple[int, int, str]:
+        return arm.parts, arm.batch, arm.order
+
+    stacks = []
+    for _, same in itertools.groupby(sorted(arms, key=kind), kind):
+        alike = list(same)
+        *_, shallow, _ = contestants(alike[0], ground, planted, replica)
+        logits = len(shallow) * ground.n_training * ground.vocabulary.n_classes
+        at_once = max(1, TOGETHER // (logits + sum(weight.numel() for weight in shallow.tensors)))
+        stacks += [alike[first : first + at_once] for first in range(0, len(alike), at_once)]
+    return stacks
 
 
 def fight(
-    arm: Arm, rule: RuleSettings, duels: Duels, ground: Ground, labels: Tensor, sides: tuple[Side, Side], replica: int
+    arms: Sequence[Arm], rule: RuleSettings, duels: Duels, ground: Ground, planted: Planted, replica: int
 ) -> pd.DataFrame:
-    """Train the sum of both sides on the labels (training example), and measure what steps do."""
+    """Duels that are fought at once, from their modules to their end: rows of the table `planted`, but for the replica.
+
+    The sum of both sides trains, of each duel by itself: stacked networks share nothing but the batches.
+    """
     n = ground.n_training
+    labels = torch.stack([ground.labels(arm.label_noise, replica) for arm in arms])
+    pairs = [
+        set_up(arm, ground, own, *contestants(arm, ground, planted, replica))
+        for arm, own in zip(arms, labels, strict=True)
+    ]
+    sides = Side.together([pair[0] for pair in pairs]), Side.together([pair[1] for pair in pairs])
+    decays = [arm.general_decay for arm in arms], [arm.shallow_decay for arm in arms]
     steppers = [
-        Stepper(rule.optimiser, rule.learning_rate, torch.full((len(side.modules),), decay), side.modules.tensors)
-        for side, decay in zip(sides, (arm.general_decay, arm.shallow_decay), strict=True)
+        Stepper(
+            rule.optimiser,
+            rule.learning_rate,
+            torch.tensor(of_each).repeat_interleave(len(side.modules) // len(arms)),
+            side.modules.tensors,
+        )
+        for side, of_each in zip(sides, decays, strict=True)
     ]
     generator = torch.Generator().manual_seed(stream_seed(replica, "batches"))
     away = torch.zeros(n, dtype=torch.bool)
-    if arm.order == "away":
+    if arms[0].order == "away":
         away[torch.randperm(n, generator=generator)[: max(1, round(AWAY * n))]] = True
     groups = {"all": labels == ground.targets[:n]}
     if away.any():
         groups["away"] = groups["all"] & away.to(ground.device)
     looks = set(np.linspace(0, duels.steps, duels.looks + 1).round().astype(int).tolist())
     frames = []
-    for step, batch in enumerate(_batches(n, arm.batch, away, duels.steps, generator)):
+    for step, batch in enumerate(_batches(n, arms[0].batch, away, duels.steps, generator)):
         moves = _moves(sides, steppers, ground, labels, batch.to(ground.device))
         if step in looks:
             is_in_batch = torch.zeros(n, dtype=torch.bool)
             is_in_batch[batch] = True
-            frames.append(_look(sides, moves, ground, labels, is_in_batch.to(ground.device), groups).assign(step=step))
+            seen = _look(sides, moves, ground, labels, is_in_batch.to(ground.device), groups)
+            frames.append(seen.assign(step=step))
         sides = sides[0].moved(*moves[0]), sides[1].moved(*moves[1])
-    return pd.concat(frames, ignore_index=True)
+    rows = pd.concat(frames, ignore_index=True)
+    settings = pd.DataFrame(list(arms)).loc[rows.pop("duel")].reset_index(drop=True)
+    return pd.concat([rows, settings], axis="columns")
 
 
 def _moves(
     sides: tuple[Side, Side], steppers: list[Stepper], ground: Ground, labels: Tensor, batch: Tensor
 ) -> list[Move]:
-    """What the step on this batch does to each side."""
+    """What the step on this batch does to each side: labels (duel, training example)."""
     leaves = [
         side.with_weights([weight.detach().requires_grad_() for weight in side.modules.tensors]) for side in sides
     ]
-    logits = [side.modules.answer(ground.tokens[batch]).sum(0) * side.gains[batch, None] for side in leaves]
+    logits = [side.answer(ground.tokens[batch]).sum(1) * side.gains[:, batch, None] for side in leaves]
     tensors = [weight for side in leaves for weight in side.modules.tensors]
-    gradients = list(torch.autograd.grad(scores.loss(logits[0] + logits[1], labels[batch]), tensors))
+    losses = scores.loss(logits[0] + logits[1], labels[:, batch])  # (duel)
+    gradients = list(torch.autograd.grad(losses.sum(), tensors))
     of_first = len(leaves[0].modules.tensors)
     parts = gradients[:of_first], gradients[of_first:]
     with torch.no_grad():
@@ -98,64 +127,73 @@ def _look(
     is_in_batch: Tensor,
     groups: Mapping[str, Tensor],
 ) -> pd.DataFrame:
-    """Where both sides stand, and what the step does to them net of decay: a row for each, and each group of examples.
+    """Where both sides stand, and what the step does to them net of decay.
 
     Args:
         sides: before the step.
         moves: the step.
         ground: the examples.
-        labels: (training example).
+        labels: (duel, training example).
         is_in_batch: (training example), whether the step is of it.
-        groups: by name, (training example), which of them are meant.
+        groups: by name, (duel, training example), which of them are meant.
+
+    Returns:
+        A row for each duel, by its number, each side, and each group of examples.
     """
     n = ground.n_training
     tokens, every = ground.tokens[:n], torch.arange(n, device=ground.device)
     before = [side.of_each(tokens) for side in sides]
-    total = before[0].sum(0) + before[1].sum(0)
+    total = before[0].sum(1) + before[1].sum(1)
     others = rivals(total, labels)
-    parts = [margin(logits.sum(0), labels, others) for logits in before]
+    parts = [margin(logits.sum(1), labels, others) for logits in before]
     of_sum = {
-        "accuracy": float((total.argmax(-1) == labels).double().mean()),
+        "accuracy": _mean(total.argmax(-1) == labels),
         "validation_accuracy": _validation_accuracy(sides, ground),
-        "loss": float(scores.loss(total, labels)),
+        "loss": scores.loss(total, labels),
     }
-    rows: list[dict[str, object]] = []
+    frames = []
     for number, (side, move, logits) in enumerate(zip(sides, moves, before, strict=True)):
         after = side.moved(move.by_gradient).of_each(tokens)
-        own = margin(logits[side.covers, every], labels, others)
-        change = margin(after[side.covers, every], labels, others) - own
-        decayed = margin(side.moved(move.by_decay).of_each(tokens)[side.covers, every], labels, others) - own
-        is_right = logits.sum(0).argmax(-1) == labels
-        norms = [side.modules.norms(tensors).norm() for tensors in (*move, None)]
-        of_side = dict(zip(("update_norm", "decay_norm", "weight_norm"), map(float, norms), strict=True))
+        own = margin(logits[:, side.covers, every], labels, others)
+        change = margin(after[:, side.covers, every], labels, others) - own
+        decayed = margin(side.moved(move.by_decay).of_each(tokens)[:, side.covers, every], labels, others) - own
+        is_right = logits.sum(1).argmax(-1) == labels
+        of_side = {
+            name: side.modules.norms(tensors).unflatten(0, (len(labels), -1)).norm(dim=1)
+            for name, tensors in zip(("update_norm", "decay_norm", "weight_norm"), (*move, None), strict=True)
+        }
         for name, group in groups.items():
-            rows.append(
-                {
-                    **of_sum,
-                    **of_side,
-                    "side": SIDES[number],
-                    "examples": name,
-                    "margin": float(parts[number][group].mean()),
-                    "share": float(parts[number][group].mean() / (parts[0] + parts[1])[group].mean()),
-                    "transfer": _median((change / own)[group & ~is_in_batch]),
-                    "reinforcement": _median((change / own)[group & is_in_batch]),
-                    "decay_effect": _median((decayed / own)[group]),
-                    "frequency": float((change[group] > 0).double().mean()),
-                    "accuracy_alone": float(is_right[group].double().mean()),
-                }
-            )
-    return pd.DataFrame(rows)
+            given = _mean(parts[number], group)
+            of_group = {
+                "margin": given,
+                "share": given / _mean(parts[0] + parts[1], group),
+                "transfer": _median(change / own, group & ~is_in_batch),
+                "reinforcement": _median(change / own, group & is_in_batch),
+                "decay_effect": _median(decayed / own, group),
+                "frequency": _mean(change > 0, group),
+                "accuracy_alone": _mean(is_right, group),
+            }
+            columns = {column: values.numpy(force=True) for column, values in (of_sum | of_side | of_group).items()}
+            frames.append(pd.DataFrame(columns).assign(side=SIDES[number], examples=name, duel=range(len(labels))))
+    return pd.concat(frames, ignore_index=True)
 
 
-def _validation_accuracy(sides: tuple[Side, Side], ground: Ground) -> float:
-    """Of the sum on examples that never train, where a side has its median gain."""
+def _validation_accuracy(sides: tuple[Side, Side], ground: Ground) -> Tensor:
+    """Of the sum on examples that never train, where a side has its median gain: (duel)."""
     n = ground.n_training
-    logits = [side.modules.answer(ground.tokens[n:]).sum(0) * side.gains.median() for side in sides]
-    return float(((logits[0] + logits[1]).argmax(-1) == ground.targets[n:]).double().mean())
+    logits = [side.answer(ground.tokens[n:]).sum(1) * side.gains.median(dim=1).values[:, None, None] for side in sides]
+    return _mean((logits[0] + logits[1]).argmax(-1) == ground.targets[n:])
 
 
-def _median(values: Tensor) -> float:
-    return float(values.median()) if len(values) else float("nan")
+def _mean(values: Tensor, of: Tensor | None = None) -> Tensor:
+    """Over the examples that are meant, of values (duel, example): (duel)."""
+    meant = torch.ones_like(values, dtype=torch.bool) if of is None else of
+    return torch.where(meant, values.double(), 0.0).sum(dim=1) / meant.sum(dim=1)
+
+
+def _median(values: Tensor, of: Tensor) -> Tensor:
+    """The lower one of the examples that are meant, of values (duel, example): (duel), NaN where there are none."""
+    return torch.where(of, values, float("nan")).nanmedian(dim=1).values
 
 
 def _batches(n: int, size: int, away: Tensor, steps: int, generator: torch.Generator) -> Iterator[Tensor]:

@@ -29,21 +29,31 @@ LEAST = 1e-6
 
 @dataclass(frozen=True)
 class Side:
-    """One side.
+    """One side, of one duel or of several that are fought together.
 
     Attributes:
-        modules: its networks.
-        gains: (training example), fixed numbers that its logits are multiplied by.
-        covers: (training example), which of its modules knows each example.
+        modules: its networks, one duel's after another's.
+        gains: (duel, training example), fixed numbers that its logits are multiplied by.
+        covers: (training example), which of a duel's modules knows each example.
     """
 
     modules: Modules
     gains: Tensor
     covers: Tensor
 
+    @classmethod
+    def together(cls, sides: Sequence[Side]) -> Side:
+        """Of several duels, whose modules are of one shape and cover the same examples."""
+        stacked = [torch.cat(tensors) for tensors in zip(*(side.modules.tensors for side in sides), strict=True)]
+        return replace(sides[0].with_weights(stacked), gains=torch.cat([side.gains for side in sides]))
+
+    def answer(self, tokens: Tensor) -> Tensor:
+        """Tokens → each module's logits without gains, (duel, module, example, class)."""
+        return self.modules.answer(tokens).unflatten(0, (len(self.gains), -1))
+
     def of_each(self, tokens: Tensor) -> Tensor:
-        """All training examples → each module's logits, (module, example, class)."""
-        return self.modules.answer(tokens) * self.gains[:, None]
+        """All training examples → each module's logits, (duel, module, example, class)."""
+        return self.answer(tokens) * self.gains[:, None, :, None]
 
     def with_weights(self, tensors: Sequence[Tensor]) -> Side:
         return replace(self, modules=self.modules.with_weights(tensors))
@@ -102,9 +112,10 @@ def set_up(
         needed[1] = torch.where(is_right[0], needed[1], arm.initial_margin - needed[0])
         gains = torch.where(is_right & (given > LEAST), needed / given.clamp(min=LEAST), gains)
     inside = [float(gain.median()) ** INSIDE[arm.scaling] for gain in gains]
+    knows = covers if len(shallow) > 1 else torch.zeros_like(covers)
     return (
-        Side(general.scaled(inside[0]), gains[0] / inside[0], torch.zeros_like(covers)),
-        Side(shallow.scaled(inside[1]), gains[1] / inside[1], covers if len(shallow) > 1 else torch.zeros_like(covers)),
+        Side(general.scaled(inside[0]), gains[:1] / inside[0], torch.zeros_like(covers)),
+        Side(shallow.scaled(inside[1]), gains[1:] / inside[1], knows),
     )
 
 
@@ -114,5 +125,5 @@ def margin(logits: Tensor, labels: Tensor, others: Tensor) -> Tensor:
 
 
 def rivals(logits: Tensor, labels: Tensor) -> Tensor:
-    """The largest other class of each example: logits (example, class) → (example)."""
-    return logits.scatter(-1, labels[:, None], float("-inf")).argmax(-1)
+    """The largest other class of each example: logits (…, example, class), labels (…, example) → (…, example)."""
+    return logits.scatter(-1, labels[..., None], float("-inf")).argmax(-1)

@@ -11,7 +11,7 @@ from general_circuits import compute, tables
 from general_circuits.blocks import Block
 from general_circuits.conditions import from_json
 from general_circuits.duels.arms import arms
-from general_circuits.duels.planted import duel
+from general_circuits.duels.planted import fight, together
 from general_circuits.duels.planting import Ground
 from general_circuits.duels.settings import Duels, Planting
 from general_circuits.module_files import read
@@ -28,9 +28,9 @@ def main(split: Path, weights: Path, planting: str, duels: str, device: str, out
         ground = Ground.of(splits, block.vocabulary)
         modules = read(weights, how, ground, replica)
         for rule in varied.rules:
-            for arm in arms(how, varied, rule):
-                print(f"replica {replica}: {arm}", flush=True)
-                frames.append(duel(arm, rule, varied, ground, modules, replica).assign(replica=replica))
+            for stack in together(arms(how, varied, rule), ground, modules, replica):
+                print(f"replica {replica}:", *stack, sep="\n  ", flush=True)
+                frames.append(fight(stack, rule, varied, ground, modules, replica).assign(replica=replica))
     metadata = {"planting": json.loads(planting), "duels": json.loads(duels)}
     tables.write(output, PLANTED, pd.concat(frames, ignore_index=True), metadata)
 
