@@ -9,13 +9,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import yaml
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "Makefile", "pyproject.toml", "environment.yml", "config", "profiles", "src", "workflow")
-TINY = {
+TINY: dict[str, Any] = {
     "study": "tiny",
     "replicas": 2,
     "block": 1,
@@ -63,6 +63,12 @@ TINY = {
         },
     },
 }
+BRIEF = {
+    "replicas": 1,
+    "duels": {},
+    "measurements": {name: TINY["measurements"][name] for name in ("saliency", "ablation")},
+}
+"""What makes it a study without duels, progress and updates."""
 
 
 @dataclass(frozen=True)

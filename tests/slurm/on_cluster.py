@@ -9,15 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from checkouts import TINY, Project, checkout
+from checkouts import BRIEF, Project, checkout
 from cluster import Cluster
-
-BRIEF = {
-    "replicas": 1,
-    "duels": {},
-    "measurements": {name: TINY["measurements"][name] for name in ("saliency", "ablation")},
-}
-"""The study without duels, progress and updates, whose jobs are sent to a cluster like all others."""
 
 
 @dataclasses.dataclass(frozen=True)

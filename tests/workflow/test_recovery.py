@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
-from checkouts import TINY, Project, checkout
+from checkouts import BRIEF, TINY, Project, checkout
 
 LONG = {**TINY["defaults"], "steps": 4000, "checkpoints": {"log": 2, "every": 2000}}
 
@@ -20,7 +20,7 @@ LONG = {**TINY["defaults"], "steps": 4000, "checkpoints": {"log": 2, "every": 20
 def fresh(tmp_path: Path) -> Project:
     """Nothing run yet, and training long enough to be interrupted."""
     project = checkout(tmp_path / "fresh")
-    project.configure(replicas=1, defaults=LONG, conditions={"grokking": {}})
+    project.configure(**{**BRIEF, "defaults": LONG, "conditions": {"grokking": {}}})
     return project
 
 

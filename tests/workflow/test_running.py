@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from checkouts import TINY, Project, checkout
+from checkouts import BRIEF, TINY, Project, checkout
 
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.figures.registry import DRAWINGS, FIGURES
@@ -136,8 +136,7 @@ def test_a_claim_whose_control_is_missing_says_so(project: Project) -> None:
 
 
 def test_a_study_that_looks_at_no_updates_nor_progress_has_none_of_their_jobs_and_figures(project: Project) -> None:
-    measured = {name: TINY["measurements"][name] for name in ("saliency", "ablation")}
-    project.configure(measurements=measured)
+    project.configure(measurements=BRIEF["measurements"])
     planned = project.planned("--forceall")
     assert not planned.keys() & {"replay_onset", "measure_progress", "track_updates"}
     assert planned["plot_figure"] == sum(

@@ -112,8 +112,10 @@ def gradients(model: Network, tokens: Tensor, pulls: Sequence[Tensor]) -> list[T
     for rows in torch.arange(len(tokens), device=tokens.device).split(AT_ONCE):
         logits = network(tokens[rows])
         for total, pull in zip(found, pulls, strict=True):
+            # Of a sum: given the pull itself, torch would import what its compiler needs, for over a second.
+            pulled = (logits * pull[rows]).sum()
             of_weights = torch.autograd.grad(
-                logits, weights, pull[rows], retain_graph=True, allow_unused=True, materialize_grads=True
+                pulled, weights, retain_graph=True, allow_unused=True, materialize_grads=True
             )
             total += torch.cat([gradient.flatten() for gradient in of_weights])
     return found
