@@ -49,6 +49,11 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
         axes.set_title(style.readable(condition), color=names[condition], fontsize="medium")
         axes.set_xlabel("step")
         style.linear_steps(axes, max(2, 8 // len(conditions)))
+    # By the means: where a part is hardly over the least share in some replicas, their interval has no bound.
+    means = [line.get_ydata() for axes in below for line in axes.lines]
+    drawn = np.concatenate([np.asarray(values, dtype=float) for values in means]) if means else np.zeros(0)
+    if np.isfinite(drawn).any():
+        below[0].set_ylim(min(np.nanmin(drawn), 0) * 1.5, max(np.nanmax(drawn), 0) + 1)
     below[0].set_ylabel("change by decay per share\nof weights lost, relative")
     lines = [Line2D([], [], color=colour) for colour in COLOURS.values()]
     below[-1].legend(lines, ["general, unseen", "shallow, the rest"], fontsize="small")

@@ -16,7 +16,7 @@ from general_circuits.figures import style
 from general_circuits.numbers import NO_DATA
 
 COLUMNS = 5
-"""Conditions shown, the first of the study."""
+"""Conditions shown, the first of the study that have unseen examples."""
 
 PARTS = {"general": style.VERDICT_COLOURS["supported"], "rest": style.VERDICT_COLOURS["contradicted"]}
 SOURCES: dict[str, Any] = {"own": "-", "others": "--"}
@@ -31,21 +31,22 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     example's gradient reinforces.
     """
     rows, events = tables["reinforcement"], tables["events"]
-    conditions = list(rows["condition"].cat.categories)[:COLUMNS]
-    colours = style.condition_colours(list(rows["condition"].cat.categories))
+    names = list(rows["condition"].cat.categories)
+    colours, relative = style.condition_colours(names), _relative(rows)
+    known = set(relative.dropna()["condition"])
+    conditions = [name for name in names if name in known][:COLUMNS] or names[:1]
     figure, grid = plt.subplots(1, len(conditions), figsize=(style.WIDTH, 3.0), sharey=True, squeeze=False)
-    relative = _relative(rows)
     for axes, condition in zip(grid[0], conditions, strict=True):
         here = relative[relative["condition"] == condition]
         for part, colour in PARTS.items():
             for source, line in SOURCES.items():
                 style.draw_band(axes, style.wide(here, f"{part} by {source}"), colour, line)
         axes.axhline(0, color=style.GREY, linewidth=0.6)
-        axes.set_title(style.readable(condition), color=colours[condition], pad=22, fontsize="medium")
+        style.name_column(axes, condition, colours[condition], len(conditions))
         axes.set_xlabel("step")
         style.linear_steps(axes, max(2, 8 // len(conditions)))
         axes.set_xlim(0, max(1, here["step"].max() if len(here) else 1))
-        if here.empty:
+        if not known:
             axes.annotate(NO_DATA, (0.5, 0.5), xycoords="axes fraction", ha="center", color=style.GREY)
     grid[0, 0].set_yscale("symlog", linthresh=LINEAR)
     grid[0, 0].set_ylabel("change of the margin, relative to\nall that its own gradient does")
@@ -53,8 +54,8 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
         shown = {event: at for event, at in style.median_steps(events, condition).items() if at <= axes.get_xlim()[1]}
         style.mark_events(axes, shown)
     lines = [Line2D([], [], color=colour, linestyle=line) for colour in PARTS.values() for line in SOURCES.values()]
-    names = [f"{part}, by {source}" for part in PARTS for source in SOURCES]
-    grid[0, -1].legend(lines, names, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
+    labels = [f"{part}, by {source}" for part in PARTS for source in SOURCES]
+    grid[0, -1].legend(lines, labels, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
     return figure
 
 
@@ -69,10 +70,10 @@ def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
             later.groupby("replica")[[f"{part} by {source}" for part in PARTS for source in SOURCES]].median().mean()
         )
         words = ", ".join(f"{name} {numbers.plain(float(value))}" for name, value in means.items())
-        if len(later):
+        if means.notna().any():
             said.append(f"{style.readable(str(condition))}: {words}")
     if not said:
-        return "No example was followed after step 0."
+        return "No example was followed after step 0 where there are unseen ones."
     return f"Medians over the steps after 0, means over replicas: {'; '.join(said)}."
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ WIDTH = 7.2
 """Inches: a printed page's text width."""
 
 EVENT_NAMES = {"memorised": "$t_m$", "onset": "$t_o$", "generalised": "$t_g$"}
-NAME_WIDTH = 10
+NAME_WIDTH = 14
 """Pixels that the name of an event takes."""
 
 LINE = 9.0
@@ -84,6 +85,12 @@ def condition_colours(conditions: Sequence[str]) -> dict[str, tuple[float, float
 def readable(name: str) -> str:
     """A condition's name as words."""
     return name.replace("_", " ")
+
+
+def name_column(axes: Axes, condition: str, colour: object, columns: int) -> None:
+    """Name a panel's condition in lines that fit one of so many columns, above the names of up to three events."""
+    lines = textwrap.fill(readable(condition), 55 // columns, break_long_words=False)
+    axes.set_title(lines, color=colour, pad=30, fontsize="medium")
 
 
 def wide(frame: pd.DataFrame, value: str) -> pd.DataFrame:
