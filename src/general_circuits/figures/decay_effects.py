@@ -43,17 +43,16 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     above[0].set_yticks(range(len(CAUSES)), list(CAUSES))
     above[0].set_ylim(len(CAUSES) - 0.5, -0.5)
     names = style.condition_colours(list(progress["condition"].cat.categories))
+    means = []
     for axes, condition in zip(below, conditions, strict=True):
         for side, series in _of_training(progress[progress["condition"] == condition]).items():
-            style.draw_band(axes, series, COLOURS[side])
+            means += style.draw_band(axes, series, COLOURS[side]).dropna().tolist()
         axes.set_title(style.readable(condition), color=names[condition], fontsize="medium")
         axes.set_xlabel("step")
         style.linear_steps(axes, max(2, 8 // len(conditions)))
     # By the means: where a part is hardly over the least share in some replicas, their interval has no bound.
-    means = [line.get_ydata() for axes in below for line in axes.lines]
-    drawn = np.concatenate([np.asarray(values, dtype=float) for values in means]) if means else np.zeros(0)
-    if np.isfinite(drawn).any():
-        below[0].set_ylim(min(np.nanmin(drawn), 0) * 1.5, max(np.nanmax(drawn), 0) + 1)
+    if means:
+        below[0].set_ylim(1.5 * min(0, *means), 1 + max(0, *means))
     below[0].set_ylabel("change by decay per share\nof weights lost, relative")
     lines = [Line2D([], [], color=colour) for colour in COLOURS.values()]
     below[-1].legend(lines, ["general, unseen", "shallow, the rest"], fontsize="small")

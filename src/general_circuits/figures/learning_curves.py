@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
@@ -58,8 +57,7 @@ def draw(tables: Mapping[str, pd.DataFrame], measure: str) -> Figure:
                 axes.set_yscale("log")
             if is_log:
                 style.log_steps(axes, last)
-                title = textwrap.fill(style.readable(condition), TITLE_WIDTH // columns, break_long_words=False)
-                axes.set_title(title, color=colours[condition], pad=22, fontsize="medium")
+                style.name_column(axes, condition, colours[condition], TITLE_WIDTH // columns, pad=22)
             else:
                 axes.set_xlim(0, last)
                 style.linear_steps(axes, ticks=max(2, 8 // columns))

@@ -54,7 +54,7 @@ def draw(tables: Mapping[str, pd.DataFrame], steps: str) -> Figure:
             largest = max(largest, mean.max() if len(mean) else largest)
         for measure, (_, line) in MEASURES.items():
             style.draw_band(below, style.wide(shape, measure), "black", line)
-        style.name_column(above, condition, colours[condition], len(conditions))
+        style.name_column(above, condition, colours[condition], style.LETTERS_BESIDE // len(conditions))
         below.set_xlabel("step" if steps == "training" else "steps after onset")
         style.linear_steps(below, max(2, 8 // len(conditions)))
         if len(rows):

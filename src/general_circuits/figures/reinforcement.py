@@ -42,7 +42,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
             for source, line in SOURCES.items():
                 style.draw_band(axes, style.wide(here, f"{part} by {source}"), colour, line)
         axes.axhline(0, color=style.GREY, linewidth=0.6)
-        style.name_column(axes, condition, colours[condition], len(conditions))
+        style.name_column(axes, condition, colours[condition], style.LETTERS_BESIDE // len(conditions))
         axes.set_xlabel("step")
         style.linear_steps(axes, max(2, 8 // len(conditions)))
         axes.set_xlim(0, max(1, here["step"].max() if len(here) else 1))

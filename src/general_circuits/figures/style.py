@@ -28,6 +28,9 @@ EVENT_NAMES = {"memorised": "$t_m$", "onset": "$t_o$", "generalised": "$t_g$"}
 NAME_WIDTH = 14
 """Pixels that the name of an event takes."""
 
+LETTERS_BESIDE = 55
+"""Of conditions' names that fit side by side, where there is a legend beside the last."""
+
 LINE = 9.0
 """Points from one name beside a line to the next."""
 
@@ -87,10 +90,10 @@ def readable(name: str) -> str:
     return name.replace("_", " ")
 
 
-def name_column(axes: Axes, condition: str, colour: object, columns: int) -> None:
-    """Name a panel's condition in lines that fit one of so many columns, above the names of up to three events."""
-    lines = textwrap.fill(readable(condition), 55 // columns, break_long_words=False)
-    axes.set_title(lines, color=colour, pad=30, fontsize="medium")
+def name_column(axes: Axes, condition: str, colour: object, letters: int, pad: float = 30) -> None:
+    """Name a panel's condition in lines of so many letters, so many points above, where names of events are."""
+    lines = textwrap.fill(readable(condition), letters, break_long_words=False)
+    axes.set_title(lines, color=colour, pad=pad, fontsize="medium")
 
 
 def wide(frame: pd.DataFrame, value: str) -> pd.DataFrame:
