@@ -9,7 +9,18 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from general_circuits.conditions import Condition, Model, Modular, Optimiser, Schedule, Spacing, Split, Vocabulary
+from general_circuits.conditions import (
+    Branch,
+    Condition,
+    Intervention,
+    Model,
+    Modular,
+    Optimiser,
+    Schedule,
+    Spacing,
+    Split,
+    Vocabulary,
+)
 from general_circuits.examples import Examples
 from general_circuits.models.mlp import Perceptron
 from general_circuits.models.transformer import Transformer
@@ -87,6 +98,14 @@ def optimiser_settings(**changes: Any) -> Optimiser:
         "arithmetic": "reduced",
     }
     return Optimiser(**(tiny | changes))
+
+
+def branch_of(parent: Condition, at: str = "step 6", **changes: Any) -> Branch:
+    """A branch that changes nothing, to the end, unless told otherwise: of itself, or of what no setting says."""
+    own = {key: changes.pop(key) for key in ("lasts", "then") if key in changes}
+    nothing = {"kick": 0.0, "mask": 0.0, "temperature": 1.0}
+    nothing |= dict.fromkeys(("ignore_above", "noise_instead", "batch_noise"))
+    return Branch(parent, at, own.get("lasts"), own.get("then", "back"), Intervention(**(nothing | changes)))
 
 
 def condition(

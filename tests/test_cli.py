@@ -33,7 +33,7 @@ def test_a_stage_takes_its_parameters_as_options() -> None:
 
 
 def test_a_missing_option_is_named() -> None:
-    result = CLI.invoke(cli.app, ["find_events", "--metrics", "x"])
+    result = CLI.invoke(cli.app, ["find_events", "--metrics", "x", "--condition", "x", "--parent="])
     assert result.exit_code == 2
     assert "--output" in result.output
 

@@ -296,7 +296,7 @@ def test_what_is_no_mapping_is_refused(raw: Any) -> None:
 def test_missing_keys_are_described() -> None:
     assert faults({}) == [
         "study: missing; its name; results lie under results/{study}/",
-        "conditions: missing; by name, the settings that differ from `defaults`",
+        "conditions: missing; by name, the settings that differ from `defaults`, or a `branch`",
     ]
 
 

@@ -47,6 +47,53 @@ def found(frame: pd.DataFrame) -> dict[str, int | None]:
     return {event: None if rows["censored"][event] else int(rows["step"][event]) for event in rows.index}
 
 
+def branch_events(own: pd.DataFrame, parent: pd.DataFrame) -> dict[str, int | None]:
+    """The same of a branch."""
+    rows = events.find_of_branch(own, parent, "branch").set_index("event")
+    assert set(rows["condition"]) == {"branch"}
+    return {event: None if rows["censored"][event] else int(rows["step"][event]) for event in rows.index}
+
+
+def test_a_branch_has_its_parents_history_until_it_leaves() -> None:
+    """It leaves at 40 with memorised known, falls, and is back by 70: what it had learned it had.
+
+    The parent's plateau is (0.1 + 0.1 + 0.1) / 3, so that 5 % of the way is 0.145 and 99 % is 0.991.
+    """
+    parent = metrics([0.2, 0.5, 0.99, 1, 1, 1, 1, 1, 1, 1], [0.0, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2, 1.0])
+    own = metrics([0, 0, 0, 0, 1, 0.3, 0.4, 0.7, 1, 1], [0, 0, 0, 0, 0.1, 0.14, 0.15, 0.7, 0.99, 0.992], [9] * 9 + [8])
+    own = own[own["step"] >= 40]
+    assert found(parent) == {"memorised": 20, "validation_loss_peak": 0, "onset": 80, "generalised": 90}
+    assert branch_events(own, parent) == {
+        "branched": 40,
+        "memorised": 20,
+        "validation_loss_peak": 40,
+        "onset": 60,
+        "generalised": 90,
+    }
+
+
+def test_a_branch_from_before_its_parent_memorised_memorises_by_itself() -> None:
+    parent = metrics([0.2, 0.5, 0.9, 1, 1, 1], [0.0] * 6)
+    own = metrics([0, 0.5, 0.9, 0.9, 0.9, 0.9], [0.0] * 6)
+    assert branch_events(own[own["step"] >= 10], parent)["memorised"] is None
+
+
+def test_what_a_parent_reached_before_its_branch_stays_reached() -> None:
+    parent = metrics([1] * 6, [0, 0, 0, 1, 1, 1])
+    own = metrics([0.1] * 6, [0.1] * 6)
+    had = branch_events(own[own["step"] >= 40], parent)
+    assert (had["onset"], had["generalised"]) == (30, 30)
+
+
+def test_a_replica_without_a_branch_has_no_event() -> None:
+    parent = pd.concat([metrics([1] * 6, [1] * 6, replica=replica) for replica in (0, 1)], ignore_index=True)
+    own = parent[(parent["replica"] == 0) & (parent["step"] >= 20)]
+    rows = events.find_of_branch(own, parent, "branch")
+    assert rows.loc[rows["replica"] == 1, "censored"].all()
+    assert set(rows.loc[rows["replica"] == 1, "step"]) == {50}
+    assert not rows.loc[(rows["replica"] == 0) & (rows["event"] == "branched"), "censored"].any()
+
+
 def test_a_run_that_groks_by_hand() -> None:
     """Plateau: (0.1 + 0.2 + 0.3) / 3 = 0.2; 5 % of the way to 1 is 0.24, 99 % is 0.992."""
     train = [0.2, 0.98, 0.99, 1, 1, 1, 1, 1, 1, 1]

@@ -18,7 +18,7 @@ TEXT = ("numbers", "markdown")
 """What a reader sees, as text."""
 READINGS = ("damage", "contests", "growth")
 """What claims and figures both read off tables."""
-OF_TRAINING = ("replica", "reduced", "losses", "optimisers", "states")
+OF_TRAINING = ("replica", "branches", "forks", "interventions", "reduced", "losses", "optimisers", "states")
 """What training is made of; nobody else trains."""
 OF_THE_REPORT = ("write_page", "write_front_page")
 """The stages that write its pages."""
@@ -104,7 +104,7 @@ def test_rooms_do_not_know_each_other(room: str) -> None:
 def test_only_training_knows_how_a_step_is_taken(part: str) -> None:
     """And the plan of a study, which times one."""
     knowing = GRAPH.find_downstream_modules(f"{PACKAGE}.{part}") - {f"{PACKAGE}.replica"}
-    training = ("training", "stages.train_block", "stages.replay_block")
+    training = ("training", "branches", "forks", "stages.train_block", "stages.replay_block")
     assert knowing == {f"{PACKAGE}.{name}" for name in (*training, "plan", "cli")}
 
 

@@ -52,6 +52,11 @@ def write(path: Path, replica: int, weights: Mapping[str, Tensor], steps: Sequen
         temporary.chmod(mode)  # as any other file here: safetensors makes one that only its owner may read
 
 
+def none_of(model: Network) -> dict[str, Tensor]:
+    """The weights of no checkpoint of a network."""
+    return {name: weight.new_empty(0, *weight.shape) for name, weight in model.state_dict().items()}
+
+
 @dataclass(frozen=True)
 class Checkpoints:
     """The checkpoints of one replica, read one at a time."""

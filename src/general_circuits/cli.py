@@ -216,8 +216,12 @@ def _study(name: str) -> Study:
 
 def _check_replay(study: Study, condition: str, block: int, first: int, last: int) -> None:
     """End the command if the study has no such steps, before anything is trained for them."""
+    from general_circuits.branch_settings import replay_refusal
+
     if condition not in study.conditions:
         raise _refusal(ValueError(f"--condition {condition}: {study.study} has {', '.join(study.conditions)}"))
+    if branch := study.conditions[condition].branch:
+        raise _refusal(ValueError(f"--condition {condition}: {replay_refusal(branch.parent)}"))
     if block >= study.blocks:
         raise _refusal(ValueError(f"--block {block}: {study.study} has blocks 0 to {study.blocks - 1}"))
     steps = study.conditions[condition].steps

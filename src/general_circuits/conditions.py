@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -204,6 +205,55 @@ class Condition:
     model: Model
     optimiser: Optimiser
     schedule: Schedule
+
+
+EVENTS = ("memorised", "validation_loss_peak", "onset", "generalised")
+"""What is looked for in a run, by name."""
+STEP = re.compile(r"step (\d+)")
+"""A place in a run that is no event."""
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """What a branch does to training that no setting says.
+
+    Attributes:
+        kick: once, at the start: every weight tensor moves in a random direction by this share of its norm; or the name
+            of another branch, whose lowest training accuracy the kick shall cause.
+        mask: share of each matrix's numbers, the smallest, that are 0 from the start on.
+        temperature: that the loss divides logits by.
+        ignore_above: examples whose label has this probability or more have no part in the loss.
+        noise_instead: Gaussian noise in place of the gradient, of mean size so many times each tensor's mean size: as
+            much as a decay of that size takes. 0 is no gradient at all.
+        batch_noise: Gaussian noise beside the gradient, of each tensor as large as what batches of so many examples
+            differ by from the whole.
+    """
+
+    kick: float | str
+    mask: float
+    temperature: float
+    ignore_above: float | None
+    noise_instead: float | None
+    batch_noise: int | None
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Where a condition leaves another one, which it continues, and how it differs from there.
+
+    Attributes:
+        parent: the other one, complete.
+        at: an event of it, or "step 1000".
+        lasts: steps after which settings are the parent's again; None for never.
+        then: at once, or, of learning rate and weight decay, by and by over as many steps again.
+        intervention: beside the settings that differ.
+    """
+
+    parent: Condition
+    at: str
+    lasts: int | None
+    then: Literal["back", "anneal"]
+    intervention: Intervention
 
 
 @cache

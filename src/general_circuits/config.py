@@ -15,15 +15,40 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from general_circuits import conditions as records
+from general_circuits.branch_settings import (
+    Measurement,
+    StudyCondition,
+    against_branches,
+    as_json,
+    branch_in,
+    change_in,
+    multiplied,
+)
 from general_circuits.costs import Attributions, Deletions, Size
 from general_circuits.duel_settings import DuelSettings, PlantedSettings, ToySettings
 from general_circuits.faults import at, explained, listed, place
 from general_circuits.measurements import AblationSettings, AttributionSettings, MeasurementSettings
 from general_circuits.misfits import by_hand_misfits, lacking, misfits, why_not_reduced
 from general_circuits.models.shapes import weight_shapes
-from general_circuits.settings import LINE_SEARCHING, ConditionSettings, Name, OptimiserSettings, Settings
+from general_circuits.schemas import registry as schemas
+from general_circuits.settings import (
+    LINE_SEARCHING,
+    ConditionSettings,
+    Name,
+    OptimiserSettings,
+    Settings,
+    TaskSettings,
+)
 from general_circuits.splits import SplitError
 from general_circuits.tasks import registry
+
+MEASUREMENTS: Mapping[Measurement, str] = {
+    "saliency": "saliency",
+    "ablation": "ablation",
+    "progress": "progress measures",
+    "updates": "tracked updates",
+}
+"""What a condition may do without, in words."""
 
 ALTERNATIVES = (frozenset({"operation", "expression"}), frozenset({"train_fraction", "train_count"}))
 """Keys of which one is given in place of the other."""
@@ -51,8 +76,8 @@ class Study(Settings):
     first_seed: int = Field(0, ge=0, description="replicas have the seeds from here on; settings are tuned on ≥ 1000")
     device: Literal["cpu", "cuda"] = Field("cpu", description="where networks are trained and measured")
     defaults: ConditionSettings = Field(ConditionSettings(), description="settings that every condition starts from")
-    conditions: dict[Name, ConditionSettings] = Field(
-        min_length=1, description="by name, the settings that differ from `defaults`"
+    conditions: dict[Name, StudyCondition] = Field(
+        min_length=1, description="by name, the settings that differ from `defaults`, or a `branch`"
     )
     measurements: MeasurementSettings = MeasurementSettings()
     duels: DuelSettings = DuelSettings()
@@ -85,16 +110,30 @@ class Study(Settings):
         return self.replicas // self.block
 
     @property
+    def branches(self) -> dict[str, records.Branch]:
+        """By name, of the conditions that continue another one, how."""
+        return {
+            name: settings.branch_from(self.conditions[settings.branch.parent].resolve())
+            for name, settings in self.conditions.items()
+            if settings.branch
+        }
+
+    def measured(self, measurement: Measurement) -> list[str]:
+        """The conditions of which this is measured; none where the study leaves it out."""
+        if getattr(self.measurements, measurement) is None:
+            return []
+        return [name for name, settings in self.conditions.items() if measurement in settings.measured]
+
+    @property
     def absent(self) -> dict[str, str]:
         """Tables that this study has no file of, with what it would need for them, in words."""
         lacking = {} if self.duels.toy else {"toy": "toy duels"}
         if not self.duels.planted:
             lacking |= dict.fromkeys(("planted", "modules"), "planted duels")
-        if not self.measurements.progress:
-            of_progress = ("progress", "structure", "matrices", "spectrum", "reinforcement")
-            lacking |= dict.fromkeys(of_progress, "progress measures")
-        if not self.measurements.updates:
-            lacking |= {"updates": "tracked updates"}
+        for measurement, words in MEASUREMENTS.items():
+            if not self.measured(measurement):
+                names = [name for name in schemas.names() if schemas.table(name).measurement == measurement]
+                lacking |= dict.fromkeys(names, words)
         return lacking
 
     def resolved(self) -> dict[str, Any]:
@@ -105,12 +144,18 @@ class Study(Settings):
         left_out = [name for name in ("progress", "updates") if own["measurements"][name] is None]
         for name in [*left_out, *(["onset"] if len(left_out) == 2 else [])]:
             del own["measurements"][name]
-        return {
-            "study": own,
-            "conditions": {
-                name: json.loads(records.to_json(settings.resolve())) for name, settings in self.conditions.items()
-            },
-        }
+        found = {name: json.loads(records.to_json(settings.resolve())) for name, settings in self.conditions.items()}
+        for name, branch in self.branches.items():
+            found[name]["branch"] = as_json(branch, self._parent(name))
+        for name, settings in self.conditions.items():
+            if settings.measurements is not None:
+                found[name]["measurements"] = list(settings.measured)
+        return {"study": own, "conditions": found}
+
+    def _parent(self, name: str) -> str:
+        branch = self.conditions[name].branch
+        assert branch is not None
+        return branch.parent
 
 
 def _attributions(settings: AttributionSettings, checkpoints: int | Literal["all"], replicas: int) -> Attributions:
@@ -152,7 +197,12 @@ def load(raw: Mapping[str, Any]) -> Study:
             name: _inherited(defaults, settings or {}) if isinstance(settings or {}, Mapping) else settings
             for name, settings in own.items()
         }
-    if both_given := list(_both_given(raw)):
+        for name, settings in own.items():
+            branch = branch_in(settings)
+            if branch is not None:
+                parent = own.get(branch.get("from"), {}) or {}
+                merged["conditions"][name] = _branched(settings, merged["conditions"].get(branch.get("from")), parent)
+    if both_given := [*_both_given(raw), *_beside_branches(own)]:
         raise ConfigError(listed(iter(both_given)))
     try:
         study = Study.model_validate(merged)
@@ -184,6 +234,23 @@ def _inherited(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str,
     return {key: value for key, value in merged.items() if key not in left_out}
 
 
+def _branched(own: Mapping[str, Any], parent: Any, written: Any) -> dict[str, Any]:
+    """A branch's settings: its parent's, which are `written` in part, and what it changes."""
+    if not isinstance(parent, Mapping) or branch_in(written) is not None:
+        parent = {}
+    kept = {key: value for key, value in parent.items() if key not in ("branch", "measurements")}
+    return {**_merged(kept, multiplied(change_in(own), kept)), **own}
+
+
+def _beside_branches(own: Any) -> Iterator[str]:
+    """Settings beside a branch, which has its parent's."""
+    for name, settings in own.items() if isinstance(own, Mapping) else ():
+        for key in settings if branch_in(settings) is not None else ():
+            if key not in ("branch", "measurements"):
+                right = "should be under branch: change, since a branch has its parent's settings"
+                yield f"conditions.{name}.{key}: {right}"
+
+
 def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """`own` over `defaults`, key by key also inside mappings; a key of its own drops the alternatives to it."""
     given = {key for key, value in own.items() if value is not None}
@@ -202,7 +269,12 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
     yield from _against_claims(study.measurements)
     if study.duels.toy:
         yield from _against_toy(study.duels.toy)
-    trained = [(("conditions", name), settings) for name, settings in study.conditions.items()]
+    wrong_branches = list(against_branches(study.conditions))
+    yield from wrong_branches
+    if wrong_branches:
+        return
+    trained: list[tuple[tuple[str, ...], ConditionSettings]] = []
+    trained += [(("conditions", name), settings) for name, settings in study.conditions.items()]
     planted = study.duels.planted
     if planted:
         trained.append((("duels", "planted"), planted.condition))
@@ -218,6 +290,9 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
         except SplitError as error:
             yield (*here, size_key), getattr(settings, size_key), str(error)
             continue
+        if isinstance(settings, StudyCondition) and settings.branch:
+            for key, value, right in _against_parent(settings, study.conditions[settings.branch.parent], found):
+                yield (*here, key), value, right
         wrong = list(misfits(settings.model_dump(), resolved.model, found.vocabulary.n_classes))
         wrong += by_hand_misfits(resolved.model, resolved.task, found.vocabulary, found.n_training)
         for key, right in wrong:
@@ -250,6 +325,23 @@ def _contradictions(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
         if planted and here == ("duels", "planted"):
             for key, value, right in _against_planted(planted, resolved, size):
                 yield (*here, key), value, right
+
+
+def _against_parent(settings: StudyCondition, parent: StudyCondition, own: Size) -> Iterator[tuple[str, Any, str]]:
+    """What a branch changes to something that its parent's network has no place for: key, what, what is right."""
+    assert settings.branch is not None
+    try:
+        theirs = Size.of(parent.resolve()).vocabulary
+    except (registry.TaskError, SplitError):
+        return  # told where the parent is
+    if theirs != own.vocabulary:
+        key = next(key for key in settings.branch.change.settings if key in TaskSettings.model_fields)
+        had, has = ((each.n_inputs, each.n_symbols, each.n_classes) for each in (theirs, own.vocabulary))
+        right = f"should leave the parent's {had[0]} inputs of {had[1]} symbols and {had[2]} classes"
+        yield key, getattr(settings, key), f"{right}, but has {has[0]} of {has[1]} and {has[2]}"
+    drawn = settings.branch.change.batch_noise
+    if drawn is not None and drawn > own.n_training:
+        yield "batch_noise", drawn, f"should be at most the {own.n_training} training examples"
 
 
 def _against_toy(toy: ToySettings) -> Iterator[tuple[tuple[str, ...], Any, str]]:

@@ -34,7 +34,14 @@ def explained(fault: Any, raw: Mapping[str, Any], root: type[BaseModel]) -> str:
 def place(location: tuple[str, ...], raw: Mapping[str, Any]) -> str:
     """Where the user wrote a value: under the condition, or under `defaults`."""
     if len(location) >= 3 and location[0] == "conditions":
-        own, defaults = (raw.get("conditions") or {}).get(location[1]) or {}, raw.get("defaults") or {}
+        conditions = raw.get("conditions") or {}
+        own, defaults = conditions.get(location[1]) or {}, raw.get("defaults") or {}
+        branch = own.get("branch") if isinstance(own, Mapping) else None
+        if isinstance(branch, Mapping) and location[2] not in ("branch", "measurements"):
+            if _has(branch.get("change"), location[2:]):
+                return ".".join((*location[:2], "branch", "change", *location[2:]))
+            if branch.get("from") in conditions and branch["from"] != location[1]:
+                return place(("conditions", branch["from"], *location[2:]), raw)
         if not _has(own, location[2:]) and _has(defaults, location[2:]):
             return ".".join(("defaults", *location[2:]))
     return ".".join(location)
@@ -61,13 +68,13 @@ def listed(faults: Iterator[str]) -> str:
 
 def _fields(location: tuple[str, ...], root: type[BaseModel]) -> dict[str, Any]:
     """The fields of the settings that a key at this location would belong to."""
-    if location[:1] == ("conditions",):
+    if location[:1] == ("conditions",) and location[2:3] != ("branch",):
         location = ("defaults", *location[2:])
     settings: Any = root
     for part in location[:-1]:
         if part in settings.model_fields:  # else a key of a mapping, whose values are settings
             settings = _settings_in(settings.model_fields[part].annotation)
-    return settings.model_fields
+    return {field.alias or name: field for name, field in settings.model_fields.items()}
 
 
 def _settings_in(annotation: Any) -> Any:

@@ -101,6 +101,7 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
     with_torch, without = (_start_seconds(stage) for stage in ("train_block", "find_events"))
     attributed, deleted = study.measurements.saliency, study.measurements.ablation
     conditions = {name: settings.resolve() for name, settings in study.conditions.items()}
+    branches = study.branches
     sizes = {name: Size.of(condition) for name, condition in conditions.items()}
     blocks = study.blocks
     known: dict[object, Rates] = {}
@@ -128,7 +129,7 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
         if shape not in known:
             known[shape] = _measured(study, condition, seconds)
         rates, schedule = known[shape], condition.schedule
-        per_job = study.block
+        measured, per_job = study.conditions[name].measured, study.block
         evaluations = len(schedule.metrics.steps(schedule.steps))
         seen = _at_most(attributed.checkpoints, size.checkpoints)
         ablated = _at_most(deleted.checkpoints, seen)
@@ -144,18 +145,20 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
             "train_block",
             blocks,
             with_torch + per_job * training,
-            size.training_mb(),
+            size.training_mb() + (2 * size.state_bytes // MB if name in branches else 0),
             per_job * (kept + 2 * evaluations * ROW_BYTES["metrics"]),
         )
         add("find_events", blocks, without, 500, 3400)
-        add(
-            "extract_saliency",
-            blocks,
-            with_torch + per_job * seen * rates.attribution,
-            size.saliency_mb(study.attributions),
-            per_job * seen * attributed_bytes,
-        )
-        if attributed.by_example:
+        if "saliency" in measured:
+            add(
+                "extract_saliency",
+                blocks,
+                with_torch + per_job * seen * rates.attribution,
+                size.saliency_mb(study.attributions),
+                per_job * seen * attributed_bytes,
+            )
+            add("describe_saliency", blocks, 2 * without, 500, per_job * seen * described * ROW_BYTES["distribution"])
+        if attributed.by_example and "saliency" in measured and name not in branches:
             add(
                 "extract_example_saliency",
                 blocks * _at_most(attributed.by_example, size.checkpoints),
@@ -163,19 +166,19 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
                 size.example_saliency_mb(study.attributions),
                 per_job * rates.example_rows * ROW_BYTES["example_saliency"],
             )
-        add("describe_saliency", blocks, 2 * without, 500, per_job * seen * described * ROW_BYTES["distribution"])
-        add(
-            "ablate_neurons",
-            blocks,
-            with_torch + per_job * ablated * rates.ablation,
-            size.ablation_mb(study.deletions),
-            per_job * ablated * deleted_bytes,
-        )
-        for job, row in _wild(study, condition, size, rates.step, with_torch, looked).items():
+        if "ablation" in measured:
+            add(
+                "ablate_neurons",
+                blocks,
+                with_torch + per_job * ablated * rates.ablation,
+                size.ablation_mb(study.deletions),
+                per_job * ablated * deleted_bytes,
+            )
+        for job, row in _wild(study, name, size, rates.step, with_torch, looked).items():
             add(job, *row)
     if study.measurements.specifications:
         in_every_way = cache(lambda name: _measured_in_every_way(study, conditions[name]))
-        for job, names in _specified(conditions).items():
+        for job, names in _specified({name: conditions[name] for name in study.measured("saliency")}).items():
             for name in names:
                 size, seen = sizes[name], study.block * len(_read_by_claims(conditions[name], attributed.checkpoints))
                 rates = in_every_way(name)
@@ -205,22 +208,26 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
 
 
 def _wild(
-    study: Study, condition: Condition, size: Size, step: float, with_torch: float, known: dict[object, float]
+    study: Study, name: str, size: Size, step: float, with_torch: float, known: dict[object, float]
 ) -> dict[str, tuple[int, float, int, float]]:
     """By rule, of looking into one condition's training, as `_duels`.
 
     Args:
+        name: the condition.
         step: seconds of an update.
         known: what was measured of other conditions alike, by what.
     """
-    measured, (asked, onset, tracked) = study.measurements, study.measurements.wild
-    if not (measured.progress or measured.updates):
+    condition, (asked, onset, tracked) = size.condition, study.measurements.wild
+    has_progress, has_updates = (name in study.measured(what) for what in ("progress", "updates"))
+    if not (has_progress or has_updates):
         return {}
     around, steps, each = (onset.before + onset.after) // onset.every + 1, condition.schedule.steps, study.block
     apart = steps // max(1, study.keep.states) + STATE_EVERY  # between two states that are kept
     replaying = with_torch + each * min(steps, onset.before + onset.after + apart) * step
     kept = float(each * around * size.parameters * FLOAT * study.keep.weights)
     found = {"replay_onset": (study.blocks, replaying, size.training_mb(), kept)}
+    if study.conditions[name].branch:
+        found, around = {}, 0
 
     def seconds(what: Callable[[Condition], float]) -> float:
         alike = what, condition.task, condition.model, size.n_training
@@ -228,13 +235,13 @@ def _wild(
             known[alike] = what(condition)
         return known[alike]
 
-    if measured.progress:
+    if has_progress:
         seen = _at_most(asked.checkpoints, size.checkpoints) + around
         followed = asked.examples * _at_most(asked.examples_checkpoints, size.checkpoints)
         measuring = with_torch + each * (seen * seconds(_measuring) + followed * seconds(_following))
         rows = float(each * seen * 30 * ROW_BYTES["progress"])  # of all its tables together
         found["measure_progress"] = study.blocks, measuring, size.progress_mb(), rows
-    if measured.updates:
+    if has_updates:
         seen = _at_most(tracked.checkpoints, size.checkpoints) + around
         rows = float(each * seen * size.neurons(["mlp"]) * ROW_BYTES["updates"])
         found["track_updates"] = study.blocks, with_torch + each * seen * seconds(_tracking), size.updates_mb(), rows

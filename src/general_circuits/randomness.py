@@ -19,6 +19,8 @@ Purpose = Literal[
     "memorisers",
     "generaliser",
     "shuffled_labels",
+    "kick",
+    "interventions",
 ]
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from general_circuits import catalogue, config, duel_settings, markdown, measurements, settings
+from general_circuits import branch_settings, catalogue, config, duel_settings, markdown, measurements, settings
 from general_circuits.schemas import registry
 from general_circuits.tables import Table
 
@@ -45,6 +45,20 @@ every fault listed. Claims are judged from conditions by their names: `grokking`
 `too_little_data`, `no_weight_decay` and `no_delay` beside it.
 """
 
+BRANCH = """\
+Each replica is replayed to that step from its nearest training state, with what optimiser and batches remember. It goes
+on from there; its parent is trained once. A branch that changes nothing has its parent's bytes at every later step.
+Where the event never came, a replica has no rows, and its events are censored. A branch is scored at its parent's
+steps, unless `metrics` and `checkpoints` are changed too.
+
+```yaml
+conditions:
+  grokking: {}
+  fast: {branch: {from: grokking, at: memorised, change: {learning_rate: x10}, for: 500, then: anneal}}
+  decay_alone: {branch: {from: grokking, at: onset, change: {noise_instead: 0, optimiser: sgd, decay: decoupled}}}
+  relabelled: {branch: {from: grokking, at: step 1000, change: {label_noise: 1.0}}, measurements: [saliency]}
+```"""
+
 RESULTS_INTRODUCTION = """\
 # Results
 
@@ -53,6 +67,18 @@ RESULTS_INTRODUCTION = """\
 Nothing here is kept in the repository: `make figures` makes it again, and `make clean STUDY=…` removes it. After a run,
 `results/{study}/` holds
 """
+
+UNSET = {
+    "decay": "by optimiser",
+    "arithmetic": "by network",
+    "branch": "none",
+    "measurements": "by kind",
+    "for": "to the end",
+    "ignore_above": "none",
+    "noise_instead": "none",
+    "batch_noise": "none",
+}
+"""What a key is that is left out, if that does not depend on the preset."""
 
 OTHER_FILES = (
     ("`report.html`", "", "the report; opens without a network"),
@@ -97,6 +123,9 @@ def page() -> str:
         ("The study", config.Study, ""),
         *((_title(section), section, "In `defaults` or in a condition.") for section in settings.SECTIONS),
         ("Spacing", settings.Spacing, "Of `checkpoints` and `metrics`."),
+        ("In a condition", branch_settings.StudyCondition, "In a condition alone."),
+        ("Branch", branch_settings.BranchSettings, f"Under `branch:` of a condition.\n\n{BRANCH}"),
+        ("Branch: change", branch_settings.ChangeSettings, "Under `branch: change:`."),
         ("Measurements: saliency", measurements.SaliencySettings, "Under `measurements: saliency:`."),
         ("Measurements: ablation", measurements.AblationSettings, "Under `measurements: ablation:`."),
         (
@@ -149,7 +178,10 @@ def _title(section: type[BaseModel]) -> str:
 
 def _table(model: type[BaseModel]) -> str:
     rows = []
-    for name, field in model.model_fields.items():
+    inherited = settings.ConditionSettings.model_fields if model is branch_settings.StudyCondition else {}
+    for name, field in ((field.alias or name, field) for name, field in model.model_fields.items()):
+        if name in inherited:
+            continue
         meaning = field.description or (field.annotation.__doc__ if field.annotation else "") or ""
         rows.append((f"`{name}`", _type(field.annotation) + _bounds(field), _default(name, field), meaning))
     return markdown.table(("key", "type", "default", "meaning"), rows)
@@ -198,5 +230,5 @@ def _default(name: str, field: FieldInfo) -> str:
     if isinstance(value, BaseModel):
         return "as below"
     if value is None:
-        return {"decay": "by optimiser", "arithmetic": "by network", "loss": "by preset"}.get(name, "by preset")
+        return UNSET.get(name, "by preset")
     return f"`{value}`".replace("'", "")

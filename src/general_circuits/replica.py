@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from general_circuits import scores
-from general_circuits.conditions import Condition, Optimiser, Vocabulary
+from general_circuits.conditions import Condition, Intervention, Optimiser, Vocabulary
 from general_circuits.examples import SPLITS, Examples
+from general_circuits.interventions import Intervening
 from general_circuits.losses import LOSSES, Loss
 from general_circuits.models import ground_truth
 from general_circuits.models.build import build
@@ -28,6 +29,13 @@ COLUMNS = ("loss", "accuracy", "margin", "correct_probability", "gradient_norm",
 class Replica:
     """One replica at one step: its network, its optimiser and its stream of batches.
 
+    Args:
+        condition: the complete setting.
+        splits: the examples under "train" and "validation", labels after label noise.
+        vocabulary: what the network reads and answers.
+        seed: the replica; initialisation and batch order are separate streams of it.
+        intervention: what is done to training that no setting says.
+
     Attributes:
         parts: what is scored apart, by name: a split, and which of its examples, or None for all.
         step: how many updates were made.
@@ -35,15 +43,26 @@ class Replica:
         rate: of the update that led here.
     """
 
-    def __init__(self, condition: Condition, splits: dict[str, Examples], vocabulary: Vocabulary, seed: int) -> None:
+    def __init__(
+        self,
+        condition: Condition,
+        splits: dict[str, Examples],
+        vocabulary: Vocabulary,
+        seed: int,
+        intervention: Intervention | None = None,
+    ) -> None:
         settings, train_set = condition.optimiser, splits["train"]
         self.splits = splits
         self.model = build(condition.model, vocabulary)
         _begin(self.model, train_set, seed)
         self.model.to(train_set.tokens.device)
         size = len(train_set.labels) if settings.batch_size == "full" else int(settings.batch_size)
-        self.network = build_network(settings, self.model, size)
-        self.updater = Updater(settings, dict(self.model.named_parameters()), seed)
+        weights = dict(self.model.named_parameters())
+        self.loss = LOSSES[settings.loss]
+        self.intervening = Intervening(intervention, weights, seed) if intervention else None
+        trains = self.intervening.loss(self.loss) if self.intervening else self.loss
+        self.network = build_network(settings, self.model, size, trains)
+        self.updater = Updater(settings, weights, seed)
         self.batches = Batches(len(train_set.labels), settings.batch_size, seed, train_set.labels.device)
         self.precision = torch.float64 if settings.loss_precision == "float64" else torch.float32
         self.parts = _parts(splits)
@@ -58,12 +77,17 @@ class Replica:
         if is_observed:
             self.gradient_norm = _norm([weight.grad for weight in self.model.parameters() if weight.grad is not None])
 
+        if self.intervening:
+            self.intervening.replace(self._draw_gradients)
+
         def objective(sets_gradients: bool) -> Tensor:
             if sets_gradients:
                 self.network.gradients(tokens, labels, self.precision)
             return self.network.loss.mean(self.network.answer(tokens).to(self.precision), labels)
 
         self.rate = self.updater.step(self.step, objective)
+        if self.intervening:
+            self.intervening.hold()
         self.step += 1
 
     @torch.no_grad()
@@ -80,7 +104,7 @@ class Replica:
             rows.append(
                 torch.stack(
                     [
-                        self.network.loss.mean(logits, labels),
+                        self.loss.mean(logits, labels),
                         (margins > 0).double().mean(),
                         margins.mean(),
                         scores.correct_probability(logits, labels).median(),
@@ -96,6 +120,7 @@ class Replica:
         """All that the next update depends on."""
         tensors = {name: weight.detach() for name, weight in self.model.named_parameters()}
         tensors |= {**self.updater.tensors(), "epoch_start": self.batches.epoch_start}
+        tensors |= self.intervening.tensors() if self.intervening else {}
         return State(self.step, {name: tensor.cpu() for name, tensor in tensors.items()}, self.batches.values())
 
     @torch.no_grad()
@@ -105,7 +130,39 @@ class Replica:
             weight.copy_(state.tensors[name])
         self.updater.restore(state.tensors, state.step)
         self.batches.restore(state.tensors["epoch_start"], state.values)
+        if self.intervening:
+            self.intervening.restore(state.tensors)
         self.step = state.step
+
+    @torch.no_grad()
+    def inherit(self, other: Replica, step: int, lowest: float | None = None) -> None:
+        """Go on, at this step, from another of the same network and seed, in this one's own setting.
+
+        Where nothing differs, every later step has the bytes that it would have had there.
+
+        Args:
+            other: the other.
+            step: how many updates were made.
+            lowest: the training accuracy that a kick shall cause.
+        """
+        for name, weight in self.model.named_parameters():
+            weight.copy_(other.model.get_parameter(name))
+        self.updater.inherit(other.updater, step)
+        self.batches.inherit(other.batches)
+        self.step, self.rate, self.gradient_norm = step, other.rate, other.gradient_norm
+        if self.intervening:
+            self.intervening.begin(self._training_accuracy, lowest)
+
+    def _training_accuracy(self) -> float:
+        train_set = self.splits["train"]
+        return float((scores.margins(self.network.answer(train_set.tokens), train_set.labels) > 0).double().mean())
+
+    def _draw_gradients(self, n: int, generator: torch.Generator) -> None:
+        """Set every weight's `.grad` to that of so many training examples."""
+        train_set = self.splits["train"]
+        rows = torch.randperm(len(train_set), generator=generator)[:n].to(train_set.labels.device)
+        with torch.enable_grad():
+            self.network.gradients(train_set.tokens[rows], train_set.labels[rows], self.precision)
 
 
 class Arithmetic(Protocol):
@@ -172,6 +229,14 @@ class Batches:
         self.epoch_start, self.order, _ = self._draw()
         self.position = values["position"]
 
+    def inherit(self, other: Batches) -> None:
+        """Go on with another's stream: in the middle of its epoch, or with a new one where batches are others."""
+        self.generator.set_state(other.generator.get_state())
+        if (self.n_examples, self.size) == (other.n_examples, other.size):
+            self.epoch_start, self.order, self.position = other.epoch_start, other.order, other.position
+        else:
+            self.epoch_start, self.order, self.position = self._draw()
+
     def _draw(self) -> tuple[Tensor, Tensor, int]:
         """A new epoch: the generator's state before it, its order, and its first position."""
         before = self.generator.get_state()
@@ -180,9 +245,9 @@ class Batches:
         return before, torch.randperm(self.n_examples, generator=self.generator).to(self.device), 0
 
 
-def build_network(settings: Optimiser, model: Network, batch_size: int) -> Arithmetic:
-    """How this model's answers and gradients are computed."""
-    loss = LOSSES[settings.loss]
+def build_network(settings: Optimiser, model: Network, batch_size: int, loss: Loss | None = None) -> Arithmetic:
+    """How this model's answers and gradients are computed, of the settings' loss or another."""
+    loss = loss or LOSSES[settings.loss]
     if settings.arithmetic == "plain":
         return Plain(model, loss)
     if not isinstance(model, Transformer):

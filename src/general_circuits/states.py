@@ -36,7 +36,7 @@ class State:
     values: Mapping[str, Any]
 
 
-def folder_of(states: Path, position: int, code: str, settings: str, device: str, split: Path) -> Path:
+def folder_of(states: Path, position: int, code: str, settings: str, device: str, split: Path, also: str = "") -> Path:
     """The folder of one replica's states, named after all that their bytes depend on.
 
     Args:
@@ -46,8 +46,9 @@ def folder_of(states: Path, position: int, code: str, settings: str, device: str
         settings: the condition, as JSON.
         device: where it trains.
         split: the file it trains on.
+        also: what else there is, of a branch.
     """
-    digest = hashlib.sha256("\n".join([code, settings, device, torch.__version__]).encode())
+    digest = hashlib.sha256("\n".join([code, settings, device, torch.__version__, also]).encode())
     digest.update(hashlib.sha256(split.read_bytes()).digest())
     return states / f"replica-{position}" / digest.hexdigest()[:16]
 

@@ -75,6 +75,7 @@ class Table:
         columns: the others.
         meanings: what each column is, with its unit and range, save where `MEANINGS` says it.
         is_of_all: whether every condition has it, and not only those of a claim.
+        measurement: which one makes it, if a condition may do without.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Table:
     columns: Mapping[str, pa.DataType]
     meanings: Mapping[str, str]
     is_of_all: bool = True
+    measurement: str = ""
 
     @property
     def axes(self) -> list[str]:

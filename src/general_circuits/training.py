@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from general_circuits.branches import Branched
 from general_circuits.conditions import STATE_EVERY, Condition, Vocabulary
 from general_circuits.examples import SPLITS, Examples
 from general_circuits.models.network import Network
@@ -31,11 +32,11 @@ class Looks:
     metrics: Collection[int]
 
     @classmethod
-    def of(cls, condition: Condition) -> Looks:
-        """As the condition's schedule says."""
+    def of(cls, condition: Condition, first: int = 0) -> Looks:
+        """As the condition's schedule says, from a step on, which is seen too."""
         schedule = condition.schedule
-        spacings = schedule.checkpoints, schedule.metrics
-        return cls(schedule.steps, *(frozenset(spacing.steps(schedule.steps)) for spacing in spacings))
+        spacings = [spacing.steps(schedule.steps) for spacing in (schedule.checkpoints, schedule.metrics)]
+        return cls(schedule.steps, *(frozenset({first, *(s for s in steps if s > first)}) for steps in spacings))
 
     @classmethod
     def between(cls, first: int, last: int, checkpoints_every: int, metrics_every: int) -> Looks:
@@ -86,7 +87,17 @@ def train(
     Raises:
         Stopped: after keeping a state, when `is_stopped`.
     """
-    replica, looks = Replica(condition, splits, vocabulary, seed), Looks.of(condition)
+    return follow(Replica(condition, splits, vocabulary, seed), Looks.of(condition), report, states, is_stopped)
+
+
+def follow(
+    replica: Replica | Branched,
+    looks: Looks,
+    report: Callable[[str], None] = lambda line: None,
+    states: States | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> Run:
+    """Train a replica from where it is, or from the last of its states, and look at it; as `train`."""
     log = Log(looks, replica)
     found = states.resume() if states else None
     if found:
@@ -142,7 +153,7 @@ class Log:
         replica: what will be trained.
     """
 
-    def __init__(self, looks: Looks, replica: Replica) -> None:
+    def __init__(self, looks: Looks, replica: Replica | Branched) -> None:
         self.looks, self.parts = looks, list(replica.parts)
         self.metrics: dict[int, Tensor] = {}
         self.places = {step: i for i, step in enumerate(sorted(looks.checkpoints))}
@@ -152,7 +163,7 @@ class Log:
         }
         self.recorded: int | None = None
 
-    def look(self, replica: Replica) -> None:
+    def look(self, replica: Replica | Branched) -> None:
         """Take what is due at the replica's step."""
         if replica.step in self.places:
             for name, weight in replica.model.state_dict().items():
@@ -160,7 +171,7 @@ class Log:
         if replica.step in self.looks.metrics:
             self.metrics[replica.step] = replica.evaluate()
 
-    def follow(self, replica: Replica) -> None:
+    def follow(self, replica: Replica | Branched) -> None:
         """Make one update, and take what is due after it."""
         replica.update(is_observed=replica.step + 1 in self.looks.metrics)
         self.look(replica)
@@ -204,10 +215,11 @@ def _metrics_frame(rows: list[Tensor], steps: list[int], parts: Sequence[str]) -
         ],
         ignore_index=True,
     )
+    is_missing = np.isnan(values[:, :, COLUMNS.index("learning_rate")])  # a part that there was not, at that step
     decisive = [COLUMNS.index("loss"), COLUMNS.index("weight_norm")]
-    is_lost = ~np.isfinite(values[:, :, decisive]).all(axis=(1, 2))
+    is_lost = (~np.isfinite(values[:, :, decisive]) & ~is_missing[:, :, None]).any(axis=(1, 2))
     frame["diverged"] = frame["step"].map(pd.Series(is_lost, index=steps).cummax())
-    return frame.sort_values(["step", "split"], ignore_index=True)
+    return frame[~is_missing.T.ravel()].sort_values(["step", "split"], ignore_index=True)
 
 
 class _Progress:

@@ -16,7 +16,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from general_circuits.conditions import Condition, to_json
+import pandas as pd
+
+from general_circuits.conditions import Branch, Condition, to_json
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,6 +38,8 @@ class Job:
         code: the fingerprint it is told.
         keep: how many states it leaves.
         places: other folders than in `folder`, by the name they would have.
+        branch: how it continues `parent`, a finished job with its events.
+        as_kicked: the branch whose fall a kick shall equal.
     """
 
     inputs: Path
@@ -44,6 +48,9 @@ class Job:
     code: str = "c0de"
     keep: int = 100
     places: Mapping[str, Path] = field(default_factory=dict)
+    branch: Branch | None = None
+    parent: Job | None = None
+    as_kicked: Job | None = None
 
     @property
     def run(self) -> Path:
@@ -71,8 +78,20 @@ class Job:
             "code": self.code,
             "states": self.states,
             "keep_states": self.keep,
+            "branch": to_json(self.branch) if self.branch else "",
+            "parent": self.parent.run if self.parent else ".",
+            "parent_states": self.parent.states if self.parent else ".",
+            "as_kicked": self.as_kicked.metrics if self.as_kicked else "",
             "metrics": self.metrics,
         }
+
+    def find_events(self) -> pd.DataFrame:
+        """What the stage of that name finds in what it left, beside which its table is then."""
+        path = self.run / "events.parquet"
+        parent = self.parent.metrics if self.parent else ""
+        options = {"metrics": self.metrics, "condition": "tiny", "parent": parent, "output": path}
+        assert finish("find_events", options, self.folder / "events.txt") == 0
+        return pd.read_parquet(path)
 
     def start(self, file_limit: int | None = None) -> BaseProcess:
         """As `launch`, in a process that has its imports; no file may grow beyond the limit (bytes)."""

@@ -18,6 +18,7 @@ from general_circuits.conditions import Condition, Schedule, Spacing
 from general_circuits.schemas.metrics import TABLE as METRICS
 
 STEPS = 1700
+OF_BRANCHES = ("branch", "parent", "parent_states", "as_kicked")
 SHORT = Schedule(600, checkpoints=Spacing(log=3, every=50), metrics=Spacing(log=10, every=25))
 SETTINGS = {
     "adamw in batches": {},
@@ -59,7 +60,7 @@ class Replay:
 
 
 def replay(job: Job, folder: Path, first: int, last: int, checkpoints: int = 50, metrics: int = 10) -> Replay:
-    options = {key: value for key, value in job.options().items() if key not in ("code", "keep_states")}
+    options = {key: value for key, value in job.options().items() if key not in ("code", "keep_states", *OF_BRANCHES)}
     options |= {"finished": job.metrics, "training_code": job.code}
     options |= {"events": "", "first": first, "last": last, "metrics": folder / "metrics.parquet"}
     options |= {"checkpoints_every": checkpoints, "metrics_every": metrics}

@@ -22,10 +22,27 @@ def table() -> pd.DataFrame:
 
 
 def test_the_plan_names_every_job_that_will_run(table: pd.DataFrame, tmp_path: Path) -> None:
-    project = checkout(tmp_path / "fresh")
-    expected = project.planned()
+    expected = checkout(tmp_path / "fresh").planned()
     del expected["all"]
     assert table["jobs"].to_dict() == expected
+
+
+def test_the_plan_knows_branches_and_what_is_measured_of_a_condition(tmp_path: Path) -> None:
+    project, tiny = checkout(tmp_path / "fresh"), {**TINY, "duels": {}}
+    tiny["conditions"] = {
+        "grokking": {"measurements": ["progress"]},
+        "random_labels": {"label_noise": 1.0, "measurements": ["saliency"]},
+        "fast": {"branch": {"from": "grokking", "at": "onset", "change": {"learning_rate": "x10"}}},
+        "measured": {"branch": {"from": "fast_start", "at": "step 7"}, "measurements": "all"},
+        "fast_start": {"learning_rate": 0.1, "measurements": []},
+    }
+    project.configure(**{key: tiny[key] for key in ("duels", "conditions")})
+    expected = project.planned()
+    del expected["all"]
+    assert plan(load(tiny), seconds=0.0)["jobs"].to_dict() == expected
+    assert expected["train_block"] == 10
+    assert expected["extract_saliency"] == expected["measure_progress"] == 4
+    assert expected["replay_onset"] == 2
 
 
 def test_the_plan_says_what_training_leaves_on_disk(table: pd.DataFrame, finished: Project) -> None:

@@ -3,6 +3,7 @@ import functools
 import json
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from snakemake.exceptions import WorkflowError
 
 import general_circuits
 from general_circuits import cluster
+from general_circuits.branch_settings import replay_refusal
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.conditions import chosen, to_json
 from general_circuits.config import ConfigError, load
@@ -32,6 +34,10 @@ except ConfigError as error:
 
 RESULTS = Path("results") / STUDY.study
 CONDITIONS = {name: settings.resolve() for name, settings in STUDY.conditions.items()}
+BRANCHES = STUDY.branches
+PARENTS = {name: STUDY.conditions[name].branch.parent for name in BRANCHES}
+# Those that figures of the whole study show: of which something is measured, or all.
+SHOWN = [name for name, settings in STUDY.conditions.items() if settings.measured] or list(CONDITIONS)
 TASKS = {registry.file_stem(condition.task): condition.task for condition in CONDITIONS.values()}
 SIZES = {name: Size.of(condition) for name, condition in CONDITIONS.items()}
 MEASURED = [name for name, claim in CLAIMS.items() if claim.is_measured]
@@ -49,6 +55,7 @@ AXES = {
     "optimiser": list(TOY.rules) if TOY else [],
 }
 DRAWN = drawings(STUDY.absent)
+FRONT = [drawing for drawing in FRONT_PAGE if drawing in DRAWN]
 SALIENCY = STUDY.measurements.saliency
 PROGRESS, ONSET, UPDATES = STUDY.measurements.wild
 
@@ -72,6 +79,9 @@ WEIGHTS, REPLAYED_WEIGHTS, ONSET_WEIGHTS = (
     )
 )
 
+# What a branch reads of its parent, its metrics first.
+PARENT_FILES = ("metrics", "split", "events")
+
 # Where a block's training states are: beside the study's results, not among them, since a rerun wipes outputs.
 STATES = f"{RESULTS}/.state/{{condition}}/{{block}}"
 
@@ -93,8 +103,42 @@ def task_family(wildcards):
     return registry.family_module(TASKS[wildcards.task])
 
 
+def parent_files(wildcards):
+    """What a branch begins from; nothing for any other condition."""
+    if wildcards.condition not in BRANCHES:
+        return []
+    files_needed = [f"<results>/runs/{PARENTS[wildcards.condition]}/{{block}}/{name}.parquet" for name in PARENT_FILES]
+    kick = BRANCHES[wildcards.condition].intervention.kick
+    return files_needed + ([f"<results>/runs/{kick}/{{block}}/metrics.parquet"] if isinstance(kick, str) else [])
+
+
+def parent_metrics(wildcards):
+    """Those of a branch's parent, whose history it has."""
+    return parent_files(wildcards)[:1]
+
+
+def branch_options(wildcards, input):
+    """How a condition continues another one, as the stage takes it."""
+    name = wildcards.condition
+    if name not in BRANCHES:
+        return options(branch='""', parent=".", parent_states=".", as_kicked='""')
+    return options(
+        branch=shlex.quote(to_json(BRANCHES[name])),
+        parent=Path(input.parent[0]).parent,
+        parent_states=STATES.format(condition=PARENTS[name], block=wildcards.block),
+        as_kicked=input.parent[-1] if len(input.parent) > len(PARENT_FILES) else '""',
+    )
+
+
+def onset_weights(wildcards):
+    """Checkpoints around onset, replayed; of a branch there are none."""
+    return [] if wildcards.condition in BRANCHES else ONSET_WEIGHTS
+
+
 def replay_options(wildcards):
     """The options that a replay's name stands for."""
+    if wildcards.condition in BRANCHES:
+        raise WorkflowError(f"{wildcards.condition}: {replay_refusal(PARENTS[wildcards.condition])}")
     first, last, checkpoints, metrics = re.findall(r"\d+", wildcards.replay)
     return f"--events= --first {first} --last {last} --checkpoints-every {checkpoints} --metrics-every {metrics}"
 
@@ -128,7 +172,10 @@ def example_saliency_mb(wildcards, attempt):
 def example_saliency():
     """The files of the checkpoints of which every example's saliency is kept."""
     table, files_wanted = schemas.table("example_saliency"), []
-    for name, condition in CONDITIONS.items() if SALIENCY.by_example else ():
+    for name in STUDY.measured("saliency") if SALIENCY.by_example else ():
+        if name in BRANCHES:
+            continue  # whose steps are known once its parent is trained
+        condition = CONDITIONS[name]
         steps = condition.schedule.checkpoints.steps(condition.schedule.steps)
         axes = {"condition": [name], "block": AXES["block"], "step": chosen(steps, SALIENCY.by_example)}
         files_wanted += [f"<results>/{file}" for file in files(table, axes)]
@@ -179,9 +226,18 @@ def deletion_options(asked, attributions):
     )
 
 
+def axes_of(name, axes):
+    """The axes with those of the conditions that have this table."""
+    measurement = schemas.table(name).measurement
+    if not measurement:
+        return axes
+    measured = set(STUDY.measured(measurement))
+    return axes | {"condition": [condition for condition in axes["condition"] if condition in measured]}
+
+
 def study_tables(names, axes):
     """All of the study's files of these tables."""
-    return [f"<results>/{file}" for name in names for file in files(schemas.table(name), axes)]
+    return [f"<results>/{file}" for name in names for file in files(schemas.table(name), axes_of(name, axes))]
 
 
 def whole_tables(names):
@@ -202,9 +258,9 @@ def remove_old_indexes():
 
 
 def axes_option(names, axes):
-    """The axes of these tables, as a stage takes them."""
-    used = {axis for name in names for axis in schemas.table(name).axes}
-    return json.dumps({axis: values for axis, values in axes.items() if axis in used})
+    """The axes of each of these tables, as a stage takes them."""
+    along = {name: axes_of(name, axes) for name in names}
+    return json.dumps({name: {axis: along[name][axis] for axis in schemas.table(name).axes} for name in names})
 
 
 @functools.cache
@@ -239,13 +295,19 @@ def claim_lacks(wildcards):
     claim = CLAIMS[wildcards.claim]
     missing = [f"condition {name}" for name in claim.needs if name not in CONDITIONS]
     missing += dict.fromkeys(STUDY.absent[name] for name in claim.tables if name in STUDY.absent)
-    return " and ".join(f"no {name}" for name in missing)
+    for measurement in dict.fromkeys(schemas.table(name).measurement for name in claim.tables):
+        unmeasured = set(claim.needs) & set(CONDITIONS) - set(
+            STUDY.measured(measurement) if measurement else CONDITIONS
+        )
+        missing += [f"{measurement} of {name}" for name in claim.needs if name in unmeasured]
+    return " and ".join(f"no {name}" for name in dict.fromkeys(missing))
 
 
 def specified(wildcards):
     """The tables that a claim's specification curve is made from; none where it has none, or a condition is missing."""
     claim = CLAIMS[wildcards.claim]
-    return claim.specified if STUDY.measurements.specifications and set(claim.needs) <= set(CONDITIONS) else ()
+    is_possible = STUDY.measurements.specifications and not claim_lacks(wildcards)
+    return claim.specified if is_possible else ()
 
 
 def specified_axes(wildcards):
@@ -271,6 +333,11 @@ def specified_damage_mb(wildcards, attempt):
 def figure_of(wildcards):
     """The figure that a drawing is a variant of."""
     return FIGURES[DRAWINGS[wildcards.drawing][0]]
+
+
+def figure_axes(wildcards):
+    """The axes with the conditions that a figure shows."""
+    return AXES | {"condition": SHOWN}
 
 
 def figure_labels(wildcards):

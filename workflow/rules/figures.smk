@@ -25,7 +25,7 @@ rule plot_figure:
         caption=lambda wildcards: figure_of(wildcards).caption,
         results=results_folder,
         reads=lambda wildcards: ",".join(figure_of(wildcards).tables),
-        axes=lambda wildcards: axes_option(figure_of(wildcards).tables, AXES),
+        axes=lambda wildcards: axes_option(figure_of(wildcards).tables, figure_axes(wildcards)),
         code=lambda wildcards: reader_code(
             "stages.plot_figure", f"figures.{DRAWINGS[wildcards.drawing][0]}", figure_of(wildcards).tables
         ),

@@ -24,7 +24,7 @@ rule measure_progress:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",
         weights=WEIGHTS,
-        onset=ONSET_WEIGHTS,
+        onset=onset_weights,
     output:
         progress="<results>/progress/{condition}/{block}.parquet",
         others=expand(
@@ -42,7 +42,7 @@ rule measure_progress:
         mem_mb=progress_mb,
     params:
         settings=lambda wildcards: to_json(CONDITIONS[wildcards.condition]),
-        onset=lambda wildcards, input: Path(input.onset[0]).parent,
+        onset=lambda wildcards, input: Path(input.onset[0]).parent if input.onset else "''",
         how=options(
             steps=how_many(PROGRESS.checkpoints),
             examples=PROGRESS.examples,
@@ -62,7 +62,7 @@ rule track_updates:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",
         weights=WEIGHTS,
-        onset=ONSET_WEIGHTS,
+        onset=onset_weights,
     output:
         "<results>/updates/{condition}/{block}.parquet",
     log:
@@ -76,7 +76,7 @@ rule track_updates:
         mem_mb=updates_mb,
     params:
         settings=lambda wildcards: to_json(CONDITIONS[wildcards.condition]),
-        onset=lambda wildcards, input: Path(input.onset[0]).parent,
+        onset=lambda wildcards, input: Path(input.onset[0]).parent if input.onset else "''",
         how=options(steps=how_many(UPDATES.checkpoints), device=STUDY.device),
         code=fingerprint("stages.track_updates"),
     message:

@@ -35,8 +35,8 @@ rule write_page:
 rule write_front_page:
     input:
         verdicts=rules.merge_verdicts.output,
-        pictures=expand("<results>/figures/{drawing}.png", drawing=FRONT_PAGE),
-        words=expand("<results>/figures/{drawing}.txt", drawing=FRONT_PAGE),
+        pictures=expand("<results>/figures/{drawing}.png", drawing=FRONT),
+        words=expand("<results>/figures/{drawing}.txt", drawing=FRONT),
     output:
         "<results>/report/front.html",
     log:
@@ -46,7 +46,7 @@ rule write_front_page:
     resources:
         mem_mb=500,
     params:
-        titles="|".join(FIGURES[DRAWINGS[drawing][0]].title for drawing in FRONT_PAGE),
+        titles="|".join(FIGURES[DRAWINGS[drawing][0]].title for drawing in FRONT),
         pictures=lambda wildcards, input: ",".join(input.pictures),
         code=fingerprint("stages.write_front_page"),
     message:

@@ -23,6 +23,7 @@ rule split_examples:
 rule train_block:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",
+        parent=parent_files,
     output:
         metrics="<results>/runs/{condition}/{block}/metrics.parquet",
         weights=WEIGHTS if STUDY.keep.weights else temp(WEIGHTS),
@@ -42,13 +43,14 @@ rule train_block:
         device=STUDY.device,
         code=TRAINING_CODE,
         states=STATES,
+        branch=branch_options,
     message:
         "Training {wildcards.condition}, block {wildcards.block}; progress in {log}"
     shell:
         "python -m general_circuits.stages.train_block --split {input.split}"
         " --condition {wildcards.condition} --settings {params.settings:q} --device {params.device}"
         " --code {params.code} --states {params.states} --keep-states {resources.keep_states}"
-        " --metrics {output.metrics} > {log} 2>&1"
+        " {params.branch} --metrics {output.metrics} > {log} 2>&1"
 
 
 rule replay_block:
@@ -83,7 +85,8 @@ rule replay_block:
 
 rule find_events:
     input:
-        "<results>/runs/{condition}/{block}/metrics.parquet",
+        metrics="<results>/runs/{condition}/{block}/metrics.parquet",
+        parent=parent_metrics,
     output:
         "<results>/runs/{condition}/{block}/events.parquet",
     log:
@@ -97,4 +100,5 @@ rule find_events:
     message:
         "Finding events in {wildcards.condition}, block {wildcards.block}"
     shell:
-        "python -m general_circuits.stages.find_events --metrics {input} --output {output} > {log} 2>&1"
+        "python -m general_circuits.stages.find_events --metrics {input.metrics} --condition {wildcards.condition}"
+        " --parent '{input.parent}' --output {output} > {log} 2>&1"

@@ -14,16 +14,18 @@ Objective = Callable[[bool], Tensor]
 """The loss () at the weights as they are, of the examples of this step; asked with True, it sets their `.grad` too."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Group:
     """Weights that decay alike.
 
     Attributes:
         weights: by name.
+        is_named: whether `decay_on` names them.
         decay: `weight_decay`, or 0.
     """
 
     weights: dict[str, nn.Parameter]
+    is_named: bool
     decay: float
 
     @property
@@ -43,8 +45,8 @@ def groups(settings: Optimiser, weights: Mapping[str, nn.Parameter]) -> list[Gro
     """
     decayed = settings.decays(weights)
     parts = [
-        Group({name: weight for name, weight in weights.items() if name in decayed}, settings.weight_decay),
-        Group({name: weight for name, weight in weights.items() if name not in decayed}, 0.0),
+        Group({name: weight for name, weight in weights.items() if name in decayed}, True, settings.weight_decay),
+        Group({name: weight for name, weight in weights.items() if name not in decayed}, False, 0.0),
     ]
     return [part for part in parts if part.weights]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from general_circuits.conditions import Optimiser
-from general_circuits.optimisers.decay import Objective, groups
+from general_circuits.optimisers.decay import Group, Objective, groups
 from general_circuits.optimisers.gradients import Grokfast, Noise
 from general_circuits.optimisers.lbfgs import LBFGS
 from general_circuits.optimisers.line_search import LineSearch
@@ -17,7 +18,9 @@ from general_circuits.optimisers.rules import SGD, Adam
 
 
 class Rule(Protocol):
-    """What makes a step of gradients."""
+    """What makes a step of gradients, of `parts` that decay alike."""
+
+    parts: list[Group]
 
     def step(self, step: int, objective: Objective) -> float:
         """Update `step` (from 0) by the weights' `.grad`, and return its rate."""
@@ -26,7 +29,7 @@ class Rule(Protocol):
         """What is remembered, by name."""
 
     def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
-        """Take what `tensors` gave after so many steps."""
+        """Take what `tensors` gave after so many steps of its own."""
 
 
 RULES: dict[str, type[Adam | SGD | LineSearch | LBFGS]] = {
@@ -61,6 +64,7 @@ class Updater:
         parts = groups(settings, self.weights)
         self.rule: Rule = RULES[settings.optimiser](settings, parts)
         self.remembering = [part for part in (self.noise, self.grokfast, self.rule) if part is not None]
+        self.since = {type(part): 0 for part in self.remembering}  # the step of each one's first update
 
     @torch.no_grad()
     def step(self, step: int, objective: Objective) -> float:
@@ -74,7 +78,7 @@ class Updater:
         if self.noise:
             self.noise.add(gradients)
         if self.grokfast:
-            self.grokfast.amplify(gradients, step)
+            self.grokfast.amplify(gradients, step - self.since[Grokfast])
         return self.rule.step(step, objective)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -85,4 +89,23 @@ class Updater:
     def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
         """Take what `tensors` gave after so many steps."""
         for part in self.remembering:
-            part.restore(tensors, step)
+            part.restore(tensors, step - self.since[type(part)])
+
+    @torch.no_grad()
+    def inherit(self, other: Updater, step: int) -> None:
+        """Go on, at this step, from what another rule remembers of the same weights; what it does not know begins."""
+        theirs = {type(part): part for part in other.remembering}
+        for part in self.remembering:
+            kind = type(part)
+            known = theirs[kind].tensors() if kind in theirs else {}
+            is_known = kind in theirs and part.tensors().keys() <= known.keys()
+            self.since[kind] = other.since[kind] if is_known else step
+            if is_known:
+                part.restore(known, step - self.since[kind])
+
+    def use(self, learning_rate: float, weight_decay: float) -> None:
+        """Take other numbers from the next update on; of Adam and SGD."""
+        assert isinstance(self.rule, (Adam, SGD))
+        self.rule.settings = replace(self.rule.settings, learning_rate=learning_rate)
+        for part in self.rule.parts:
+            part.decay = weight_decay * part.is_named

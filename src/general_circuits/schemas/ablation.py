@@ -57,4 +57,5 @@ TABLE = Table(
         ),
         "matched_margin": "the margin divided by that scale; no unit",
     },
+    measurement="ablation",
 )

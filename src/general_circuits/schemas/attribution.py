@@ -42,4 +42,5 @@ TABLE = Table(
             " that form with the norm's scale frozen, over the mean size of the saliency; missing elsewhere"
         ),
     },
+    measurement="saliency",
 )

@@ -24,4 +24,5 @@ TABLE = Table(
             " never does"
         ),
     },
+    measurement="ablation",
 )

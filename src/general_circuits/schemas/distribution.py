@@ -40,4 +40,5 @@ TABLE = Table(
             " than three, or no spread, or values that are not finite"
         ),
     },
+    measurement="saliency",
 )

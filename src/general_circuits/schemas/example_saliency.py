@@ -21,4 +21,5 @@ TABLE = Table(
         "neuron": "its number, as in the saliency table",
         "saliency": "of this neuron on this example, in the unit of the saliency table; the step is the folder's",
     },
+    measurement="saliency",
 )

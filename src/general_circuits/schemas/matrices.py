@@ -18,4 +18,5 @@ TABLE = Table(
             " attention's, the mean over heads; missing of vectors"
         ),
     },
+    measurement="progress",
 )

@@ -60,4 +60,5 @@ TABLE = Table(
         ),
         "gradient_norm": "norm of that part",
     },
+    measurement="progress",
 )

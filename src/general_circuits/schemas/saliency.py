@@ -33,4 +33,5 @@ TABLE = Table(
             " head, that of any of its units"
         ),
     },
+    measurement="saliency",
 )

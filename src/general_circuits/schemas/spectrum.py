@@ -22,4 +22,5 @@ TABLE = Table(
         "energy": "mean square of its part of the mean logits by right answer, over answers and classes",
         "is_key": "whether it is among the fewest that hold 95 % of the energy at the replica's last checkpoint",
     },
+    measurement="progress",
 )

@@ -42,4 +42,5 @@ TABLE = Table(
         ),
         "weight_norm": "of all weights together",
     },
+    measurement="progress",
 )

@@ -65,4 +65,5 @@ TABLE = Table(
         ),
         "decay_norm": "norm of what decay took from these weights until then; 0 or more, missing where update_norm is",
     },
+    measurement="updates",
 )

@@ -10,10 +10,11 @@ from general_circuits.schemas.metrics import TABLE as METRICS
 from general_circuits.stages.command import run
 
 
-def main(metrics: Path, output: Path) -> None:
-    """Find the events in METRICS."""
-    metadata = tables.read_metadata(metrics)
-    tables.write(output, EVENTS, events.find(tables.read(metrics, METRICS)), metadata)
+def main(metrics: Path, condition: str, parent: str, output: Path) -> None:
+    """Find the events of CONDITION in METRICS; of a branch also in those of its PARENT."""
+    own = tables.read(metrics, METRICS)
+    found = events.find_of_branch(own, tables.read(Path(parent), METRICS), condition) if parent else events.find(own)
+    tables.write(output, EVENTS, found, tables.read_metadata(metrics))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from general_circuits.stages.command import run
 
 def main(table: str, results: Path, axes: Path, output: Path) -> None:
     """List RESULTS' files of TABLE along AXES (a JSON file) as `sha256sum --check` reads them."""
-    along = json.loads(axes.read_text(encoding="utf-8"))
+    along = json.loads(axes.read_text(encoding="utf-8"))[table]
     with tables.replacing(output) as temporary, temporary.open("w", encoding="utf-8") as lines:
         for file in tables.files(registry.table(table), along):
             path = results / file

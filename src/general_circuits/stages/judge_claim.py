@@ -23,7 +23,7 @@ def main(claim: str, results: Path, reads: str, lacks: str, axes: Path, output: 
         findings = [Finding(REGISTERED, "", estimate([]), sentence, NOT_TESTABLE)]
     else:
         along = json.loads(axes.read_text(encoding="utf-8"))
-        frames = {name: tables.read_study(results, registry.table(name), along) for name in reads.split(",")}
+        frames = {name: tables.read_study(results, registry.table(name), along[name]) for name in reads.split(",")}
         findings = importlib.import_module(f"general_circuits.claims.{claim}").judge(frames)
     tables.write(output, CLAIM, pd.DataFrame([_row(claim, finding) for finding in findings]))
 

@@ -26,7 +26,7 @@ TABLES = {"progress": PROGRESS, "structure": STRUCTURE, "matrices": MATRICES, "s
 
 def main(
     split: Path,
-    onset: Path,
+    onset: str,
     condition: str,
     settings: str,
     steps: int,
@@ -35,7 +35,7 @@ def main(
     device: str,
     output: Path,
 ) -> None:
-    """Read the weights beside SPLIT, at STEPS checkpoints (0 for all), and all of those in the folder ONSET.
+    """Read the weights beside SPLIT, at STEPS checkpoints (0 for all), and all of those in the folder ONSET, if any.
 
     At EXAMPLES_STEPS checkpoints, what the gradients of EXAMPLES training examples do. SETTINGS (JSON) name the task.
     OUTPUT is the table `progress`; the others lie beside it.
@@ -45,15 +45,20 @@ def main(
     precision = torch.float64 if resolved.optimiser.loss_precision == "float64" else torch.float32
     frames: dict[str, list[pd.DataFrame]] = {name: [] for name in [*TABLES, "reinforcement"]}
     for position, replica, splits in block.replicas():
-        ground = Ground.of(splits, _solution(resolved, splits), block.vocabulary.n_classes)
         stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-        general = General.of(ground, _last_answers(stored, ground, torch_device))
         wanted = chosen(stored.steps(), steps or None)
+        if not wanted:  # a branch of which this replica has none
+            continue
+        ground = Ground.of(splits, _solution(resolved, splits), block.vocabulary.n_classes)
+        general = General.of(ground, _last_answers(stored, ground, torch_device))
         closely = chosen(wanted, examples_steps)
-        replayed = checkpoints.Checkpoints(Path(onset) / checkpoints.file_name(position))
-        around = replayed.steps()
-        for of_run, of_interest in ((stored, wanted), (replayed, sorted({*around} - {*wanted}))):
-            for step, model in of_run.models(of_interest, torch_device):
+        seen, around = [stored.models(wanted, torch_device)], []
+        if onset:
+            replayed = checkpoints.Checkpoints(Path(onset) / checkpoints.file_name(position))
+            around = replayed.steps()
+            seen.append(replayed.models(sorted({*around} - {*wanted}), torch_device))
+        for models in seen:
+            for step, model in models:
                 print(f"{condition}, replica {replica}: step {step:,}", flush=True)
                 names = {"condition": condition, "replica": replica, "step": step}
                 flags = {"is_scheduled": step in wanted, "around_onset": step in around}

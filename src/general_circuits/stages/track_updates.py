@@ -16,8 +16,9 @@ from general_circuits.stages.command import run
 from general_circuits.updates.measure import track
 
 
-def main(split: Path, onset: Path, condition: str, settings: str, steps: int, device: str, output: Path) -> None:
-    """Read the weights beside SPLIT, which training by SETTINGS (JSON) left, and those in the folder ONSET.
+def main(split: Path, onset: str, condition: str, settings: str, steps: int, device: str, output: Path) -> None:
+    """Read the weights beside SPLIT, which training by SETTINGS (JSON) left, and those in the folder ONSET,
+    if any.
 
     Of the first STEPS checkpoints, evenly chosen (0 for all); of the others all.
     """
@@ -26,12 +27,14 @@ def main(split: Path, onset: Path, condition: str, settings: str, steps: int, de
     def parts() -> Iterator[pd.DataFrame]:
         for position, replica, examples in Block(split, torch_device).replicas():
             stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-            replayed = checkpoints.Checkpoints(onset / checkpoints.file_name(position))
-            wanted, around = chosen(stored.steps(), steps or None), replayed.steps()
-            # Both read one at a time, and put in one order; what is in both is equal.
-            of_run = stored.models(wanted, torch_device)
-            of_onset = replayed.models(sorted({*around} - {*wanted}), torch_device)
-            models = heapq.merge(of_run, of_onset, key=lambda found: found[0])
+            wanted, around = chosen(stored.steps(), steps or None), []
+            models = stored.models(wanted, torch_device)
+            if onset:
+                replayed = checkpoints.Checkpoints(Path(onset) / checkpoints.file_name(position))
+                around = replayed.steps()
+                # Both read one at a time, and put in one order; what is in both is equal.
+                of_onset = replayed.models(sorted({*around} - {*wanted}), torch_device)
+                models = heapq.merge(models, of_onset, key=lambda found: found[0])
             for step, found in track(models, examples["train"], optimiser, replica):
                 print(f"{condition}, replica {replica}: step {step:,}", flush=True)
                 flags = {"is_scheduled": step in wanted, "around_onset": step in around}

@@ -1,4 +1,4 @@
-"""One condition and a block of replicas → their metrics and all their checkpoints."""
+"""One condition and a block of replicas → metrics and checkpoints; of a branch, from where it leaves its parent."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-
 from general_circuits import checkpoints, compute, tables, training
 from general_circuits.blocks import Block
-from general_circuits.conditions import Condition, from_json
+from general_circuits.conditions import Branch, Condition, from_json
+from general_circuits.forks import Fork
 from general_circuits.interruptions import Stop, room_for
+from general_circuits.replica import Replica
 from general_circuits.schemas.metrics import TABLE as METRICS
 from general_circuits.stages.command import run
 from general_circuits.states import States, folder_of
@@ -25,29 +25,50 @@ def main(
     code: str,
     states: Path,
     keep_states: int,
+    branch: str,
+    parent: Path,
+    parent_states: Path,
+    as_kicked: str,
     metrics: Path,
 ) -> None:
     """Train every replica of SPLIT under SETTINGS (JSON); METRICS is written last, weights beside it.
 
     Goes on from the last of STATES that equal CODE, settings and inputs left, and leaves KEEP_STATES per replica.
+
+    A BRANCH (JSON) begins where its PARENT was, whose folder of runs that is, replayed from PARENT_STATES. A replica
+    whose parent never came there has neither rows nor checkpoints. AS_KICKED are the metrics of another branch, whose
+    lowest training accuracy a kick is to equal.
     """
     stop = Stop()
     resolved = from_json(Condition, settings)
     block = Block(split, compute.device(device))
+    fork = None
+    if branch:
+        like = Path(as_kicked) if as_kicked else None
+        fork = Fork(from_json(Branch, branch), parent, parent_states, like, code, device)
+    key = fork.key() if fork else ""
     frames, kept = [], []
     with room_for(condition):
         for position, replica, examples in block.replicas():
             say = partial(print, f"{condition}, replica {replica}:", flush=True)
-            kept.append(States(folder_of(states, position, code, settings, device, split), say).only())
+            kept.append(States(folder_of(states, position, code, settings, device, split, key), say).only())
+            path = metrics.parent / checkpoints.file_name(position)
+            own = Replica(resolved, examples, block.vocabulary, replica)
+            start = fork.start(replica, resolved, examples, say) if fork else own
+            if start is None:
+                checkpoints.write(path, replica, checkpoints.none_of(own.model), [], own.model)
+                continue
+            looks = training.Looks.of(resolved, start.step)
+            has_diverged = fork is not None and fork.has_diverged(replica, start.step)
             try:
-                run = training.train(resolved, examples, block.vocabulary, replica, say, kept[-1], stop.is_asked)
+                run = training.follow(start, looks, say, kept[-1], stop.is_asked)
             except training.Stopped as end:
                 say(str(end))
                 raise SystemExit(stop.exit_status) from None
-            path = metrics.parent / checkpoints.file_name(position)
             checkpoints.write(path, replica, run.weights, run.steps, run.model)
-            frames.append(run.metrics.assign(condition=condition, replica=replica))
-        tables.write(metrics, METRICS, pd.concat(frames, ignore_index=True), {"condition": json.loads(settings)})
+            rows = run.metrics.assign(condition=condition, replica=replica)
+            frames.append(rows.assign(diverged=rows["diverged"] | has_diverged))
+        tables.write(metrics, METRICS, tables.together(METRICS, frames), {"condition": json.loads(settings)})
     for of_replica in kept:
         of_replica.thin(keep_states)
 

@@ -1,0 +1,190 @@
+"""Jobs of branches: one that changes nothing has its parent's bytes, one whose event never came has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from builders import branch_of, condition
+from jobs import Job, wait_until
+from safetensors.torch import load_file
+
+from general_circuits.conditions import Condition, Spacing
+
+STEPS = 1700
+NAMES = ["condition", "split", "diverged"]
+KINDS: dict[str, dict[str, object]] = {
+    "adamw in batches": {},
+    "noise and grokfast": {"gradient_noise": 0.01, "grokfast_lambda": 1.0},
+}
+"""Every update rule is tested in one process, in tests/test_branches.py."""
+
+
+def settings(**changes: object) -> Condition:
+    return condition(STEPS, Spacing(log=3, every=200), Spacing(log=10, every=50), **changes)
+
+
+@pytest.fixture(scope="module")
+def parent_of(two_replicas: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Job]:
+    """A finished job of two replicas by its kind of training, with its events. Not to be changed."""
+    jobs: dict[str, Job] = {}
+
+    def get(kind: str) -> Job:
+        if kind not in jobs:
+            job = Job(two_replicas, tmp_path_factory.mktemp("parent"), settings(**KINDS[kind]), keep=2)
+            assert job.finish() == 0, job.log()
+            # As in a study, where split, metrics and events lie in one folder.
+            (job.run / "split.parquet").write_bytes((two_replicas / "split.parquet").read_bytes())
+            job.find_events()
+            jobs[kind] = replace(job, inputs=job.run)
+        return jobs[kind]
+
+    return get
+
+
+def branch(parent: Job, folder: Path, at: str, condition: Condition | None = None, **changes: object) -> Job:
+    """A branch of a finished job, begun nowhere yet."""
+    continued = branch_of(parent.settings, at, **changes)
+    return Job(parent.inputs, folder, condition or parent.settings, branch=continued, parent=parent)
+
+
+def finished(job: Job) -> Job:
+    assert job.finish() == 0, job.log()
+    return job
+
+
+def rows_of(job: Job, replica: int, first: int = 0) -> pd.DataFrame:
+    frame = pd.read_parquet(job.metrics)
+    return frame[(frame["replica"] == replica) & (frame["step"] >= first)].reset_index(drop=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "at"),
+    [
+        *(("adamw in batches", at) for at in ("step 0", "step 437", "step 1000", "memorised")),
+        ("noise and grokfast", "step 437"),
+    ],
+)
+def test_a_branch_that_changes_nothing_has_its_parents_bytes(
+    kind: str, at: str, parent_of: Callable[[str], Job], tmp_path: Path
+) -> None:
+    """In metrics at every later step and in all later weights; for a while or to the end, it makes no difference."""
+    parent = parent_of(kind)
+    before = {**parent.kept(), **parent.results()}
+    for name, changes in {"to the end": {}, "for a while": {"lasts": 300}}.items():
+        job = finished(branch(parent, tmp_path / name, at, **changes))
+        events = job.find_events()
+        left = events[events["event"] == "branched"]
+        assert not left["censored"].any()
+        for position, (replica, step) in enumerate(zip(left["replica"], left["step"], strict=True)):
+            ours, theirs = rows_of(job, replica), rows_of(parent, replica, step)
+            assert ours["step"].min() == step
+            later = ours[ours["step"].isin(theirs["step"])].reset_index(drop=True)
+            assert len(later) == len(theirs) > 20
+            assert later[NAMES].equals(theirs[NAMES].reset_index(drop=True))
+            for column in theirs.columns.difference(NAMES):
+                assert later[column].to_numpy().tobytes() == theirs[column].to_numpy().tobytes(), column
+            mine, whole = (load_file(of.run / f"weights-{position}.safetensors") for of in (job, parent))
+            places = {step: i for i, step in enumerate(whole["steps"].tolist())}
+            for i, at_step in enumerate(mine["steps"].tolist()):
+                for weight in mine.keys() - {"steps"} if at_step in places else ():
+                    assert torch.equal(mine[weight][i], whole[weight][places[at_step]]), (weight, at_step)
+            assert mine["steps"][-1] == STEPS
+    assert {**parent.kept(), **parent.results()} == before, "its parent was touched"
+
+
+def test_where_the_event_never_came_there_are_no_rows_and_every_event_is_censored(
+    parent_of: Callable[[str], Job], tmp_path: Path
+) -> None:
+    parent = parent_of("adamw in batches")
+    events = pd.read_parquet(parent.run / "events.parquet")
+    events["censored"] |= (events["event"] == "memorised") & (events["replica"] == 1)
+    own = parent.copy(tmp_path / "parent")
+    write_like(parent.run / "events.parquet", own.run / "events.parquet", events)
+    job = finished(branch(replace(own, inputs=own.run), tmp_path / "branch", "memorised"))
+    assert "replica 1: its parent was never at memorised: there is no branch" in job.log()
+    assert set(pd.read_parquet(job.metrics)["replica"]) == {0}
+    found = job.find_events()
+    never = found[found["replica"] == 1]
+    assert never["censored"].all()
+    assert set(never["step"]) == {STEPS}
+    assert set(never["event"]) == set(found.loc[found["replica"] == 0, "event"])
+    empty = load_file(job.run / "weights-1.safetensors")
+    assert [len(tensor) for tensor in empty.values()] == [0] * len(empty)
+
+
+@pytest.mark.parametrize("stop_at", [1000, 1500], ids=["changed", "after it went back"])
+def test_a_killed_branch_goes_on_to_the_same_bytes(
+    stop_at: int, parent_of: Callable[[str], Job], tmp_path: Path
+) -> None:
+    """Also in the middle of annealing, with a mask and with noise of its own."""
+    parent = parent_of("adamw in batches")
+    changed = replace(
+        parent.settings, optimiser=replace(parent.settings.optimiser, learning_rate=0.03, batch_size="full")
+    )
+    how = {"lasts": 900, "then": "anneal", "mask": 0.3, "batch_noise": 4}
+    whole = finished(branch(parent, tmp_path / "whole", "step 437", changed, **how))
+    job = branch(parent, tmp_path / "killed", "step 437", changed, **how)
+    process = job.start()
+    assert wait_until(lambda: job.last_step() >= stop_at, process), job.log()
+    process.kill()
+    process.join()
+    finished(job)
+    assert "goes on from step" in job.log()
+    assert job.results() == whole.results()
+
+
+def test_a_kick_equals_the_fall_of_another_branch(parent_of: Callable[[str], Job], tmp_path: Path) -> None:
+    """To within one of the 15 training examples, whose answers it changes one at a time."""
+    parent = parent_of("adamw in batches")
+    fast = replace(parent.settings, optimiser=replace(parent.settings.optimiser, learning_rate=0.3))
+    other = finished(branch(parent, tmp_path / "fast", "memorised", fast))
+    job = branch(parent, tmp_path / "kicked", "memorised", kick="fast")
+    finished(replace(job, as_kicked=other))
+    for replica in (0, 1):
+        fallen = rows_of(other, replica).query("split == 'train'")["accuracy"].min()
+        kicked = rows_of(job, replica).query("split == 'train'")["accuracy"].iloc[0]
+        assert fallen < 0.9
+        assert fallen - 1 / 15 - 1e-9 <= kicked <= fallen
+
+
+def test_other_examples_and_another_loss_count_from_the_branch_on(
+    parent_of: Callable[[str], Job], two_replicas: Path, tmp_path: Path
+) -> None:
+    """Its own split and setting are what it is scored by, until it goes back."""
+    parent = parent_of("adamw in batches")
+    split = pd.read_parquet(two_replicas / "split.parquet")
+    split["label"] = (split["label"] + 1) % 5
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    table = pd.read_parquet(two_replicas / "split.parquet").assign(label=split["label"])
+    write_like(two_replicas / "split.parquet", inputs / "split.parquet", table)
+    changed = replace(parent.settings, optimiser=replace(parent.settings.optimiser, loss="stablemax"))
+    job = replace(branch(parent, tmp_path / "branch", "step 1000", changed, lasts=400), inputs=inputs)
+    finished(job)
+    rows, theirs = rows_of(job, 0).set_index(["split", "step"]), rows_of(parent, 0).set_index(["split", "step"])
+    assert theirs.loc[("train", 1000), "accuracy"] == 1.0
+    assert rows.loc[("train", 1000), "accuracy"] == 0.0
+    assert rows.loc[("train", 1400), "accuracy"] > 0.5, "it learns the other answers"
+    assert rows.loc[("train", 1450), "accuracy"] < 0.5, "and is scored by its parent's from then on"
+
+
+def write_like(source: Path, path: Path, frame: pd.DataFrame) -> None:
+    """A table with the schema, and what its schema says, of another one."""
+    pq.write_table(pa.Table.from_pandas(frame, schema=pq.read_schema(source), preserve_index=False), path)
+
+
+def test_a_branch_of_other_training_code_replays_its_parent_from_the_seed(
+    parent_of: Callable[[str], Job], tmp_path: Path
+) -> None:
+    parent = parent_of("adamw in batches")
+    job = finished(replace(branch(parent, tmp_path / "branch", "step 1300"), code="0ther"))
+    assert "replays its parent from its seed" in job.log()
+    assert "replays its parent from its seed" not in finished(branch(parent, tmp_path / "same", "step 1300")).log()
+    assert job.results() == branch(parent, tmp_path / "same", "step 1300").results()
