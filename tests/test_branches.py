@@ -171,9 +171,10 @@ def test_a_part_that_only_one_of_two_settings_has_is_missing_in_the_other() -> N
     corrupted = torch.arange(15) < 5
     noisy = {**splits, "train": Examples(splits["train"].tokens, splits["train"].labels, corrupted)}
     ours = branched(condition(), splits=noisy, lasts=2)
-    assert list(ours.parts) == ["train", "validation", "train_corrupted", "train_true"]
+    mirror = ["validation_mirrored", "validation_unmirrored"]
+    assert list(ours.parts) == ["train", "validation", "train_corrupted", "train_true", *mirror]
     is_missing = []
     for _ in range(4):
         ours.update(is_observed=True)
         is_missing.append(ours.evaluate()[:, COLUMNS.index("learning_rate")].isnan().tolist())
-    assert is_missing == [[False] * 4] * 2 + [[False, False, True, True]] * 2
+    assert is_missing == [[False] * 6] * 2 + [[False, False, True, True, False, False]] * 2

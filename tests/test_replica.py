@@ -20,6 +20,7 @@ from builders import (
 from torch import Tensor, nn
 
 from general_circuits import replica, scores
+from general_circuits.conditions import Vocabulary
 from general_circuits.examples import Examples
 from general_circuits.losses import LOSSES
 from general_circuits.models.transformer import Transformer
@@ -28,6 +29,8 @@ from general_circuits.randomness import stream_seed
 from general_circuits.reduced.network import Reduced
 from general_circuits.replica import COLUMNS, Batches, Plain, Replica, build_network
 
+MIRROR = ["validation_mirrored", "validation_unmirrored"]
+"""Parts of addition's validation examples."""
 ARITHMETIC = pytest.mark.parametrize("arithmetic", ["reduced", "plain"])
 
 
@@ -232,9 +235,9 @@ def test_a_row_has_a_line_per_split_and_a_column_per_measure(arithmetic):
     ours = replica_of(arithmetic=arithmetic)
     ours.update(is_observed=True)
     row = ours.evaluate()
-    assert row.shape == (2, len(COLUMNS))
+    assert row.shape == (len(ours.parts), len(COLUMNS))
     assert row.dtype == torch.float64
-    for values, examples in zip(row, addition().values(), strict=True):
+    for values, examples in zip(row[:2], addition().values(), strict=True):
         found = dict(zip(COLUMNS, values.tolist(), strict=True))
         logits = ours.network.answer(examples.tokens).double()
         assert found["loss"] == pytest.approx(scores.loss(logits, examples.labels).item(), rel=1e-12)
@@ -252,8 +255,8 @@ def test_wrong_and_right_training_labels_are_scored_apart():
     replica = Replica(condition(), splits, VOCABULARY, 0)
     for _ in range(5):
         replica.update(is_observed=False)
-    assert list(replica.parts) == ["train", "validation", "train_corrupted", "train_true"]
-    train, _, corrupted, right = replica.evaluate()[:, [0, 1, 2]]
+    assert list(replica.parts) == ["train", "validation", "train_corrupted", "train_true", *MIRROR]
+    train, _, corrupted, right = replica.evaluate()[:4, [0, 1, 2]]
     share = wrong.double().mean()
     torch.testing.assert_close(share * corrupted + (1 - share) * right, train)
 
@@ -262,15 +265,48 @@ def test_labels_that_are_all_wrong_have_no_part_of_right_ones():
     splits = addition()
     train = splits["train"]
     splits["train"] = Examples(train.tokens, (train.labels + 1) % MODULUS, torch.ones_like(train.labels).bool())
-    assert list(Replica(condition(), splits, VOCABULARY, 0).parts) == ["train", "validation", "train_corrupted"]
-    assert list(replica_of().parts) == ["train", "validation"]
+    assert list(Replica(condition(), splits, VOCABULARY, 0).parts) == [
+        "train",
+        "validation",
+        "train_corrupted",
+        *MIRROR,
+    ]
+    assert list(replica_of().parts) == ["train", "validation", *MIRROR]
+
+
+def test_validation_examples_whose_mirror_image_trains_are_scored_apart():
+    ours = replica_of()
+    tokens = {name: {tuple(pair) for pair in of.tokens[:, :2].tolist()} for name, of in addition().items()}
+    is_mirrored = torch.tensor([(b, a) in tokens["train"] for a, b, _ in addition()["validation"].tokens.tolist()])
+    assert 0 < is_mirrored.sum() < len(is_mirrored)
+    assert torch.equal(ours.parts["validation_mirrored"][1], is_mirrored)
+    assert torch.equal(ours.parts["validation_unmirrored"][1], ~is_mirrored)
+
+
+def test_where_no_mirror_image_trains_there_are_no_such_parts():
+    splits = addition()
+    tokens = torch.cat([of.tokens for of in splits.values()])
+    labels = torch.cat([of.labels for of in splits.values()])
+    trains = (tokens[:, 0] - tokens[:, 1]).abs() < 2
+    by_pair = {
+        "train": Examples(tokens[trains], labels[trains]),
+        "validation": Examples(tokens[~trains], labels[~trains]),
+    }
+    assert list(Replica(condition(), by_pair, VOCABULARY, 0).parts) == ["train", "validation"]
+
+
+def test_inputs_that_are_not_two_have_no_mirror_image():
+    examples = Examples(torch.tensor([[0, 1, 1, 2], [1, 0, 0, 2]]), torch.tensor([0, 1]))
+    splits = {"train": examples, "validation": examples}
+    setting = condition(arithmetic="plain", batch_size="full")
+    assert list(Replica(setting, splits, Vocabulary(3, 2, 2), 0).parts) == ["train", "validation"]
 
 
 @ARITHMETIC
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_loss_in_a_row_is_what_is_trained_on(loss, arithmetic):
     ours = replica_of(arithmetic=arithmetic, loss=loss)
-    for values, examples in zip(ours.evaluate(), addition().values(), strict=True):
+    for values, examples in zip(ours.evaluate()[:2], addition().values(), strict=True):
         logits = ours.network.answer(examples.tokens).double()
         assert values[0].item() == LOSSES[loss].mean(logits, examples.labels).item()
 
@@ -373,5 +409,6 @@ def test_a_state_holds_weights_moments_and_the_place_in_the_epoch(arithmetic):
         *names,
         *(f"moment {i} of {name}" for i in (0, 1) for name in names),
         "epoch_start",
+        "distance",
     }
     assert not any(tensor.requires_grad for tensor in state.tensors.values())

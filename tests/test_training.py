@@ -19,12 +19,15 @@ from general_circuits.conditions import Condition, Spacing
 from general_circuits.examples import SPLITS
 from general_circuits.models.transformer import Transformer
 from general_circuits.randomness import stream_seed
-from general_circuits.replica import Batches, build_network
+from general_circuits.replica import COLUMNS, Batches, build_network
 from general_circuits.states import States
 from general_circuits.training import Looks, Stopped
 
 EVERY_STEP = Spacing(log=1, every=1)
 ARITHMETIC = pytest.mark.parametrize("arithmetic", ["reduced", "plain"])
+
+PARTS = ("train", "validation", "validation_mirrored", "validation_unmirrored")
+"""What is scored apart of `addition`."""
 
 
 def trained(setting: Condition, seed: int = 0, **more: object) -> training.Run:
@@ -150,11 +153,12 @@ def test_looking_more_often_changes_no_weight():
 
 def test_metrics_are_at_the_scheduled_steps_for_both_splits():
     metrics = trained(condition(steps=12)).metrics
-    expected = [(step, split) for step in (0, 1, 2, 4, 5, 8, 12) for split in ("train", "validation")]
+    expected = [(step, split) for step in (0, 1, 2, 4, 5, 8, 12) for split in PARTS]
     assert list(zip(metrics["step"], metrics["split"], strict=True)) == expected
     assert set(metrics.columns) == {
-        *("step", "split", "loss", "accuracy", "margin", "correct_probability"),
-        *("gradient_norm", "weight_norm", "learning_rate", "diverged"),
+        *("step", "split", "loss", "accuracy", "margin"),
+        *("correct_probability", "correct_probability_q10", "correct_probability_q90"),
+        *("gradient_norm", "weight_norm", "distance", "learning_rate", "diverged"),
     }
 
 
@@ -230,7 +234,7 @@ def test_a_run_that_overflows_goes_on_and_its_rows_say_so(arithmetic):
     run = trained(
         condition(12, metrics=EVERY_STEP, optimiser="sgd", learning_rate=1e30, warm_up=0, arithmetic=arithmetic)
     )
-    assert len(run.metrics) == 26
+    assert len(run.metrics) == 13 * len(PARTS)
     for _, rows in run.metrics.groupby("split"):
         diverged = rows.sort_values("step")["diverged"]
         assert not diverged.iloc[0]
@@ -241,8 +245,8 @@ def test_a_run_that_overflows_goes_on_and_its_rows_say_so(arithmetic):
 
 
 def test_once_diverged_stays_diverged_on_both_splits():
-    rows = [torch.ones(2, 7, dtype=torch.float64) for _ in range(4)]
-    rows[1][:, 4] = float("nan")  # the gradient's norm, which step 0 lacks too
+    rows = [torch.ones(2, len(COLUMNS), dtype=torch.float64) for _ in range(4)]
+    rows[1][:, COLUMNS.index("gradient_norm")] = float("nan")  # the gradient's norm, which step 0 lacks too
     rows[2][1, 0] = float("inf")  # validation loss alone
     frame = training._metrics_frame(rows, [0, 5, 10, 15], SPLITS)
     assert frame.groupby("step")["diverged"].unique().map(list).to_dict() == {

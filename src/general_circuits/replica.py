@@ -22,7 +22,10 @@ from general_circuits.randomness import stream_seed
 from general_circuits.reduced.network import Reduced
 from general_circuits.states import State
 
-COLUMNS = ("loss", "accuracy", "margin", "correct_probability", "gradient_norm", "weight_norm", "learning_rate")
+COLUMNS = (
+    *("loss", "accuracy", "margin", "correct_probability", "correct_probability_q10", "correct_probability_q90"),
+    *("gradient_norm", "weight_norm", "distance", "learning_rate"),
+)
 """Of a row of metrics, in the order that `Replica.evaluate` stacks them."""
 
 
@@ -39,6 +42,7 @@ class Replica:
     Attributes:
         parts: what is scored apart, by name: a split, and which of its examples, or None for all.
         step: how many updates were made.
+        distance: sum of the norms of all updates so far.
         gradient_norm: of the update that led here, where that was observed.
         rate: of the update that led here.
     """
@@ -67,6 +71,8 @@ class Replica:
         self.precision = torch.float64 if settings.loss_precision == "float64" else torch.float32
         self.parts = _parts(splits)
         self.step, self.rate = 0, 0.0
+        self.before = [torch.empty_like(weight) for weight in self.model.parameters()]
+        self.distance = torch.zeros((), dtype=torch.float64, device=train_set.labels.device)
         self.gradient_norm = torch.full((), float("nan"), device=train_set.labels.device)
 
     def update(self, is_observed: bool) -> None:
@@ -85,9 +91,14 @@ class Replica:
                 self.network.gradients(tokens, labels, self.precision)
             return self.network.loss.mean(self.network.answer(tokens).to(self.precision), labels)
 
-        self.rate = self.updater.step(self.step, objective)
-        if self.intervening:
-            self.intervening.hold()
+        with torch.no_grad():
+            weights = [weight.detach() for weight in self.model.parameters()]
+            torch._foreach_copy_(self.before, weights)
+            self.rate = self.updater.step(self.step, objective)
+            if self.intervening:
+                self.intervening.hold()
+            torch._foreach_sub_(self.before, weights)
+            self.distance += torch.stack(torch._foreach_norm(self.before)).norm()
         self.step += 1
 
     @torch.no_grad()
@@ -107,9 +118,10 @@ class Replica:
                         self.loss.mean(logits, labels),
                         (margins > 0).double().mean(),
                         margins.mean(),
-                        scores.correct_probability(logits, labels).median(),
+                        *_quantiles(scores.correct_probability(logits, labels)),
                         self.gradient_norm.double(),
                         weight_norm.double(),
+                        self.distance,
                         torch.tensor(self.rate, dtype=torch.float64, device=labels.device),
                     ]
                 )
@@ -119,7 +131,7 @@ class Replica:
     def state(self) -> State:
         """All that the next update depends on."""
         tensors = {name: weight.detach() for name, weight in self.model.named_parameters()}
-        tensors |= {**self.updater.tensors(), "epoch_start": self.batches.epoch_start}
+        tensors |= {**self.updater.tensors(), "epoch_start": self.batches.epoch_start, "distance": self.distance}
         tensors |= self.intervening.tensors() if self.intervening else {}
         return State(self.step, {name: tensor.cpu() for name, tensor in tensors.items()}, self.batches.values())
 
@@ -132,6 +144,7 @@ class Replica:
         self.batches.restore(state.tensors["epoch_start"], state.values)
         if self.intervening:
             self.intervening.restore(state.tensors)
+        self.distance.copy_(state.tensors["distance"])
         self.step = state.step
 
     @torch.no_grad()
@@ -150,6 +163,7 @@ class Replica:
         self.updater.inherit(other.updater, step)
         self.batches.inherit(other.batches)
         self.step, self.rate, self.gradient_norm = step, other.rate, other.gradient_norm
+        self.distance.copy_(other.distance)
         if self.intervening:
             self.intervening.begin(self._training_accuracy, lowest)
 
@@ -266,13 +280,36 @@ def _begin(model: Network, train_set: Examples, seed: int) -> None:
 
 
 def _parts(splits: dict[str, Examples]) -> dict[str, tuple[str, Tensor | None]]:
-    """Both splits and, where some training labels are wrong, the training examples with those and with right ones."""
+    """Both splits, and apart
+
+    - where some training labels are wrong, the training examples with those and with right ones;
+    - where the mirror images (b, a) of some validation examples train, these examples and the others.
+    """
     parts: dict[str, tuple[str, Tensor | None]] = {name: (name, None) for name in SPLITS}
     corrupted = splits["train"].is_corrupted
     if corrupted is not None:
         apart = {"train_corrupted": corrupted, "train_true": ~corrupted}
         parts |= {name: ("train", chosen) for name, chosen in apart.items() if chosen.any()}
+    mirrored = _mirrored(splits)
+    if mirrored.any():
+        apart = {"validation_mirrored": mirrored, "validation_unmirrored": ~mirrored}
+        parts |= {name: ("validation", chosen) for name, chosen in apart.items() if chosen.any()}
     return parts
+
+
+def _mirrored(splits: dict[str, Examples]) -> Tensor:
+    """Whether (b, a) trains, of each validation example (a, b); of no other inputs."""
+    trained, asked = (splits[name].tokens[:, :-1] for name in SPLITS)
+    if trained.shape[1] != 2:
+        return torch.zeros(len(asked), dtype=torch.bool, device=asked.device)
+    n = int(max(tokens.max() for tokens in (trained, asked))) + 1
+    return torch.isin(asked[:, 1] * n + asked[:, 0], trained[:, 0] * n + trained[:, 1])
+
+
+def _quantiles(probabilities: Tensor) -> list[Tensor]:
+    """Median and the 10 % and 90 % quantiles, each one of the values: the lower, where two are as near."""
+    ascending = probabilities.sort().values
+    return [ascending[int(share * (len(ascending) - 1))] for share in (0.5, 0.1, 0.9)]
 
 
 def _norm(tensors: list[Tensor]) -> Tensor:

@@ -18,7 +18,7 @@ def test_it_lists_every_file_in_the_studys_order_with_its_checksum(tmp_path: Pat
             (folder / "events.parquet").write_text(f"{condition} {block}")
     (tmp_path / "runs/alpha/7").mkdir()
     (tmp_path / "runs/alpha/7/events.parquet").write_text("Of more replicas than the study has now.")
-    (tmp_path / "axes.json").write_text(json.dumps(axes))
+    (tmp_path / "axes.json").write_text(json.dumps({"events": axes}))
     index_table.main("events", tmp_path, tmp_path / "axes.json", tmp_path / "index/events.sha256")
     expected = [
         f"{hashlib.sha256(f'{condition} {block}'.encode()).hexdigest()}"

@@ -32,7 +32,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     split_examples.main(made / "task.parquet", to_json(setting().split), output=made / "split.parquet", **told)
     how = {"condition": "tiny", "settings": to_json(setting()), "device": "cpu", "states": made / "states"}
     metrics = made / "metrics.parquet"
-    train_block.main(made / "split.parquet", code="c0de", keep_states=8, metrics=metrics, **how)
+    none = {"branch": "", "parent": Path(), "parent_states": Path(), "as_kicked": ""}
+    train_block.main(made / "split.parquet", code="c0de", keep_states=8, metrics=metrics, **how, **none)
     events = pd.DataFrame({"condition": "tiny", "replica": [0, 1], "event": "onset"})
     tables.write(made / "events.parquet", EVENTS, events.assign(step=[ONSET, STEPS], censored=[False, True]))
     replay_block.main(
