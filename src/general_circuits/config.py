@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from general_circuits import conditions as records
+from general_circuits.arms import flat
 from general_circuits.branch_settings import (
     Measurement,
     StudyCondition,
@@ -24,6 +25,7 @@ from general_circuits.branch_settings import (
     change_in,
     multiplied,
 )
+from general_circuits.claims.registry import CLAIMS
 from general_circuits.costs import Attributions, Deletions, Size
 from general_circuits.duel_settings import DuelSettings, PlantedSettings, ToySettings
 from general_circuits.faults import at, explained, listed, place
@@ -117,6 +119,16 @@ class Study(Settings):
             for name, settings in self.conditions.items()
             if settings.branch
         }
+
+    @property
+    def lacking(self) -> list[str]:
+        """The claims for which it lacks a condition or arms of grokking."""
+        found = {name: flat(settings) for name, settings in self.resolved()["conditions"].items()}
+        return [
+            name
+            for name, claim in CLAIMS.items()
+            if set(claim.needs) - set(found) or not all(arms.of(found) for arms in claim.needs_arms)
+        ]
 
     def measured(self, measurement: Measurement) -> list[str]:
         """The conditions of which this is measured; none where the study leaves it out."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ STAGES = {
     "duel_toys": None,
     "train_modules": None,
     "duel_modules": None,
+    "list_conditions": None,
     "judge_claim": claims,
     "specify_claim": claims,
     "merge_verdicts": None,
@@ -65,7 +66,8 @@ def refresh(root: Path) -> None:
     """Record the finished study under `root`, copy its registered pictures, and write the README's block."""
     verdicts, launches = root / RESULTS / VERDICTS.path, root / RESULTS / LAUNCHES
     _must_be_there(root, verdicts, launches)
-    kept = _kept(_study(root).absent)
+    study = _study(root)
+    kept = _kept(drawings(study.absent, study.lacking))
     found = {name: root / RESULTS / f"figures/{drawing}.txt" for name, drawing in kept.items()}
     pictures = {name: path.with_suffix(".png") for name, path in found.items()}
     _must_be_there(root, *found.values(), *pictures.values())
@@ -170,10 +172,10 @@ def block(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _kept(absent: Collection[str]) -> dict[str, str]:
+def _kept(drawn: Mapping[str, tuple[str, str]]) -> dict[str, str]:
     """Pictures kept with the code, by name, and their drawings: each figure as registered, or of every claim."""
     kept = {}
-    for drawing, (name, variant) in drawings(absent).items():
+    for drawing, (name, variant) in drawn.items():
         if FIGURES[name].toggle == "claim":
             kept[drawing] = drawing
         elif variant == FIGURES[name].variants[0]:

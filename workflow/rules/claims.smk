@@ -1,3 +1,22 @@
+rule list_conditions:
+    output:
+        "<results>/conditions.parquet",
+    log:
+        "<results>/logs/list_conditions.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=500,
+    params:
+        settings=json.dumps(RESOLVED),
+        code=fingerprint("stages.list_conditions"),
+    message:
+        "Listing the study's conditions"
+    shell:
+        "python -m general_circuits.stages.list_conditions --settings <(echo {params.settings:q}) --output {output}"
+        " > {log} 2>&1"
+
+
 rule judge_claim:
     input:
         claim_tables,
@@ -46,3 +65,14 @@ rule merge_verdicts:
     shell:
         "python -m general_circuits.stages.merge_verdicts --results {params.results} --claims {params.claims}"
         " --output {output} > {log} 2>&1"
+
+
+# A claim by its name, `snakemake claim_learning_rate`: what it needs, and no more.
+for name in MEASURED:
+
+    rule:
+        name:
+            f"claim_{name}"
+        input:
+            f"<results>/claims/{name}.parquet",
+            claim_drawings(name),

@@ -6,6 +6,7 @@ localrules:
     generate_task,
     split_modules,
     find_events,
+    list_conditions,
     describe_saliency,
     specify_distribution,
     specify_claim,

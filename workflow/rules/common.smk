@@ -11,6 +11,7 @@ from snakemake.exceptions import WorkflowError
 
 import general_circuits
 from general_circuits import cluster
+from general_circuits.arms import flat, together
 from general_circuits.branch_settings import replay_refusal
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.conditions import chosen, to_json
@@ -33,6 +34,8 @@ except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
 RESULTS = Path("results") / STUDY.study
+RESOLVED = STUDY.resolved()["conditions"]
+FLAT = {name: flat(settings) for name, settings in RESOLVED.items()}
 CONDITIONS = {name: settings.resolve() for name, settings in STUDY.conditions.items()}
 BRANCHES = STUDY.branches
 PARENTS = {name: STUDY.conditions[name].branch.parent for name in BRANCHES}
@@ -41,6 +44,7 @@ SHOWN = [name for name, settings in STUDY.conditions.items() if settings.measure
 TASKS = {registry.file_stem(condition.task): condition.task for condition in CONDITIONS.values()}
 SIZES = {name: Size.of(condition) for name, condition in CONDITIONS.items()}
 MEASURED = [name for name, claim in CLAIMS.items() if claim.is_measured]
+SPECIFIED = [name for name in MEASURED if CLAIMS[name].specified]
 OF_BLOCKS = [name for name in schemas.of_blocks() if name not in STUDY.absent]
 TOY, PLANTED = STUDY.duels.toy, STUDY.duels.planted
 TOY_GRID = TOY.resolve(STUDY.replicas, STUDY.first_seed) if TOY else None
@@ -54,7 +58,7 @@ AXES = {
     "claim": MEASURED,
     "optimiser": list(TOY.rules) if TOY else [],
 }
-DRAWN = drawings(STUDY.absent)
+DRAWN = drawings(STUDY.absent, STUDY.lacking)
 FRONT = [drawing for drawing in FRONT_PAGE if drawing in DRAWN]
 SALIENCY = STUDY.measurements.saliency
 PROGRESS, ONSET, UPDATES = STUDY.measurements.wild
@@ -227,7 +231,9 @@ def deletion_options(asked, attributions):
 
 
 def axes_of(name, axes):
-    """The axes with those of the conditions that have this table."""
+    """The axes with those of the conditions, and of the claims, that have this table."""
+    if name == "specification":
+        return axes | {"claim": SPECIFIED}
     measurement = schemas.table(name).measurement
     if not measurement:
         return axes
@@ -279,10 +285,17 @@ def toys_mb(wildcards, attempt):
     return requested_mb(toy_mb(TOY_GRID), attempt)
 
 
+@functools.cache
+def claim_conditions(claim):
+    """The conditions that a claim is judged from: those it needs, its arms, and what stands beside them."""
+    arms = together(CLAIMS[claim].needs_arms + CLAIMS[claim].arms_beside, FLAT)
+    named = [name for name in CLAIMS[claim].needs + CLAIMS[claim].beside if name in CONDITIONS]
+    return list(dict.fromkeys(named + arms))
+
+
 def claim_axes(wildcards):
-    """The axes with the conditions that a claim is judged from: those it needs, and its controls."""
-    claim = CLAIMS[wildcards.claim]
-    return AXES | {"condition": [name for name in claim.needs + claim.beside if name in CONDITIONS]}
+    """The axes with these conditions."""
+    return AXES | {"condition": claim_conditions(wildcards.claim)}
 
 
 def claim_tables(wildcards):
@@ -294,6 +307,7 @@ def claim_lacks(wildcards):
     """What a claim needs and this study has not, in words; nothing where it can be judged."""
     claim = CLAIMS[wildcards.claim]
     missing = [f"condition {name}" for name in claim.needs if name not in CONDITIONS]
+    missing += [arms.words for arms in claim.needs_arms if not arms.of(FLAT)]
     missing += dict.fromkeys(STUDY.absent[name] for name in claim.tables if name in STUDY.absent)
     for measurement in dict.fromkeys(schemas.table(name).measurement for name in claim.tables):
         unmeasured = set(claim.needs) & set(CONDITIONS) - set(
@@ -336,8 +350,21 @@ def figure_of(wildcards):
 
 
 def figure_axes(wildcards):
-    """The axes with the conditions that a figure shows."""
-    return AXES | {"condition": SHOWN}
+    """The axes with the conditions that a figure shows: of the study, or those of its claim."""
+    claim = figure_of(wildcards).claim
+    return AXES | {"condition": claim_conditions(claim) if claim else SHOWN}
+
+
+def figure_tables(wildcards):
+    """The tables that a figure shows: of the whole study, or of a claim's conditions."""
+    figure = figure_of(wildcards)
+    return study_tables(figure.tables, figure_axes(wildcards)) if figure.claim else whole_tables(figure.tables)
+
+
+def claim_drawings(claim):
+    """The drawings of a claim's own conditions, where it has them all."""
+    drawn = [drawing for drawing, (figure, _) in DRAWN.items() if FIGURES[figure].claim == claim]
+    return [f"<results>/figures/{drawing}.{kind}" for drawing in drawn for kind in ("svg", "png")]
 
 
 def figure_labels(wildcards):

@@ -1,6 +1,6 @@
 rule plot_figure:
     input:
-        lambda wildcards: whole_tables(figure_of(wildcards).tables),
+        figure_tables,
     output:
         svg=report(
             "<results>/figures/{drawing}.svg",

@@ -62,7 +62,7 @@ rule specify_claim:
     log:
         "<results>/logs/specify_claim/{claim}.log",
     wildcard_constraints:
-        claim="|".join(MEASURED),
+        claim="|".join(SPECIFIED),
     conda:
         "../../environment.yml"
     resources:

@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from general_circuits.arms import Arms
+
+RATE, DECAY, BATCH = "optimiser.learning_rate", "optimiser.weight_decay", "optimiser.batch_size"
+KICK, HOW_LONG = "branch.intervention.kick", ("branch.lasts", "branch.then")
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -20,6 +25,8 @@ class Claim:
         specified: what it reads for its specification curve, of `needs` alone.
         needs: conditions without which it cannot be judged.
         beside: control conditions shown beside it, where the study has them.
+        needs_arms: kinds of arms of grokking, of each of which it needs one.
+        arms_beside: kinds shown beside it.
     """
 
     statement: str
@@ -29,6 +36,8 @@ class Claim:
     specified: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    needs_arms: tuple[Arms, ...] = ()
+    arms_beside: tuple[Arms, ...] = ()
 
     @property
     def is_measured(self) -> bool:
@@ -101,7 +110,17 @@ CLAIMS = {
         "mid-way the network is a patchwork: x·y mod p is right first where x·y < p, then band by band", "post"
     ),
     "learning_rate": Claim(
-        "once grokking has started, 5–100 times the learning rate speeds it up as much", "comments, rival account"
+        "once grokking has started, 5–100 times the learning rate speeds it up as much",
+        "comments, rival account",
+        predicts="the steps left to generalise fall as the rate grows, to the power −0.8 or less; or, by the author's"
+        " account, ten times the rate lets training accuracy fall to validation accuracy, and both rise together",
+        tables=("conditions", "events", "metrics"),
+        needs=("grokking",),
+        needs_arms=(Arms("branches at onset with another learning rate", (RATE,), fixed={"branch.at": "onset"}),),
+        arms_beside=(
+            Arms("other learning rates", (RATE,), ("branch.at", DECAY, *HOW_LONG)),
+            Arms("kicks", (KICK,), ("branch.at",)),
+        ),
     ),
     "commutativity": Claim("with x+y in training and y+x in validation, about half of validation is free", "comments"),
     "no_regularisation": Claim(

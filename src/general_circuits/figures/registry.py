@@ -15,6 +15,7 @@ class Figure:
         category: what it belongs to; the report lists categories in alphabetical order.
         tables: what it reads.
         caption: what a reader sees in it; the numbers of a run are added when it is drawn.
+        claim: whose conditions alone it shows; else those of the whole study of which something is measured.
         toggle: the one choice a reader has, and its two values, the registered one first; none has one value.
     """
 
@@ -24,6 +25,7 @@ class Figure:
     caption: str
     toggle: str = ""
     variants: tuple[str, ...] = ("all",)
+    claim: str = ""
 
 
 BANDS = "Lines are means over replicas, bands the 95 % interval of that mean (Student's t)"
@@ -148,6 +150,18 @@ FIGURES = {
         " by other examples, and a shallow circuit by its own alone, with the others overwriting it (below 0)."
         f" {BANDS}; marks are the median steps of the condition's events.",
     ),
+    "learning_rates": Figure(
+        "Other learning rates",
+        "Claim learning_rate",
+        ("conditions", "events", "metrics"),
+        "Above, accuracies in branches of grokking that change the learning rate and nothing else, by steps since they"
+        " left it (grey: grokking before): training dashed, validation solid, each replica a line. Below, how many steps"
+        " were left to generalise, each replica a dot (a triangle where it did not in the steps trained), lines through"
+        " medians (Kaplan–Meier), which end where fewer than half generalised. By one account ten times the rate"
+        " leaves a tenth of the steps (dotted); by the other training accuracy falls to validation accuracy, and both"
+        " rise together.",
+        claim="learning_rate",
+    ),
     "toy_contributions": Figure(
         "What circuits contribute",
         "Toy duels",
@@ -244,9 +258,13 @@ DRAWINGS = {f"{name}-{variant}": (name, variant) for name, figure in FIGURES.ite
 """Every file stem, and which figure in which variant it holds."""
 
 
-def drawings(absent: Collection[str]) -> dict[str, tuple[str, str]]:
-    """Those of a study that has none of these tables."""
-    return {drawing: found for drawing, found in DRAWINGS.items() if not set(absent) & set(FIGURES[found[0]].tables)}
+def drawings(absent: Collection[str], lacking: Collection[str] = ()) -> dict[str, tuple[str, str]]:
+    """Those of a study that has none of these tables, and lacks something that these claims need."""
+    return {
+        drawing: found
+        for drawing, found in DRAWINGS.items()
+        if not set(absent) & set(FIGURES[found[0]].tables) and FIGURES[found[0]].claim not in lacking
+    }
 
 
 FRONT_PAGE = ("learning_curves-accuracy", "forest-all", "saliency_histogram-excluded", "excess_damage-accuracy")

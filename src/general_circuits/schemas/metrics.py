@@ -23,8 +23,8 @@ TABLE = Table(
     {
         "split": (
             "on which examples: train or validation; under label noise also train_corrupted and train_true: the"
-            " training examples whose label is wrong, and right; where (b, a) trains of some validation examples (a, b),"
-            " also validation_mirrored and validation_unmirrored: these, and the others"
+            " training examples whose label is wrong, and right; where (b, a) trains of some validation examples (a,"
+            " b), also validation_mirrored and validation_unmirrored: these, and the others"
         ),
         "loss": (
             "mean over the split's examples of what the condition trains on, its `loss`: cross_entropy and stablemax in"

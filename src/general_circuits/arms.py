@@ -1,0 +1,86 @@
+"""Which conditions of a study differ from another one, and in what: claims find theirs by this, whatever their names.
+
+A condition is a flat mapping of its resolved settings, such as `optimiser.learning_rate`, and of a branch also of how
+it leaves its parent, `branch.at`. Schedules and measurements are no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Conditions = Mapping[str, Mapping[str, Any]]
+"""By name, flat settings."""
+
+BASE = "grokking"
+"""What arms are arms of."""
+AT = "branch.at"
+ASIDE = ("schedule.", "measurements")
+UNTOUCHED: Mapping[str, Any] = {
+    "branch.lasts": None,
+    "branch.then": "back",
+    "branch.intervention.kick": 0.0,
+    "branch.intervention.mask": 0.0,
+    "branch.intervention.temperature": 1.0,
+    "branch.intervention.ignore_above": None,
+    "branch.intervention.noise_instead": None,
+    "branch.intervention.batch_noise": None,
+}
+"""What a branch has that says nothing of this."""
+
+
+@dataclass(frozen=True)
+class Arms:
+    """Conditions that differ from grokking in these keys alone.
+
+    Attributes:
+        words: what they are.
+        varied: in at least one of these.
+        also: and perhaps in these.
+        fixed: and in these to just this.
+    """
+
+    words: str
+    varied: tuple[str, ...]
+    also: tuple[str, ...] = ()
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    def of(self, conditions: Conditions) -> list[str]:
+        """Their names, in order."""
+        if BASE not in conditions:
+            return []
+        return [name for name in conditions if name != BASE and self._has(differences(conditions, name))]
+
+    def _has(self, changed: Mapping[str, Any]) -> bool:
+        is_fixed = all(changed.get(key) == value for key, value in self.fixed.items())
+        allowed = {*self.varied, *self.also, *self.fixed}
+        return is_fixed and changed.keys() <= allowed and bool(changed.keys() & set(self.varied))
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one mapping, keys joined by dots."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        name = f"{prefix}{key}"
+        found |= flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+    return found
+
+
+def differences(conditions: Conditions, name: str, base: str = BASE) -> dict[str, Any]:
+    """What a condition has that the other one has not; of a branch of that one, where it leaves and what it changes.
+
+    A branch of a third condition differs in `branch.parent`.
+    """
+    own, other = conditions[name], conditions[base]
+    changed = {key: value for key, value in own.items() if key not in other or other[key] != value}
+    changed = {key: value for key, value in changed.items() if not key.startswith(ASIDE)}
+    if own.get("branch.parent") == base:
+        del changed["branch.parent"]
+    return {key: value for key, value in changed.items() if key not in UNTOUCHED or UNTOUCHED[key] != value}
+
+
+def together(kinds: Collection[Arms], conditions: Conditions) -> list[str]:
+    """The conditions of any of these kinds, in order."""
+    found = {name for kind in kinds for name in kind.of(conditions)}
+    return [name for name in conditions if name in found]

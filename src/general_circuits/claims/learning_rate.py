@@ -1,0 +1,191 @@
+"""Does a larger learning rate, once grokking has started, speed it up as much? Or is that a shift of mode?
+
+Registered before any result was seen, of branches of grokking that change the learning rate alone:
+
+- speed: each replica's slope of the log of the steps left to generalise on the log of the multiplier of the rate, over
+  the branches at onset and grokking itself, by censored regression. The rival's account, as much faster as the rate is
+  larger, holds where the interval is at or below −0.8; it is contradicted where the interval is at or above −0.2.
+- mode shift, the author's account, of ten times the rate at t_m: training accuracy falls by 0.2 or more, and from its
+  lowest until it is 0.99 again is less than 0.1 above validation accuracy in the mean. Supported where both intervals
+  say so, contradicted where either says the opposite.
+- Beside: branches from elsewhere, with rate × decay held, annealed, and the rate from the start on; each multiplier by
+  itself; how long accuracy takes to come back, against t_m; how training and validation losses go together before and
+  after; and a kick of the weights by which training accuracy falls as low.
+- A replica that does not generalise is censored at its end; one that never came to the place is left out, and counted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from general_circuits import sweeps
+from general_circuits.arms import BASE
+from general_circuits.claims.findings import (
+    CONTRADICTED,
+    ENOUGH_REPLICAS,
+    NOT_TESTABLE,
+    REGISTERED,
+    SUPPORTED,
+    UNDECIDED,
+    Finding,
+    counted,
+    written,
+)
+from general_circuits.estimates import Array, Estimate, estimate
+from general_circuits.survival import slopes
+from general_circuits.sweeps import Rate
+from general_circuits.windows import steps_of_events
+
+RIVAL, NO_EFFECT = -0.8, -0.2
+DIP, GAP, BACK = 0.2, 0.1, 0.99
+SLOPE_UNIT = "power of the multiplier"
+
+
+def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
+    """Findings from the `conditions`, `events` and `metrics` tables of grokking and its arms."""
+    events, metrics = tables["events"], tables["metrics"]
+    found = sweeps.rates(sweeps.settings(tables["conditions"]))
+    replicas = events.loc[events["condition"] == BASE, "replica"].nunique()
+    findings = [_speed(_slopes(events, found, "onset", "free"), replicas)]
+    shifts = {arm: _shifts(events, metrics, arm) for arm in found if arm.at == "memorised"}
+    findings.append(_mode_shift(shifts, replicas))
+    for at, how in dict.fromkeys((arm.at, arm.how) for arm in found if arm.how != "kick"):
+        if (at, how) != ("onset", "free"):
+            slope = estimate(_slopes(events, found, at, how))
+            findings.append(_beside(f"slope from {at}, {how}", SLOPE_UNIT, slope))
+    for arm in found:
+        base = sweeps.left(events, BASE, arm.at)
+        ratio = estimate(sweeps.log_ratio(sweeps.left(events, arm.condition, arm.at), base))
+        findings.append(_beside(f"steps left, {_named(arm)}", "log10 of the ratio to no change", ratio))
+    for arm, shift in shifts.items():
+        for what, unit in UNITS.items():
+            values = estimate([getattr(of_replica, what) for of_replica in shift])
+            findings.append(_beside(f"{what.replace('_', ' ')}, {_named(arm)}", unit, values))
+    return findings
+
+
+def _named(arm: Rate) -> str:
+    return f"kick at {arm.at}" if arm.how == "kick" else f"×{arm.multiplier:g} at {arm.at}, {arm.how}"
+
+
+def _slopes(events: pd.DataFrame, found: list[Rate], at: str, how: str) -> Array:
+    """One pseudo-value per replica, of the arms of a kind and grokking from the same place on."""
+    kind = [arm for arm in found if (arm.at, arm.how) == (at, how)]
+    parts = [sweeps.left(events, BASE, at).assign(multiplier=1.0)]
+    parts += [sweeps.left(events, arm.condition, at).assign(multiplier=arm.multiplier) for arm in kind]
+    rows = pd.concat(parts).reset_index()
+    return slopes(np.log(rows["multiplier"]), rows["steps"], rows["censored"], rows["replica"])
+
+
+def _speed(values: Array, replicas: int) -> Finding:
+    plain = estimate(values)
+    null = RIVAL if plain.mean <= RIVAL else NO_EFFECT
+    found = estimate(values, null)
+    if RIVAL < found.mean < NO_EFFECT:
+        found = dataclasses.replace(found, p_value=1.0 if found.n > 1 else float("nan"))
+    verdict, outcome = UNDECIDED, "neither as much as the rate, nor without effect"
+    if found.n < ENOUGH_REPLICAS:
+        outcome = "too few replicas to say"
+    elif found.high <= RIVAL:
+        verdict, outcome = SUPPORTED, "as much as the rate"
+    elif found.low >= NO_EFFECT:
+        verdict, outcome = CONTRADICTED, "it speeds up hardly, or slows down"
+    sentence = (
+        f"From onset on, the steps left to generalise go as the multiplier of the rate to the power {written(found)}:"
+        f" {outcome}. Over {counted(found.n, replicas)}."
+    )
+    return Finding(f"{REGISTERED}, speed", SLOPE_UNIT, found, sentence, verdict)
+
+
+UNITS = {
+    "dip": "training accuracy lost",
+    "gap": "training less validation accuracy",
+    "recovery": "log10 of steps, over t_m",
+    "coupling": "change of correlation",
+}
+"""Of what is found of a shift."""
+
+
+@dataclass(frozen=True)
+class _Shift:
+    """What became of one replica's accuracies after it left grokking."""
+
+    dip: float
+    gap: float
+    recovery: float
+    coupling: float
+
+
+def _shifts(events: pd.DataFrame, metrics: pd.DataFrame, arm: Rate) -> list[_Shift]:
+    """One for each replica that has a branch."""
+    memorised = steps_of_events(events, BASE)["memorised"]
+    return list(_each(metrics, arm, sweeps.left(events, arm.condition, arm.at)["start"].dropna(), memorised))
+
+
+def _each(metrics: pd.DataFrame, arm: Rate, starts: pd.Series, memorised: pd.Series) -> Iterator[_Shift]:
+    for replica, start in starts.items():
+        accuracy = sweeps.curves(metrics, arm.condition, replica)
+        # A kick has fallen at its start already: what it fell from is grokking's.
+        before = sweeps.curves(metrics, BASE, replica)
+        train = accuracy["train"]
+        from_where = float(before["train"].get(start, np.nan))
+        lowest = train.idxmin()
+        after = accuracy.loc[lowest:]
+        back = after.index[after["train"] >= BACK]
+        dip, end = from_where - float(train.min()), back[0] if len(back) else after.index[-1]
+        while_rising = after.loc[:end]
+        has_dip = dip >= DIP
+        gap = float((while_rising["train"] - while_rising["validation"]).mean())
+        recovery = np.log10((end - start) / memorised[replica]) if len(back) and end > start else np.nan
+        yield _Shift(
+            dip, gap if has_dip else np.nan, recovery if has_dip else np.nan, _coupling(metrics, arm, replica, start)
+        )
+
+
+def _coupling(metrics: pd.DataFrame, arm: Rate, replica: int, start: float) -> float:
+    """Correlation of the steps of log losses on both splits, after less before, over spans as long."""
+    after = sweeps.curves(metrics, arm.condition, replica, "loss")
+    before = sweeps.curves(metrics, BASE, replica, "loss")
+    after, before = after.loc[start : 2 * start], before.loc[:start]
+    both = []
+    for losses in (before, after):
+        steps = np.log(losses.where(losses > 0)).diff().dropna()
+        is_enough = len(steps) > 2 and (steps.std() > 0).all()
+        both.append(float(steps["train"].corr(steps["validation"])) if is_enough else np.nan)
+    return both[1] - both[0]
+
+
+def _mode_shift(shifts: Mapping[Rate, list[_Shift]], replicas: int) -> Finding:
+    name = f"{REGISTERED}, mode shift"
+    tenfold = [shift for arm, shift in shifts.items() if arm.how == "free" and np.isclose(arm.multiplier, 10)]
+    if not tenfold:
+        sentence = "Not testable in this study: it has no branch at t_m with ten times the rate."
+        return Finding(name, "", estimate([]), sentence, NOT_TESTABLE)
+    dips, gaps = (
+        estimate([getattr(of, what) for of in tenfold[0]], null) for what, null in (("dip", DIP), ("gap", GAP))
+    )
+    verdict, outcome, shown = UNDECIDED, "not shown either way", gaps
+    if dips.n < ENOUGH_REPLICAS:
+        outcome = "too few replicas to say"
+    elif dips.high < DIP:
+        verdict, outcome, shown = CONTRADICTED, "there is no such dip", dips
+    elif gaps.n >= ENOUGH_REPLICAS and gaps.low > GAP:
+        verdict, outcome = CONTRADICTED, "training accuracy comes back by itself"
+    elif gaps.n >= ENOUGH_REPLICAS and dips.low > DIP and gaps.high < GAP:
+        verdict, outcome = SUPPORTED, "both fall and rise together"
+        shown = dataclasses.replace(gaps, p_value=max(dips.p_value, gaps.p_value))
+    sentence = (
+        f"At ten times the rate from t_m on, training accuracy falls by {written(dips)}, and on its way back is"
+        f" {written(gaps)} above validation accuracy: {outcome}. Over {counted(dips.n, replicas)}."
+    )
+    unit = UNITS["dip" if shown is dips else "gap"]
+    return Finding(name, unit, shown, sentence, verdict)
+
+
+def _beside(contrast: str, unit: str, found: Estimate) -> Finding:
+    return Finding(contrast, unit, found, f"{contrast[0].upper()}{contrast[1:]}: {written(found)}.")

@@ -1,0 +1,143 @@
+"""What other learning rates make of grokking: accuracies of branches, and how many steps are left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from general_circuits import sweeps
+from general_circuits.arms import BASE
+from general_circuits.figures import style
+from general_circuits.survival import median_time
+from general_circuits.sweeps import Rate
+
+HOWS = {
+    "free": "rate alone",
+    "held": "rate × decay held",
+    "annealed": "annealed",
+    "for a while": "for a while",
+    "with another decay": "with another decay",
+}
+COLUMNS = 4
+"""Branches side by side, of which accuracies are shown."""
+AROUND = 0.5
+"""Of a branch's start, how much before it is shown too."""
+
+
+def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+    """Above, accuracies in branches that change the rate alone; below, steps left by the rate's multiplier."""
+    rates = [rate for rate in sweeps.rates(sweeps.settings(tables["conditions"])) if rate.how != "kick"]
+    shown = sorted((rate for rate in rates if rate.how == "free" and rate.is_branch), key=_in_order)[: 2 * COLUMNS]
+    rows = -(-len(shown) // COLUMNS)
+    figure = plt.figure(figsize=(style.WIDTH, 1.7 * rows + 2.6))
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.7 * rows, 2.6]).ravel()
+    panels = above.subplots(rows, min(COLUMNS, len(shown)), sharey=True, squeeze=False).ravel()
+    for axes, rate in zip(panels, shown, strict=False):
+        _accuracies(axes, tables, rate.condition)
+        axes.set_title(f"×{rate.multiplier:g} at {_place(rate.at)}", fontsize="small")
+    for axes in panels[len(shown) :]:
+        axes.set_visible(False)
+    panels[0].set_ylabel("accuracy")
+    lines = [Line2D([], [], color=style.GREY, linestyle=line) for line in ((0, (3, 1.5)), "-")]
+    panels[0].legend(lines, ["training", "validation"], fontsize="x-small", loc="lower right")
+    places = _places(rates)
+    for axes, at in zip(below.subplots(1, len(places), sharey=True, squeeze=False)[0], places, strict=True):
+        _left(axes, tables["events"], [rate for rate in rates if rate.at == at])
+    below.axes[0].set_ylabel("steps left to generalise")
+    below.axes[-1].legend(fontsize="x-small")
+    return figure
+
+
+def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+    """Medians of the steps left, by place and multiplier."""
+    rates = [rate for rate in sweeps.rates(sweeps.settings(tables["conditions"])) if rate.how == "free"]
+    said = []
+    for at in _places(rates):
+        series = _series(tables["events"], [rate for rate in rates if rate.at == at])["free"]
+        words = [f"×{times:g} {_steps(median_time(*_known(rows)).time)}" for times, rows in series.items()]
+        said.append(f"from {_place(at)}: {', '.join(words)}")
+    return f"Median steps left to generalise, by the multiplier of the rate alone: {'; '.join(said)}."
+
+
+def _steps(time: float) -> str:
+    return f"{time:,.0f}" if np.isfinite(time) else "not reached"
+
+
+def _place(at: str) -> str:
+    return style.EVENT_NAMES.get(at, at)
+
+
+def _places(rates: Sequence[Rate]) -> list[str]:
+    """Where arms leave grokking, in the order that these come in."""
+    return list(dict.fromkeys(rate.at for rate in sorted(rates, key=_in_order)))
+
+
+def _in_order(rate: Rate) -> tuple[bool, float, float]:
+    """Events first, then steps; then by multiplier."""
+    events = list(style.EVENT_NAMES)
+    if rate.at in events:
+        return False, float(events.index(rate.at)), rate.multiplier
+    return True, float(rate.at.removeprefix("step ")) if rate.at.startswith("step ") else 0.0, rate.multiplier
+
+
+def _accuracies(axes: Axes, tables: Mapping[str, pd.DataFrame], name: str) -> None:
+    """Every replica's, by steps since it left."""
+    starts = sweeps.left(tables["events"], name, "")["start"].dropna()
+    colours = style.condition_colours(list(tables["metrics"]["condition"].cat.categories))
+    for replica, start in starts.items():
+        before = sweeps.curves(tables["metrics"], BASE, replica)
+        own = sweeps.curves(tables["metrics"], name, replica)
+        for rows, colour in ((before[before.index <= start], style.GREY), (own, colours[name])):
+            for split, line in (("train", (0, (3, 1.5))), ("validation", "-")):
+                axes.plot(rows.index - start, rows[split], linestyle=line, color=colour, linewidth=0.7)
+    if len(starts):
+        last = tables["metrics"].loc[tables["metrics"]["condition"] == name, "step"].max()
+        axes.set_xlim(-AROUND * starts.max(), last - starts.min())
+    axes.axvline(0, color=style.GREY, linewidth=0.6)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlabel("steps since")
+    style.linear_steps(axes, 3)
+
+
+def _series(events: pd.DataFrame, rates: Sequence[Rate]) -> dict[str, dict[float, pd.DataFrame]]:
+    """By how rates differ, by multiplier, what was left; grokking is 1 in each. All leave it at one place."""
+    found: dict[str, dict[float, pd.DataFrame]] = {}
+    for rate in rates:
+        series = found.setdefault(rate.how, {1.0: sweeps.left(events, BASE, rate.at)})
+        series[rate.multiplier] = sweeps.left(events, rate.condition, rate.at)
+    return {how: dict(sorted(series.items())) for how, series in sorted(found.items())}
+
+
+def _known(rows: pd.DataFrame) -> tuple[Sequence[float], Sequence[bool]]:
+    rows = rows.dropna(subset=["steps"])
+    return rows["steps"].tolist(), rows["censored"].tolist()
+
+
+def _left(axes: Axes, events: pd.DataFrame, rates: Sequence[Rate]) -> None:
+    """Replicas as dots, censored ones as arrows, medians as lines; dotted, what as much as the rate would be."""
+    series = _series(events, rates)
+    palette = dict(zip(HOWS, style.condition_colours(list(HOWS)).values(), strict=True))
+    for how, by_times in series.items():
+        medians = {}
+        for times, rows in by_times.items():
+            steps, censored = (np.asarray(part) for part in _known(rows))
+            for is_censored, mark in ((False, "o"), (True, "^")):
+                chosen = steps[censored.astype(bool) == is_censored]
+                axes.plot([times] * len(chosen), chosen, mark, color=palette[how], markersize=3, alpha=0.6, mew=0)
+            medians[times] = median_time(steps, censored).time if len(steps) else np.nan
+        line = pd.Series(medians)
+        axes.plot(line.index, line.replace(np.inf, np.nan), color=palette[how], linewidth=1.4, label=HOWS[how])
+        if how == "free" and np.isfinite(line.get(1.0, np.nan)):
+            axes.plot(
+                line.index, line[1.0] / line.index, ":", color="black", linewidth=0.8, label="as much as the rate"
+            )
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_title(f"from {_place(rates[0].at)}", fontsize="small")
+    axes.set_xlabel("multiplier of the rate")

@@ -1,0 +1,32 @@
+"""A study's settings → one row per condition and setting."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from general_circuits import tables
+from general_circuits.arms import flat
+from general_circuits.schemas.conditions import TABLE as CONDITIONS
+from general_circuits.stages.command import run
+
+
+def main(settings: Path, output: Path) -> None:
+    """List the conditions of SETTINGS (a JSON file), nested mappings by name."""
+    conditions = json.loads(settings.read_text(encoding="utf-8"))
+    rows = [
+        {"condition": name, "setting": key, "value": json.dumps(value, ensure_ascii=False), "number": _number(value)}
+        for name, nested in conditions.items()
+        for key, value in flat(nested).items()
+    ]
+    tables.write(output, CONDITIONS, pd.DataFrame(rows))
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else float("nan")
+
+
+if __name__ == "__main__":
+    run(main)

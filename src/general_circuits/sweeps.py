@@ -1,0 +1,118 @@
+"""Arms of grokking as claims and figures read them: what they are, and when each generalised."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from general_circuits.arms import AT, BASE, Conditions, differences
+
+START = "step 0"
+"""Where a condition that is no branch differs from."""
+RATE, DECAY, KICK = "optimiser.learning_rate", "optimiser.weight_decay", "branch.intervention.kick"
+
+
+def settings(conditions: pd.DataFrame) -> Conditions:
+    """The `conditions` table as flat settings by name."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in conditions.itertuples():
+        found.setdefault(str(row.condition), {})[str(row.setting)] = json.loads(row.value)
+    return found
+
+
+def place(changed: dict[str, Any]) -> str:
+    """Where an arm leaves grokking: an event or a step."""
+    return str(changed.get(AT, START))
+
+
+def left(events: pd.DataFrame, condition: str, at: str) -> pd.DataFrame:
+    """What was left to generalise, of each replica of an arm, or of grokking itself from the same place on.
+
+    Args:
+        events: the table.
+        condition: an arm that leaves grokking there, or grokking.
+        at: where.
+
+    Returns:
+        by replica, `start` (the step, missing where the replica never came there), `steps` from there until it
+        generalised, and whether that is `censored`.
+    """
+    rows = events[events["condition"] == condition]
+    end = rows[rows["event"] == "generalised"].set_index("replica")
+    started = pd.Series(0.0, index=end.index)
+    event = at if condition == BASE else "branched"
+    branched = rows[rows["event"] == event].set_index("replica")
+    if at.startswith("step ") and condition == BASE:
+        started += float(at.removeprefix("step "))
+    elif len(branched):
+        started = branched["step"].where(~branched["censored"]).astype(float)
+    steps = end["step"] - started
+    censored = end["censored"].astype(bool)
+    # What had generalised before is no arm of something that has yet to.
+    steps = steps.where((steps > 0) & started.notna())
+    return pd.DataFrame({"start": started, "steps": steps, "censored": censored}).sort_index()
+
+
+def curves(metrics: pd.DataFrame, condition: str, replica: int, column: str = "accuracy") -> pd.DataFrame:
+    """One replica's column by step, `train` and `validation`; without rows where it has none."""
+    rows = metrics[(metrics["condition"] == condition) & (metrics["replica"] == replica)]
+    wide = rows.pivot_table(index="step", columns="split", values=column, observed=True)
+    return wide.reindex(columns=["train", "validation"]).sort_index()
+
+
+def log_ratio(of: pd.DataFrame, to: pd.DataFrame) -> np.ndarray:
+    """log10 of what was left, over the other's, by replica; missing where either is censored."""
+    both = of.join(to, rsuffix="_of_other")
+    is_known = ~both["censored"] & ~both["censored_of_other"].fillna(True).astype(bool)
+    ratio = both["steps"].where(is_known) / both["steps_of_other"]
+    return np.log10(ratio.to_numpy(float))
+
+
+@dataclass(frozen=True)
+class Rate:
+    """An arm with another learning rate, or a kick beside those.
+
+    Attributes:
+        condition: its name.
+        at: where it leaves grokking.
+        how: the rate alone (free), with rate × decay held, or annealed; or a kick and no other rate.
+        multiplier: of the rate.
+    """
+
+    condition: str
+    at: str
+    how: str
+    multiplier: float
+
+    @property
+    def is_branch(self) -> bool:
+        return self.at != START
+
+
+def rates(conditions: Conditions) -> list[Rate]:
+    """Those among the conditions, by multiplier."""
+    found = []
+    base = conditions[BASE]
+    for name in conditions:
+        changed = differences(conditions, name)
+        if name == BASE or not changed.keys() & {RATE, KICK}:
+            continue
+        rate, decay = (float(conditions[name][key]) for key in (RATE, DECAY))
+        if KICK in changed:
+            how = "kick"
+        elif changed.get("branch.then") == "anneal":
+            how = "annealed"
+        elif "branch.lasts" in changed:
+            how = "for a while"
+        elif DECAY not in changed:
+            how = "free"
+        elif np.isclose(rate * decay, base[RATE] * base[DECAY]):
+            how = "held"
+        else:
+            how = "with another decay"
+        found.append(Rate(name, place(changed), how, rate / base[RATE]))
+    return sorted(found, key=lambda arm: arm.multiplier)
