@@ -16,7 +16,7 @@ ROOMS = (
 """Each does the work of one stage; they meet in files. A module, or a package of them."""
 TEXT = ("numbers", "markdown")
 """What a reader sees, as text."""
-READINGS = ("damage", "contests", "growth")
+READINGS = ("damage", "contests", "growth", "sweeps", "rises", "arms", "survival")
 """What claims and figures both read off tables."""
 OF_TRAINING = ("replica", "branches", "forks", "interventions", "reduced", "losses", "optimisers", "states")
 """What training is made of; nobody else trains."""
@@ -62,7 +62,9 @@ def test_claims_and_figures_do_not_know_each_other(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", ["claims", "figures"])
 def test_a_claim_or_figure_knows_no_other_one(folder: str) -> None:
-    shared = {"claims": {"findings", "registry", "specifications"}, "figures": {"style", "captions"}}[folder]
+    shared = {"claims": {"findings", "registry", "specifications", "mechanisms"}, "figures": {"style", "captions"}}[
+        folder
+    ]
     for module in below(folder):
         known = {
             name.rsplit(".", 1)[1] for name in GRAPH.find_modules_directly_imported_by(module) & set(below(folder))
@@ -167,7 +169,7 @@ def test_pages_are_made_of_tables_and_settings_that_they_are_given(module: str) 
     reached = GRAPH.find_upstream_modules(module)
     assert not reached & {"torch", "captum", "safetensors", "matplotlib", "yaml"}
     inside = {name.split(".")[1] for name in reached if name.startswith(f"{PACKAGE}.")}
-    assert inside <= {"claims", "estimates", "report", "schemas", "tables", *TEXT}
+    assert inside <= {"arms", "claims", "estimates", "report", "schemas", "tables", *TEXT}
 
 
 def test_only_the_stages_that_write_pages_know_the_report() -> None:

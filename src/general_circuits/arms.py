@@ -1,7 +1,7 @@
 """Which conditions of a study differ from another one, and in what: claims find theirs by this, whatever their names.
 
 A condition is a flat mapping of its resolved settings, such as `optimiser.learning_rate`, and of a branch also of how
-it leaves its parent, `branch.at`. Schedules and measurements are no difference.
+it leaves its parent, `branch.at`. Schedules, measurements and numbers of examples are no difference.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Conditions = Mapping[str, Mapping[str, Any]]
 BASE = "grokking"
 """What arms are arms of."""
 AT = "branch.at"
-ASIDE = ("schedule.", "measurements")
+ASIDE = ("schedule.", "measurements", "examples.")
 UNTOUCHED: Mapping[str, Any] = {
     "branch.lasts": None,
     "branch.then": "back",
@@ -38,7 +38,7 @@ class Arms:
         words: what they are.
         varied: in at least one of these.
         also: and perhaps in these.
-        fixed: and in these to just this.
+        fixed: and perhaps in these, which are just this.
     """
 
     words: str
@@ -50,10 +50,11 @@ class Arms:
         """Their names, in order."""
         if BASE not in conditions:
             return []
-        return [name for name in conditions if name != BASE and self._has(differences(conditions, name))]
+        others = {name: differences(conditions, name) for name in conditions if name != BASE}
+        return [name for name, changed in others.items() if self._has(conditions[name], changed)]
 
-    def _has(self, changed: Mapping[str, Any]) -> bool:
-        is_fixed = all(changed.get(key) == value for key, value in self.fixed.items())
+    def _has(self, own: Mapping[str, Any], changed: Mapping[str, Any]) -> bool:
+        is_fixed = all(key in own and own[key] == value for key, value in self.fixed.items())
         allowed = {*self.varied, *self.also, *self.fixed}
         return is_fixed and changed.keys() <= allowed and bool(changed.keys() & set(self.varied))
 

@@ -62,8 +62,8 @@ def slopes(x: ArrayLike, times: ArrayLike, censored: ArrayLike, replica: ArrayLi
     """How log time goes with x: one pseudo-value per replica of the slope, in the order of their numbers.
 
     Times are log-normal about a line whose height is each replica's own and whose slope is common; the slope is the
-    most likely one (Tobin 1958), and pseudo-values are the jackknife's over replicas (Tukey 1958): their mean is the slope
-    less its bias, their spread its error. Without censoring each is the replica's own slope.
+    most likely one (Tobin 1958), and pseudo-values are the jackknife's over replicas (Tukey 1958): their mean is the
+    slope less its bias, their spread its error. Without censoring each is the replica's own slope.
 
     Where all times at one x are censored, nothing bounds the slope; they count there as if they had ended, so that what
     is found is the least steep slope that the data allow. Missing times are left out. NaN where a replica has no two x.

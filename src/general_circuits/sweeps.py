@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +11,13 @@ import numpy as np
 import pandas as pd
 
 from general_circuits.arms import AT, BASE, Conditions, differences
+from general_circuits.estimates import Array
+from general_circuits.survival import slopes
 
 START = "step 0"
 """Where a condition that is no branch differs from."""
-RATE, DECAY, KICK = "optimiser.learning_rate", "optimiser.weight_decay", "branch.intervention.kick"
+RATE, DECAY, BATCH = "optimiser.learning_rate", "optimiser.weight_decay", "optimiser.batch_size"
+KICK, INSTEAD = "branch.intervention.kick", "branch.intervention.noise_instead"
 
 
 def settings(conditions: pd.DataFrame) -> Conditions:
@@ -57,6 +61,51 @@ def left(events: pd.DataFrame, condition: str, at: str) -> pd.DataFrame:
     return pd.DataFrame({"start": started, "steps": steps, "censored": censored}).sort_index()
 
 
+def levels(conditions: Conditions, key: str) -> dict[str, float]:
+    """Grokking and the conditions that differ from it in this number alone, with the number, by it."""
+    alone = [name for name in conditions if differences(conditions, name).keys() <= {key}]
+    found = {name: _number(conditions[name], key) for name in alone}
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def _number(settings: Mapping[str, Any], key: str) -> float:
+    """A setting as a number; a full batch is all training examples."""
+    return float(settings["examples.training"] if settings[key] == "full" else settings[key])
+
+
+def slope(events: pd.DataFrame, levels: Mapping[str, float]) -> Array:
+    """How log t_g goes with the log of a level above 0: a value per replica, by censored regression."""
+    parts = [left(events, name, START).assign(level=level) for name, level in levels.items() if level > 0]
+    rows = pd.concat(parts).reset_index()
+    return slopes(np.log(rows["level"]), rows["steps"], rows["censored"], rows["replica"])
+
+
+def lost(progress: pd.DataFrame, conditions: Conditions, name: str) -> pd.DataFrame:
+    """What became of both parts of the training margin in a branch, while it was changed.
+
+    Args:
+        progress: the table.
+        conditions: flat settings by name.
+        name: the branch.
+
+    Returns:
+        by replica, the share of `general`, what unseen examples show, and of `shallow`, the rest, that was lost from
+        the branch's first checkpoint to the last one while it was changed; missing where a part was not above 0.
+    """
+    rows = progress[(progress["condition"] == name) & (progress["split"] == "train") & progress["is_scheduled"]]
+    parts = rows.pivot_table(index=["replica", "step"], columns="component", values="part_of_margin", observed=True)
+    parts = parts.reindex(columns=["all", "unseen"])
+    both = pd.DataFrame({"general": parts["unseen"], "shallow": parts["all"] - parts["unseen"]})
+    lasts = conditions[name].get("branch.lasts")
+    found = {}
+    for replica, of_replica in both.groupby("replica"):
+        steps = of_replica.droplevel("replica")
+        inside = steps if lasts is None else steps.loc[: steps.index[0] + lasts]
+        first, last = inside.iloc[0], inside.iloc[-1]
+        found[replica] = (1 - last / first).where((first > 0) & (len(inside) > 1))
+    return pd.DataFrame.from_dict(found, orient="index", columns=["general", "shallow"])
+
+
 def curves(metrics: pd.DataFrame, condition: str, replica: int, column: str = "accuracy") -> pd.DataFrame:
     """One replica's column by step, `train` and `validation`; without rows where it has none."""
     rows = metrics[(metrics["condition"] == condition) & (metrics["replica"] == replica)]
@@ -66,9 +115,7 @@ def curves(metrics: pd.DataFrame, condition: str, replica: int, column: str = "a
 
 def log_ratio(of: pd.DataFrame, to: pd.DataFrame) -> np.ndarray:
     """log10 of what was left, over the other's, by replica; missing where either is censored."""
-    both = of.join(to, rsuffix="_of_other")
-    is_known = ~both["censored"] & ~both["censored_of_other"].fillna(True).astype(bool)
-    ratio = both["steps"].where(is_known) / both["steps_of_other"]
+    ratio = of["steps"].where(~of["censored"]) / to["steps"].where(~to["censored"]).reindex(of.index)
     return np.log10(ratio.to_numpy(float))
 
 

@@ -8,7 +8,7 @@ rule list_conditions:
     resources:
         mem_mb=500,
     params:
-        settings=json.dumps(RESOLVED),
+        settings=json.dumps(FLAT),
         code=fingerprint("stages.list_conditions"),
     message:
         "Listing the study's conditions"

@@ -35,7 +35,6 @@ except ConfigError as error:
 
 RESULTS = Path("results") / STUDY.study
 RESOLVED = STUDY.resolved()["conditions"]
-FLAT = {name: flat(settings) for name, settings in RESOLVED.items()}
 CONDITIONS = {name: settings.resolve() for name, settings in STUDY.conditions.items()}
 BRANCHES = STUDY.branches
 PARENTS = {name: STUDY.conditions[name].branch.parent for name in BRANCHES}
@@ -43,6 +42,8 @@ PARENTS = {name: STUDY.conditions[name].branch.parent for name in BRANCHES}
 SHOWN = [name for name, settings in STUDY.conditions.items() if settings.measured] or list(CONDITIONS)
 TASKS = {registry.file_stem(condition.task): condition.task for condition in CONDITIONS.values()}
 SIZES = {name: Size.of(condition) for name, condition in CONDITIONS.items()}
+# What conditions are, as claims find them by.
+FLAT = {name: flat(RESOLVED[name]) | {"examples.training": SIZES[name].n_training} for name in CONDITIONS}
 MEASURED = [name for name, claim in CLAIMS.items() if claim.is_measured]
 SPECIFIED = [name for name in MEASURED if CLAIMS[name].specified]
 OF_BLOCKS = [name for name in schemas.of_blocks() if name not in STUDY.absent]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from general_circuits.estimates import Estimate
+from general_circuits.estimates import Estimate, estimate
 from general_circuits.numbers import interval, plain, signed
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
@@ -40,28 +42,53 @@ def judged_for(contrast: str) -> str:
     return contrast.removeprefix(REGISTERED).removeprefix(", ")
 
 
-def beyond(estimate: Estimate, threshold: float) -> str:
+def beyond(found: Estimate, threshold: float) -> str:
     """Supported where the interval lies above `threshold`, contradicted where it lies below −threshold.
 
     The interval alone decides. Fewer than three replicas are undecided.
     """
-    if estimate.n < ENOUGH_REPLICAS:
+    if found.n < ENOUGH_REPLICAS:
         return UNDECIDED
-    if estimate.low > threshold:
+    if found.low > threshold:
         return SUPPORTED
-    if estimate.high < -threshold:
+    if found.high < -threshold:
         return CONTRADICTED
     return UNDECIDED
 
 
-def written(estimate: Estimate, is_change: bool = True) -> str:
+def decided(values: ArrayLike, supported: float, contradicted: float) -> tuple[Estimate, str]:
+    """Supported where the whole interval lies beyond one threshold, contradicted where it lies beyond the other.
+
+    Each on its own side; the interval alone decides. p is against the threshold that the mean is beyond, and 1 where it
+    is between both. Fewer than three replicas are undecided.
+    """
+    side = 1 if supported > contradicted else -1
+    mean = side * estimate(values).mean
+    found = estimate(values, supported if mean > side * supported else contradicted)
+    if side * contradicted <= mean <= side * supported and found.n > 1:
+        found = replace(found, p_value=1.0)
+    low, high = sorted((side * found.low, side * found.high))
+    verdict = UNDECIDED
+    if found.n >= ENOUGH_REPLICAS and low > side * supported:
+        verdict = SUPPORTED
+    elif found.n >= ENOUGH_REPLICAS and high < side * contradicted:
+        verdict = CONTRADICTED
+    return found, verdict
+
+
+def outcome(found: Estimate, verdict: str, words: Mapping[str, str]) -> str:
+    """What a verdict says, in words by verdict."""
+    return words[verdict] if found.n >= ENOUGH_REPLICAS else "too few replicas to say"
+
+
+def written(found: Estimate, is_change: bool = True) -> str:
     """The estimate as a reader wants it, signed if it is a change."""
-    if not np.isfinite(estimate.mean):
+    if not np.isfinite(found.mean):
         return "an unknown amount"
-    mean = (signed if is_change else plain)(estimate.mean, digits=3)
-    if not np.isfinite(estimate.low):
+    mean = (signed if is_change else plain)(found.mean, digits=3)
+    if not np.isfinite(found.low):
         return f"{mean} (no interval)"
-    return f"{mean} (95 % interval {interval(estimate.low, estimate.high, 3, is_change)})"
+    return f"{mean} (95 % interval {interval(found.low, found.high, 3, is_change)})"
 
 
 def counted(used: int, total: int) -> str:

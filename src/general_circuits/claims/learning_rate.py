@@ -4,7 +4,7 @@ Registered before any result was seen, of branches of grokking that change the l
 
 - speed: each replica's slope of the log of the steps left to generalise on the log of the multiplier of the rate, over
   the branches at onset and grokking itself, by censored regression. The rival's account, as much faster as the rate is
-  larger, holds where the interval is at or below −0.8; it is contradicted where the interval is at or above −0.2.
+  larger, holds where the interval is below −0.8; it is contradicted where the interval is above −0.2.
 - mode shift, the author's account, of ten times the rate at t_m: training accuracy falls by 0.2 or more, and from its
   lowest until it is 0.99 again is less than 0.1 above validation accuracy in the mean. Supported where both intervals
   say so, contradicted where either says the opposite.
@@ -34,6 +34,8 @@ from general_circuits.claims.findings import (
     UNDECIDED,
     Finding,
     counted,
+    decided,
+    outcome,
     written,
 )
 from general_circuits.estimates import Array, Estimate, estimate
@@ -83,21 +85,15 @@ def _slopes(events: pd.DataFrame, found: list[Rate], at: str, how: str) -> Array
 
 
 def _speed(values: Array, replicas: int) -> Finding:
-    plain = estimate(values)
-    null = RIVAL if plain.mean <= RIVAL else NO_EFFECT
-    found = estimate(values, null)
-    if RIVAL < found.mean < NO_EFFECT:
-        found = dataclasses.replace(found, p_value=1.0 if found.n > 1 else float("nan"))
-    verdict, outcome = UNDECIDED, "neither as much as the rate, nor without effect"
-    if found.n < ENOUGH_REPLICAS:
-        outcome = "too few replicas to say"
-    elif found.high <= RIVAL:
-        verdict, outcome = SUPPORTED, "as much as the rate"
-    elif found.low >= NO_EFFECT:
-        verdict, outcome = CONTRADICTED, "it speeds up hardly, or slows down"
+    found, verdict = decided(values, RIVAL, NO_EFFECT)
+    words = {
+        SUPPORTED: "as much as the rate",
+        CONTRADICTED: "it speeds up hardly, or slows down",
+        UNDECIDED: "not shown to be as much as the rate, nor without effect",
+    }
     sentence = (
         f"From onset on, the steps left to generalise go as the multiplier of the rate to the power {written(found)}:"
-        f" {outcome}. Over {counted(found.n, replicas)}."
+        f" {outcome(found, verdict, words)}. Over {counted(found.n, replicas)}."
     )
     return Finding(f"{REGISTERED}, speed", SLOPE_UNIT, found, sentence, verdict)
 
@@ -169,19 +165,19 @@ def _mode_shift(shifts: Mapping[Rate, list[_Shift]], replicas: int) -> Finding:
     dips, gaps = (
         estimate([getattr(of, what) for of in tenfold[0]], null) for what, null in (("dip", DIP), ("gap", GAP))
     )
-    verdict, outcome, shown = UNDECIDED, "not shown either way", gaps
+    verdict, words, shown = UNDECIDED, "not shown either way", gaps
     if dips.n < ENOUGH_REPLICAS:
-        outcome = "too few replicas to say"
+        words = "too few replicas to say"
     elif dips.high < DIP:
-        verdict, outcome, shown = CONTRADICTED, "there is no such dip", dips
+        verdict, words, shown = CONTRADICTED, "there is no such dip", dips
     elif gaps.n >= ENOUGH_REPLICAS and gaps.low > GAP:
-        verdict, outcome = CONTRADICTED, "training accuracy comes back by itself"
+        verdict, words = CONTRADICTED, "training accuracy comes back by itself"
     elif gaps.n >= ENOUGH_REPLICAS and dips.low > DIP and gaps.high < GAP:
-        verdict, outcome = SUPPORTED, "both fall and rise together"
+        verdict, words = SUPPORTED, "both fall and rise together"
         shown = dataclasses.replace(gaps, p_value=max(dips.p_value, gaps.p_value))
     sentence = (
         f"At ten times the rate from t_m on, training accuracy falls by {written(dips)}, and on its way back is"
-        f" {written(gaps)} above validation accuracy: {outcome}. Over {counted(dips.n, replicas)}."
+        f" {written(gaps)} above validation accuracy: {words}. Over {counted(dips.n, replicas)}."
     )
     unit = UNITS["dip" if shown is dips else "gap"]
     return Finding(name, unit, shown, sentence, verdict)

@@ -7,10 +7,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from general_circuits.arms import Arms
+from general_circuits.arms import AT, Arms
 
 RATE, DECAY, BATCH = "optimiser.learning_rate", "optimiser.weight_decay", "optimiser.batch_size"
+OPTIMISER = "optimiser.optimiser"
 KICK, HOW_LONG = "branch.intervention.kick", ("branch.lasts", "branch.then")
+MOVED_ALONE = Arms(
+    "decay or noise alone",
+    ("branch.intervention.noise_instead",),
+    (AT, DECAY, *HOW_LONG, "optimiser.optimiser", "optimiser.decay"),
+)
+"""Branches in which no gradient moves the weights."""
+TASK, BY_EXAMPLE = ("family", "formulas", "modulus", "operation", "group"), {"split.split_by": "example"}
+UNREGULARISED = tuple(
+    f"optimiser.{key}"
+    for key in ("optimiser", "learning_rate", "warm_up", "decay", "momentum", "loss", "loss_precision")
+)
+"""What may differ, beside batches and decay, where nothing regularises."""
+BARE = {DECAY: 0.0, BATCH: "full"}
 
 
 @dataclass(frozen=True)
@@ -87,10 +101,27 @@ CLAIMS = {
         tables=("planted", "modules"),
     ),
     "weight_decay": Claim(
-        "weight decay speeds generalisation, because it degrades shallow circuits more than general ones", "post"
+        "weight decay speeds generalisation, because it degrades shallow circuits more than general ones",
+        "post",
+        predicts="steps to generalise fall as weight decay grows; and decay by itself takes more from the shallow part"
+        " of margins than from the general part",
+        tables=("conditions", "events", "progress"),
+        needs=("grokking",),
+        needs_arms=(Arms("conditions with another weight decay", (DECAY,)),),
+        arms_beside=(MOVED_ALONE,),
     ),
     "stochasticity": Claim(
-        "minibatch noise speeds generalisation, because it degrades shallow circuits more than general ones", "post"
+        "minibatch noise speeds generalisation, because it degrades shallow circuits more than general ones",
+        "post",
+        predicts="steps to generalise grow with the size of batches; and noise by itself takes more from the shallow"
+        " part of margins than from the general part",
+        tables=("conditions", "events", "progress"),
+        needs=("grokking",),
+        needs_arms=(Arms("conditions with another batch size", (BATCH,)),),
+        arms_beside=(
+            MOVED_ALONE,
+            Arms("noise like that of batches", ("branch.intervention.batch_noise",), (AT, BATCH)),
+        ),
     ),
     "spikes": Claim(
         "training-loss spikes coincide with validation-loss spikes, are regular, and mark events where circuits are"
@@ -100,11 +131,19 @@ CLAIMS = {
     "validation_leads": Claim(
         "after the overfitting peak, validation loss starts to fall thousands of steps before training loss does",
         "post",
+        predicts="while validation loss falls its first nat from its peak, the floor of the training loss stays: its"
+        " log falls by less than 0.1",
+        tables=("metrics",),
+        needs=("grokking",),
     ),
     "gradual": Claim(
         "the rise to full validation accuracy is a large part of the training time; the sudden jump is a log-axis"
         " illusion",
         "post; rival account in the comments",
+        predicts="from 5 % to 95 % of its rise, validation accuracy takes more than half of all steps until then",
+        tables=("metrics", "events"),
+        needs=("grokking",),
+        beside=("no_delay",),
     ),
     "partial_generalisation": Claim(
         "mid-way the network is a patchwork: x·y mod p is right first where x·y < p, then band by band", "post"
@@ -116,20 +155,50 @@ CLAIMS = {
         " account, ten times the rate lets training accuracy fall to validation accuracy, and both rise together",
         tables=("conditions", "events", "metrics"),
         needs=("grokking",),
-        needs_arms=(Arms("branches at onset with another learning rate", (RATE,), fixed={"branch.at": "onset"}),),
+        needs_arms=(Arms("branches at onset with another learning rate", (RATE,), fixed={AT: "onset"}),),
         arms_beside=(
-            Arms("other learning rates", (RATE,), ("branch.at", DECAY, *HOW_LONG)),
-            Arms("kicks", (KICK,), ("branch.at",)),
+            Arms("other learning rates", (RATE,), (AT, DECAY, *HOW_LONG)),
+            Arms("kicks", (KICK,), (AT,)),
         ),
     ),
-    "commutativity": Claim("with x+y in training and y+x in validation, about half of validation is free", "comments"),
+    "commutativity": Claim(
+        "with x+y in training and y+x in validation, about half of validation is free",
+        "comments",
+        predicts="when training examples are memorised, over half of the validation examples whose mirror image trains"
+        " are right, beyond what a split by pair has",
+        tables=("conditions", "events", "metrics", "split"),
+        needs=("grokking",),
+        needs_arms=(Arms("condition split by example", ("split.split_by",)),),
+        arms_beside=(
+            Arms("other operations", tuple(f"task.{key}" for key in TASK), ("split.train_size",), BY_EXAMPLE),
+        ),
+    ),
     "no_regularisation": Claim(
         "full batch with no regularisation still groks, but much less; a perfectly tuned step size would prevent it",
         "comments",
+        predicts="without decay and noise, validation accuracy rises by over 0.1 after t_m, and less than with both;"
+        " with a line search it does not",
+        tables=("conditions", "events", "metrics"),
+        needs=("grokking",),
+        needs_arms=(
+            Arms("condition on full batches without decay", (DECAY,), UNREGULARISED, {DECAY: 0.0, BATCH: "full"}),
+        ),
     ),
     "imperfect_confidence": Claim(
         "memorisation stops short of full confidence, and the leftover gradient drives generalisation",
         "comments, rival account",
+        predicts="from t_m to t_o the median training example's right answer has a probability of 0.99 or less",
+        tables=("conditions", "events", "metrics"),
+        needs=("grokking",),
+        arms_beside=(
+            Arms("confident examples left out", ("branch.intervention.ignore_above",), (AT,)),
+            Arms("a temperature", ("branch.intervention.temperature",), (AT,)),
+            Arms("no decay, and loss in float64", (DECAY,), (AT, "optimiser.loss_precision")),
+            MOVED_ALONE,
+            Arms(
+                "gradient descent", ("optimiser.optimiser",), (AT, RATE, DECAY, "optimiser.decay", "optimiser.momentum")
+            ),
+        ),
     ),
     "complexity": Claim(
         "time to generalise grows exponentially with the complexity of the operation", "comments, rival account"

@@ -15,7 +15,7 @@ class Figure:
         category: what it belongs to; the report lists categories in alphabetical order.
         tables: what it reads.
         caption: what a reader sees in it; the numbers of a run are added when it is drawn.
-        claim: whose conditions alone it shows; else those of the whole study of which something is measured.
+        claim: whose conditions alone it shows; else all of the study of which something is measured.
         toggle: the one choice a reader has, and its two values, the registered one first; none has one value.
     """
 
@@ -155,7 +155,7 @@ FIGURES = {
         "Claim learning_rate",
         ("conditions", "events", "metrics"),
         "Above, accuracies in branches of grokking that change the learning rate and nothing else, by steps since they"
-        " left it (grey: grokking before): training dashed, validation solid, each replica a line. Below, how many steps"
+        " left it (grey: grokking before): training dashed, validation solid, a line per replica. Below, how many steps"
         " were left to generalise, each replica a dot (a triangle where it did not in the steps trained), lines through"
         " medians (Kaplan–Meier), which end where fewer than half generalised. By one account ten times the rate"
         " leaves a tenth of the steps (dotted); by the other training accuracy falls to validation accuracy, and both"

@@ -11,7 +11,7 @@ TABLE = Table(
     {
         "setting": (
             "as optimiser.learning_rate: of task, split, model, optimiser and schedule, nothing left open; of a branch"
-            " also branch.parent and how it leaves it"
+            " also branch.parent and how it leaves it; and examples.training, how many train"
         ),
         "value": "what it is, as JSON",
         "number": "the same, where it is a number; else missing",

@@ -1,0 +1,80 @@
+"""What weight decay and noise are both judged by: how fast, and what they take from either kind of circuit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from general_circuits import sweeps
+from general_circuits.arms import Conditions, differences
+from general_circuits.claims.findings import (
+    CONTRADICTED,
+    NOT_TESTABLE,
+    REGISTERED,
+    SUPPORTED,
+    UNDECIDED,
+    Finding,
+    counted,
+    decided,
+    outcome,
+    written,
+)
+from general_circuits.estimates import estimate
+from general_circuits.sweeps import DECAY, INSTEAD
+
+NAMES = {sweeps.DECAY: "weight decay", sweeps.BATCH: "batch size"}
+
+
+def speed(events: pd.DataFrame, levels: Mapping[str, float], key: str, side: float) -> Finding:
+    """The power of a setting that t_g goes with; supported on this side of 0, contradicted on the other."""
+    values = sweeps.slope(events, levels)
+    found, verdict = decided(values, side * 1e-12, -side * 1e-12)
+    words = {
+        SUPPORTED: "it speeds generalisation" if side < 0 else "small batches speed generalisation",
+        CONTRADICTED: "it slows generalisation" if side < 0 else "small batches slow generalisation",
+        UNDECIDED: "not shown to matter",
+    }
+    sentence = (
+        f"Steps to generalise go as {NAMES[key]} to the power {written(found)}: {outcome(found, verdict, words)}. Over"
+        f" {counted(found.n, len(values))}."
+    )
+    return Finding(f"{REGISTERED}, speed", f"power of {NAMES[key]}", found, sentence, verdict)
+
+
+def mechanism(progress: pd.DataFrame, conditions: Conditions, noise: bool) -> Finding:
+    """What decay alone, or noise of its size, takes from shallow parts of margins more than from general ones."""
+    name, unit, what = (
+        f"{REGISTERED}, mechanism",
+        "share of the margin",
+        "noise as large as decay" if noise else "decay",
+    )
+    branch = _branch(conditions, noise)
+    measured = {str(condition) for condition in progress["condition"]}
+    if branch is None or branch not in measured:
+        sentence = f"Not testable in this study: it has no measured branch at onset with {what} alone."
+        return Finding(name, "", estimate([]), sentence, NOT_TESTABLE)
+    lost = sweeps.lost(progress, conditions, branch)
+    found, verdict = decided(lost["shallow"] - lost["general"], 1e-12, -1e-12)
+    words = {
+        SUPPORTED: "shallow circuits lose more",
+        CONTRADICTED: "general circuits lose more",
+        UNDECIDED: "no difference is shown",
+    }
+    sides = [written(estimate(lost[side]), is_change=False) for side in ("shallow", "general")]
+    sentence = (
+        f"By {what} alone, the shallow part of training margins loses {sides[0]} of itself and the general part"
+        f" {sides[1]}: {outcome(found, verdict, words)}. Over {counted(found.n, len(lost))}."
+    )
+    return Finding(name, unit, found, sentence, verdict)
+
+
+def _branch(conditions: Conditions, noise: bool) -> str | None:
+    """The branch at onset in which nothing but decay, or but noise, moves the weights."""
+    for name in conditions:
+        changed = differences(conditions, name)
+        moves = (changed.get(INSTEAD, -1.0) > 0) if noise else changed.get(INSTEAD) == 0.0
+        decays = conditions[name][DECAY] > 0
+        if sweeps.place(changed) == "onset" and moves and decays != noise:
+            return name
+    return None

@@ -1,0 +1,51 @@
+"""Does the noise of minibatches speed generalisation, because it degrades shallow circuits more than general ones?
+
+Registered before any result was seen, two verdicts:
+
+- speed: the slope of log t_g on log batch size, over grokking and the conditions that differ from it in nothing else,
+  by censored regression, at equal numbers of updates. Supported where its interval is above 0, contradicted where it
+  is below.
+- mechanism: in a branch of grokking at onset in which Gaussian noise as large as decay moves the weights and nothing
+  else does, the share that is lost of the part of training margins that unseen examples do not show (shallow), less the
+  share lost of the part that they show (general). Supported where its interval is above 0, contradicted where below.
+- Beside: the slope at equal numbers of epochs; full batches with and without noise as large as that of batches, which
+  tells noise from small batches; and each batch size by itself.
+- A replica that does not generalise is censored at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from general_circuits import sweeps
+from general_circuits.arms import BASE, differences
+from general_circuits.claims.findings import Finding, written
+from general_circuits.claims.mechanisms import mechanism, speed
+from general_circuits.estimates import estimate
+from general_circuits.sweeps import BATCH
+
+NOISE = "branch.intervention.batch_noise"
+
+
+def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
+    """Findings from the `conditions`, `events` and `progress` tables of grokking and its arms."""
+    events, conditions = tables["events"], sweeps.settings(tables["conditions"])
+    batches = sweeps.levels(conditions, BATCH)
+    findings = [speed(events, batches, BATCH, 1.0), mechanism(tables["progress"], conditions, noise=True)]
+    # With n examples an epoch is n / batch updates: log epochs are log updates plus log batch, less what is the same.
+    in_epochs = estimate(sweeps.slope(events, batches) + 1.0)
+    findings.append(Finding("slope in epochs", "power of batch size", in_epochs, f"In epochs: {written(in_epochs)}."))
+    base = sweeps.left(events, BASE, sweeps.START)
+    for name in conditions:
+        changed = differences(conditions, name)
+        if name == BASE or not changed.keys() & {BATCH, NOISE} or sweeps.place(changed) != sweeps.START:
+            continue
+        ratio = estimate(sweeps.log_ratio(sweeps.left(events, name, sweeps.START), base))
+        size = conditions[name][BATCH]
+        what = "full batch" if size == "full" else f"batch {size}"
+        what += f" with the noise of {changed[NOISE]}" if NOISE in changed else ""
+        text = f"Steps to generalise with {what}: {written(ratio)}."
+        findings.append(Finding(f"steps with {what}", "log10 of the ratio to grokking", ratio, text))
+    return findings
