@@ -106,6 +106,23 @@ def lost(progress: pd.DataFrame, conditions: Conditions, name: str) -> pd.DataFr
     return pd.DataFrame.from_dict(found, orient="index", columns=["general", "shallow"])
 
 
+def alone(progress: pd.DataFrame, conditions: Conditions) -> dict[str, pd.DataFrame]:
+    """What decay alone, and noise alone, took in branches at onset that are measured, by which of the two."""
+    measured = set(progress["condition"].astype(str))
+    found = {"decay alone": moved_alone(conditions, noise=False), "noise alone": moved_alone(conditions, noise=True)}
+    return {words: lost(progress, conditions, name) for words, name in found.items() if name and name in measured}
+
+
+def moved_alone(conditions: Conditions, noise: bool) -> str | None:
+    """The branch at onset in which nothing but decay, or but noise as large, moves the weights."""
+    for name in conditions:
+        changed = differences(conditions, name)
+        moves = changed.get(INSTEAD, -1.0) > 0 if noise else changed.get(INSTEAD) == 0.0
+        if place(changed) == "onset" and moves and (conditions[name][DECAY] > 0) != noise:
+            return name
+    return None
+
+
 def curves(metrics: pd.DataFrame, condition: str, replica: int, column: str = "accuracy") -> pd.DataFrame:
     """One replica's column by step, `train` and `validation`; without rows where it has none."""
     rows = metrics[(metrics["condition"] == condition) & (metrics["replica"] == replica)]

@@ -95,8 +95,9 @@ def dips(to: float, gap: float, steps: float = 1000) -> Any:
         (dips(0.2, 0.5), CONTRADICTED),
         (dips(0.9, 0.02), CONTRADICTED),
         (lambda since: (1.0, 0.0), CONTRADICTED),
+        (lambda since: (1.0 if since == 0 else 0.02, 0.01), UNDECIDED),
     ],
-    ids=["both together", "training alone", "a small dip", "no dip"],
+    ids=["both together", "training alone", "a small dip", "no dip", "no way back"],
 )
 def test_the_verdict_on_a_shift_is_that_of_the_dip_and_of_the_way_back(curve: Any, verdict: str) -> None:
     others, left = {"tenfold": {AT: "memorised", RATE: 1e-2}}, {"tenfold": lambda replica: 500.0}
@@ -118,6 +119,14 @@ def test_the_way_back_is_measured_from_the_lowest_point() -> None:
     assert found["recovery, ×10 at memorised, free"].estimate.mean == pytest.approx(np.log10(1000 / 202), abs=0.01)
     assert found["dip, kick at memorised"].estimate.mean == pytest.approx(0.72, abs=1e-9)
     assert found["gap, kick at memorised"].estimate.mean > 0.5
+
+
+def test_what_does_not_come_back_has_no_way_back_to_be_seen() -> None:
+    others, left = {"tenfold": {AT: "memorised", RATE: 1e-2}}, {"tenfold": lambda replica: 1e6}
+    curves = {"tenfold": lambda since: (1.0 if since == 0 else 0.02, 0.01)}
+    found = judged(-0.5, others=others, left=left, curves=curves)["registered, mode shift"]
+    assert "does not come back" in found.sentence
+    assert found.estimate.n == 0
 
 
 def test_without_that_branch_a_shift_cannot_be_tested() -> None:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from xml.etree import ElementTree
 
+import arm_tables
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -138,10 +139,68 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
 
 
 @lru_cache
+def arms(events_reached: bool = True) -> Mapping[str, pd.DataFrame]:
+    """Grokking and arms of every kind, or one that never left it, of two replicas."""
+    changes = ARMS if events_reached else {"fast_later": ARMS["fast_later"]}
+    left = dict.fromkeys(["grokking", *changes], lambda replica: 2500.0 + 300 * replica)
+    if events_reached:
+        left |= {"strong": lambda replica: 900.0 + replica, "fast_later": lambda replica: 300.0 + 1e6 * replica}
+    frames = arm_tables.study(changes, left, dict.fromkeys(left, _rising), replicas=2)
+    if not events_reached:
+        frames["events"] = frames["events"].assign(step=arm_tables.LAST, censored=True)
+        only_grokking = frames["metrics"]["condition"] == "grokking"
+        frames["metrics"] = frames["metrics"][only_grokking]
+    metrics = frames["metrics"].assign(distance=np.sqrt(frames["metrics"]["step"]))
+    doubts = {"": 1e-3, "_q10": 1e-2, "_q90": 1e-4}
+    metrics = metrics.assign(**{f"correct_probability{name}": 1 - doubt for name, doubt in doubts.items()})
+    mirrored = [metrics[metrics["split"] == "validation"].assign(split=f"validation_{part}") for part in MIRRORED]
+    parts = [
+        (name, replica, step, "train", component, value * step)
+        for name, replica, step, (component, value) in itertools.product(
+            ("decaying", "noisy") if events_reached else (), (0, 1), (1000, 1100), (("all", 3.0), ("unseen", 1.0))
+        )
+    ]
+    columns = ["condition", "replica", "step", "split", "component", "part_of_margin"]
+    progress = pd.DataFrame(parts, columns=columns).assign(is_scheduled=True)
+    return {**frames, "metrics": pd.concat([metrics, *mirrored], ignore_index=True), "progress": progress}
+
+
+def _rising(since: float) -> tuple[float, float]:
+    return min(1.0, since / 500), min(1.0, since / 4000)
+
+
+MIRRORED = ("mirrored", "unmirrored")
+ALONE = {"branch.at": "onset", "branch.intervention.noise_instead": 0.0, "branch.lasts": 200}
+ARMS: Mapping[str, Mapping[str, object]] = {
+    "fast_later": {"branch.at": "onset", "optimiser.learning_rate": 1e-2},
+    "faster_later": {"branch.at": "onset", "optimiser.learning_rate": 5e-2},
+    "held": {"branch.at": "memorised", "optimiser.learning_rate": 1e-2, "optimiser.weight_decay": 0.1},
+    "fast": {"optimiser.learning_rate": 1e-2},
+    "none": {"optimiser.weight_decay": 0.0},
+    "strong": {"optimiser.weight_decay": 2.0},
+    "small": {"optimiser.batch_size": 64},
+    "full": {"optimiser.batch_size": "full"},
+    "noise_from_start": {"branch.at": "step 0", "optimiser.batch_size": "full", "branch.intervention.batch_noise": 64},
+    "decaying": ALONE,
+    "noisy": {**ALONE, "branch.intervention.noise_instead": 1.0, "optimiser.weight_decay": 0.0},
+    "by_example": {"split.split_by": "example"},
+    "bare": {"optimiser.weight_decay": 0.0, "optimiser.batch_size": "full", "optimiser.optimiser": "lbfgs"},
+    "sure": {"branch.at": "memorised", "branch.intervention.ignore_above": 0.9},
+}
+
+
+def frames_of(name: str, without: bool = False) -> Mapping[str, pd.DataFrame]:
+    """What a figure is drawn from."""
+    if FIGURES[name].claim:
+        return arms(events_reached=not without)
+    return tables(events_reached=False, conditions=("mine",)) if without else tables()
+
+
+@lru_cache
 def words(drawing: str, without: bool = False) -> str:
     """What a drawing says that it found."""
     name, variant = DRAWINGS[drawing]
-    frames = tables(events_reached=False, conditions=("mine",)) if without else tables()
+    frames = frames_of(name, without)
     said: str = importlib.import_module(f"general_circuits.figures.{name}").found(frames, variant)
     return said
 
@@ -160,7 +219,7 @@ class Drawn:
 def drawn(drawing: str, time: int = 1, without: bool = False) -> Drawn:
     """A drawing, made for this time; `without` events and controls. Only the first one has a PNG: it takes long."""
     name, variant = DRAWINGS[drawing]
-    frames = tables(events_reached=False, conditions=("mine",)) if without else tables()
+    frames = frames_of(name, without)
     with style.theme(), tempfile.TemporaryDirectory() as folder:
         figure = importlib.import_module(f"general_circuits.figures.{name}").draw(frames, variant)
         files = {kind: Path(folder) / f"file.{kind}" for kind in ("svg", "png")}

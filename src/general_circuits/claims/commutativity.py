@@ -1,6 +1,6 @@
 """With x + y in training and y + x in validation, is about half of validation free?
 
-Registered before any result was seen, of the condition that differs from grokking in being split by example:
+Registered before any result of a study was seen, of the condition that differs from grokking in being split by example:
 
 - The plateau is the mean validation accuracy of the three evaluations at t_m. The plateau of the split by example,
   less grokking's, whose split is by pair, over the share of validation examples whose mirror image trains: 1 if all of

@@ -1,6 +1,6 @@
 """Is the rise to full validation accuracy a large part of the training time, and the jump an illusion of the log axis?
 
-Registered before any result was seen, of grokking:
+Registered before any result of a study was seen, of grokking:
 
 - t05 and t95 are where validation accuracy has made 5 % and 95 % of its way to 1 from its plateau after t_m, linear
   between evaluations. Supported where the interval of (t95 − t05) / t95 is above 0.5, contradicted where it is below

@@ -1,6 +1,6 @@
 """Does memorisation stop short of full confidence, and the leftover gradient drive generalisation?
 
-Registered before any result was seen, of grokking:
+Registered before any result of a study was seen, of grokking:
 
 - The median over training examples of 1 − p, p the probability of the right answer, and of that its geometric mean over
   the evaluations from t_m to t_o. Supported where the interval over replicas, of log10, is above 0.01, contradicted

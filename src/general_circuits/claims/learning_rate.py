@@ -1,13 +1,14 @@
 """Does a larger learning rate, once grokking has started, speed it up as much? Or is that a shift of mode?
 
-Registered before any result was seen, of branches of grokking that change the learning rate alone:
+Registered before any result of a study was seen, of branches of grokking that change the learning rate alone:
 
 - speed: each replica's slope of the log of the steps left to generalise on the log of the multiplier of the rate, over
   the branches at onset and grokking itself, by censored regression. The rival's account, as much faster as the rate is
   larger, holds where the interval is below −0.8; it is contradicted where the interval is above −0.2.
 - mode shift, the author's account, of ten times the rate at t_m: training accuracy falls by 0.2 or more, and from its
-  lowest until it is 0.99 again is less than 0.1 above validation accuracy in the mean. Supported where both intervals
-  say so, contradicted where either says the opposite.
+  lowest until it is 0.99 again (or the end, if it has made up half of its fall by then; else there is no way back and
+  nothing to see) it is less than 0.1 above validation accuracy in the mean. Supported where both intervals say so,
+  contradicted where either says the opposite.
 - Beside: branches from elsewhere, with rate × decay held, annealed, and the rate from the start on; each multiplier by
   itself; how long accuracy takes to come back, against t_m; how training and validation losses go together before and
   after; and a kick of the weights by which training accuracy falls as low.
@@ -135,11 +136,11 @@ def _each(metrics: pd.DataFrame, arm: Rate, starts: pd.Series, memorised: pd.Ser
         back = after.index[after["train"] >= BACK]
         dip, end = from_where - float(train.min()), back[0] if len(back) else after.index[-1]
         while_rising = after.loc[:end]
-        has_dip = dip >= DIP
+        is_back = dip >= DIP and float(train.loc[lowest:].max()) >= float(train.min()) + dip / 2
         gap = float((while_rising["train"] - while_rising["validation"]).mean())
         recovery = np.log10((end - start) / memorised[replica]) if len(back) and end > start else np.nan
         yield _Shift(
-            dip, gap if has_dip else np.nan, recovery if has_dip else np.nan, _coupling(metrics, arm, replica, start)
+            dip, gap if is_back else np.nan, recovery if is_back else np.nan, _coupling(metrics, arm, replica, start)
         )
 
 
@@ -166,6 +167,7 @@ def _mode_shift(shifts: Mapping[Rate, list[_Shift]], replicas: int) -> Finding:
         estimate([getattr(of, what) for of in tenfold[0]], null) for what, null in (("dip", DIP), ("gap", GAP))
     )
     verdict, words, shown = UNDECIDED, "not shown either way", gaps
+    way = f"on its way back is {written(gaps)} above validation accuracy" if gaps.n else "does not come back"
     if dips.n < ENOUGH_REPLICAS:
         words = "too few replicas to say"
     elif dips.high < DIP:
@@ -176,8 +178,8 @@ def _mode_shift(shifts: Mapping[Rate, list[_Shift]], replicas: int) -> Finding:
         verdict, words = SUPPORTED, "both fall and rise together"
         shown = dataclasses.replace(gaps, p_value=max(dips.p_value, gaps.p_value))
     sentence = (
-        f"At ten times the rate from t_m on, training accuracy falls by {written(dips)}, and on its way back is"
-        f" {written(gaps)} above validation accuracy: {words}. Over {counted(dips.n, replicas)}."
+        f"At ten times the rate from t_m on, training accuracy falls by {written(dips)}, and {way}: {words}. Over"
+        f" {counted(gaps.n, replicas)}."
     )
     unit = UNITS["dip" if shown is dips else "gap"]
     return Finding(name, unit, shown, sentence, verdict)

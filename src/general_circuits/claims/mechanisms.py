@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from general_circuits import sweeps
-from general_circuits.arms import Conditions, differences
+from general_circuits.arms import Conditions
 from general_circuits.claims.findings import (
     CONTRADICTED,
     NOT_TESTABLE,
@@ -21,7 +21,6 @@ from general_circuits.claims.findings import (
     written,
 )
 from general_circuits.estimates import estimate
-from general_circuits.sweeps import DECAY, INSTEAD
 
 NAMES = {sweeps.DECAY: "weight decay", sweeps.BATCH: "batch size"}
 
@@ -49,7 +48,7 @@ def mechanism(progress: pd.DataFrame, conditions: Conditions, noise: bool) -> Fi
         "share of the margin",
         "noise as large as decay" if noise else "decay",
     )
-    branch = _branch(conditions, noise)
+    branch = sweeps.moved_alone(conditions, noise)
     measured = {str(condition) for condition in progress["condition"]}
     if branch is None or branch not in measured:
         sentence = f"Not testable in this study: it has no measured branch at onset with {what} alone."
@@ -67,14 +66,3 @@ def mechanism(progress: pd.DataFrame, conditions: Conditions, noise: bool) -> Fi
         f" {sides[1]}: {outcome(found, verdict, words)}. Over {counted(found.n, len(lost))}."
     )
     return Finding(name, unit, found, sentence, verdict)
-
-
-def _branch(conditions: Conditions, noise: bool) -> str | None:
-    """The branch at onset in which nothing but decay, or but noise, moves the weights."""
-    for name in conditions:
-        changed = differences(conditions, name)
-        moves = (changed.get(INSTEAD, -1.0) > 0) if noise else changed.get(INSTEAD) == 0.0
-        decays = conditions[name][DECAY] > 0
-        if sweeps.place(changed) == "onset" and moves and decays != noise:
-            return name
-    return None

@@ -1,8 +1,8 @@
 """Does a full batch without any regularisation still grok, but much less; and would a perfect step size prevent it?
 
-Registered before any result was seen, of conditions that train on full batches without weight decay, three verdicts by
-the gain: validation accuracy at the end less its plateau at t_m (the mean over the three evaluations there; over the
-whole run where t_m was not reached).
+Registered before any result of a study was seen, of conditions that train on full batches without weight decay, three
+verdicts by the gain: validation accuracy at the end less its plateau at t_m (the mean over the three evaluations there,
+or of the run's first three where t_m was not reached).
 
 - groks: the gain by Adam, of cross-entropy in float32. Supported where its interval is above 0.1, contradicted where it
   is below 0.05.

@@ -1,6 +1,6 @@
 """Does the noise of minibatches speed generalisation, because it degrades shallow circuits more than general ones?
 
-Registered before any result was seen, two verdicts:
+Registered before any result of a study was seen, two verdicts:
 
 - speed: the slope of log t_g on log batch size, over grokking and the conditions that differ from it in nothing else,
   by censored regression, at equal numbers of updates. Supported where its interval is above 0, contradicted where it

@@ -1,6 +1,6 @@
 """Does weight decay speed generalisation, because it degrades shallow circuits more than general ones?
 
-Registered before any result was seen, two verdicts:
+Registered before any result of a study was seen, two verdicts:
 
 - speed: the slope of log t_g on log weight decay, over grokking and the conditions that differ from it in nothing else,
   by censored regression. Supported where its interval is below 0, contradicted where it is above.

@@ -13,8 +13,7 @@ from matplotlib.lines import Line2D
 
 from general_circuits import sweeps
 from general_circuits.arms import BASE
-from general_circuits.figures import style
-from general_circuits.survival import median_time
+from general_circuits.figures import style, times
 from general_circuits.sweeps import Rate
 
 HOWS = {
@@ -50,7 +49,10 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     for axes, at in zip(below.subplots(1, len(places), sharey=True, squeeze=False)[0], places, strict=True):
         _left(axes, tables["events"], [rate for rate in rates if rate.at == at])
     below.axes[0].set_ylabel("steps left to generalise")
-    below.axes[-1].legend(fontsize="x-small")
+    labels = {
+        label: handle for axes in below.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    below.axes[-1].legend(labels.values(), labels.keys(), fontsize="x-small")
     return figure
 
 
@@ -60,13 +62,9 @@ def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
     said = []
     for at in _places(rates):
         series = _series(tables["events"], [rate for rate in rates if rate.at == at])["free"]
-        words = [f"×{times:g} {_steps(median_time(*_known(rows)).time)}" for times, rows in series.items()]
-        said.append(f"from {_place(at)}: {', '.join(words)}")
+        words = [f"×{multiplier:g} {times.said(time)}" for multiplier, time in times.medians(series).items()]
+        said.append(f"from {at}: {', '.join(words)}")
     return f"Median steps left to generalise, by the multiplier of the rate alone: {'; '.join(said)}."
-
-
-def _steps(time: float) -> str:
-    return f"{time:,.0f}" if np.isfinite(time) else "not reached"
 
 
 def _place(at: str) -> str:
@@ -114,30 +112,15 @@ def _series(events: pd.DataFrame, rates: Sequence[Rate]) -> dict[str, dict[float
     return {how: dict(sorted(series.items())) for how, series in sorted(found.items())}
 
 
-def _known(rows: pd.DataFrame) -> tuple[Sequence[float], Sequence[bool]]:
-    rows = rows.dropna(subset=["steps"])
-    return rows["steps"].tolist(), rows["censored"].tolist()
-
-
 def _left(axes: Axes, events: pd.DataFrame, rates: Sequence[Rate]) -> None:
-    """Replicas as dots, censored ones as arrows, medians as lines; dotted, what as much as the rate would be."""
-    series = _series(events, rates)
+    """By how rates differ, steps left; dotted, what as much as the rate would be."""
     palette = dict(zip(HOWS, style.condition_colours(list(HOWS)).values(), strict=True))
-    for how, by_times in series.items():
-        medians = {}
-        for times, rows in by_times.items():
-            steps, censored = (np.asarray(part) for part in _known(rows))
-            for is_censored, mark in ((False, "o"), (True, "^")):
-                chosen = steps[censored.astype(bool) == is_censored]
-                axes.plot([times] * len(chosen), chosen, mark, color=palette[how], markersize=3, alpha=0.6, mew=0)
-            medians[times] = median_time(steps, censored).time if len(steps) else np.nan
-        line = pd.Series(medians)
-        axes.plot(line.index, line.replace(np.inf, np.nan), color=palette[how], linewidth=1.4, label=HOWS[how])
+    for how, by_times in _series(events, rates).items():
+        times.draw_levels(axes, by_times, palette[how], HOWS[how])
+        line = times.medians(by_times)
         if how == "free" and np.isfinite(line.get(1.0, np.nan)):
             axes.plot(
                 line.index, line[1.0] / line.index, ":", color="black", linewidth=0.8, label="as much as the rate"
             )
-    axes.set_xscale("log")
-    axes.set_yscale("log")
     axes.set_title(f"from {_place(rates[0].at)}", fontsize="small")
     axes.set_xlabel("multiplier of the rate")

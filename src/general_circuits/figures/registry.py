@@ -28,6 +28,8 @@ class Figure:
     claim: str = ""
 
 
+CENSORED = "a triangle where it did not in the steps trained, a line through medians (Kaplan–Meier)"
+CENSORED_ALONG = "an arrow where it did not in the steps trained, a stroke the median (Kaplan–Meier)"
 BANDS = "Lines are means over replicas, bands the 95 % interval of that mean (Student's t)"
 
 FIGURES = {
@@ -157,10 +159,76 @@ FIGURES = {
         "Above, accuracies in branches of grokking that change the learning rate and nothing else, by steps since they"
         " left it (grey: grokking before): training dashed, validation solid, a line per replica. Below, how many steps"
         " were left to generalise, each replica a dot (a triangle where it did not in the steps trained), lines through"
-        " medians (Kaplan–Meier), which end where fewer than half generalised. By one account ten times the rate"
+        " medians (Kaplan–Meier). By one account ten times the rate"
         " leaves a tenth of the steps (dotted); by the other training accuracy falls to validation accuracy, and both"
         " rise together.",
         claim="learning_rate",
+    ),
+    "decay_times": Figure(
+        "Other weight decays",
+        "Claim weight_decay",
+        ("conditions", "events", "progress"),
+        "Left, steps until grokking and conditions that differ from it in weight decay alone generalised: each"
+        f" replica a dot, {CENSORED}. Right, branches at onset in which decay, or noise as large, moves the weights"
+        " and nothing else does: the share that is lost of the part of training margins that unseen examples show"
+        " (general), and of the rest (shallow); means over replicas and their 95 % intervals (Student's t).",
+        claim="weight_decay",
+    ),
+    "batch_times": Figure(
+        "Other batches",
+        "Claim stochasticity",
+        ("conditions", "events", "progress"),
+        "Steps, and in the middle epochs, until grokking and conditions that differ from it in batch size alone"
+        f" generalised: each replica a dot, {CENSORED}. Where a study has them, full batches with noise as large as"
+        " that of batches, by their size. Right, branches at onset in which decay, or noise as large, moves the"
+        " weights and nothing else does: the share that is lost of the part of training margins that unseen examples"
+        " show (general), and of the rest (shallow).",
+        claim="stochasticity",
+    ),
+    "rises": Figure(
+        "The rise on three clocks",
+        "Claim gradual",
+        ("metrics", "events"),
+        "Accuracies of grokking's replicas, training dashed, on a log axis of steps, on a linear one, and against"
+        " how far weights have travelled; in colour validation accuracy from 5 % to 95 % of its way from the plateau"
+        " to 1. What is a jump on the left is a part of the time that can be read off on the right.",
+        claim="gradual",
+    ),
+    "loss_floor": Figure(
+        "Losses around the peak",
+        "Claim validation_leads",
+        ("metrics",),
+        "Validation loss of grokking's replicas, and below training loss (grey) with its floor, the 10 % quantile of"
+        " the seven evaluations around each. Shaded is the first nat that validation loss falls from its peak: the"
+        " source has the floor stay where it is meanwhile.",
+        claim="validation_leads",
+    ),
+    "confidence": Figure(
+        "How sure of training examples",
+        "Claim imperfect_confidence",
+        ("conditions", "events", "metrics"),
+        "Left, one minus the probability of the right answer on training examples: median and the tenths that are"
+        " least and most sure, means of logarithms over replicas with 95 % intervals; dotted are the registered"
+        " thresholds, to be read between t_m and t_o. Right, steps left to generalise in branches, each replica a"
+        f" dot, {CENSORED_ALONG}.",
+        claim="imperfect_confidence",
+    ),
+    "mirror_images": Figure(
+        "Mirror images",
+        "Claim commutativity",
+        ("conditions", "events", "metrics"),
+        "Accuracy in conditions that are split by example, of validation examples (a, b) whose mirror image (b, a)"
+        f" trains, and of the others; training in grey. {BANDS}; marks are the median steps of the condition's"
+        " events.",
+        claim="commutativity",
+    ),
+    "unregularised": Figure(
+        "Without regularisation",
+        "Claim no_regularisation",
+        ("conditions", "metrics"),
+        "Accuracies of full batches without weight decay, by optimiser, precision and loss: training dashed, validation"
+        " solid, a line per replica. A curve that has not risen by its end has not risen within so many steps.",
+        claim="no_regularisation",
     ),
     "toy_contributions": Figure(
         "What circuits contribute",

@@ -1,0 +1,75 @@
+"""How sure grokking is of its training examples, and whether it matters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from general_circuits import sweeps
+from general_circuits.arms import AT, BASE, differences
+from general_circuits.figures import style, times
+
+QUANTILES = {
+    "correct_probability_q10": "tenth least sure",
+    "correct_probability": "median",
+    "correct_probability_q90": "tenth surest",
+}
+LEAST = 1e-9
+"""Of 1 − p, that is drawn."""
+
+
+def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+    """Left, 1 − p on training examples; right, steps left to generalise in branches."""
+    metrics, branches = tables["metrics"], _left(tables)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, 2.9), width_ratios=[3, 2])
+    rows = metrics[(metrics["condition"] == BASE) & (metrics["split"] == "train")]
+    palette = style.condition_colours(list(QUANTILES))
+    for column, name in QUANTILES.items():
+        doubts = (1 - style.wide(rows, column)).clip(lower=LEAST)
+        style.draw_band(left, doubts, palette[column], is_logged=True)
+        left.plot([], [], color=palette[column], label=name)
+    for level in (1e-2, 1e-3):
+        left.axhline(level, color="black", linewidth=0.8, linestyle=":")
+    left.set_yscale("log")
+    left.set_ylim(LEAST / 2, 2)
+    left.set_xlim(0, rows["step"].max())
+    left.set_xlabel("step")
+    left.set_ylabel("1 − probability of the right answer")
+    style.linear_steps(left, 5)
+    style.mark_events(left, style.median_steps(tables["events"], BASE))
+    left.legend(fontsize="x-small", loc="upper right")
+    for row, rows_of in enumerate(branches.values()):
+        known = rows_of.dropna(subset=["steps"])
+        for is_censored, mark in ((False, "o"), (True, ">")):
+            chosen = known.loc[known["censored"] == is_censored, "steps"]
+            right.plot(chosen, [row] * len(chosen), mark, color=style.GREY, markersize=4, alpha=0.7, markeredgewidth=0)
+        median = times.medians({0.0: rows_of})[0.0]
+        if np.isfinite(median):
+            right.plot([median] * 2, [row - 0.3, row + 0.3], color="black", linewidth=1.6)
+    right.set_yticks(range(len(branches)), [style.readable(name) for name in branches], fontsize="x-small")
+    right.set_ylim(len(branches) - 0.5, -0.5)
+    if any(rows_of["steps"].notna().any() for rows_of in branches.values()):
+        right.set_xscale("log")
+    right.set_xlabel("steps left to generalise")
+    return figure
+
+
+def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+    """Medians of the steps left."""
+    medians = {name: times.medians({0.0: rows})[0.0] for name, rows in _left(tables).items()}
+    words = [f"{style.readable(name)} {times.said(median)}" for name, median in medians.items()]
+    return f"Median steps left to generalise: {'; '.join(words)}."
+
+
+def _left(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Of grokking from where the first branch leaves it, and of branches, what was left."""
+    conditions = sweeps.settings(tables["conditions"])
+    branches = {name: differences(conditions, name) for name in conditions if name != BASE}
+    branches = {name: changed for name, changed in branches.items() if AT in changed}
+    places = [sweeps.place(changed) for changed in branches.values()] or ["memorised"]
+    found = {BASE: sweeps.left(tables["events"], BASE, places[0])}
+    return found | {name: sweeps.left(tables["events"], name, sweeps.place(branches[name])) for name in branches}

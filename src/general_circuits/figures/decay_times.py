@@ -1,0 +1,41 @@
+"""How long grokking takes at other weight decays, and what decay by itself takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from general_circuits import sweeps
+from general_circuits.figures import style, times
+from general_circuits.sweeps import DECAY, START
+
+
+def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+    """Steps by decay, and what branches without a gradient lose; from `conditions`, `events` and `progress`."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, 2.8), width_ratios=[3, 2])
+    by_decay = _by_decay(tables)
+    times.draw_levels(
+        left, {decay: rows for decay, rows in by_decay.items() if decay > 0}, style.VERDICT_COLOURS["supported"]
+    )
+    left.set_xlabel("weight decay")
+    left.set_ylabel("steps to generalise")
+    without = by_decay.get(0.0)
+    if without is not None and without["steps"].notna().any():
+        ended = int((~without["censored"]).sum())
+        left.set_title(f"without decay: {ended} of {len(without)} generalise", fontsize="small", fontweight="normal")
+    times.draw_lost(right, sweeps.alone(tables["progress"], sweeps.settings(tables["conditions"])))
+    return figure
+
+
+def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+    """Medians by decay."""
+    words = [f"{decay:g}: {times.said(time)}" for decay, time in times.medians(_by_decay(tables)).items()]
+    return f"Median steps to generalise by weight decay: {'; '.join(words)}."
+
+
+def _by_decay(tables: Mapping[str, pd.DataFrame]) -> dict[float, pd.DataFrame]:
+    levels = sweeps.levels(sweeps.settings(tables["conditions"]), DECAY)
+    return {decay: sweeps.left(tables["events"], name, START) for name, decay in levels.items()}

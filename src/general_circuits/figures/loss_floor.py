@@ -1,0 +1,53 @@
+"""Both losses around the peak of validation loss, and the floor of training loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from general_circuits import numbers, sweeps
+from general_circuits.arms import BASE
+from general_circuits.figures import captions, style
+from general_circuits.loss_floors import floor, leads
+
+MOST = 6
+"""Replicas shown."""
+
+
+def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+    """One column per replica: validation loss above, training loss with its floor below; from `metrics`."""
+    metrics = tables["metrics"]
+    found = leads(metrics)
+    shown = list(found)[:MOST]
+    figure, grid = plt.subplots(
+        2, max(1, len(shown)), figsize=(style.WIDTH, 3.4), sharex="col", sharey="row", squeeze=False
+    )
+    colour = style.condition_colours([BASE])[BASE]
+    for place, (column, replica) in enumerate(zip(grid.T, shown, strict=False)):
+        losses = sweeps.curves(metrics, BASE, replica, "loss")
+        column[0].plot(losses.index, losses["validation"], color=colour, linewidth=1.2)
+        column[1].plot(losses.index, losses["train"], color=style.GREY, linewidth=0.6)
+        column[1].plot(losses.index, floor(losses["train"]), color=colour, linewidth=1.4)
+        for axes in column:
+            axes.set_yscale("log")
+            axes.axvspan(found[replica].peak, found[replica].fallen, color=colour, alpha=0.15, linewidth=0)
+            style.linear_steps(axes, 2)
+        column[0].set_title(f"replica {replica}", fontsize="small")
+        column[1].set_xlabel("step" if place == 0 else "")
+    grid[0, 0].set_ylabel("validation loss, nats")
+    grid[1, 0].set_ylabel("training loss\nand its floor, nats")
+    return figure
+
+
+def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+    """When validation loss began to fall, and when the floor did."""
+    of_all = leads(tables["metrics"]).values()
+    changes = captions.span([lead.change for lead in of_all], "{:+.2f}").replace("-", numbers.MINUS)
+    peaks, nats = (captions.span([getattr(lead, what) for lead in of_all]) for what in ("peak", "first_nat"))
+    return (
+        f"Validation loss peaks at step {peaks} and falls a nat in {nats} steps, while the log of the floor of training"
+        f" loss changes by {changes}."
+    )

@@ -1,0 +1,56 @@
+"""Full batches without decay: accuracies by optimiser, precision and loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from general_circuits import numbers, sweeps
+from general_circuits.figures import style
+from general_circuits.sweeps import BATCH, DECAY
+
+COLUMNS = 4
+
+
+def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+    """One panel per condition; from `conditions` and `metrics`."""
+    metrics, shown = tables["metrics"], _shown(tables)
+    rows = max(1, -(-len(shown) // COLUMNS))
+    figure, grid = plt.subplots(
+        rows, min(COLUMNS, max(1, len(shown))), figsize=(style.WIDTH, 1.9 * rows + 0.3), sharey=True, squeeze=False
+    )
+    colours = {"train": style.GREY, "validation": style.VERDICT_COLOURS["supported"]}
+    for axes, condition in zip(grid.ravel(), shown, strict=False):
+        own = metrics[metrics["condition"] == condition]
+        for split, line in (("train", (0, (3, 1.5))), ("validation", "-")):
+            for _, series in style.wide(own[own["split"] == split], "accuracy").items():
+                axes.plot(series.index, series, linestyle=line, color=colours[split], linewidth=0.8)
+        style.log_steps(axes, float(own["step"].max()))
+        axes.set_ylim(-0.02, 1.02)
+        axes.set_title(style.readable(condition), fontsize="small")
+    for axes in grid.ravel()[len(shown) :]:
+        axes.set_visible(False)
+    for axes in grid[-1]:
+        axes.set_xlabel("step")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("accuracy")
+    return figure
+
+
+def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+    """Validation accuracies at the end, and after how many steps."""
+    metrics, said = tables["metrics"], []
+    for condition in _shown(tables):
+        own = metrics[(metrics["condition"] == condition) & (metrics["split"] == "validation")]
+        ends = own[own["step"] == own["step"].max()]
+        mean = numbers.plain(float(ends["accuracy"].mean()))
+        said.append(f"{style.readable(condition)} {mean} after {own['step'].max():,} steps")
+    return f"Validation accuracy without regularisation, means over replicas: {'; '.join(said)}."
+
+
+def _shown(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    conditions = sweeps.settings(tables["conditions"])
+    return [name for name in conditions if conditions[name][DECAY] == 0 and conditions[name][BATCH] == "full"]
