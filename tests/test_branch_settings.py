@@ -103,7 +103,8 @@ def test_nothing_is_measured_of_a_branch_unless_asked_for() -> None:
         "measured": (),
     }
     assert load(raw(branch(), measurements="all")).conditions["fast"].measured == ALL
-    assert found.measured("progress") == ["grokking", "sparing"]
+    assert found.measured("saliency") == ["grokking"]
+    assert found.measured("progress") == [], "which the study leaves out"
 
 
 def test_what_results_depend_on_names_a_branch_by_its_parent() -> None:
@@ -160,13 +161,14 @@ def test_what_results_depend_on_names_a_branch_by_its_parent() -> None:
         (branch(change={"kick": "grokking"}), f".change.kick = 'grokking': {OTHER}"),
         (
             branch(change={"learning_rate": 1.0}, then="anneal"),
-            ".then = 'anneal': needs `for`, the steps that the change lasts and takes to go back",
+            ".then = 'anneal': needs `for`, the steps that the change lasts",
         ),
+        (branch(then="stop"), ".then = 'stop': needs `for`, the steps that the change lasts"),
         (
             branch(then="anneal", **{"for": 5}),
             ".then = 'anneal': should be back: neither learning_rate nor weight_decay is changed",
         ),
-        (branch(then="hold"), ".then = 'hold': should be 'back' or 'anneal'"),
+        (branch(then="hold"), ".then = 'hold': should be 'back', 'anneal' or 'stop'"),
         (branch(**{"for": 0}), ".for = 0: should be greater than or equal to 1"),
         (branch(change=["x"]), ".change = ['x']: should be a mapping of keys to values"),
         ("grokking", " = 'grokking': should be a mapping of keys to values"),

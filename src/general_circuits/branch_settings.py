@@ -84,9 +84,11 @@ class BranchSettings(Settings):
         description=f"where it is left: {', '.join(EVENTS)}, each replica at its own; or `step 1000`",
     )
     change: ChangeSettings = Field(ChangeSettings(), description="what is different from there on")
-    lasts: Count | None = Field(None, alias="for", description="steps after which settings are as in `from` again")
-    then: Literal["back", "anneal"] = Field(
-        "back", description="after `for`: `anneal` takes as long again for learning rate and weight decay, linearly"
+    lasts: Count | None = Field(None, alias="for", description="steps that the change lasts; to the end")
+    then: Literal["back", "anneal", "stop"] = Field(
+        "back",
+        description="after `for`: `back` to the settings of `from` at once; `anneal` takes as long again for learning"
+        " rate and weight decay, linearly; or `stop` training",
     )
 
 
@@ -191,9 +193,9 @@ def _against(
         last = min(parent.steps, settings.steps)
         if int(named[1]) > last:
             yield ("at",), branch.at, f"should be a step from 0 to {last}"
+    if branch.then != "back" and branch.lasts is None:
+        yield ("then",), branch.then, "needs `for`, the steps that the change lasts"
     if branch.then == "anneal":
-        if branch.lasts is None:
-            yield ("then",), "anneal", "needs `for`, the steps that the change lasts and takes to go back"
         if not changed.keys() & {"learning_rate", "weight_decay"}:
             yield ("then",), "anneal", "should be back: neither learning_rate nor weight_decay is changed"
         if parent.optimiser in LINE_SEARCHING:

@@ -245,15 +245,19 @@ class Branch:
         parent: the other one, complete.
         at: an event of it, or "step 1000".
         lasts: steps after which settings are the parent's again; None for never.
-        then: at once, or, of learning rate and weight decay, by and by over as many steps again.
+        then: at once, or, of learning rate and weight decay, by and by over as many steps again; or training ends.
         intervention: beside the settings that differ.
     """
 
     parent: Condition
     at: str
     lasts: int | None
-    then: Literal["back", "anneal"]
+    then: Literal["back", "anneal", "stop"]
     intervention: Intervention
+
+    def last(self, start: int) -> int | None:
+        """The step at which a branch ends that left its parent at this one, if not at its schedule's end."""
+        return start + self.lasts if self.then == "stop" and self.lasts is not None else None
 
 
 @cache

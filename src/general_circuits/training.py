@@ -32,11 +32,12 @@ class Looks:
     metrics: Collection[int]
 
     @classmethod
-    def of(cls, condition: Condition, first: int = 0) -> Looks:
-        """As the condition's schedule says, from a step on, which is seen too."""
+    def of(cls, condition: Condition, first: int = 0, last: int | None = None) -> Looks:
+        """As the condition's schedule says, from a step on, and until another one, which are seen too."""
         schedule = condition.schedule
+        end = schedule.steps if last is None else min(last, schedule.steps)
         spacings = [spacing.steps(schedule.steps) for spacing in (schedule.checkpoints, schedule.metrics)]
-        return cls(schedule.steps, *(frozenset({first, *(s for s in steps if s > first)}) for steps in spacings))
+        return cls(end, *(frozenset({first, end, *(s for s in steps if first < s < end)}) for steps in spacings))
 
     @classmethod
     def between(cls, first: int, last: int, checkpoints_every: int, metrics_every: int) -> Looks:

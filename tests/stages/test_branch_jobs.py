@@ -140,6 +140,18 @@ def test_a_killed_branch_goes_on_to_the_same_bytes(
     assert job.results() == whole.results()
 
 
+def test_a_branch_that_stops_has_its_bytes_until_then(parent_of: Callable[[str], Job], tmp_path: Path) -> None:
+    """And ends right there, between two steps of its schedule."""
+    parent = parent_of("adamw in batches")
+    whole = finished(branch(parent, tmp_path / "whole", "step 437"))
+    job = finished(branch(parent, tmp_path / "stopped", "step 437", lasts=330, then="stop"))
+    ours, theirs = rows_of(job, 0), rows_of(whole, 0)
+    assert ours["step"].max() == 767
+    common = theirs["step"] < 767
+    pd.testing.assert_frame_equal(ours[ours["step"] < 767], theirs[common].reset_index(drop=True), check_exact=True)
+    assert load_file(job.run / "weights-0.safetensors")["steps"].tolist() == [437, 600, 767]
+
+
 def test_a_kick_equals_the_fall_of_another_branch(parent_of: Callable[[str], Job], tmp_path: Path) -> None:
     """To within one of the 15 training examples, whose answers it changes one at a time."""
     parent = parent_of("adamw in batches")

@@ -45,6 +45,19 @@ def test_the_plan_knows_branches_and_what_is_measured_of_a_condition(tmp_path: P
     assert expected["replay_onset"] == 2
 
 
+def test_a_claim_by_its_name_runs_what_it_needs_and_no_more(tmp_path: Path) -> None:
+    project = checkout(tmp_path / "fresh")
+    fast = {"branch": {"from": "grokking", "at": "onset", "change": {"learning_rate": "x10"}}}
+    project.configure(conditions={**TINY["conditions"], "fast": fast})
+    of_both = {"generate_task": 1, "split_examples": 4, "train_block": 4, "find_events": 4}
+    judged = {"list_conditions": 1, "judge_claim": 1, "plot_figure": 1, "claim_learning_rate": 1}
+    assert project.planned("claim_learning_rate") == {**of_both, **judged}
+    of_one = {"generate_task": 1, "split_examples": 2, "train_block": 2, "find_events": 2}
+    assert project.planned("claim_gradual") == {**of_one, "judge_claim": 1, "plot_figure": 1, "claim_gradual": 1}
+    # What it lacks it says, without any training.
+    assert project.planned("claim_weight_decay") == {"judge_claim": 1, "claim_weight_decay": 1}
+
+
 def test_the_plan_says_what_training_leaves_on_disk(table: pd.DataFrame, finished: Project) -> None:
     kept = [*finished.results.glob("runs/*/*/weights-*"), *finished.results.glob(".state/**/*.safetensors")]
     predicted = table.loc["train_block", "disk_mb"] * 1e6

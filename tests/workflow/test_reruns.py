@@ -61,6 +61,18 @@ def test_a_new_condition_trains_alone(project: Project) -> None:
     assert "generate_task" not in planned
 
 
+def test_a_new_branch_trains_alone_and_its_parent_not_again(project: Project) -> None:
+    before = {path: path.read_bytes() for path in project.results.glob("runs/grokking/*/*")}
+    fast = {"branch": {"from": "grokking", "at": "step 7", "change": {"learning_rate": "x10"}}}
+    project.configure(conditions={**TINY["conditions"], "fast": fast})
+    planned = project.planned()
+    assert planned["train_block"] == planned["split_examples"] == planned["find_events"] == 2
+    assert not planned.keys() & {"extract_saliency", "ablate_neurons", "measure_progress", "generate_task"}
+    run = project.snakemake("--cores", "2", "results/tiny/runs/fast/0/metrics.parquet")
+    assert run.returncode == 0, run.stderr
+    assert {path: path.read_bytes() for path in project.results.glob("runs/grokking/*/*")} == before
+
+
 def test_more_replicas_are_more_blocks(project: Project) -> None:
     project.configure(replicas=3)
     planned = project.planned()
@@ -87,7 +99,9 @@ def test_a_rerun_that_failed_is_made_up_for_and_shown(project: Project) -> None:
     planned = project.planned()
     assert planned["train_block"] == 2
     of_blocks = set(schemas.of_blocks()) | {"claim"}
-    assert planned["plot_figure"] == sum(bool(of_blocks & set(FIGURES[name].tables)) for name, _ in DRAWINGS.values())
+    # But those of a claim that is judged from grokking alone.
+    drawn = [FIGURES[name] for name, _ in DRAWINGS.values() if not FIGURES[name].claim]
+    assert planned["plot_figure"] == sum(bool(of_blocks & set(figure.tables)) for figure in drawn)
     targets = [*(f"index/{name}.sha256" for name in ("metrics", "events")), f"figures/{figure.name}"]
     assert project.snakemake("--cores", "2", *(f"results/tiny/{path}" for path in targets)).returncode == 0
     assert figure.read_bytes() != before
@@ -114,15 +128,15 @@ def test_a_new_task_retrains_nothing(project: Project) -> None:
 
 def test_a_new_claim_is_judged_and_nothing_is_done_anew_but_what_shows_claims(project: Project) -> None:
     source = (project.root / "src/general_circuits/claims/saliency_skew.py").read_text()
-    (project.root / "src/general_circuits/claims/gradual.py").write_text(source)
+    (project.root / "src/general_circuits/claims/barrier.py").write_text(source)
     project.edit(
         "src/general_circuits/claims/registry.py",
-        'illusion",\n        "post; rival account in the comments",\n',
-        'illusion",\n        "post; rival account in the comments",\n'
+        '"there is an activation barrier between the memorising and the general solution", "comments, disputed"\n',
+        '"there is an activation barrier between the memorising and the general solution", "comments, disputed",\n'
         '        tables=("events", "distribution"),\n        needs=("grokking", "random_labels"),\n',
     )
-    shown = {"plot_figure": 3, "write_front_page": 1, "write_page": len(PAGES)}
-    assert project.planned() == {"judge_claim": 1, "specify_claim": 1, "merge_verdicts": 1, **shown, "all": 1}
+    shown = {"plot_figure": 1, "write_front_page": 1, "write_page": len(PAGES)}
+    assert project.planned() == {"judge_claim": 1, "merge_verdicts": 1, **shown, "all": 1}
 
 
 def test_a_new_default_in_the_config_models_retrains_nothing_that_sets_it(project: Project) -> None:

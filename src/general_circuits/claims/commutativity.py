@@ -35,7 +35,7 @@ from general_circuits.windows import steps_of_events
 
 FREE, NOT_FREE = 0.5, 0.25
 SPLIT_BY = "split.split_by"
-UNIT = "share of those whose mirror image trains"
+UNIT = "share of mirrored"
 AT_PLATEAU = 3
 """Evaluations."""
 

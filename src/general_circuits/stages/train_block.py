@@ -58,7 +58,7 @@ def main(
             if start is None:
                 checkpoints.write(path, replica, checkpoints.none_of(own.model), [], own.model)
                 continue
-            looks = training.Looks.of(resolved, start.step)
+            looks = training.Looks.of(resolved, start.step, fork.branch.last(start.step) if fork else None)
             has_diverged = fork is not None and fork.has_diverged(replica, start.step)
             try:
                 run = training.follow(start, looks, say, kept[-1], stop.is_asked)
