@@ -59,6 +59,7 @@ def test_what_conditions_change(conditions: dict[str, dict]) -> None:
         (Arms("", (RATE, DECAY)), ["fast", "strong", "both"]),
         (Arms("", ("branch.intervention.kick",), ("branch.at",)), ["kicked"]),
         (Arms("", (RATE,), fixed={"branch.at": "memorised"}), []),
+        (Arms("", (RATE, DECAY), unlike={DECAY: 2.0}), ["fast"]),
     ],
 )
 def test_arms_differ_in_what_they_may_and_in_nothing_else(arms: Arms, names: list[str], conditions: dict) -> None:

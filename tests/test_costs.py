@@ -12,11 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import get_args
 
+import pandas as pd
 import pytest
 import torch
-from builders import mlp_settings, model_settings
+from builders import branch_of, mlp_settings, model_settings
 
-from general_circuits import costs
+from general_circuits import costs, tables
 from general_circuits.checkpoints import Checkpoints, file_name, write
 from general_circuits.conditions import Condition, Vocabulary, to_json
 from general_circuits.config import load
@@ -25,6 +26,7 @@ from general_circuits.measurements import Method, Normalisation, SaliencySetting
 from general_circuits.models.mlp import Perceptron
 from general_circuits.models.transformer import Transformer
 from general_circuits.reduced import network
+from general_circuits.schemas.events import TABLE as EVENTS
 from general_circuits.stages import generate_task, split_examples
 
 DRAWS = 1
@@ -140,7 +142,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Trained
         states = {"code": "0", "states": folder / "state", "keep_states": 0}
         files = {"split": folder / "split.parquet", "metrics": folder / "metrics.parquet"}
         told = {"condition": "case", "settings": to_json(setting), "device": "cpu"}
-        return setting, folder, peak_mb("train_block", **told, **files, **states)
+        none = {"branch": "", "parent": ".", "parent_states": ".", "as_kicked": ""}
+        return setting, folder, peak_mb("train_block", **told, **files, **states, **none)
 
     return train
 
@@ -149,6 +152,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Trained
 def test_training_needs_what_was_predicted_and_not_much_less(trained: Callable[[str], Trained], name: str) -> None:
     setting, _, peak = trained(name)
     assert peak <= costs.Size.of(setting).training_mb() <= 2 * peak
+
+
+@pytest.mark.parametrize("name", ["full batch", "two layers over embeddings"])
+def test_so_does_a_branch(trained: Callable[[str], Trained], name: str) -> None:
+    setting, folder, _ = trained(name)
+    events = pd.DataFrame({"condition": ["case"], "replica": 0, "event": "onset", "step": 1, "censored": False})
+    tables.write(folder / "events.parquet", EVENTS, events)
+    own = folder / "branch"
+    told = {"condition": "case", "settings": to_json(setting), "device": "cpu", "code": "0", "keep_states": 0}
+    parent = {"parent": folder, "parent_states": folder / "state", "as_kicked": ""}
+    files = {"split": folder / "split.parquet", "metrics": own / "metrics.parquet", "states": own / "state"}
+    peak = peak_mb("train_block", **told, **files, **parent, branch=to_json(branch_of(setting, "step 1")))
+    assert peak <= costs.Size.of(setting).training_mb(is_branch=True) <= 2 * peak
 
 
 @pytest.mark.parametrize("name", MEASURED)

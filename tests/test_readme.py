@@ -41,6 +41,9 @@ KEPT = {
     "duel_phases": "duel_phases-all",
     "forgetting": "forgetting-all",
     "decay_effects": "decay_effects-all",
+    "rises": "rises-all",
+    "loss_floor": "loss_floor-all",
+    "confidence": "confidence-all",
     "specification_curve-saliency_skew": "specification_curve-saliency_skew",
     "specification_curve-topk_damage": "specification_curve-topk_damage",
 }

@@ -39,12 +39,14 @@ class Arms:
         varied: in at least one of these.
         also: and perhaps in these.
         fixed: and perhaps in these, which are just this.
+        unlike: and not to these values.
     """
 
     words: str
     varied: tuple[str, ...]
     also: tuple[str, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    unlike: Mapping[str, Any] = field(default_factory=dict)
 
     def of(self, conditions: Conditions) -> list[str]:
         """Their names, in order."""
@@ -55,6 +57,7 @@ class Arms:
 
     def _has(self, own: Mapping[str, Any], changed: Mapping[str, Any]) -> bool:
         is_fixed = all(key in own and own[key] == value for key, value in self.fixed.items())
+        is_fixed &= all(own.get(key) != value for key, value in self.unlike.items())
         allowed = {*self.varied, *self.also, *self.fixed}
         return is_fixed and changed.keys() <= allowed and bool(changed.keys() & set(self.varied))
 

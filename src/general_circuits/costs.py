@@ -156,20 +156,15 @@ class Size:
         made = -(-self.condition.schedule.steps // STATE_EVERY)
         return weights * self.weights_bytes + min(states, made) * self.state_bytes
 
-    def training_mb(self) -> int:
-        """Peak memory of `train_block`."""
+    def training_mb(self, is_branch: bool = False) -> int:
+        """Peak memory of `train_block`; of a branch, whose parent is there too."""
         # Evaluation: logits in double precision of a whole split, and what the scores make of them.
         evaluation = 6 * self.largest_split * self.vocabulary.n_classes * 8
         compiler = TORCH_COMPILER if self.condition.optimiser.optimiser == "lbfgs" else 0
+        running = FLOAT * (self._in_mlp() if self.condition.model.architecture == "mlp" else self._in_transformer())
         # Once in memory, and twice where many checkpoints are written at once.
-        return _mb(
-            TRAINING_BASE
-            + compiler
-            + 3 * self.weights_bytes
-            + 5 * self.state_bytes
-            + FLOAT * (self._in_mlp() if self.condition.model.architecture == "mlp" else self._in_transformer())
-            + evaluation
-        )
+        own = TRAINING_BASE + compiler + 3 * self.weights_bytes + 5 * self.state_bytes + running + evaluation
+        return _mb(own + is_branch * (3 * self.state_bytes + running))
 
     def _in_mlp(self) -> int:
         """Numbers between the inputs and the logits of all examples that are computed at once."""

@@ -145,7 +145,7 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
             "train_block",
             blocks,
             with_torch + per_job * training,
-            size.training_mb() + (2 * size.state_bytes // MB if name in branches else 0),
+            size.training_mb(name in branches),
             per_job * (kept + 2 * evaluations * ROW_BYTES["metrics"]),
         )
         add("find_events", blocks, without, 500, 3400)

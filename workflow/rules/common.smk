@@ -161,7 +161,8 @@ def requested_mb(needed, attempt):
 
 def training_mb(wildcards, attempt):
     """Memory of a training job."""
-    return requested_mb(SIZES[wildcards.condition].training_mb(), attempt)
+    name = wildcards.condition
+    return requested_mb(SIZES[name].training_mb(name in BRANCHES), attempt)
 
 
 def saliency_mb(wildcards, attempt):

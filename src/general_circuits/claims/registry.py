@@ -107,8 +107,8 @@ CLAIMS = {
         " of margins than from the general part",
         tables=("conditions", "events", "progress"),
         needs=("grokking",),
-        needs_arms=(Arms("conditions with another weight decay", (DECAY,)),),
-        arms_beside=(MOVED_ALONE,),
+        needs_arms=(Arms("conditions with another weight decay", (DECAY,), unlike={DECAY: 0.0}),),
+        arms_beside=(MOVED_ALONE, Arms("none", (DECAY,))),
     ),
     "stochasticity": Claim(
         "minibatch noise speeds generalisation, because it degrades shallow circuits more than general ones",
@@ -193,7 +193,7 @@ CLAIMS = {
         arms_beside=(
             Arms("confident examples left out", ("branch.intervention.ignore_above",), (AT,)),
             Arms("a temperature", ("branch.intervention.temperature",), (AT,)),
-            Arms("no decay, and loss in float64", (DECAY,), (AT, "optimiser.loss_precision")),
+            Arms("no decay", (DECAY,), ("optimiser.loss_precision",), {DECAY: 0.0, AT: "memorised"}),
             MOVED_ALONE,
             Arms(
                 "gradient descent", ("optimiser.optimiser",), (AT, RATE, DECAY, "optimiser.decay", "optimiser.momentum")

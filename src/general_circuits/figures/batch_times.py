@@ -28,9 +28,11 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     if noisy:
         times.draw_levels(left, noisy, other, "full batch, with\nnoise like theirs")
         left.legend(fontsize="x-small")
+    times.label_levels(left, by_batch, noisy)
     n_training = float(conditions[BASE]["examples.training"])
     in_epochs = {batch: rows.assign(steps=rows["steps"] * batch / n_training) for batch, rows in by_batch.items()}
     times.draw_levels(middle, in_epochs, colour)
+    times.label_levels(middle, in_epochs)
     for axes, label in ((left, "steps to generalise"), (middle, "epochs to generalise")):
         axes.set_xlabel("examples per batch")
         axes.set_ylabel(label)

@@ -17,9 +17,9 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     """Steps by decay, and what branches without a gradient lose; from `conditions`, `events` and `progress`."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, 2.8), width_ratios=[3, 2])
     by_decay = _by_decay(tables)
-    times.draw_levels(
-        left, {decay: rows for decay, rows in by_decay.items() if decay > 0}, style.VERDICT_COLOURS["supported"]
-    )
+    above_none = {decay: rows for decay, rows in by_decay.items() if decay > 0}
+    times.draw_levels(left, above_none, style.VERDICT_COLOURS["supported"])
+    times.label_levels(left, above_none)
     left.set_xlabel("weight decay")
     left.set_ylabel("steps to generalise")
     without = by_decay.get(0.0)

@@ -14,21 +14,35 @@ from matplotlib.figure import Figure
 from general_circuits.figures import style
 from general_circuits.numbers import NO_DATA, interval, is_change, of_unit
 
-BESIDE = 7
-"""Contrasts shown beside the registered ones; the report's page of contrasts has them all."""
+BESIDE, ROWS = 7, 45
+"""Contrasts of a claim shown beside the registered ones, and rows in all; a page of the report has every contrast."""
 
-OF_DUELS = ("update_share", "takeover", "forgetting")
-"""Claims whose contrasts are no changes over training."""
+NOT_TESTABLE = "not testable in this study"
+"""A verdict without data."""
+
+HEAD = 2.4
+"""Rows that a panel's title and its axis take."""
+
+VALUES = 100
+"""Points that estimates and intervals take, beside a panel."""
+
+OF_NEURONS = ("saliency_skew", "topk_damage")
+"""Claims whose contrasts are changes over training."""
 
 
 def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
-    """One panel per claim, from `claim`."""
-    panels = {claim: _rows(tables["claim"], claim) for claim in tables["claim"]["claim"].unique()}
-    heights = [len(rows) + 1.5 for rows in panels.values()]
+    """One panel per claim and unit that it is judged in, of those with data, from `claim`."""
+    claims = tables["claim"]
+    claims = claims.assign(claim=claims["claim"].astype(str), verdict=claims["verdict"].astype(str))
+    judged = claims[(claims["verdict"] != "") & (claims["verdict"] != NOT_TESTABLE)]
+    units = list(dict.fromkeys(zip(judged["claim"], judged["unit"], strict=True)))
+    beside = int(np.clip((ROWS - len(judged)) // max(1, len(units)), 1, BESIDE))
+    panels = [(claim, _rows(claims[claims["claim"] == claim], unit, beside)) for claim, unit in units]
+    heights = [len(rows) + HEAD for _, rows in panels] or [HEAD]
     figure, grid = plt.subplots(
-        len(panels), 1, figsize=(style.WIDTH, 0.21 * sum(heights) + 0.4), height_ratios=heights, squeeze=False
+        len(heights), 1, figsize=(style.WIDTH, 0.21 * sum(heights) + 0.4), height_ratios=heights, squeeze=False
     )
-    for axes, (claim, rows) in zip(grid[:, 0], panels.items(), strict=True):
+    for axes, (claim, rows) in zip(grid[:, 0], panels, strict=False):
         _panel(axes, claim, rows)
     return figure
 
@@ -45,13 +59,11 @@ def _named(row: Any) -> str:
     return f"{row.claim} ({judged_for})" if judged_for else str(row.claim)
 
 
-def _rows(claims: pd.DataFrame, claim: str) -> pd.DataFrame:
-    """Registered contrasts first, those with a verdict; then the first others in their unit."""
-    rows = claims[claims["claim"] == claim]
+def _rows(claim: pd.DataFrame, unit: str, beside: int) -> pd.DataFrame:
+    """Of one claim in one unit: registered contrasts first, those with a verdict; then so many others."""
+    rows = claim[(claim["unit"] == unit) & (claim["verdict"] != NOT_TESTABLE)]
     is_registered = rows["verdict"] != ""
-    first = rows[is_registered]
-    others = rows[~is_registered & (rows["unit"] == first["unit"].iloc[0])]
-    return pd.concat([first, others.head(BESIDE)], ignore_index=True)
+    return pd.concat([rows[is_registered], rows[~is_registered].head(beside)], ignore_index=True)
 
 
 def _panel(axes: Axes, claim: str, rows: pd.DataFrame) -> None:
@@ -84,7 +96,17 @@ def _panel(axes: Axes, claim: str, rows: pd.DataFrame) -> None:
         label.set_fontweight("bold")
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel(unit if claim in OF_DUELS or not unit else f"change from $t_m$ to the late window, {unit}")
+    axes.annotate(
+        f"change, {unit}" if claim in OF_NEURONS else unit,
+        (1.0, 1.0),
+        xycoords="axes fraction",
+        xytext=(VALUES, 4),
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
+        fontsize="small",
+        color=style.GREY,
+    )
     agreed = verdicts[0] if len(set(verdicts)) == 1 else ""
     axes.set_title(
         f"{claim}: {', '.join(verdicts)}", color=style.VERDICT_COLOURS.get(agreed, style.GREY), fontsize="medium"

@@ -115,12 +115,14 @@ def _series(events: pd.DataFrame, rates: Sequence[Rate]) -> dict[str, dict[float
 def _left(axes: Axes, events: pd.DataFrame, rates: Sequence[Rate]) -> None:
     """By how rates differ, steps left; dotted, what as much as the rate would be."""
     palette = dict(zip(HOWS, style.condition_colours(list(HOWS)).values(), strict=True))
-    for how, by_times in _series(events, rates).items():
+    series = _series(events, rates)
+    for how, by_times in series.items():
         times.draw_levels(axes, by_times, palette[how], HOWS[how])
         line = times.medians(by_times)
         if how == "free" and np.isfinite(line.get(1.0, np.nan)):
             axes.plot(
                 line.index, line[1.0] / line.index, ":", color="black", linewidth=0.8, label="as much as the rate"
             )
+    times.label_levels(axes, *series.values())
     axes.set_title(f"from {_place(rates[0].at)}", fontsize="small")
     axes.set_xlabel("multiplier of the rate")

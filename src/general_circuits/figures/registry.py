@@ -37,8 +37,9 @@ FIGURES = {
         "Every claim and its controls",
         "All claims",
         ("claim",),
-        "One panel per measured claim. The diamond is the registered contrast, coloured by its verdict; below it stand"
-        " the first other contrasts in the same unit. Lines are 95 % intervals over replicas (Student's t).",
+        "One panel per claim with data, or for each unit that it is judged in. Diamonds are registered contrasts,"
+        " coloured by their verdict; below them stand the first other contrasts in the same unit. Lines are 95 %"
+        " intervals over replicas (Student's t). Changes are from t_m to the late window.",
     ),
     "specification_curve": Figure(
         "Specification curve",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from general_circuits.estimates import estimate
 from general_circuits.figures import style
@@ -18,7 +19,7 @@ def draw_levels(axes: Axes, left: Mapping[float, pd.DataFrame], colour: object, 
     """Each replica's steps by a level, a triangle where it is censored; a line through medians (Kaplan–Meier).
 
     Args:
-        axes: made logarithmic, where there is anything to draw.
+        axes: whose scales `label_levels` sets.
         left: by level, what `sweeps.left` gives.
         colour: of all.
         label: of the line.
@@ -30,9 +31,20 @@ def draw_levels(axes: Axes, left: Mapping[float, pd.DataFrame], colour: object, 
             axes.plot([level] * len(chosen), chosen, mark, color=colour, markersize=3, alpha=0.6, markeredgewidth=0)
     line = medians(left)
     axes.plot(line.index, line.replace(np.inf, np.nan), color=colour, linewidth=1.4, label=label or None)
-    if any(rows["steps"].notna().any() for rows in left.values()):
-        axes.set_xscale("log")
-        axes.set_yscale("log")
+
+
+def label_levels(axes: Axes, *drawn: Mapping[float, pd.DataFrame]) -> None:
+    """Log axes with the levels themselves as ticks, where there is anything to see of what was drawn."""
+    if not any(rows["steps"].notna().any() for left in drawn for rows in left.values()):
+        return
+    levels = sorted({level for left in drawn for level in left})
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xticks(levels, [f"{level:g}" for level in levels])
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps:,.0f}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def medians(left: Mapping[float, pd.DataFrame]) -> pd.Series:
