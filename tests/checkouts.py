@@ -13,6 +13,9 @@ from typing import IO, Any
 
 import yaml
 
+from general_circuits.config import load
+from general_circuits.figures.registry import FIGURES, drawings
+
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "Makefile", "pyproject.toml", "environment.yml", "config", "profiles", "src", "workflow")
 TINY: dict[str, Any] = {
@@ -69,6 +72,11 @@ BRIEF = {
     "measurements": {name: TINY["measurements"][name] for name in ("saliency", "ablation")},
 }
 """What makes it a study without duels, progress and updates."""
+_STUDY = load(TINY)
+TINY_DRAWINGS = drawings(_STUDY.absent, _STUDY.lacking)
+"""Its drawings: all but those of claims that it has no arms for."""
+TINY_FIGURES = {name: FIGURES[name] for name, _ in TINY_DRAWINGS.values()}
+"""Its figures."""
 
 
 @dataclass(frozen=True)

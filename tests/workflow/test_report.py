@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checkouts import ROOT, Project
+from checkouts import ROOT, TINY_FIGURES, Project
 from playwright.sync_api import Locator, Page, sync_playwright
 
 from general_circuits.claims import display
@@ -106,11 +106,11 @@ def test_it_is_told_in_one_screen(opened: Page, screenshots: Path) -> None:
 
 def test_the_menu_has_every_category(opened: Page) -> None:
     listed = opened.locator("nav li a").all_inner_texts()
-    wanted = {entry.category for entry in (*FIGURES.values(), *PAGES.values())}
+    wanted = {entry.category for entry in (*TINY_FIGURES.values(), *PAGES.values())}
     assert wanted <= set(listed)
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", TINY_FIGURES)
 def test_a_figure_opens_and_its_toggle_shows_another_picture(name: str, opened: Page, screenshots: Path) -> None:
     figure = FIGURES[name]
     _listed(opened, figure.category, figure.title).get_by_role("link").first.click()
@@ -136,7 +136,7 @@ def test_a_page_opens_and_has_its_table(name: str, opened: Page, screenshots: Pa
     opened.screenshot(path=screenshots / f"{name}.png")
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", TINY_FIGURES)
 def test_a_figure_is_described_with_the_numbers_of_this_run(
     name: str, opened: Page, finished: Project, screenshots: Path
 ) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 
-from checkouts import TINY, Project
+from checkouts import TINY, TINY_DRAWINGS, Project
 
-from general_circuits.figures.registry import DRAWINGS, FIGURES
+from general_circuits.figures.registry import FIGURES
 from general_circuits.report.registry import PAGES
 from general_circuits.schemas import registry as schemas
 
@@ -100,7 +100,7 @@ def test_a_rerun_that_failed_is_made_up_for_and_shown(project: Project) -> None:
     assert planned["train_block"] == 2
     of_blocks = set(schemas.of_blocks()) | {"claim"}
     # But those of a claim that is judged from grokking alone.
-    drawn = [FIGURES[name] for name, _ in DRAWINGS.values() if not FIGURES[name].claim]
+    drawn = [FIGURES[name] for name, _ in TINY_DRAWINGS.values() if not FIGURES[name].claim]
     assert planned["plot_figure"] == sum(bool(of_blocks & set(figure.tables)) for figure in drawn)
     targets = [*(f"index/{name}.sha256" for name in ("metrics", "events")), f"figures/{figure.name}"]
     assert project.snakemake("--cores", "2", *(f"results/tiny/{path}" for path in targets)).returncode == 0
