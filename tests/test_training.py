@@ -257,6 +257,27 @@ def test_once_diverged_stays_diverged_on_both_splits():
     }
 
 
+# Looks
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "metrics"),
+    [
+        (0, None, {0, 1, 2, 4, 5, 8, 12}),
+        (3, None, {3, 4, 5, 8, 12}),
+        (4, 9, {4, 5, 8, 9}),
+        (4, 99, {4, 5, 8, 12}),
+        (12, None, {12}),
+        (20, None, {20}),
+        (20, 30, {20}),
+    ],
+)
+def test_a_schedule_is_looked_at_from_a_step_on_and_until_another(first: int, last: int | None, metrics: set) -> None:
+    looks = Looks.of(condition(steps=12), first, last)
+    assert looks.metrics == metrics
+    assert looks.last == max(metrics)
+
+
 # Progress
 
 

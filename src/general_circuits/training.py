@@ -33,9 +33,12 @@ class Looks:
 
     @classmethod
     def of(cls, condition: Condition, first: int = 0, last: int | None = None) -> Looks:
-        """As the condition's schedule says, from a step on, and until another one, which are seen too."""
+        """As the condition's schedule says, from a step on, and until another one, which are seen too.
+
+        Where the schedule has ended by the first step, that one is all there is.
+        """
         schedule = condition.schedule
-        end = schedule.steps if last is None else min(last, schedule.steps)
+        end = max(first, schedule.steps if last is None else min(last, schedule.steps))
         spacings = [spacing.steps(schedule.steps) for spacing in (schedule.checkpoints, schedule.metrics)]
         return cls(end, *(frozenset({first, end, *(s for s in steps if first < s < end)}) for steps in spacings))
 
