@@ -60,7 +60,7 @@ def test_censoring_leaves_a_slope_without_bias() -> None:
         times = exact(-0.6) * np.exp(0.3 * generator.normal(size=20))
         cut = np.quantile(times, 0.7)
         ended = np.minimum(times, cut)
-        means.append(slopes(X, ended, times > cut, REPLICA).mean())
+        means.append(np.nanmean(slopes(X, ended, times > cut, REPLICA)))
         naive.append(slopes(X, ended, np.zeros(20), REPLICA).mean())
     assert np.mean(means) == pytest.approx(-0.6, abs=0.04)
     assert np.mean(naive) > -0.52
@@ -92,6 +92,16 @@ def test_a_level_at_which_nothing_ended_makes_the_slope_no_steeper_than_it_must_
     found = slopes(X, ended, times > cut, REPLICA)
     assert -1.0 < found.mean() < 0
     assert np.isfinite(found).all()
+
+
+def test_where_nothing_ended_there_is_no_slope() -> None:
+    assert np.isnan(slopes(X, np.full(20, 1000.0), np.ones(20), REPLICA)).all()
+
+
+def test_a_replica_that_never_ended_has_no_slope_and_changes_no_other() -> None:
+    found = slopes(X, exact(-0.5), REPLICA == 2, REPLICA)
+    assert np.isnan(found[2])
+    assert np.delete(found, 2) == pytest.approx([-0.5] * 4, abs=1e-9)
 
 
 def test_missing_times_are_left_out_and_a_lone_replica_says_nothing() -> None:

@@ -42,8 +42,8 @@ conditions:
 Saved as `config/mine.yaml`, `make figures STUDY=mine` runs it into `results/mine/`, and so does
 `snakemake --cores 8 --configfile config/mine.yaml`. A config that cannot run is refused before any job starts, with
 every fault listed. Claims are judged from conditions by their names: `grokking` against `random_labels`, with
-`too_little_data`, `no_weight_decay` and `no_delay` beside it; or from what conditions change of `grokking`, whatever their
-names: [docs/comments.md](../docs/comments.md).
+`too_little_data`, `no_weight_decay` and `no_delay` beside it; or from what conditions change of `grokking`, whatever
+their names: [docs/comments.md](../docs/comments.md).
 """
 
 BRANCH = """\

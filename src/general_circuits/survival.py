@@ -66,21 +66,27 @@ def slopes(x: ArrayLike, times: ArrayLike, censored: ArrayLike, replica: ArrayLi
     slope less its bias, their spread its error. Without censoring each is the replica's own slope.
 
     Where all times at one x are censored, nothing bounds the slope; they count there as if they had ended, so that what
-    is found is the least steep slope that the data allow. Missing times are left out. NaN where a replica has no two x.
+    is found is the least steep slope that the data allow. Missing times are left out. A replica that never came to an
+    end says nothing of the slope, and is NaN; all are where none did, or where there is one replica or one x.
     """
     frame = np.column_stack([np.asarray(part, float) for part in (x, times, censored, replica)])
+    everybody = np.unique(frame[:, 3])
     frame = frame[np.isfinite(frame).all(axis=1)]
+    if frame[:, 2].all():
+        return np.full(len(everybody), np.nan)
     for level in np.unique(frame[:, 0]):
         here = frame[:, 0] == level
         if frame[here, 2].all():
             frame[here, 2] = 0.0
-    numbers = np.unique(frame[:, 3])
-    if len(numbers) < 2 or len(np.unique(frame[:, 0])) < 2:
-        return np.full(len(numbers), np.nan)
-    whole = _slope(frame)
-    without = np.array([_slope(frame[frame[:, 3] != number]) for number in numbers])
-    n = len(numbers)
-    return n * whole - (n - 1) * without
+    numbers = np.unique(frame[frame[:, 2] == 0, 3])
+    frame = frame[np.isin(frame[:, 3], numbers)]
+    found = np.full(len(everybody), np.nan)
+    if len(numbers) > 1 and len(np.unique(frame[:, 0])) > 1:
+        whole = _slope(frame)
+        without = np.array([_slope(frame[frame[:, 3] != number]) for number in numbers])
+        n = len(numbers)
+        found[np.isin(everybody, numbers)] = n * whole - (n - 1) * without
+    return found
 
 
 def _slope(frame: Array) -> float:
