@@ -69,7 +69,7 @@ def screenshots(tmp_path: Path) -> Path:
 def test_the_front_page_has_a_verdict_per_claim_that_could_be_tested(opened: Page, finished: Project) -> None:
     verdicts = read(finished.results / VERDICTS.path, VERDICTS)
     rows = display.shown(verdicts)
-    assert len(rows) == 5
+    assert len(rows) == 8
     assert opened.locator(f"{CONTENT} h1").inner_text() == "Does gradient descent prefer general circuits?"
     told = opened.locator("table#verdicts tbody tr")
     assert told.count() == len(rows)

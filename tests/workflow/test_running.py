@@ -153,6 +153,19 @@ def test_a_study_without_duels_has_none_of_their_jobs_and_figures(project: Proje
     )
 
 
+def test_a_study_of_which_nothing_is_measured_has_metrics_events_and_what_is_judged_from_them(project: Project) -> None:
+    conditions = {name: {**settings, "measurements": []} for name, settings in TINY["conditions"].items()}
+    project.configure(**BRIEF, conditions=conditions)
+    planned = project.planned("--forceall")
+    assert not planned.keys() & {"extract_saliency", "describe_saliency", "ablate_neurons", "measure_progress"}
+    left = {"metrics", "events", "conditions", "claim", "specification"}
+    assert planned["plot_figure"] == sum(set(FIGURES[name].tables) <= left for name, _ in TINY_DRAWINGS.values())
+    run = project.snakemake("--cores", "2", "claim_gradual", "results/tiny/claims/saliency_skew.parquet")
+    assert run.returncode == 0, run.stderr
+    said = pd.read_parquet(project.results / "claims/saliency_skew.parquet")["sentence"].iloc[0]
+    assert said == "Not testable in this study: it has no saliency."
+
+
 def test_the_same_study_twice_is_the_same_bytes(finished: Project, tmp_path) -> None:
     """One condition, again from nothing and in one block: training does not depend on where or beside what it runs."""
     again = checkout(tmp_path / "again")

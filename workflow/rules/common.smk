@@ -312,9 +312,8 @@ def claim_lacks(wildcards):
     missing += [arms.words for arms in claim.needs_arms if not arms.of(FLAT)]
     missing += dict.fromkeys(STUDY.absent[name] for name in claim.tables if name in STUDY.absent)
     for measurement in dict.fromkeys(schemas.table(name).measurement for name in claim.tables):
-        unmeasured = set(claim.needs) & set(CONDITIONS) - set(
-            STUDY.measured(measurement) if measurement else CONDITIONS
-        )
+        measured = STUDY.measured(measurement) if measurement else []
+        unmeasured = set(CONDITIONS) - set(measured) if measured else ()
         missing += [f"{measurement} of {name}" for name in claim.needs if name in unmeasured]
     return " and ".join(f"no {name}" for name in dict.fromkeys(missing))
 
