@@ -16,6 +16,8 @@ Conditions = Mapping[str, Mapping[str, Any]]
 BASE = "grokking"
 """What arms are arms of."""
 AT = "branch.at"
+RATE, DECAY, BATCH = "optimiser.learning_rate", "optimiser.weight_decay", "optimiser.batch_size"
+KICK, INSTEAD, NOISE = (f"branch.intervention.{name}" for name in ("kick", "noise_instead", "batch_noise"))
 ASIDE = ("schedule.", "measurements", "examples.")
 UNTOUCHED: Mapping[str, Any] = {
     "branch.lasts": None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -25,7 +25,7 @@ TIMES = re.compile(r"[x×] ?(\d+(?:\.\d*)?(?:e[+-]?\d+)?)")
 """So many times the parent's value: x10."""
 
 Measurement = Literal["saliency", "ablation", "progress", "updates"]
-ALL: tuple[Measurement, ...] = ("saliency", "ablation", "progress", "updates")
+ALL: tuple[Measurement, ...] = get_args(Measurement)
 
 
 class ChangeSettings(Settings):

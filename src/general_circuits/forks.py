@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -58,7 +59,7 @@ class Fork:
         say: Callable[[str], None],
     ) -> Branched | None:
         """One replica where it leaves its parent; None where that never came there."""
-        step = step_of(tables.read(self.runs / "events.parquet", EVENTS), replica, self.branch.at)
+        step = step_of(self._events, replica, self.branch.at)
         lowest = self._lowest(replica)
         if step is None or (self.as_kicked and lowest is None):
             say(f"its parent was never at {self.branch.at}: there is no branch")
@@ -68,25 +69,39 @@ class Fork:
 
     def has_diverged(self, replica: int, step: int) -> bool:
         """Whether the parent had, before this step."""
-        metrics = tables.read(self.runs / "metrics.parquet", METRICS)
+        metrics = self._metrics
         return bool(metrics.loc[(metrics["replica"] == replica) & (metrics["step"] < step), "diverged"].any())
+
+    @cached_property
+    def _events(self) -> pd.DataFrame:
+        return tables.read(self.runs / "events.parquet", EVENTS)
+
+    @cached_property
+    def _metrics(self) -> pd.DataFrame:
+        return tables.read(self.runs / "metrics.parquet", METRICS)
+
+    @cached_property
+    def _block(self) -> Block:
+        return Block(self.runs / "split.parquet", compute.device(self.device))
+
+    @cached_property
+    def _replicas(self) -> dict[int, tuple[int, dict[str, Examples]]]:
+        """By number, the parent's position in its block and its examples."""
+        return {number: (position, examples) for position, number, examples in self._block.replicas()}
 
     def _parent(self, replica: int, step: int, say: Callable[[str], None]) -> Replica:
         """The parent at this step, from the nearest state before it, so that the last update is made and known."""
-        split, settings = self.runs / "split.parquet", to_json(self.branch.parent)
-        block = Block(split, compute.device(self.device))
-        for position, number, examples in block.replicas():
-            if number == replica:
-                parent = Replica(self.branch.parent, examples, block.vocabulary, replica)
-                kept = States(folder_of(self.states, position, self.code, settings, self.device, split), say)
-                state = kept.nearest(step - 1)
-                if state:
-                    parent.restore(state)
-                say(f"replays its parent from {f'the state at step {state.step:,}' if state else 'its seed'}")
-                while parent.step < step:
-                    parent.update(is_observed=parent.step + 1 == step)
-                return parent
-        raise ValueError(f"{split}: has no replica {replica}")
+        position, examples = self._replicas[replica]
+        parent = Replica(self.branch.parent, examples, self._block.vocabulary, replica)
+        settings = to_json(self.branch.parent)
+        kept = States(folder_of(self.states, position, self.code, settings, self.device, self._block.split), say)
+        state = kept.nearest(step - 1)
+        if state:
+            parent.restore(state)
+        say(f"replays its parent from {f'the state at step {state.step:,}' if state else 'its seed'}")
+        while parent.step < step:
+            parent.update(is_observed=parent.step + 1 == step)
+        return parent
 
     def _lowest(self, replica: int) -> float | None:
         """The lowest training accuracy of the branch that a kick shall equal."""

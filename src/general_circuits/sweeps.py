@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from general_circuits.arms import AT, BASE, Conditions, differences
+from general_circuits.arms import AT, BASE, DECAY, INSTEAD, KICK, RATE, Conditions, differences
 from general_circuits.estimates import Array
 from general_circuits.survival import slopes
 
 START = "step 0"
 """Where a condition that is no branch differs from."""
-RATE, DECAY, BATCH = "optimiser.learning_rate", "optimiser.weight_decay", "optimiser.batch_size"
-KICK, INSTEAD = "branch.intervention.kick", "branch.intervention.noise_instead"
 
 
 def settings(conditions: pd.DataFrame) -> Conditions:

@@ -25,6 +25,7 @@ from general_circuits.claims.findings import (
     SUPPORTED,
     UNDECIDED,
     Finding,
+    beside,
     counted,
     decided,
     outcome,
@@ -56,9 +57,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
             "plateau of the others": _plateau(tables, name, "validation_unmirrored"),
         }
         for what, values in parts.items():
-            found = estimate(values)
-            text = f"{what[0].upper()}{what[1:]}, {name}: {written(found, is_change=False)}."
-            findings.append(Finding(f"{what}, {name}", "share of examples", found, text))
+            findings.append(beside(f"{what}, {name}", "share of examples", estimate(values), is_change=False))
     return findings
 
 

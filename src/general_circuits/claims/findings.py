@@ -81,6 +81,16 @@ def outcome(found: Estimate, verdict: str, words: Mapping[str, str]) -> str:
     return words[verdict] if found.n >= ENOUGH_REPLICAS else "too few replicas to say"
 
 
+def beside(contrast: str, unit: str, found: Estimate, is_change: bool = True) -> Finding:
+    """A contrast that stands beside a registered one, in its own words."""
+    return Finding(contrast, unit, found, f"{contrast[0].upper()}{contrast[1:]}: {written(found, is_change)}.")
+
+
+def not_testable(lacks: str, contrast: str = REGISTERED) -> Finding:
+    """A registered contrast of a study that lacks something, in words."""
+    return Finding(contrast, "", estimate([]), f"Not testable in this study: it has {lacks}.", NOT_TESTABLE)
+
+
 def written(found: Estimate, is_change: bool = True) -> str:
     """The estimate as a reader wants it, signed if it is a change."""
     if not np.isfinite(found.mean):

@@ -27,6 +27,7 @@ from general_circuits.claims.findings import (
     SUPPORTED,
     UNDECIDED,
     Finding,
+    beside,
     counted,
     written,
 )
@@ -45,10 +46,10 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     values = transfers(contests.duels(planted, "sgd"))
     shallow, difference = estimate(values["shallow"]), estimate(values["general"] - values["shallow"])
     findings = [_registered(shallow, difference, len(fair))]
-    beside: list[tuple[str, str, Estimate]] = [("general minus shallow, sgd", contests.TRANSFER_UNIT, difference)]
+    contrasts: list[tuple[str, str, Estimate]] = [("general minus shallow, sgd", contests.TRANSFER_UNIT, difference)]
     for optimiser in contests.optimisers(planted):
         if optimiser != "sgd":
-            beside.append(
+            contrasts.append(
                 (
                     f"with {optimiser}",
                     contests.TRANSFER_UNIT,
@@ -57,7 +58,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
             )
         for scaling in contests.SCALINGS[1:]:
             rows = contests.duels(planted, optimiser, scaling=scaling)
-            beside.append(
+            contrasts.append(
                 (f"scale put {scaling}, {optimiser}", contests.TRANSFER_UNIT, estimate(transfers(rows)["shallow"]))
             )
         away = contests.duels(planted, optimiser, examples="away", order="away")
@@ -65,14 +66,11 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         middle = away[away["step"] <= away["step"].max() / 2]
         left = (contests.at_end(middle, "margin") / contests.at_start(middle, "margin")).reindex(among)
         for side in contests.SIDES:
-            beside += [
+            contrasts += [
                 (f"left of absent examples' margins, {side}, {optimiser}", "share of the start", estimate(left[side])),
                 (f"half regained, {side}, {optimiser}", "steps after return", estimate(halves[side])),
             ]
-    findings += [
-        Finding(contrast, unit, found, f"{contrast[0].upper()}{contrast[1:]}: {written(found)}.")
-        for contrast, unit, found in beside
-    ]
+    findings += [beside(contrast, unit, found) for contrast, unit, found in contrasts]
     return findings
 
 

@@ -23,6 +23,7 @@ from general_circuits.claims.findings import (
     SUPPORTED,
     UNDECIDED,
     Finding,
+    beside,
     counted,
     decided,
     outcome,
@@ -40,7 +41,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     metrics, events = tables["metrics"], tables["events"]
     found = rises(metrics, events, "grokking")
     findings = [_registered([rise.share for rise in found])]
-    beside = [
+    contrasts = [
         ("on the clock of distance travelled", UNIT, [rise.share_of_distance for rise in found]),
         ("of training accuracy", UNIT, [rise.memorisation_share for rise in found]),
         (
@@ -52,12 +53,12 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     for condition in dict.fromkeys(events["condition"].astype(str)):
         if condition != "grokking":
             others = rises(metrics, events, condition)
-            beside.append((f"in {condition}", UNIT, [rise.share for rise in others]))
-            beside.append((f"rises in {condition}", "log10 of the ratio of steps", [_longer(rise) for rise in others]))
-    for contrast, unit, values in beside:
-        of_all = estimate(values)
-        text = f"{contrast[0].upper()}{contrast[1:]}: {written(of_all, is_change=unit != UNIT)}."
-        findings.append(Finding(contrast, unit, of_all, text))
+            contrasts.append((f"in {condition}", UNIT, [rise.share for rise in others]))
+            contrasts.append(
+                (f"rises in {condition}", "log10 of the ratio of steps", [_longer(rise) for rise in others])
+            )
+    for contrast, unit, values in contrasts:
+        findings.append(beside(contrast, unit, estimate(values), is_change=unit != UNIT))
     return findings
 
 

@@ -29,17 +29,18 @@ from general_circuits.arms import BASE
 from general_circuits.claims.findings import (
     CONTRADICTED,
     ENOUGH_REPLICAS,
-    NOT_TESTABLE,
     REGISTERED,
     SUPPORTED,
     UNDECIDED,
     Finding,
+    beside,
     counted,
     decided,
+    not_testable,
     outcome,
     written,
 )
-from general_circuits.estimates import Array, Estimate, estimate
+from general_circuits.estimates import Array, estimate
 from general_circuits.survival import slopes
 from general_circuits.sweeps import Rate
 from general_circuits.windows import steps_of_events
@@ -60,15 +61,15 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     for at, how in dict.fromkeys((arm.at, arm.how) for arm in found if arm.how != "kick"):
         if (at, how) != ("onset", "free"):
             slope = estimate(_slopes(events, found, at, how))
-            findings.append(_beside(f"slope from {at}, {how}", SLOPE_UNIT, slope))
+            findings.append(beside(f"slope from {at}, {how}", SLOPE_UNIT, slope))
     for arm in found:
         base = sweeps.left(events, BASE, arm.at)
         ratio = estimate(sweeps.log_ratio(sweeps.left(events, arm.condition, arm.at), base))
-        findings.append(_beside(f"steps left, {_named(arm)}", "log10 of the ratio to no change", ratio))
+        findings.append(beside(f"steps left, {_named(arm)}", "log10 of the ratio to no change", ratio))
     for arm, shift in shifts.items():
         for what, unit in UNITS.items():
             values = estimate([getattr(of_replica, what) for of_replica in shift])
-            findings.append(_beside(f"{what.replace('_', ' ')}, {_named(arm)}", unit, values))
+            findings.append(beside(f"{what.replace('_', ' ')}, {_named(arm)}", unit, values))
     return findings
 
 
@@ -161,8 +162,7 @@ def _mode_shift(shifts: Mapping[Rate, list[_Shift]], replicas: int) -> Finding:
     name = f"{REGISTERED}, mode shift"
     tenfold = [shift for arm, shift in shifts.items() if arm.how == "free" and np.isclose(arm.multiplier, 10)]
     if not tenfold:
-        sentence = "Not testable in this study: it has no branch at t_m with ten times the rate."
-        return Finding(name, "", estimate([]), sentence, NOT_TESTABLE)
+        return not_testable("no branch at t_m with ten times the rate", name)
     dips, gaps = (
         estimate([getattr(of, what) for of in tenfold[0]], null) for what, null in (("dip", DIP), ("gap", GAP))
     )
@@ -183,7 +183,3 @@ def _mode_shift(shifts: Mapping[Rate, list[_Shift]], replicas: int) -> Finding:
     )
     unit = UNITS["dip" if shown is dips else "gap"]
     return Finding(name, unit, shown, sentence, verdict)
-
-
-def _beside(contrast: str, unit: str, found: Estimate) -> Finding:
-    return Finding(contrast, unit, found, f"{contrast[0].upper()}{contrast[1:]}: {written(found)}.")

@@ -7,22 +7,22 @@ from collections.abc import Mapping
 import pandas as pd
 
 from general_circuits import sweeps
-from general_circuits.arms import Conditions
+from general_circuits.arms import BATCH, DECAY, Conditions
 from general_circuits.claims.findings import (
     CONTRADICTED,
-    NOT_TESTABLE,
     REGISTERED,
     SUPPORTED,
     UNDECIDED,
     Finding,
     counted,
     decided,
+    not_testable,
     outcome,
     written,
 )
 from general_circuits.estimates import estimate
 
-NAMES = {sweeps.DECAY: "weight decay", sweeps.BATCH: "batch size"}
+NAMES = {DECAY: "weight decay", BATCH: "batch size"}
 
 
 def speed(events: pd.DataFrame, levels: Mapping[str, float], key: str, side: float) -> Finding:
@@ -43,17 +43,10 @@ def speed(events: pd.DataFrame, levels: Mapping[str, float], key: str, side: flo
 
 def mechanism(progress: pd.DataFrame, conditions: Conditions, noise: bool) -> Finding:
     """What decay alone, or noise of its size, takes from shallow parts of margins more than from general ones."""
-    name, unit, what = (
-        f"{REGISTERED}, mechanism",
-        "share of the margin",
-        "noise as large as decay" if noise else "decay",
-    )
-    branch = sweeps.moved_alone(conditions, noise)
-    measured = {str(condition) for condition in progress["condition"]}
-    if branch is None or branch not in measured:
-        sentence = f"Not testable in this study: it has no measured branch at onset with {what} alone."
-        return Finding(name, "", estimate([]), sentence, NOT_TESTABLE)
-    lost = sweeps.lost(progress, conditions, branch)
+    name, what = f"{REGISTERED}, mechanism", "noise as large as decay" if noise else "decay"
+    lost = sweeps.alone(progress, conditions).get("noise alone" if noise else "decay alone")
+    if lost is None:
+        return not_testable(f"no measured branch at onset with {what} alone", name)
     found, verdict = decided(lost["shallow"] - lost["general"], 1e-12, -1e-12)
     words = {
         SUPPORTED: "shallow circuits lose more",
@@ -65,4 +58,4 @@ def mechanism(progress: pd.DataFrame, conditions: Conditions, noise: bool) -> Fi
         f"By {what} alone, the shallow part of training margins loses {sides[0]} of itself and the general part"
         f" {sides[1]}: {outcome(found, verdict, words)}. Over {counted(found.n, len(lost))}."
     )
-    return Finding(name, unit, found, sentence, verdict)
+    return Finding(name, "share of the margin", found, sentence, verdict)

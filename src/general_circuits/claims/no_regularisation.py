@@ -22,21 +22,20 @@ import numpy as np
 import pandas as pd
 
 from general_circuits import sweeps
-from general_circuits.arms import BASE, Conditions
+from general_circuits.arms import BASE, BATCH, DECAY, Conditions
 from general_circuits.claims.findings import (
     CONTRADICTED,
-    NOT_TESTABLE,
     REGISTERED,
     SUPPORTED,
     UNDECIDED,
     Finding,
     counted,
     decided,
+    not_testable,
     outcome,
     written,
 )
 from general_circuits.estimates import Array, estimate
-from general_circuits.sweeps import BATCH, DECAY
 from general_circuits.windows import steps_of_events
 
 GAIN, NO_GAIN = 0.1, 0.05
@@ -112,8 +111,7 @@ def _finding(
 ) -> Finding:
     name = f"{REGISTERED}, {what}"
     if values is None:
-        sentence = "Not testable in this study: it has no such condition on full batches without decay."
-        return Finding(name, "", estimate([]), sentence, NOT_TESTABLE)
+        return not_testable("no such condition on full batches without decay", name)
     found, verdict = decided(values, *thresholds)
     words = {SUPPORTED: supported, CONTRADICTED: contradicted, UNDECIDED: "not shown either way"}
     sentence = f"{begin} {written(found)} of validation accuracy: {outcome(found, verdict, words)}. Over"

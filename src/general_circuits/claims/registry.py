@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from general_circuits.arms import AT, Arms
+from general_circuits.arms import AT, BATCH, DECAY, INSTEAD, KICK, NOISE, RATE, Arms
 
-RATE, DECAY, BATCH = "optimiser.learning_rate", "optimiser.weight_decay", "optimiser.batch_size"
 OPTIMISER = "optimiser.optimiser"
-KICK, HOW_LONG = "branch.intervention.kick", ("branch.lasts", "branch.then")
+HOW_LONG = ("branch.lasts", "branch.then")
 MOVED_ALONE = Arms(
     "decay or noise alone",
-    ("branch.intervention.noise_instead",),
+    (INSTEAD,),
     (AT, DECAY, *HOW_LONG, "optimiser.optimiser", "optimiser.decay"),
 )
 """Branches in which no gradient moves the weights."""
@@ -120,7 +119,7 @@ CLAIMS = {
         needs_arms=(Arms("conditions with another batch size", (BATCH,)),),
         arms_beside=(
             MOVED_ALONE,
-            Arms("noise like that of batches", ("branch.intervention.batch_noise",), (AT, BATCH)),
+            Arms("noise like that of batches", (NOISE,), (AT, BATCH)),
         ),
     ),
     "spikes": Claim(

@@ -20,13 +20,10 @@ from collections.abc import Mapping
 import pandas as pd
 
 from general_circuits import sweeps
-from general_circuits.arms import BASE, differences
+from general_circuits.arms import BASE, BATCH, NOISE, differences
 from general_circuits.claims.findings import Finding, written
 from general_circuits.claims.mechanisms import mechanism, speed
 from general_circuits.estimates import estimate
-from general_circuits.sweeps import BATCH
-
-NOISE = "branch.intervention.batch_noise"
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:

@@ -26,6 +26,7 @@ from general_circuits.claims.findings import (
     SUPPORTED,
     UNDECIDED,
     Finding,
+    beside,
     counted,
     decided,
     outcome,
@@ -42,7 +43,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `metrics` table of grokking."""
     of_all = list(leads(tables["metrics"]).values())
     findings = [_registered([lead.change for lead in of_all])]
-    beside = {
+    contrasts = {
         "of the loss itself": ("nats", [lead.change_of_loss for lead in of_all]),
         "steps of the first nat": ("log10 steps", [_log(lead.first_nat) for lead in of_all]),
         "steps until the floor falls": ("log10 steps", [_log(lead.until_floor) for lead in of_all]),
@@ -51,9 +52,8 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
             [_log(lead.until_floor / lead.first_nat) for lead in of_all],
         ),
     }
-    for contrast, (unit, values) in beside.items():
-        found = estimate(values)
-        findings.append(Finding(contrast, unit, found, f"{contrast[0].upper()}{contrast[1:]}: {written(found)}."))
+    for contrast, (unit, values) in contrasts.items():
+        findings.append(beside(contrast, unit, estimate(values)))
     return findings
 
 

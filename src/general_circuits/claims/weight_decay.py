@@ -19,11 +19,10 @@ from collections.abc import Mapping
 import pandas as pd
 
 from general_circuits import sweeps
-from general_circuits.arms import BASE
+from general_circuits.arms import BASE, DECAY
 from general_circuits.claims.findings import Finding, written
 from general_circuits.claims.mechanisms import mechanism, speed
 from general_circuits.estimates import estimate
-from general_circuits.sweeps import DECAY
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:

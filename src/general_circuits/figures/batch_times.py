@@ -10,11 +10,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from general_circuits import sweeps
-from general_circuits.arms import BASE, differences
+from general_circuits.arms import BASE, BATCH, NOISE, differences
 from general_circuits.figures import style, times
-from general_circuits.sweeps import BATCH, START
-
-NOISE = "branch.intervention.batch_noise"
+from general_circuits.sweeps import START
 
 
 def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:

@@ -9,8 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from general_circuits import sweeps
+from general_circuits.arms import DECAY
 from general_circuits.figures import style, times
-from general_circuits.sweeps import DECAY, START
+from general_circuits.sweeps import START
 
 
 def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from general_circuits import numbers, sweeps
+from general_circuits.arms import BATCH, DECAY
 from general_circuits.figures import style
-from general_circuits.sweeps import BATCH, DECAY
 
 COLUMNS = 4
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from general_circuits import tables
-from general_circuits.claims.findings import NOT_TESTABLE, REGISTERED, Finding
-from general_circuits.estimates import estimate
+from general_circuits.claims.findings import Finding, not_testable
 from general_circuits.schemas import registry
 from general_circuits.schemas.claim import TABLE as CLAIM
 from general_circuits.stages.command import run
@@ -19,8 +18,7 @@ from general_circuits.stages.command import run
 def main(claim: str, results: Path, reads: str, lacks: str, axes: Path, output: Path) -> None:
     """Judge CLAIM from the tables it READS along AXES (a JSON file), unless the study LACKS something (in words)."""
     if lacks:
-        sentence = f"Not testable in this study: it has {lacks}."
-        findings = [Finding(REGISTERED, "", estimate([]), sentence, NOT_TESTABLE)]
+        findings = [not_testable(lacks)]
     else:
         along = json.loads(axes.read_text(encoding="utf-8"))
         frames = {name: tables.read_study(results, registry.table(name), along[name]) for name in reads.split(",")}

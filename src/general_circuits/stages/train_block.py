@@ -8,9 +8,11 @@ from pathlib import Path
 
 from general_circuits import checkpoints, compute, tables, training
 from general_circuits.blocks import Block
+from general_circuits.branches import Branched
 from general_circuits.conditions import Branch, Condition, from_json
 from general_circuits.forks import Fork
 from general_circuits.interruptions import Stop, room_for
+from general_circuits.models.build import build
 from general_circuits.replica import Replica
 from general_circuits.schemas.metrics import TABLE as METRICS
 from general_circuits.stages.command import run
@@ -53,10 +55,14 @@ def main(
             say = partial(print, f"{condition}, replica {replica}:", flush=True)
             kept.append(States(folder_of(states, position, code, settings, device, split, key), say).only())
             path = metrics.parent / checkpoints.file_name(position)
-            own = Replica(resolved, examples, block.vocabulary, replica)
-            start = fork.start(replica, resolved, examples, say) if fork else own
+            start: Replica | Branched | None
+            if fork:
+                start = fork.start(replica, resolved, examples, say)
+            else:
+                start = Replica(resolved, examples, block.vocabulary, replica)
             if start is None:
-                checkpoints.write(path, replica, checkpoints.none_of(own.model), [], own.model)
+                model = build(resolved.model, block.vocabulary)
+                checkpoints.write(path, replica, checkpoints.none_of(model), [], model)
                 continue
             looks = training.Looks.of(resolved, start.step, fork.branch.last(start.step) if fork else None)
             has_diverged = fork is not None and fork.has_diverged(replica, start.step)
