@@ -34,7 +34,7 @@ UNTOUCHED: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Arms:
-    """Conditions that differ from grokking in these keys alone.
+    """Conditions that differ from grokking in these keys alone; "model." are all that begin so.
 
     Attributes:
         words: what they are.
@@ -60,8 +60,13 @@ class Arms:
     def _has(self, own: Mapping[str, Any], changed: Mapping[str, Any]) -> bool:
         is_fixed = all(key in own and own[key] == value for key, value in self.fixed.items())
         is_fixed &= all(own.get(key) != value for key, value in self.unlike.items())
-        allowed = {*self.varied, *self.also, *self.fixed}
-        return is_fixed and changed.keys() <= allowed and bool(changed.keys() & set(self.varied))
+        allowed = (*self.varied, *self.also, *self.fixed)
+        is_varied = any(_is_one_of(key, self.varied) for key in changed)
+        return is_fixed and is_varied and all(_is_one_of(key, allowed) for key in changed)
+
+
+def _is_one_of(key: str, keys: Collection[str]) -> bool:
+    return any(key.startswith(other) if other.endswith(".") else key == other for other in keys)
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -24,8 +24,10 @@ from general_circuits.settings import (
 TIMES = re.compile(r"[x×] ?(\d+(?:\.\d*)?(?:e[+-]?\d+)?)")
 """So many times the parent's value: x10."""
 
-Measurement = Literal["saliency", "ablation", "progress", "updates"]
+Measurement = Literal["saliency", "ablation", "progress", "updates", "answers", "spikes"]
 ALL: tuple[Measurement, ...] = get_args(Measurement)
+BY_REPLAY: tuple[Measurement, ...] = ("spikes",)
+"""Those that train a condition once more, which a branch is not."""
 
 
 class ChangeSettings(Settings):
@@ -99,8 +101,8 @@ class StudyCondition(ConditionSettings):
     measurements: Literal["all"] | list[Measurement] | None = Field(
         None,
         description="which of the study's measurements are made of it: `all`, or a list of saliency, ablation (which"
-        " needs saliency), progress and updates; by default all, and of a branch none. Metrics and events there are"
-        " of all",
+        " needs saliency), progress, updates, answers and spikes; by default all, and of a branch none. Metrics and"
+        " events there are of all",
     )
 
     @property
@@ -108,7 +110,9 @@ class StudyCondition(ConditionSettings):
         """Which measurements are made of it."""
         if self.measurements is None:
             return () if self.branch else ALL
-        return ALL if self.measurements == "all" else tuple(self.measurements)
+        if self.measurements == "all":
+            return tuple(name for name in ALL if name not in BY_REPLAY) if self.branch else ALL
+        return tuple(self.measurements)
 
     def branch_from(self, parent: Condition) -> Branch:
         """The frozen record that stages work on."""
@@ -159,6 +163,9 @@ def against_branches(
         branch = settings.branch
         if branch is None:
             continue
+        if replayed := [asked for asked in settings.measured if asked in BY_REPLAY]:
+            right = f"should be without {' and '.join(replayed)}: {replay_refusal(branch.parent)}"
+            yield ("conditions", name, "measurements"), settings.measurements, right
         here = ("conditions", name, "branch")
         parent = conditions.get(branch.parent)
         if parent is None or parent.branch:

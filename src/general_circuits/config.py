@@ -49,6 +49,8 @@ MEASUREMENTS: Mapping[Measurement, str] = {
     "ablation": "ablation",
     "progress": "progress measures",
     "updates": "tracked updates",
+    "answers": "recorded answers",
+    "spikes": "watched spikes",
 }
 """What a condition may do without, in words."""
 
@@ -153,9 +155,12 @@ class Study(Settings):
         own = self.model_dump(mode="json", exclude={"defaults", "conditions", "keep"})
         if own["duels"] == {"toy": None, "planted": None}:
             del own["duels"]  # a study without duels depends on none of their settings
-        left_out = [name for name in ("progress", "updates") if own["measurements"][name] is None]
-        for name in [*left_out, *(["onset"] if len(left_out) == 2 else [])]:
-            del own["measurements"][name]
+        asked = own["measurements"]
+        if asked["progress"] is None and asked["updates"] is None:
+            del asked["onset"]
+        for name in ("progress", "updates", "answers", "spikes"):
+            if asked[name] is None:
+                del asked[name]
         found = {name: json.loads(records.to_json(settings.resolve())) for name, settings in self.conditions.items()}
         for name, branch in self.branches.items():
             found[name]["branch"] = as_json(branch, self._parent(name))

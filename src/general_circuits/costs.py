@@ -34,6 +34,8 @@ PROGRESS_BASE = 530 * MB
 """Of `measure_progress`, with what forward differentiation imports."""
 MODULES_BASE, TOY_ROW = 420 * MB, 750
 """Bytes of a job of duels before it has done anything, and those that a row of `toy` leaves behind."""
+ANSWER_ROW, LOSS_ROW = 150, 500
+"""Bytes that a row of `answers` and one of `losses` leave behind, all of which are there at once."""
 ABLATION_ROW, SALIENCY_ROW, EXAMPLE_ROW = 260, 200, 170
 """Bytes that a row of `ablation` and one of `saliency` leave behind, which are written one checkpoint at a time; and
 those of a row of `example_saliency`, of which all of one place are there at once."""
@@ -253,6 +255,27 @@ class Size:
             positions = 1 if model.n_layers == 1 else self._positions
         numbers = together * (positions * width * 2 + 8 * self.vocabulary.n_classes)
         return _mb(MODULES_BASE + FLOAT * 5 * numbers // 2 + self.weights_bytes // 2)
+
+    def answers_mb(self, checkpoints: int, replicas: int) -> int:
+        """Peak memory of `record_answers`: gradients of examples at once, and a row for each at each checkpoint."""
+        seen = self.checkpoints if checkpoints == 0 else min(checkpoints, self.checkpoints)
+        rows = replicas * seen * self.n_examples
+        numbers = self._with_gradients + 12 * self.largest_split * self.vocabulary.n_classes + 12 * self.parameters
+        return _mb(TRAINING_BASE + FLOAT * numbers + ANSWER_ROW * rows + self.weights_bytes // 2)
+
+    def spikes_mb(self, most: int, replicas: int) -> int:
+        """Peak memory of `watch_spikes`: two replicas in training, weights around spikes, a record of all steps."""
+        numbers = 2 * 20 * most * replicas * self.parameters
+        record = LOSS_ROW * self.condition.schedule.steps * replicas
+        return self.training_mb(is_branch=True) + _mb(FLOAT * numbers + record)
+
+    @property
+    def _with_gradients(self) -> int:
+        """Numbers between inputs and logits of the plain network, of as many examples as go through it together."""
+        model, together = self.condition.model, min(AT_ONCE, self.largest_split)
+        if model.architecture == "mlp":
+            return together * 5 * (model.n_layers * model.d_mlp + model.input_width(self.vocabulary))
+        return self._plain(together, 2 * model.n_layers)
 
     def modules_mb(self, parts: int) -> int:
         """Peak memory of `train_modules` and `duel_modules`: all modules on all examples, and what gradients keep."""

@@ -49,9 +49,9 @@ class Intervening:
             lowest: what it shall fall to, where the kick is to equal another branch's fall.
         """
         if lowest is not None:
-            self._kick_to(accuracy, lowest)
+            kick_until(lambda: accuracy() <= lowest, self.weights, self.seed)
         elif self.settings.kick:
-            self._kick(float(self.settings.kick))
+            kick(self.weights, float(self.settings.kick), self.seed)
         if self.settings.mask:
             matrices = {name: weight for name, weight in self.weights.items() if weight.dim() > 1}
             self.masks = {name: _largest(weight, 1.0 - self.settings.mask) for name, weight in matrices.items()}
@@ -100,30 +100,35 @@ class Intervening:
         """On the CPU, so that it is equal on every device."""
         return torch.randn(like.shape, generator=self.generator, dtype=like.dtype).to(like.device)
 
-    def _kick(self, size: float) -> None:
-        """The direction is the replica's, the same whatever the size."""
-        generator = torch.Generator().manual_seed(stream_seed(self.seed, "kick"))
-        for weight in self.weights.values():
-            direction = torch.randn(weight.shape, generator=generator, dtype=weight.dtype).to(weight.device)
-            weight.add_(direction * (size * weight.norm() / direction.norm()))
 
-    def _kick_to(self, accuracy: Callable[[], float], lowest: float) -> None:
-        """By the smallest size found, doubling and then halving, that lets accuracy fall so low."""
-        before = {name: weight.clone() for name, weight in self.weights.items()}
+@torch.no_grad()
+def kick(weights: Mapping[str, Tensor], size: float, seed: int) -> None:
+    """Move every tensor by this share of its norm, in place; the direction is the replica's, whatever the size."""
+    generator = torch.Generator().manual_seed(stream_seed(seed, "kick"))
+    for weight in weights.values():
+        direction = torch.randn(weight.shape, generator=generator, dtype=weight.dtype).to(weight.device)
+        weight.add_(direction * (size * weight.norm() / direction.norm()))
 
-        def falls(size: float) -> bool:
-            for name, weight in self.weights.items():
-                weight.copy_(before[name])
-            self._kick(size)
-            return accuracy() <= lowest
 
-        low, high = 0.0, 2.0**-10
-        while not falls(high) and high < LARGEST:
-            low, high = high, 2.0 * high
-        for _ in range(HALVINGS):
-            middle = (low + high) / 2
-            low, high = (low, middle) if falls(middle) else (middle, high)
-        falls(high)
+@torch.no_grad()
+def kick_until(is_enough: Callable[[], bool], weights: Mapping[str, Tensor], seed: int) -> float:
+    """Kick by the smallest size found, doubling and then halving, after which it is enough; returns that size."""
+    before = {name: weight.clone() for name, weight in weights.items()}
+
+    def suffices(size: float) -> bool:
+        for name, weight in weights.items():
+            weight.copy_(before[name])
+        kick(weights, size, seed)
+        return is_enough()
+
+    low, high = 0.0, 2.0**-10
+    while not suffices(high) and high < LARGEST:
+        low, high = high, 2.0 * high
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if suffices(middle) else (middle, high)
+    suffices(high)
+    return high
 
 
 def at_temperature(loss: Loss, temperature: float) -> Loss:

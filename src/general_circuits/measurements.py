@@ -196,6 +196,23 @@ class UpdateSettings(Settings):
     checkpoints: Count | Literal["all"] = Field(20, description="how many checkpoints, evenly chosen; or `all`")
 
 
+class AnswerSettings(Settings):
+    """Every example's answer, and which examples gradients come from, of the conditions whose claims read them."""
+
+    checkpoints: Count | Literal["all"] = Field(30, description="how many checkpoints, evenly chosen; or `all`")
+
+
+class SpikeSettings(Settings):
+    """Both losses at every step, by replay, and what comes of spikes, of the conditions whose claims read them."""
+
+    threshold: Number = Field(
+        2.0, gt=1, description="a training loss of more than so many times the median of the 50 steps before is a spike"
+    )
+    most: Count = Field(
+        5, description="how many spikes of each replica are looked into, evenly chosen, beside quiet windows and kicks"
+    )
+
+
 class MeasurementSettings(Settings):
     """What is measured at checkpoints."""
 
@@ -207,11 +224,18 @@ class MeasurementSettings(Settings):
     progress: ProgressSettings | None = Field(None, description="progress measures; none if left out")
     onset: OnsetSettings = OnsetSettings()
     updates: UpdateSettings | None = Field(None, description="neurons' updates; none if left out")
+    answers: AnswerSettings | None = Field(None, description="every example's answer; none if left out")
+    spikes: SpikeSettings | None = Field(None, description="spikes of the training loss; none if left out")
 
     @property
     def wild(self) -> tuple[ProgressSettings, OnsetSettings, UpdateSettings]:
         """How ordinary training is looked into, or would be."""
         return self.progress or ProgressSettings(), self.onset, self.updates or UpdateSettings()
+
+    @property
+    def watched(self) -> tuple[AnswerSettings, SpikeSettings]:
+        """How answers and spikes are looked at, or would be."""
+        return self.answers or AnswerSettings(), self.spikes or SpikeSettings()
 
     @property
     def every_way(self) -> SpecificationSettings:

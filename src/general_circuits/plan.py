@@ -61,6 +61,8 @@ ROW_BYTES = {
     "planted": 45,
     "progress": 45,
     "updates": 35,
+    "answers": 8,
+    "losses": 16,
 }
 """Bytes a row of a table's file, measured in a finished study."""
 SHORT = 10

@@ -149,6 +149,16 @@ def page() -> str:
             measurements.UpdateSettings,
             "Under `measurements: updates:`; a study without it tracks none.",
         ),
+        (
+            "Measurements: answers",
+            measurements.AnswerSettings,
+            "Under `measurements: answers:`; a study without it records none.",
+        ),
+        (
+            "Measurements: spikes",
+            measurements.SpikeSettings,
+            "Under `measurements: spikes:`; a study without it watches for none.",
+        ),
         ("Duels: toy", duel_settings.ToySettings, "Under `duels: toy:`; a study without it has none."),
         ("Duels: planted", duel_settings.PlantedSettings, "Under `duels: planted:`; a study without it has none."),
         ("Rules of duels", duel_settings.RuleSettings, "Under `rules:` of either, by the rule's name."),

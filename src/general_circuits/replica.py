@@ -167,6 +167,12 @@ class Replica:
         if self.intervening:
             self.intervening.begin(self._training_accuracy, lowest)
 
+    @torch.no_grad()
+    def training_loss(self) -> float:
+        """Of all training examples, as `evaluate` has it."""
+        train_set = self.splits["train"]
+        return float(self.loss.mean(self.network.answer(train_set.tokens).double(), train_set.labels))
+
     def _training_accuracy(self) -> float:
         train_set = self.splits["train"]
         return float((scores.margins(self.network.answer(train_set.tokens), train_set.labels) > 0).double().mean())

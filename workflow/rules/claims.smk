@@ -32,17 +32,15 @@ rule judge_claim:
         mem_mb=2000,
     params:
         results=results_folder,
-        reads=lambda wildcards: ",".join(CLAIMS[wildcards.claim].tables),
+        reads=lambda wildcards: ",".join(claim_reads(wildcards)),
         lacks=claim_lacks,
-        axes=lambda wildcards: axes_option(CLAIMS[wildcards.claim].tables, claim_axes(wildcards)),
-        code=lambda wildcards: reader_code(
-            "stages.judge_claim", f"claims.{wildcards.claim}", CLAIMS[wildcards.claim].tables
-        ),
+        axes=lambda wildcards: axes_option(claim_reads(wildcards), claim_axes(wildcards)),
+        code=lambda wildcards: reader_code("stages.judge_claim", f"claims.{wildcards.claim}", claim_reads(wildcards)),
     message:
         "Judging the claim {wildcards.claim}"
     shell:
         "python -m general_circuits.stages.judge_claim --claim {wildcards.claim} --results {params.results}"
-        " --reads {params.reads} --lacks={params.lacks:q} --axes <(echo {params.axes:q}) --output {output} > {log} 2>&1"
+        " --reads={params.reads} --lacks={params.lacks:q} --axes <(echo {params.axes:q}) --output {output} > {log} 2>&1"
 
 
 rule merge_verdicts:

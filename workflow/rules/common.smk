@@ -63,6 +63,7 @@ DRAWN = drawings(STUDY.absent, STUDY.lacking)
 FRONT = [drawing for drawing in FRONT_PAGE if drawing in DRAWN]
 SALIENCY = STUDY.measurements.saliency
 PROGRESS, ONSET, UPDATES = STUDY.measurements.wild
+ANSWERS, SPIKES = STUDY.measurements.watched
 
 # Jobs run this interpreter and this checkout, whether or not an environment is activated.
 os.environ.update(
@@ -71,7 +72,7 @@ os.environ.update(
 )
 
 # One weights file per replica of a block, numbered within it; the header says which replica it is.
-WEIGHTS, REPLAYED_WEIGHTS, ONSET_WEIGHTS = (
+WEIGHTS, REPLAYED_WEIGHTS, ONSET_WEIGHTS, SPIKE_WEIGHTS = (
     expand(
         "<results>/{folder}/weights-{position}.safetensors",
         folder=folder,
@@ -81,6 +82,7 @@ WEIGHTS, REPLAYED_WEIGHTS, ONSET_WEIGHTS = (
         "runs/{condition}/{block}",
         "replays/{condition}/{block}/{replay}",
         "onset/{condition}/{block}",
+        "spikes/{condition}/{block}",
     )
 )
 
@@ -203,6 +205,16 @@ def updates_mb(wildcards, attempt):
     return requested_mb(SIZES[wildcards.condition].updates_mb(), attempt)
 
 
+def answers_mb(wildcards, attempt):
+    """Memory of a job that records answers."""
+    return requested_mb(SIZES[wildcards.condition].answers_mb(how_many(ANSWERS.checkpoints), STUDY.block), attempt)
+
+
+def spikes_mb(wildcards, attempt):
+    """Memory of a job that watches for spikes."""
+    return requested_mb(SIZES[wildcards.condition].spikes_mb(SPIKES.most, STUDY.block), attempt)
+
+
 def short_mb(wildcards, attempt):
     """Memory of a job that handles one block's tables."""
     return requested_mb(500, attempt)
@@ -300,9 +312,16 @@ def claim_axes(wildcards):
     return AXES | {"condition": claim_conditions(wildcards.claim)}
 
 
+def claim_reads(wildcards):
+    """The names of the tables that a claim reads; none where something it needs is missing."""
+    claim = CLAIMS[wildcards.claim]
+    beside = [name for name in claim.tables_beside if study_tables([name], claim_axes(wildcards))]
+    return [] if claim_lacks(wildcards) else [*claim.tables, *beside]
+
+
 def claim_tables(wildcards):
-    """The tables that a claim reads; none where something it needs is missing."""
-    return [] if claim_lacks(wildcards) else study_tables(CLAIMS[wildcards.claim].tables, claim_axes(wildcards))
+    """The files of these tables."""
+    return study_tables(claim_reads(wildcards), claim_axes(wildcards))
 
 
 def claim_lacks(wildcards):

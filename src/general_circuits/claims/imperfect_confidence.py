@@ -7,7 +7,8 @@ Registered before any result of a study was seen, of grokking:
   where it is below 0.001. This is what the account presupposes.
 - Whether the leftover gradient is what drives is asked by branches of grokking at t_m: how many steps are left to
   generalise where examples that are known do not train, where a temperature takes the loss away, without decay, with
-  nothing but decay, and by gradient descent, since Adam takes no notice of a gradient's size. They stand beside it.
+  nothing but decay, and by gradient descent, since Adam takes no notice of a gradient's size. They stand beside it, and
+  so does where gradients come from, of which kind of examples, and whether they make validation loss fall.
 - A replica without t_o has no such stretch, and is counted.
 """
 
@@ -26,6 +27,7 @@ from general_circuits.claims.findings import (
     SUPPORTED,
     UNDECIDED,
     Finding,
+    beside,
     counted,
     decided,
     outcome,
@@ -41,12 +43,15 @@ LEAST = 1e-17
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    """Findings from the `conditions`, `events` and `metrics` tables of grokking and its arms."""
+    """Findings from `conditions`, `events` and `metrics` of grokking and its arms, and from `deciles` if it is"
+    " there."""
     metrics, events = tables["metrics"], tables["events"]
     findings = [_registered(_doubts(metrics, events, "correct_probability"))]
     for column, words in {"correct_probability_q10": "least sure", "correct_probability_q90": "surest"}.items():
         found = estimate(_doubts(metrics, events, column))
         findings.append(Finding(f"of the tenth {words}", UNIT, found, f"Of the tenth {words}: {written(found)}."))
+    if "deciles" in tables:
+        findings += _sources(tables["deciles"], events)
     conditions = sweeps.settings(tables["conditions"])
     for name in conditions:
         changed = differences(conditions, name)
@@ -68,6 +73,27 @@ def _doubts(metrics: pd.DataFrame, events: pd.DataFrame, column: str) -> list[fl
         inside = series[(series.index >= steps["memorised"]) & (series.index <= steps["onset"])]
         found.append(float(np.log10((1 - inside).clip(lower=LEAST)).mean()) if len(inside) else float("nan"))
     return found
+
+
+def _sources(deciles: pd.DataFrame, events: pd.DataFrame) -> list[Finding]:
+    """Whether gradients come from examples that are not known for sure: means over the plateau."""
+    steps = steps_of_events(events, BASE)
+    rows = deciles[deciles["condition"] == BASE].merge(steps[["memorised", "onset"]], on="replica")
+    rows = rows[(rows["step"] >= rows["memorised"]) & (rows["step"] <= rows["onset"])]
+
+    def means(column: str) -> pd.DataFrame:
+        found = rows.pivot_table(index="replica", columns="decile", values=column, observed=True)
+        return found.reindex(index=steps.index, columns=range(1, 11))
+
+    norms, falls = means("gradient_norm"), means("validation_fall")
+    ratio = estimate(np.log10(norms[1] / norms[10]))
+    least = estimate(norms[1] / norms.sum(axis=1, min_count=1))
+    helps = estimate(falls[1])
+    return [
+        beside("gradient norm of the tenth least sure over the surest", "log10 of the ratio", ratio),
+        beside("of all tenths' gradient norms, that of the least sure", "share", least, is_change=False),
+        beside("fall of validation loss by the least sure tenth's gradient", "nats per unit of rate", helps),
+    ]
 
 
 def _registered(doubts: list[float]) -> Finding:

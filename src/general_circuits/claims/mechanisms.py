@@ -41,10 +41,11 @@ def speed(events: pd.DataFrame, levels: Mapping[str, float], key: str, side: flo
     return Finding(f"{REGISTERED}, speed", f"power of {NAMES[key]}", found, sentence, verdict)
 
 
-def mechanism(progress: pd.DataFrame, conditions: Conditions, noise: bool) -> Finding:
+def mechanism(progress: pd.DataFrame | None, conditions: Conditions, noise: bool) -> Finding:
     """What decay alone, or noise of its size, takes from shallow parts of margins more than from general ones."""
     name, what = f"{REGISTERED}, mechanism", "noise as large as decay" if noise else "decay"
-    lost = sweeps.alone(progress, conditions).get("noise alone" if noise else "decay alone")
+    measured = {} if progress is None else sweeps.alone(progress, conditions)
+    lost = measured.get("noise alone" if noise else "decay alone")
     if lost is None:
         return not_testable(f"no measured branch at onset with {what} alone", name)
     found, verdict = decided(lost["shallow"] - lost["general"], 1e-12, -1e-12)

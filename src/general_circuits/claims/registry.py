@@ -35,6 +35,7 @@ class Claim:
         said_by: where in the source.
         predicts: what should be seen if it holds, in terms of what is measured.
         tables: what its file reads; none if it is not measured yet.
+        tables_beside: what it reads where a study has it.
         specified: what it reads for its specification curve, of `needs` alone.
         needs: conditions without which it cannot be judged.
         beside: control conditions shown beside it, where the study has them.
@@ -46,6 +47,7 @@ class Claim:
     said_by: str
     predicts: str = ""
     tables: tuple[str, ...] = ()
+    tables_beside: tuple[str, ...] = ()
     specified: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
@@ -104,7 +106,8 @@ CLAIMS = {
         "post",
         predicts="steps to generalise fall as weight decay grows; and decay by itself takes more from the shallow part"
         " of margins than from the general part",
-        tables=("conditions", "events", "progress"),
+        tables=("conditions", "events"),
+        tables_beside=("progress",),
         needs=("grokking",),
         needs_arms=(Arms("conditions with another weight decay", (DECAY,), unlike={DECAY: 0.0}),),
         arms_beside=(MOVED_ALONE, Arms("none", (DECAY,))),
@@ -114,7 +117,8 @@ CLAIMS = {
         "post",
         predicts="steps to generalise grow with the size of batches; and noise by itself takes more from the shallow"
         " part of margins than from the general part",
-        tables=("conditions", "events", "progress"),
+        tables=("conditions", "events"),
+        tables_beside=("progress",),
         needs=("grokking",),
         needs_arms=(Arms("conditions with another batch size", (BATCH,)),),
         arms_beside=(
@@ -126,6 +130,11 @@ CLAIMS = {
         "training-loss spikes coincide with validation-loss spikes, are regular, and mark events where circuits are"
         " unified",
         "post; rival account in the comments",
+        predicts="from 50 steps before a spike of the training loss to 200 after it, the general part of training"
+        " margins gains more than in windows without spikes, and than after random kicks of the weights as large",
+        tables=("losses", "spikes", "spike_effects"),
+        needs=("grokking",),
+        arms_beside=(Arms("losses in float64", ("optimiser.loss_precision",)),),
     ),
     "validation_leads": Claim(
         "after the overfitting peak, validation loss starts to fall thousands of steps before training loss does",
@@ -145,7 +154,21 @@ CLAIMS = {
         beside=("no_delay",),
     ),
     "partial_generalisation": Claim(
-        "mid-way the network is a patchwork: x·y mod p is right first where x·y < p, then band by band", "post"
+        "mid-way the network is a patchwork: x·y mod p is right first where x·y < p, then band by band",
+        "post",
+        predicts="the lower the band of x·y, the earlier an example is right, beyond what relabelled bands show; and"
+        " mid-way accuracies differ between operands and answers by more than chance",
+        tables=("conditions", "split", "answers"),
+        needs=("grokking",),
+        arms_beside=(
+            Arms("another formula", ("task.formulas",)),
+            Arms(
+                "ordinal inputs",
+                ("model.inputs",),
+                ("model.", "optimiser.", "task.formulas", "split.train_size"),
+                {"model.inputs": "ordinal"},
+            ),
+        ),
     ),
     "learning_rate": Claim(
         "once grokking has started, 5–100 times the learning rate speeds it up as much",
@@ -188,6 +211,7 @@ CLAIMS = {
         "comments, rival account",
         predicts="from t_m to t_o the median training example's right answer has a probability of 0.99 or less",
         tables=("conditions", "events", "metrics"),
+        tables_beside=("deciles",),
         needs=("grokking",),
         arms_beside=(
             Arms("confident examples left out", ("branch.intervention.ignore_above",), (AT,)),

@@ -30,7 +30,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `conditions`, `events` and `progress` tables of grokking and its arms."""
     events, conditions = tables["events"], sweeps.settings(tables["conditions"])
     batches = sweeps.levels(conditions, BATCH)
-    findings = [speed(events, batches, BATCH, 1.0), mechanism(tables["progress"], conditions, noise=True)]
+    findings = [speed(events, batches, BATCH, 1.0), mechanism(tables.get("progress"), conditions, noise=True)]
     # With n examples an epoch is n / batch updates: log epochs are log updates plus log batch, less what is the same.
     in_epochs = estimate(sweeps.slope(events, batches) + 1.0)
     findings.append(Finding("slope in epochs", "power of batch size", in_epochs, f"In epochs: {written(in_epochs)}."))

@@ -31,7 +31,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     decays = sweeps.levels(conditions, DECAY)
     findings = [
         speed(events, decays, DECAY, -1.0),
-        mechanism(tables["progress"], conditions, noise=False),
+        mechanism(tables.get("progress"), conditions, noise=False),
     ]
     base = sweeps.left(events, BASE, sweeps.START)
     for name, decay in decays.items():
@@ -39,5 +39,5 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
             ratio = estimate(sweeps.log_ratio(sweeps.left(events, name, sweeps.START), base))
             text = f"Steps to generalise at weight decay {decay:g}: {written(ratio)}."
             findings.append(Finding(f"steps at {decay:g}", "log10 of the ratio to grokking", ratio, text))
-    beside = mechanism(tables["progress"], conditions, noise=True)
+    beside = mechanism(tables.get("progress"), conditions, noise=True)
     return [*findings, Finding("noise instead of decay", beside.unit, beside.estimate, beside.sentence)]

@@ -214,6 +214,46 @@ FIGURES = {
         f" dot, {CENSORED_ALONG}.",
         claim="imperfect_confidence",
     ),
+    "gradient_sources": Figure(
+        "Where gradients come from",
+        "Claim imperfect_confidence",
+        ("deciles", "events"),
+        "Grokking's training examples at each checkpoint in ten parts, from those whose label has the least probability"
+        " (dark) to the surest (light): left, the mean of that probability, right, the norm of what each part adds to"
+        " the gradient of mean cross-entropy. Lines are means over replicas, marks the median steps of events.",
+        claim="imperfect_confidence",
+    ),
+    "bands": Figure(
+        "Right first where x·y < p?",
+        "Claim partial_generalisation",
+        ("conditions", "split", "answers"),
+        "Maps of one replica's examples, x to the right and y upwards, at the checkpoints nearest 10, 40, 70 and 95 %"
+        " of the most validation accuracy that it comes to, which stands above: training examples grey, validation"
+        " examples blue where right and white where wrong. At the right, validation accuracy by band, how many moduli"
+        " the value has before reduction, in up to six groups of as many examples each: lowest dark, highest light;"
+        " means over replicas. Tokens have no order: bands can matter only to numbers.",
+        claim="partial_generalisation",
+    ),
+    "late_examples": Figure(
+        "Which examples are learnt late",
+        "Claim partial_generalisation",
+        ("conditions", "split", "answers"),
+        "Left, the share of grokking's training and validation examples that are right from a checkpoint on at all"
+        f" later ones. {BANDS}. Right, the rank correlation of that step with how many training examples share an"
+        " operand or the answer, and with equal operands: below 0, those with more neighbours are learnt earlier.",
+        claim="partial_generalisation",
+    ),
+    "spike_effects": Figure(
+        "What spikes do",
+        "Claim spikes",
+        ("losses", "spikes", "spike_effects"),
+        "Left, both losses of grokking's first replicas at every step from t_m on: triangles are spikes of the training"
+        " loss, strokes the quiet windows beside those that were looked into. Right, what the share of training margins"
+        " that unseen examples show gains from 50 steps before to 200 after: in spikes, after random kicks of the"
+        " weights that raise the training loss as much, and in quiet windows. Dots are windows, diamonds means over"
+        " replicas with 95 % intervals.",
+        claim="spikes",
+    ),
     "mirror_images": Figure(
         "Mirror images",
         "Claim commutativity",

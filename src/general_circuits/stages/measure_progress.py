@@ -10,9 +10,7 @@ import torch
 from general_circuits import checkpoints, compute, tables
 from general_circuits.blocks import Block
 from general_circuits.conditions import Condition, chosen, from_json
-from general_circuits.examples import Examples
-from general_circuits.progress import forces, solution
-from general_circuits.progress.components import General, Ground
+from general_circuits.progress import learned
 from general_circuits.progress.measure import measure, single_examples
 from general_circuits.schemas.matrices import TABLE as MATRICES
 from general_circuits.schemas.progress import TABLE as PROGRESS
@@ -49,8 +47,8 @@ def main(
         wanted = chosen(stored.steps(), steps or None)
         if not wanted:  # a branch of which this replica has none
             continue
-        ground = Ground.of(splits, _solution(resolved, splits), block.vocabulary.n_classes)
-        general = General.of(ground, _last_answers(stored, ground, torch_device))
+        general = learned.general(resolved, splits, block.vocabulary, stored, torch_device)
+        ground = general.ground
         closely = chosen(wanted, examples_steps)
         seen, around = [stored.models(wanted, torch_device)], []
         if onset:
@@ -72,22 +70,6 @@ def main(
     for name, table in {**TABLES, "reinforcement": REINFORCEMENT}.items():
         path = output if name == "progress" else output.with_name(f"{output.stem}-{name}.parquet")
         tables.write(path, table, tables.together(table, frames[name]), metadata)
-
-
-def _last_answers(stored: checkpoints.Checkpoints, ground: Ground, device: torch.device) -> torch.Tensor:
-    """Logits of the last checkpoint where they are finite; of the first one where they never are."""
-    for step in reversed(stored.steps()):
-        ((_, model),) = stored.models([step], device)
-        logits = forces.answer(model, ground.tokens)
-        if logits.isfinite().all():
-            break
-    return logits
-
-
-def _solution(condition: Condition, splits: dict[str, Examples]) -> solution.Solution | None:
-    inputs = torch.cat([part.tokens for part in splits.values()])[:, :-1].cpu().numpy()
-    targets = torch.cat([part.targets for part in splits.values() if part.targets is not None]).cpu().numpy()
-    return solution.find(condition.task, inputs, targets)
 
 
 if __name__ == "__main__":

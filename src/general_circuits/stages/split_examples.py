@@ -24,7 +24,7 @@ def main(task: Path, split: str, condition: str, first_seed: int, block: int, re
     n_classes = metadata["vocabulary"]["n_classes"]
     first_replica = first_seed + block * replicas
     frames = [
-        examples[list(INPUTS)]
+        examples[[*INPUTS, "wrap"]]
         .join(splits.draw(pair, target, n_classes, settings, replica))
         .assign(condition=condition, replica=replica)
         for replica in range(first_replica, first_replica + replicas)

@@ -1,0 +1,133 @@
+"""Do spikes of the training loss mark events in which circuits are unified?
+
+Registered before any result of a study was seen, of grokking, from t_m on:
+
+- A spike is a training loss above a threshold (the study's), times the median of the 50 steps before. G is the share of
+  the mean training margin that unseen examples show, from 50 steps before a spike to 200 after it. Of each replica, the
+  mean over its spikes of the gain of G, less the mean gain of what stands beside each: in the nearest windows on either
+  side without spikes; and there after a kick of weights in a random direction that raises the training loss as much.
+- Supported only where both intervals lie above 0; its p is the larger one. Contradicted where either lies below 0;
+  its p is twice the smaller one of those. The estimate shown is that which the verdict rests on: the lesser of both, or
+  the one that falls.
+- Beside: whether the gain is still there 400 steps after; how many spikes there are, and that validation loss rises in
+  them and after kicks alike, which is trivial (the weights are the same); the rise of losses of examples that both
+  kinds of circuit serve over that of the others; the coefficient of variation of the intervals between spikes (1 where
+  they come at random, 0 where they are regular), in replicas with three or more intervals; and how many spikes there
+  are where losses are computed in float64.
+- A replica without a spike that has a quiet window beside it has no value, and is counted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from general_circuits.arms import BASE
+from general_circuits.claims.findings import (
+    CONTRADICTED,
+    ENOUGH_REPLICAS,
+    REGISTERED,
+    SUPPORTED,
+    UNDECIDED,
+    Finding,
+    beside,
+    counted,
+    outcome,
+    written,
+)
+from general_circuits.estimates import Array, Estimate, estimate
+
+KINDS = {"quiet": "quiet windows", "kick": "kicks"}
+UNIT = "share of the margin"
+INTERVALS = 3
+
+
+def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
+    """Findings from the `losses`, `spikes` and `spike_effects` tables of grokking and of its arms in float64."""
+    spikes, effects, losses = (tables[name] for name in ("spikes", "spike_effects", "losses"))
+    replicas = sorted(losses.loc[losses["condition"] == BASE, "replica"].unique())
+    of_base = effects[effects["condition"] == BASE]
+    gain = of_base.assign(
+        gain=of_base["general_after"] - of_base["general_before"],
+        later=of_base["general_later"] - of_base["general_before"],
+    )
+    both = {kind: estimate(_beyond(gain, "gain", kind, replicas)) for kind in KINDS}
+    findings = [_registered(both, len(replicas))]
+    for kind, words in KINDS.items():
+        findings.append(beside(f"gain beyond {words}", UNIT, both[kind]))
+        later = estimate(_beyond(gain, "later", kind, replicas))
+        findings.append(beside(f"gain beyond {words}, 400 steps after", UNIT, later))
+    found = of_base[of_base["kind"] == "spike"]
+    for what, unit in (("rise", "log10 of the ratio"), ("fall", "logits")):
+        shared, others = found[f"{what}_shared"], found[f"{what}_others"]
+        values = np.log10((shared / others).where((shared > 0) & (others > 0))) if what == "rise" else shared - others
+        name = {"rise": "rise of losses, shared over others", "fall": "fall of margins, shared less others"}[what]
+        findings.append(beside(name, unit, estimate(_by_replica(found, values, replicas))))
+    for kind in ("spike", "kick"):
+        rows = spikes[(spikes["condition"] == BASE) & (spikes["kind"] == kind)]
+        rise = np.log10(rows["validation"] / rows["validation_before"])
+        contrast = f"rise of validation loss in a {kind}"
+        findings.append(beside(contrast, "log10 of the ratio", estimate(_by_replica(rows, rise, replicas))))
+    for condition in dict.fromkeys(losses["condition"].astype(str)):
+        rate = estimate(_rates(spikes, losses, condition))
+        findings.append(beside(f"spikes in {condition}", "per 1,000 steps", rate, is_change=False))
+        regular = estimate(_variations(spikes, losses, condition))
+        contrast = f"coefficient of variation of intervals in {condition}"
+        findings.append(beside(contrast, "ratio", regular, is_change=False))
+    return findings
+
+
+def _beyond(gain: pd.DataFrame, column: str, kind: str, replicas: list[int]) -> Array:
+    """By replica, the mean over spikes of a gain, less that of what stands beside each."""
+    means = gain.pivot_table(index=["replica", "spike"], columns="kind", values=column, observed=True)
+    means = means.reindex(columns=["spike", kind])
+    return (means["spike"] - means[kind]).groupby("replica").mean().reindex(replicas).to_numpy(float)
+
+
+def _by_replica(rows: pd.DataFrame, values: pd.Series, replicas: list[int]) -> Array:
+    return values.groupby(rows["replica"]).mean().reindex(replicas).to_numpy(float)
+
+
+def _peaks(spikes: pd.DataFrame, losses: pd.DataFrame, condition: str) -> dict[int, tuple[Array, int]]:
+    """By replica, the steps of its spikes and how many steps are known."""
+    known = losses[losses["condition"] == condition].groupby("replica")["step"].size()
+    rows = spikes[(spikes["condition"] == condition) & (spikes["kind"] == "spike")]
+    return {replica: (np.sort(rows.loc[rows["replica"] == replica, "step"]), n) for replica, n in known.items()}
+
+
+def _rates(spikes: pd.DataFrame, losses: pd.DataFrame, condition: str) -> list[float]:
+    return [1000 * len(steps) / n for steps, n in _peaks(spikes, losses, condition).values()]
+
+
+def _variations(spikes: pd.DataFrame, losses: pd.DataFrame, condition: str) -> list[float]:
+    found = []
+    for steps, _ in _peaks(spikes, losses, condition).values():
+        intervals = np.diff(steps)
+        enough = len(intervals) >= INTERVALS
+        found.append(float(intervals.std(ddof=1) / intervals.mean()) if enough else float("nan"))
+    return found
+
+
+def _registered(both: Mapping[str, Estimate], replicas: int) -> Finding:
+    falls = [found for found in both.values() if found.n >= ENOUGH_REPLICAS and found.high < 0]
+    verdict, shown = UNDECIDED, min(both.values(), key=lambda found: found.mean if np.isfinite(found.mean) else np.inf)
+    p_value = float(np.max([np.maximum(found.p_value, 0.0 if found.mean > 0 else 1.0) for found in both.values()]))
+    if falls:
+        shown = min(falls, key=lambda found: found.p_value)
+        verdict, p_value = CONTRADICTED, min(1.0, 2 * shown.p_value)
+    elif all(found.n >= ENOUGH_REPLICAS and found.low > 0 for found in both.values()):
+        verdict = SUPPORTED
+    words = {
+        SUPPORTED: "circuits are unified there",
+        CONTRADICTED: "the general part gains less there than elsewhere",
+        UNDECIDED: "not shown to be more than elsewhere",
+    }
+    sentence = (
+        "Around a spike, the general part of training margins gains"
+        f" {written(both['quiet'])} more than in quiet windows beside it, and {written(both['kick'])} more than after"
+        f" kicks as large: {outcome(shown, verdict, words)}. Over {counted(shown.n, replicas)}."
+    )
+    return Finding(REGISTERED, UNIT, dataclasses.replace(shown, p_value=p_value), sentence, verdict)

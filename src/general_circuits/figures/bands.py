@@ -1,0 +1,105 @@
+"""Which examples of an operation's table are right when, as maps and by band."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from general_circuits import sweeps
+from general_circuits.figures import style
+from general_circuits.patchwork import Record, records
+
+MAPPED = (0.1, 0.4, 0.7, 0.95)
+"""Of the most validation accuracy that a replica comes to, the shares at which it is mapped."""
+GROUPS = 6
+"""Of bands, a line each, where there are more."""
+TRAINED, WRONG, RIGHT = "#d9d9d9", "#ffffff", style.VERDICT_COLOURS["supported"]
+
+
+def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+    """One row per arm: maps of its first replica, and accuracy by band over all; from all three tables."""
+    shown = _shown(tables)
+    rows, columns = max(1, len(shown)), len(MAPPED) + 1
+    widths = [1.0] * len(MAPPED) + [1.7]
+    size = (style.WIDTH, 1.75 * rows + 0.3)
+    figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, width_ratios=widths)
+    for axes in grid.ravel():
+        axes.set_axis_off()
+    for row, (condition, found) in zip(grid, shown.items(), strict=False):
+        for axes, step in zip(row, _mapped(found[0]), strict=False):
+            _draw_map(axes, found[0], step)
+        row[0].set_ylabel(_name(tables, condition), fontsize="small")
+        _draw_bands(row[-1], _by_band(found))
+    return figure
+
+
+def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+    """How much of the lowest and of the highest bands is right at the last checkpoint."""
+    said = []
+    for condition, of_replicas in _shown(tables).items():
+        last = _by_band(of_replicas).iloc[-1]
+        ends = [f"{last.iloc[i]:.2f}" for i in (0, -1)]
+        said.append(f"{_name(tables, condition)} {ends[0]} in the lowest and {ends[1]} in the highest bands")
+    return f"Validation accuracy at the end: {'; '.join(said)}."
+
+
+def _shown(tables: Mapping[str, pd.DataFrame]) -> dict[str, list[Record]]:
+    """The arms whose answers have bands, by name."""
+    names = dict.fromkeys(tables["answers"]["condition"].astype(str))
+    found = {name: list(records(tables["answers"], tables["split"], name)) for name in names}
+    return {name: of for name, of in found.items() if of and of[0].bands is not None}
+
+
+def _name(tables: Mapping[str, pd.DataFrame], condition: str) -> str:
+    settings = sweeps.settings(tables["conditions"])[condition]
+    formula = ", ".join(settings.get("task.formulas", [])).replace("*", "·")
+    return f"{formula}, {'numbers' if settings.get('model.inputs') == 'ordinal' else 'tokens'}"
+
+
+def _mapped(record: Record) -> list[int]:
+    """The checkpoints at which validation accuracy is nearest to those shares of the most that it comes to."""
+    accuracy = record.right[record.on("validation")].mean()
+    return sorted({int((accuracy - share * accuracy.max()).abs().idxmin()) for share in MAPPED})
+
+
+def _draw_map(axes: Axes, record: Record, step: int) -> None:
+    a, b = (record.examples[name].to_numpy(int) for name in ("a", "b"))
+    cells = np.full((b.max() + 1, a.max() + 1), np.nan)
+    cells[b, a] = np.where(record.on("train"), 0, np.where(record.right[step], 2, 1))
+    axes.imshow(cells, origin="lower", cmap=ListedColormap([TRAINED, WRONG, RIGHT]), vmin=0, vmax=2)
+    axes.set_axis_on()
+    axes.set_xticks([])
+    axes.set_yticks([])
+    accuracy = float(record.right.loc[record.on("validation"), step].mean())
+    axes.set_title(f"step {step:,}: {accuracy:.2f}", fontsize="x-small", fontweight="normal")
+
+
+def _by_band(found: list[Record]) -> pd.DataFrame:
+    """Validation accuracy by step (row) and group of bands (column), mean over replicas."""
+    parts = []
+    for record in found:
+        bands, asked = record.bands, record.on("validation")
+        assert bands is not None
+        # Groups of as many examples each, as far as bands, which are not cut, allow.
+        place = pd.Series(bands[asked], index=record.right.index[asked]).rank(pct=True)
+        parts.append(record.right[asked].groupby(np.ceil(place * GROUPS)).mean().T)
+    return pd.concat(parts).groupby(level=0).mean()
+
+
+def _draw_bands(axes: Axes, accuracy: pd.DataFrame) -> None:
+    for colour, group in zip(sns.color_palette("viridis", accuracy.shape[1]), accuracy, strict=True):
+        axes.plot(accuracy.index, accuracy[group], color=colour, linewidth=1.2)
+    axes.set_axis_on()
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xscale("symlog", linthresh=10)
+    axes.set_xlim(0, accuracy.index.max())
+    axes.tick_params(labelsize="x-small")
+    axes.set_ylabel("validation accuracy", fontsize="x-small")
+    axes.set_xlabel("step", fontsize="x-small")

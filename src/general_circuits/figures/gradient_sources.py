@@ -1,0 +1,54 @@
+"""Which training examples gradients come from: those that are not known for sure, or the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from general_circuits import numbers
+from general_circuits.arms import BASE
+from general_circuits.figures import style
+from general_circuits.windows import steps_of_events, value_at
+
+COLUMNS = {"probability": "probability of the label", "gradient_norm": "gradient norm"}
+
+
+def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+    """Ten lines in either panel, one per tenth of the training examples; from `deciles` and `events`."""
+    rows = tables["deciles"][tables["deciles"]["condition"] == BASE]
+    figure, panels = plt.subplots(1, 2, figsize=(style.WIDTH, 2.8))
+    for axes, (column, label) in zip(panels, COLUMNS.items(), strict=True):
+        for colour, (decile, of_it) in zip(sns.color_palette("viridis", 10), rows.groupby("decile"), strict=False):
+            mean = style.wide(of_it, column).mean(axis=1)
+            name = {1: "least sure tenth", 10: "surest tenth"}.get(int(str(decile)))
+            axes.plot(mean.index, mean, color=colour, linewidth=1.2, label=name)
+        axes.set_xscale("symlog", linthresh=10)
+        axes.set_xlim(0, rows["step"].max())
+        axes.set_xlabel("step")
+        axes.set_ylabel(label)
+        style.mark_events(axes, style.median_steps(tables["events"], BASE))
+    panels[0].legend(fontsize="x-small", loc="lower right")
+    panels[1].set_yscale("log")
+    return figure
+
+
+def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+    """What share of the tenths' gradient norms is the least sure one's, at t_m and at onset."""
+    rows = tables["deciles"][tables["deciles"]["condition"] == BASE]
+    total = rows.groupby(["replica", "step"])["gradient_norm"].sum().rename("total").reset_index()
+    least = rows[rows["decile"] == 1].merge(total, on=["replica", "step"])
+    least = least.assign(share=least["gradient_norm"] / least["total"])
+    steps = steps_of_events(tables["events"], BASE)
+    said = []
+    for event, name in {"memorised": "t_m", "onset": "t_o"}.items():
+        of_replicas = least.groupby("replica")
+        values = [
+            value_at(of_replicas.get_group(replica).set_index("step")["share"], step)
+            for replica, step in steps[event].items()
+        ]
+        said.append(f"{numbers.plain(float(pd.Series(values).mean()))} at {name}")
+    return f"Of the ten gradient norms' sum, the least sure tenth has {' and '.join(said)}, means over replicas."

@@ -1,0 +1,87 @@
+"""Both losses at every step, with spikes; and what the general part of margins gains around them and beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from general_circuits import numbers
+from general_circuits.arms import BASE
+from general_circuits.estimates import Estimate, estimate
+from general_circuits.figures import style
+
+MOST = 3
+"""Replicas whose losses are shown."""
+KINDS = {"spike": "spikes", "kick": "kicks", "quiet": "quiet windows"}
+COLOURS = {
+    "spike": style.VERDICT_COLOURS["contradicted"],
+    "kick": style.VERDICT_COLOURS["supported"],
+    "quiet": style.GREY,
+}
+
+
+def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+    """Left, losses of a few replicas; right, gains by kind of window; from `losses`, `spikes` and `spike_effects`."""
+    losses = tables["losses"][tables["losses"]["condition"] == BASE]
+    shown = sorted(losses["replica"].unique())[:MOST]
+    rows = max(1, len(shown))
+    figure = plt.figure(figsize=(style.WIDTH, 3.6))
+    grid = figure.add_gridspec(rows, 2, width_ratios=[3, 2])
+    panels = [figure.add_subplot(grid[row, 0]) for row in range(rows)]
+    for axes, replica in zip(panels, shown, strict=False):
+        _draw_losses(axes, losses[losses["replica"] == replica], tables["spikes"], replica)
+        axes.tick_params(labelbottom=axes is panels[-1], labelsize="x-small")
+    panels[0].legend(*panels[0].get_legend_handles_labels(), fontsize="x-small", loc="upper right", ncols=2)
+    panels[rows // 2].set_ylabel("loss")
+    panels[-1].set_xlabel("step")
+    _draw_gains(figure.add_subplot(grid[:, 1]), _gains(tables))
+    return figure
+
+
+def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+    """How many spikes, and mean gains."""
+    rows = tables["spikes"][(tables["spikes"]["condition"] == BASE) & (tables["spikes"]["kind"] == "spike")]
+    replicas = tables["losses"].loc[tables["losses"]["condition"] == BASE, "replica"].nunique()
+    gains = _gains(tables)
+    said = [f"{words} {numbers.signed(_of_replicas(gains, kind).mean)}" for kind, words in KINDS.items()]
+    return f"{len(rows)} spikes in {replicas} replicas; mean gains: {'; '.join(said)}."
+
+
+def _gains(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    effects = tables["spike_effects"][tables["spike_effects"]["condition"] == BASE]
+    return effects.assign(gain=effects["general_after"] - effects["general_before"])
+
+
+def _of_replicas(gains: pd.DataFrame, kind: str) -> Estimate:
+    return estimate(gains.loc[gains["kind"] == kind].groupby("replica")["gain"].mean())
+
+
+def _draw_losses(axes: Axes, rows: pd.DataFrame, spikes: pd.DataFrame, replica: int) -> None:
+    axes.plot(rows["step"], rows["validation"], color=style.GREY, linewidth=0.8, label="validation")
+    axes.plot(rows["step"], rows["training"], color="black", linewidth=0.8, label="training")
+    own = spikes[(spikes["condition"] == BASE) & (spikes["replica"] == replica)]
+    for kind, mark in (("spike", "v"), ("quiet", "|")):
+        at = own[own["kind"] == kind]
+        axes.plot(at["step"], at["loss"], mark, color=COLOURS[kind], markersize=5, markeredgewidth=1)
+    axes.set_yscale("log")
+    axes.set_xlim(0, rows["step"].max())
+    style.linear_steps(axes, 5)
+
+
+def _draw_gains(axes: Axes, gains: pd.DataFrame) -> None:
+    for place, kind in enumerate(KINDS):
+        values = gains.loc[gains["kind"] == kind, "gain"].dropna()
+        spread = np.linspace(-0.2, 0.2, len(values)) if len(values) > 1 else np.zeros(len(values))
+        axes.plot(place + spread, values, "o", color=COLOURS[kind], markersize=3, alpha=0.6, markeredgewidth=0)
+        of_it = _of_replicas(gains, kind)
+        axes.plot([place + 0.32] * 2, [of_it.low, of_it.high], color="black", linewidth=1.2)
+        axes.plot(place + 0.32, of_it.mean, "D", color="black", markersize=3.5)
+    axes.axhline(0, color=style.GREY, linewidth=0.6)
+    axes.set_xticks(range(len(KINDS)), list(KINDS.values()), fontsize="x-small")
+    axes.set_xlim(-0.5, len(KINDS) - 0.4)
+    axes.set_ylabel("gain of the general share")

@@ -1,0 +1,40 @@
+"""What a finished replica's general solution is made of, as its last checkpoint tells."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from general_circuits.checkpoints import Checkpoints
+from general_circuits.conditions import Condition, Vocabulary
+from general_circuits.examples import Examples
+from general_circuits.progress import forces, solution
+from general_circuits.progress.components import General, Ground
+
+
+def general(
+    condition: Condition,
+    splits: dict[str, Examples],
+    vocabulary: Vocabulary,
+    stored: Checkpoints,
+    device: torch.device,
+) -> General:
+    """Of the replica with these examples and checkpoints."""
+    ground = Ground.of(splits, _solution(condition, splits), vocabulary.n_classes)
+    return General.of(ground, _last_answers(stored, ground, device))
+
+
+def _last_answers(stored: Checkpoints, ground: Ground, device: torch.device) -> Tensor:
+    """Logits of the last checkpoint where they are finite; of the first one where they never are."""
+    for step in reversed(stored.steps()):
+        ((_, model),) = stored.models([step], device)
+        logits = forces.answer(model, ground.tokens)
+        if logits.isfinite().all():
+            break
+    return logits
+
+
+def _solution(condition: Condition, splits: dict[str, Examples]) -> solution.Solution | None:
+    inputs = torch.cat([part.tokens for part in splits.values()])[:, :-1].cpu().numpy()
+    targets = torch.cat([part.targets for part in splits.values() if part.targets is not None]).cpu().numpy()
+    return solution.find(condition.task, inputs, targets)

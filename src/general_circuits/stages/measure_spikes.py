@@ -1,0 +1,44 @@
+"""Weights around spikes → what came of the general circuit there, and of examples that both kinds serve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from general_circuits import checkpoints, compute, tables
+from general_circuits.blocks import Block
+from general_circuits.conditions import Condition, from_json
+from general_circuits.progress import learned
+from general_circuits.progress.shares import Shares, effects
+from general_circuits.schemas.spike_effects import TABLE as EFFECTS
+from general_circuits.schemas.spikes import TABLE as SPIKES
+from general_circuits.stages.command import run
+
+
+def main(split: Path, spikes: Path, weights: Path, condition: str, settings: str, device: str, output: Path) -> None:
+    """Read the table SPIKES and the folder WEIGHTS; what is general is told by the last weights beside SPLIT."""
+    resolved, torch_device = from_json(Condition, settings), compute.device(device)
+    table, block = tables.read(spikes, SPIKES), Block(split, torch_device)
+    frames = []
+    for position, replica, splits in block.replicas():
+        of_replica = table[(table["replica"] == replica) & table["seen"].notna()]
+        if of_replica.empty:
+            continue
+        name = checkpoints.file_name(position)
+        general = learned.general(
+            resolved, splits, block.vocabulary, checkpoints.Checkpoints(split.parent / name), torch_device
+        )
+        stored = checkpoints.Checkpoints(weights / name)
+        looks = [Shares.of(model, general) for _, model in stored.models(stored.steps(), torch_device)]
+        rows = []
+        for row in of_replica.itertuples():
+            found = effects(looks[int(row.seen) : int(row.seen) + int(row.looks)])
+            rows.append({"spike": row.spike, "kind": row.kind, "step": row.step, **found})
+        print(f"{condition}, replica {replica}: {len(rows)} windows", flush=True)
+        frames.append(pd.DataFrame(rows).assign(condition=condition, replica=replica))
+    tables.write(output, EFFECTS, tables.together(EFFECTS, frames), tables.read_metadata(split))
+
+
+if __name__ == "__main__":
+    run(main)

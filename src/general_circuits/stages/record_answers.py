@@ -1,0 +1,41 @@
+"""Checkpoints of a block → every example's answer, and where the gradient of training comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from general_circuits import answers, checkpoints, compute, tables
+from general_circuits.blocks import Block
+from general_circuits.conditions import Condition, chosen, from_json
+from general_circuits.schemas.answers import TABLE as ANSWERS
+from general_circuits.schemas.deciles import TABLE as DECILES
+from general_circuits.stages.command import run
+
+
+def main(split: Path, condition: str, settings: str, steps: int, device: str, output: Path) -> None:
+    """Read the weights beside SPLIT, which training by SETTINGS (JSON) left, at STEPS checkpoints (0 for all).
+
+    OUTPUT is the table `answers`; `deciles` lies beside it.
+    """
+    torch_device, optimiser = compute.device(device), from_json(Condition, settings).optimiser
+    precision = torch.float64 if optimiser.loss_precision == "float64" else torch.float32
+    frames: list[pd.DataFrame] = []
+    of_tenths: list[pd.DataFrame] = []
+    for position, replica, splits in Block(split, torch_device).replicas():
+        stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
+        for step, model in stored.models(chosen(stored.steps(), steps or None), torch_device):
+            print(f"{condition}, replica {replica}: step {step:,}", flush=True)
+            names = {"condition": condition, "replica": replica, "step": step}
+            frames.append(answers.answers(model, splits).assign(**names))
+            of_tenths.append(answers.deciles(model, splits, precision).assign(**names))
+    metadata = tables.read_metadata(split)
+    tables.write(output, ANSWERS, tables.together(ANSWERS, frames), metadata)
+    beside = output.with_name(f"{output.stem}-deciles.parquet")
+    tables.write(beside, DECILES, tables.together(DECILES, of_tenths), metadata)
+
+
+if __name__ == "__main__":
+    run(main)
