@@ -63,7 +63,8 @@ def test_an_unknown_key_is_answered_with_the_nearest(changes: dict[str, Any], me
 
 def test_an_unknown_key_like_no_other_is_answered_with_all() -> None:
     assert faults(study(measurements={"qqq": 1})) == [
-        "measurements.qqq: unknown key; known: saliency, ablation, specifications, progress, onset, updates"
+        "measurements.qqq: unknown key; known: saliency, ablation, specifications, progress, onset, updates,"
+        " answers, spikes"
     ]
 
 

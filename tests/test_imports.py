@@ -10,15 +10,25 @@ GRAPH = grimp.build_graph(PACKAGE, include_external_packages=True, cache_dir=Non
 MODULES = sorted(name for name in GRAPH.modules if name.split(".")[0] == PACKAGE)
 ROOMS = (
     *("splits", "training", "events"),
-    *("saliency", "distributions", "ablation", "progress", "updates"),
+    *("saliency", "distributions", "ablation", "progress", "updates", "answers"),
     "duels",
 )
 """Each does the work of one stage; they meet in files. A module, or a package of them."""
 TEXT = ("numbers", "markdown")
 """What a reader sees, as text."""
-READINGS = ("damage", "contests", "growth", "sweeps", "rises", "loss_floors", "arms", "survival")
+READINGS = ("damage", "contests", "growth", "sweeps", "rises", "loss_floors", "arms", "survival", "patchwork")
 """What claims and figures both read off tables."""
-OF_TRAINING = ("replica", "branches", "forks", "interventions", "reduced", "losses", "optimisers", "states")
+OF_TRAINING = (
+    "spike_replays",
+    "replica",
+    "branches",
+    "forks",
+    "interventions",
+    "reduced",
+    "losses",
+    "optimisers",
+    "states",
+)
 """What training is made of; nobody else trains."""
 OF_THE_REPORT = ("write_page", "write_front_page")
 """The stages that write its pages."""
@@ -107,7 +117,8 @@ def test_rooms_do_not_know_each_other(room: str) -> None:
 def test_only_training_knows_how_a_step_is_taken(part: str) -> None:
     """And the plan of a study, which times one."""
     knowing = GRAPH.find_downstream_modules(f"{PACKAGE}.{part}") - {f"{PACKAGE}.replica"}
-    training = ("training", "branches", "forks", "stages.train_block", "stages.replay_block")
+    training = ("training", "branches", "forks", "spike_replays")
+    training += tuple(f"stages.{name}" for name in ("train_block", "replay_block", "watch_spikes"))
     assert knowing == {f"{PACKAGE}.{name}" for name in (*training, "plan", "cli")}
 
 

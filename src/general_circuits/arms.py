@@ -15,8 +15,9 @@ Conditions = Mapping[str, Mapping[str, Any]]
 
 BASE = "grokking"
 """What arms are arms of."""
-AT = "branch.at"
+AT, PARENT = "branch.at", "branch.parent"
 RATE, DECAY, BATCH = "optimiser.learning_rate", "optimiser.weight_decay", "optimiser.batch_size"
+FRACTION = "split.train_size"
 KICK, INSTEAD, NOISE = (f"branch.intervention.{name}" for name in ("kick", "noise_instead", "batch_noise"))
 ASIDE = ("schedule.", "measurements", "examples.")
 UNTOUCHED: Mapping[str, Any] = {
@@ -42,6 +43,7 @@ class Arms:
         also: and perhaps in these.
         fixed: and perhaps in these, which are just this.
         unlike: and not to these values.
+        of_others: branches of other conditions, which differ so from them, and these conditions.
     """
 
     words: str
@@ -49,13 +51,25 @@ class Arms:
     also: tuple[str, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
     unlike: Mapping[str, Any] = field(default_factory=dict)
+    of_others: bool = False
 
     def of(self, conditions: Conditions) -> list[str]:
         """Their names, in order."""
         if BASE not in conditions:
             return []
+        if self.of_others:
+            return self._of_others(conditions)
         others = {name: differences(conditions, name) for name in conditions if name != BASE}
         return [name for name, changed in others.items() if self._has(conditions[name], changed)]
+
+    def _of_others(self, conditions: Conditions) -> list[str]:
+        parents = {name: own.get(PARENT) for name, own in conditions.items()}
+        found = [
+            name
+            for name, parent in parents.items()
+            if parent not in (None, BASE) and self._has(conditions[name], differences(conditions, name, parent))
+        ]
+        return [name for name in conditions if name in {*found, *(parents[branch] for branch in found)}]
 
     def _has(self, own: Mapping[str, Any], changed: Mapping[str, Any]) -> bool:
         is_fixed = all(key in own and own[key] == value for key, value in self.fixed.items())
@@ -86,8 +100,8 @@ def differences(conditions: Conditions, name: str, base: str = BASE) -> dict[str
     own, other = conditions[name], conditions[base]
     changed = {key: value for key, value in own.items() if key not in other or other[key] != value}
     changed = {key: value for key, value in changed.items() if not key.startswith(ASIDE)}
-    if own.get("branch.parent") == base:
-        del changed["branch.parent"]
+    if own.get(PARENT) == base:
+        del changed[PARENT]
     return {key: value for key, value in changed.items() if key not in UNTOUCHED or UNTOUCHED[key] != value}
 
 

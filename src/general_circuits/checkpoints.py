@@ -68,6 +68,10 @@ class Checkpoints:
         with safe_open(self.path, "pt") as file:
             return file.get_tensor("steps").tolist()
 
+    def backwards(self, device: torch.device) -> Iterator[tuple[int, Network]]:
+        """All of them, the last one first."""
+        return self.models(self.steps()[::-1], device)
+
     def models(self, steps: Sequence[int], device: torch.device) -> Iterator[tuple[int, Network]]:
         """The network at each of these steps, in evaluation mode; the same object is filled anew each time."""
         with safe_open(self.path, "pt") as file:

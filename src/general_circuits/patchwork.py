@@ -149,30 +149,37 @@ def dispersion(members: pd.Series, units: pd.Series) -> float:
     return deviation / expected if expected > 0 else math.nan
 
 
-def lateness(record: Record, side: str) -> dict[str, float]:
-    """Rank correlation of when an example of a side is learnt with how it is placed.
+def neighbours(record: Record) -> pd.DataFrame:
+    """How each example is placed among those that train, a row each; without columns where operands are none.
 
-    `operands`: training examples that share an operand with it; `answer`: its answer; `diagonal`: whether both operands
-    are equal. An example is none of its own neighbours, nor is its mirror image.
+    `operands`: training examples that share an operand with it; `answer`: that have its right answer; `diagonal`:
+    whether both operands are equal. An example is none of its own neighbours, nor is its mirror image.
     """
     examples = record.examples
     if examples[["a", "b"]].isna().any(axis=None):
-        return {}
-    trains, asked = record.on("train"), record.on(side)
+        return pd.DataFrame(index=examples.index)
+    trains = record.on("train")
     a, b, target = (examples[name].to_numpy(int) for name in ("a", "b", "target"))
     p = int(max(a.max(), b.max())) + 1
-    having = np.bincount(a[trains], minlength=p) + np.bincount(b[trains & (a != b)], minlength=p)
-    trained = np.zeros((p, p), dtype=int)
+    is_off = a != b
+    trained, answer = np.zeros((p, p), dtype=int), np.full((p, p), -1)
     trained[a[trains], b[trains]] = 1
-    own = trained[a, b] + np.where(a != b, trained[b, a], 0)
-    # Of those that have either operand: what has both is counted once with each, and is itself or its mirror image.
-    operands = np.where(a != b, having[a] + having[b] - 2 * own, having[a] - own)
-    same = np.bincount(target[trains], minlength=target.max() + 1)[target]
-    mirror_same = np.zeros((p, p), dtype=int)
-    mirror_same[a, b] = target
-    answer = same - trained[a, b] - np.where((a != b) & (mirror_same[b, a] == target), trained[b, a], 0)
+    answer[a, b] = target
+    image = np.where(is_off, trained[b, a], 0)
+    having = np.bincount(a[trains], minlength=p) + np.bincount(b[trains & is_off], minlength=p)
+    own = trained[a, b] + image
+    # What has both operands was counted with each, and is the example itself or its mirror image.
+    operands = np.where(is_off, having[a] + having[b] - 2 * own, having[a] - own)
+    alike = np.bincount(target[trains], minlength=target.max() + 1)[target]
+    alike = alike - trained[a, b] - np.where(answer[b, a] == target, image, 0)
+    return pd.DataFrame({"operands": operands, "answer": alike, "diagonal": ~is_off}, index=examples.index)
+
+
+def lateness(record: Record, side: str) -> dict[str, float]:
+    """Rank correlation, over the examples of a side, of when they are learnt with how they are placed, by what."""
+    asked = record.on(side)
     late = pd.Series(record.learnt[asked]).rank().to_numpy()
+    placed = neighbours(record)[asked]
     if np.ptp(late) == 0:
         return {}
-    features = {"operands": operands[asked], "answer": answer[asked], "diagonal": (a == b)[asked]}
-    return {name: _rank_correlation(values.astype(float), late) for name, values in features.items()}
+    return {str(name): _rank_correlation(placed[name].to_numpy(float), late) for name in placed}

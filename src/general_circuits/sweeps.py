@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from general_circuits.arms import AT, BASE, DECAY, INSTEAD, KICK, RATE, Conditions, differences
+from general_circuits.arms import AT, BASE, DECAY, FRACTION, INSTEAD, KICK, PARENT, RATE, Conditions, differences
 from general_circuits.estimates import Array
 from general_circuits.survival import slopes
 
@@ -31,13 +31,14 @@ def place(changed: dict[str, Any]) -> str:
     return str(changed.get(AT, START))
 
 
-def left(events: pd.DataFrame, condition: str, at: str) -> pd.DataFrame:
+def left(events: pd.DataFrame, condition: str, at: str, base: str = BASE) -> pd.DataFrame:
     """What was left to generalise, of each replica of an arm, or of grokking itself from the same place on.
 
     Args:
         events: the table.
         condition: an arm that leaves grokking there, or grokking.
         at: where.
+        base: in place of grokking.
 
     Returns:
         by replica, `start` (the step, missing where the replica never came there), `steps` from there until it
@@ -46,9 +47,9 @@ def left(events: pd.DataFrame, condition: str, at: str) -> pd.DataFrame:
     rows = events[events["condition"] == condition]
     end = rows[rows["event"] == "generalised"].set_index("replica")
     started = pd.Series(0.0, index=end.index)
-    event = at if condition == BASE else "branched"
+    event = at if condition == base else "branched"
     branched = rows[rows["event"] == event].set_index("replica")
-    if at.startswith("step ") and condition == BASE:
+    if at.startswith("step ") and condition == base:
         started += float(at.removeprefix("step "))
     elif len(branched):
         started = branched["step"].where(~branched["censored"]).astype(float)
@@ -59,11 +60,30 @@ def left(events: pd.DataFrame, condition: str, at: str) -> pd.DataFrame:
     return pd.DataFrame({"start": started, "steps": steps, "censored": censored}).sort_index()
 
 
-def levels(conditions: Conditions, key: str) -> dict[str, float]:
-    """Grokking and the conditions that differ from it in this number alone, with the number, by it."""
-    alone = [name for name in conditions if differences(conditions, name).keys() <= {key}]
+def levels(conditions: Conditions, key: str, also: Mapping[str, Any] | None = None) -> dict[str, float]:
+    """Grokking and the conditions that differ from it in this number alone, with the number, by it.
+
+    With `also`, those that have these other settings too, and differ in nothing else.
+    """
+    fixed = dict(also or {})
+    allowed = {key, *fixed}
+    alone = [
+        name
+        for name, own in conditions.items()
+        if differences(conditions, name).keys() <= allowed and all(own[key] == value for key, value in fixed.items())
+    ]
     found = {name: _number(conditions[name], key) for name in alone}
     return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def by_fraction(conditions: Conditions) -> dict[float, dict[float, str]]:
+    """By decay and share that trains: grokking, and the conditions that differ from it in these alone."""
+    changed = {name: differences(conditions, name).keys() for name in conditions}
+    decays = {float(conditions[name][DECAY]) for name, keys in changed.items() if keys <= {DECAY, FRACTION}}
+    return {
+        decay: {share: name for name, share in levels(conditions, FRACTION, {DECAY: decay}).items()}
+        for decay in sorted(decays, reverse=True)
+    }
 
 
 def _number(settings: Mapping[str, Any], key: str) -> float:
@@ -155,13 +175,14 @@ class Rate:
         return self.at != START
 
 
-def rates(conditions: Conditions) -> list[Rate]:
-    """Those among the conditions, by multiplier."""
+def rates(conditions: Conditions, of: str = BASE) -> list[Rate]:
+    """Those among the conditions, by multiplier: arms of grokking, or of another condition the branches."""
     found = []
-    base = conditions[BASE]
-    for name in conditions:
-        changed = differences(conditions, name)
-        if name == BASE or not changed.keys() & {RATE, KICK}:
+    base = conditions[of]
+    for name, own in conditions.items():
+        changed = differences(conditions, name, of)
+        is_arm = own.get(PARENT, BASE) == of
+        if name == of or not is_arm or not changed.keys() & {RATE, KICK}:
             continue
         rate, decay = (float(conditions[name][key]) for key in (RATE, DECAY))
         if KICK in changed:

@@ -162,7 +162,39 @@ def arms(events_reached: bool = True) -> Mapping[str, pd.DataFrame]:
     ]
     columns = ["condition", "replica", "step", "split", "component", "part_of_margin"]
     progress = pd.DataFrame(parts, columns=columns).assign(is_scheduled=True)
-    return {**frames, "metrics": pd.concat([metrics, *mirrored], ignore_index=True), "progress": progress}
+    whole = {**frames, "metrics": pd.concat([metrics, *mirrored], ignore_index=True), "progress": progress}
+    return {**whole, **_examples(events_reached), **_spikes(events_reached)}
+
+
+def _examples(are_learnt: bool) -> Mapping[str, pd.DataFrame]:
+    """Answers to a small table, right for good in the order of their numbers if at all, and gradients in tenths."""
+    a, b = (part.ravel() for part in np.meshgrid(range(7), range(7), indexing="ij"))
+    grid = pd.DataFrame({"example": range(49), "a": a, "b": b, "wrap": (a + b) // 7, "target": (a + b) % 7})
+    grid = grid.assign(split=np.where((a + b) % 3 == 0, "train", "validation"))
+    runs = pd.DataFrame({"condition": "grokking", "replica": (0, 1)})
+    rows = runs.merge(grid, how="cross").merge(pd.DataFrame({"step": (0, 100, 200, 300)}), how="cross")
+    right = (rows["step"] >= 6 * rows["example"]) & are_learnt
+    tenths = runs.merge(pd.DataFrame({"step": (0, 250, 500)}), how="cross")
+    tenths = tenths.merge(pd.DataFrame({"decile": range(1, 11)}), how="cross")
+    return {
+        "split": runs.merge(grid, how="cross"),
+        "answers": rows.assign(margin=np.where(right, 1.0, -1.0)),
+        "deciles": tenths.assign(probability=tenths["decile"] / 10, gradient_norm=1 / tenths["decile"]),
+    }
+
+
+def _spikes(are_any: bool) -> Mapping[str, pd.DataFrame]:
+    """Both losses at every step, and a spike with what is beside it."""
+    runs = pd.DataFrame({"condition": "grokking", "replica": (0, 1)})
+    losses = runs.merge(pd.DataFrame({"step": range(200, 1500)}), how="cross")
+    kinds = pd.DataFrame({"spike": 800, "kind": ("spike", "quiet", "kick"), "step": (800, 400, 400)})
+    windows = runs.merge(kinds if are_any else kinds[:0], how="cross").assign(loss=1.0)
+    gain = windows["step"] / 1000 + windows["replica"] / 10
+    return {
+        "losses": losses.assign(training=1 / losses["step"], validation=2 / losses["step"]),
+        "spikes": windows,
+        "spike_effects": windows.assign(general_before=0.5, general_after=0.5 + gain),
+    }
 
 
 def _rising(since: float) -> tuple[float, float]:

@@ -56,13 +56,14 @@ def beyond(found: Estimate, threshold: float) -> str:
     return UNDECIDED
 
 
-def decided(values: ArrayLike, supported: float, contradicted: float) -> tuple[Estimate, str]:
+def decided(values: ArrayLike, supported: float, contradicted: float, is_below: bool = False) -> tuple[Estimate, str]:
     """Supported where the whole interval lies beyond one threshold, contradicted where it lies beyond the other.
 
-    Each on its own side; the interval alone decides. p is against the threshold that the mean is beyond, and 1 where it
+    Each on its own side, which `is_below` tells where both are one: supported is below then. The interval alone
+    decides. p is against the threshold that the mean is beyond, and 1 where it
     is between both. Fewer than three replicas are undecided.
     """
-    side = 1 if supported > contradicted else -1
+    side = -1 if is_below or supported < contradicted else 1
     mean = side * estimate(values).mean
     found = estimate(values, supported if mean > side * supported else contradicted)
     if side * contradicted <= mean <= side * supported and found.n > 1:

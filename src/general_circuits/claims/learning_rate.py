@@ -9,9 +9,9 @@ Registered before any result of a study was seen, of branches of grokking that c
   lowest until it is 0.99 again (or the end, if it has made up half of its fall by then; else there is no way back and
   nothing to see) it is less than 0.1 above validation accuracy in the mean. Supported where both intervals say so,
   contradicted where either says the opposite.
-- Beside: branches from elsewhere, with rate × decay held, annealed, and the rate from the start on; each multiplier by
-  itself; how long accuracy takes to come back, against t_m; how training and validation losses go together before and
-  after; and a kick of the weights by which training accuracy falls as low.
+- Beside: branches from elsewhere, with rate × decay held, annealed, and the rate from the start on; those of other
+  conditions; each multiplier by itself; how long accuracy takes to come back, against t_m; how training and validation
+  losses go together before and after; and a kick of the weights by which training accuracy falls as low.
 - A replica that does not generalise is censored at its end; one that never came to the place is left out, and counted.
 """
 
@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from general_circuits import sweeps
-from general_circuits.arms import BASE
+from general_circuits.arms import BASE, PARENT, Conditions
 from general_circuits.claims.findings import (
     CONTRADICTED,
     ENOUGH_REPLICAS,
@@ -52,8 +52,8 @@ SLOPE_UNIT = "power of the multiplier"
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `conditions`, `events` and `metrics` tables of grokking and its arms."""
-    events, metrics = tables["events"], tables["metrics"]
-    found = sweeps.rates(sweeps.settings(tables["conditions"]))
+    events, metrics, conditions = tables["events"], tables["metrics"], sweeps.settings(tables["conditions"])
+    found = sweeps.rates(conditions)
     replicas = events.loc[events["condition"] == BASE, "replica"].nunique()
     findings = [_speed(_slopes(events, found, "onset", "free"), replicas)]
     shifts = {arm: _shifts(events, metrics, arm) for arm in found if arm.at == "memorised"}
@@ -70,18 +70,29 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         for what, unit in UNITS.items():
             values = estimate([getattr(of_replica, what) for of_replica in shift])
             findings.append(beside(f"{what.replace('_', ' ')}, {_named(arm)}", unit, values))
-    return findings
+    return [*findings, *_of_others(events, conditions)]
 
 
 def _named(arm: Rate) -> str:
     return f"kick at {arm.at}" if arm.how == "kick" else f"×{arm.multiplier:g} at {arm.at}, {arm.how}"
 
 
-def _slopes(events: pd.DataFrame, found: list[Rate], at: str, how: str) -> Array:
+def _of_others(events: pd.DataFrame, conditions: Conditions) -> Iterator[Finding]:
+    """The slopes of branches of other conditions."""
+    for base in dict.fromkeys(own.get(PARENT) for own in conditions.values()):
+        if base in (None, BASE):
+            continue
+        found = sweeps.rates(conditions, base)
+        for at, how in dict.fromkeys((arm.at, arm.how) for arm in found):
+            slope = estimate(_slopes(events, found, at, how, base))
+            yield beside(f"slope from {at} of {base}, {how}", SLOPE_UNIT, slope)
+
+
+def _slopes(events: pd.DataFrame, found: list[Rate], at: str, how: str, base: str = BASE) -> Array:
     """One pseudo-value per replica, of the arms of a kind and grokking from the same place on."""
     kind = [arm for arm in found if (arm.at, arm.how) == (at, how)]
-    parts = [sweeps.left(events, BASE, at).assign(multiplier=1.0)]
-    parts += [sweeps.left(events, arm.condition, at).assign(multiplier=arm.multiplier) for arm in kind]
+    parts = [sweeps.left(events, base, at, base).assign(multiplier=1.0)]
+    parts += [sweeps.left(events, arm.condition, at, base).assign(multiplier=arm.multiplier) for arm in kind]
     rows = pd.concat(parts).reset_index()
     return slopes(np.log(rows["multiplier"]), rows["steps"], rows["censored"], rows["replica"])
 

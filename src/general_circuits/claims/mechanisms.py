@@ -28,7 +28,7 @@ NAMES = {DECAY: "weight decay", BATCH: "batch size"}
 def speed(events: pd.DataFrame, levels: Mapping[str, float], key: str, side: float) -> Finding:
     """The power of a setting that t_g goes with; supported on this side of 0, contradicted on the other."""
     values = sweeps.slope(events, levels)
-    found, verdict = decided(values, side * 1e-12, -side * 1e-12)
+    found, verdict = decided(values, 0.0, 0.0, is_below=side < 0)
     words = {
         SUPPORTED: "it speeds generalisation" if side < 0 else "small batches speed generalisation",
         CONTRADICTED: "it slows generalisation" if side < 0 else "small batches slow generalisation",
@@ -48,7 +48,7 @@ def mechanism(progress: pd.DataFrame | None, conditions: Conditions, noise: bool
     lost = measured.get("noise alone" if noise else "decay alone")
     if lost is None:
         return not_testable(f"no measured branch at onset with {what} alone", name)
-    found, verdict = decided(lost["shallow"] - lost["general"], 1e-12, -1e-12)
+    found, verdict = decided(lost["shallow"] - lost["general"], 0.0, 0.0)
     words = {
         SUPPORTED: "shallow circuits lose more",
         CONTRADICTED: "general circuits lose more",

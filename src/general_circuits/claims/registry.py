@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from general_circuits.arms import AT, BATCH, DECAY, INSTEAD, KICK, NOISE, RATE, Arms
+from general_circuits.arms import AT, BATCH, DECAY, FRACTION, INSTEAD, KICK, NOISE, RATE, Arms
 
 OPTIMISER = "optimiser.optimiser"
 HOW_LONG = ("branch.lasts", "branch.then")
@@ -110,7 +110,7 @@ CLAIMS = {
         tables_beside=("progress",),
         needs=("grokking",),
         needs_arms=(Arms("conditions with another weight decay", (DECAY,), unlike={DECAY: 0.0}),),
-        arms_beside=(MOVED_ALONE, Arms("none", (DECAY,))),
+        arms_beside=(MOVED_ALONE, Arms("none", (DECAY,)), Arms("other training fractions", (FRACTION,), (DECAY,))),
     ),
     "stochasticity": Claim(
         "minibatch noise speeds generalisation, because it degrades shallow circuits more than general ones",
@@ -165,7 +165,7 @@ CLAIMS = {
             Arms(
                 "ordinal inputs",
                 ("model.inputs",),
-                ("model.", "optimiser.", "task.formulas", "split.train_size"),
+                ("model.", "optimiser.", "task.formulas", FRACTION),
                 {"model.inputs": "ordinal"},
             ),
         ),
@@ -181,6 +181,7 @@ CLAIMS = {
         arms_beside=(
             Arms("other learning rates", (RATE,), (AT, DECAY, *HOW_LONG)),
             Arms("kicks", (KICK,), (AT,)),
+            Arms("the same of other conditions", (RATE,), (AT, DECAY, *HOW_LONG), of_others=True),
         ),
     ),
     "commutativity": Claim(
@@ -191,9 +192,7 @@ CLAIMS = {
         tables=("conditions", "events", "metrics", "split"),
         needs=("grokking",),
         needs_arms=(Arms("condition split by example", ("split.split_by",)),),
-        arms_beside=(
-            Arms("other operations", tuple(f"task.{key}" for key in TASK), ("split.train_size",), BY_EXAMPLE),
-        ),
+        arms_beside=(Arms("other operations", tuple(f"task.{key}" for key in TASK), (FRACTION,), BY_EXAMPLE),),
     ),
     "no_regularisation": Claim(
         "full batch with no regularisation still groks, but much less; a perfectly tuned step size would prevent it",

@@ -7,22 +7,24 @@ Registered before any result of a study was seen, two verdicts:
 - mechanism: in a branch of grokking at onset in which weights decay and nothing else moves them, the share that is lost
   of the part of training margins that unseen examples do not show (shallow), less the share lost of the part that they
   show (general). Supported where its interval is above 0, contradicted where it is below.
-- Beside: each decay by itself, without decay too; and the same loss where noise that is as large as decay moves the
-  weights instead.
+- Beside: each decay by itself, without decay too; the median step by how much trains (Kaplan–Meier), at each decay that
+  was asked with it; and the same loss where noise that is as large as decay moves the weights instead.
 - A replica that does not generalise is censored at its end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+import numpy as np
 import pandas as pd
 
 from general_circuits import sweeps
-from general_circuits.arms import BASE, DECAY
+from general_circuits.arms import BASE, DECAY, Conditions
 from general_circuits.claims.findings import Finding, written
 from general_circuits.claims.mechanisms import mechanism, speed
-from general_circuits.estimates import estimate
+from general_circuits.estimates import Estimate, estimate
+from general_circuits.survival import median_time
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
@@ -39,5 +41,30 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
             ratio = estimate(sweeps.log_ratio(sweeps.left(events, name, sweeps.START), base))
             text = f"Steps to generalise at weight decay {decay:g}: {written(ratio)}."
             findings.append(Finding(f"steps at {decay:g}", "log10 of the ratio to grokking", ratio, text))
+    findings += list(_medians(events, conditions))
     beside = mechanism(tables.get("progress"), conditions, noise=True)
     return [*findings, Finding("noise instead of decay", beside.unit, beside.estimate, beside.sentence)]
+
+
+def _medians(events: pd.DataFrame, conditions: Conditions) -> Iterator[Finding]:
+    """When half of the replicas have generalised, by how much trains and by decay."""
+    for decay, by_fraction in sweeps.by_fraction(conditions).items():
+        for fraction, name in by_fraction.items():
+            known = sweeps.left(events, name, sweeps.START).dropna(subset=["steps"])
+            if known.empty:
+                continue
+            median = median_time(known["steps"], known["censored"])
+            where = f"{fraction:g} of the examples at decay {decay:g}"
+            text = (
+                f"With {where}, half of the replicas generalise {_by(median.time)} (95 % interval"
+                f" {_by(median.low)} to {_by(median.high)}); {int((~known['censored']).sum())} of {len(known)} did."
+            )
+            mean, low, high = (float(np.log10(steps)) for steps in (median.time, median.low, median.high))
+            found = Estimate(mean, low, high, float("nan"), len(known))
+            if not np.isfinite(mean):  # half of them did not
+                found = estimate([])
+            yield Finding(f"median steps, {where}", "log10 of steps (Kaplan–Meier)", found, text)
+
+
+def _by(steps: float) -> str:
+    return f"by step {steps:,.0f}" if np.isfinite(steps) else "never"

@@ -214,6 +214,14 @@ FIGURES = {
         f" dot, {CENSORED_ALONG}.",
         claim="imperfect_confidence",
     ),
+    "fraction_times": Figure(
+        "More examples, fewer steps",
+        "Claim weight_decay",
+        ("conditions", "events"),
+        "Steps until grokking and the conditions that differ from it in how much trains, and in weight decay,"
+        f" generalise: a dot per replica, {CENSORED}.",
+        claim="weight_decay",
+    ),
     "gradient_sources": Figure(
         "Where gradients come from",
         "Claim imperfect_confidence",
@@ -237,7 +245,7 @@ FIGURES = {
     "late_examples": Figure(
         "Which examples are learnt late",
         "Claim partial_generalisation",
-        ("conditions", "split", "answers"),
+        ("split", "answers"),
         "Left, the share of grokking's training and validation examples that are right from a checkpoint on at all"
         f" later ones. {BANDS}. Right, the rank correlation of that step with how many training examples share an"
         " operand or the answer, and with equal operands: below 0, those with more neighbours are learnt earlier.",

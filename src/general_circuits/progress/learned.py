@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
-from general_circuits.checkpoints import Checkpoints
 from general_circuits.conditions import Condition, Vocabulary
 from general_circuits.examples import Examples
+from general_circuits.models.network import Network
 from general_circuits.progress import forces, solution
 from general_circuits.progress.components import General, Ground
 
@@ -16,18 +18,16 @@ def general(
     condition: Condition,
     splits: dict[str, Examples],
     vocabulary: Vocabulary,
-    stored: Checkpoints,
-    device: torch.device,
+    backwards: Iterable[tuple[int, Network]],
 ) -> General:
-    """Of the replica with these examples and checkpoints."""
+    """Of the replica with these examples, and these checkpoints, the last one first."""
     ground = Ground.of(splits, _solution(condition, splits), vocabulary.n_classes)
-    return General.of(ground, _last_answers(stored, ground, device))
+    return General.of(ground, _last_answers(backwards, ground))
 
 
-def _last_answers(stored: Checkpoints, ground: Ground, device: torch.device) -> Tensor:
+def _last_answers(backwards: Iterable[tuple[int, Network]], ground: Ground) -> Tensor:
     """Logits of the last checkpoint where they are finite; of the first one where they never are."""
-    for step in reversed(stored.steps()):
-        ((_, model),) = stored.models([step], device)
+    for _, model in backwards:
         logits = forces.answer(model, ground.tokens)
         if logits.isfinite().all():
             break

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from general_circuits import schemas
+import pandas as pd
+
+from general_circuits import schemas, tables
 from general_circuits.tables import Table
 
 
@@ -35,6 +39,26 @@ def names() -> list[str]:
 def of_blocks() -> list[str]:
     """The tables that a study has one file of for each block."""
     return [name for name in names() if table(name).axes == ["condition", "block"] and table(name).is_of_all]
+
+
+def read(
+    results: Path, names: Iterable[str], axes: Mapping[str, Mapping[str, Sequence[Any]]]
+) -> dict[str, pd.DataFrame]:
+    """The tables of these names along their axes, by name.
+
+    A table that has all of a study's conditions in one file is given with those that the others are of.
+    """
+    found = {name: tables.read_study(results, table(name), axes[name]) for name in names}
+    of_some = [along["condition"] for along in axes.values() if "condition" in along]
+    shown = {condition for conditions in of_some for condition in conditions}
+    return {
+        name: frame[frame["condition"].isin(shown)] if shown and _lists_conditions(table(name)) else frame
+        for name, frame in found.items()
+    }
+
+
+def _lists_conditions(of: Table) -> bool:
+    return "condition" in of.key and "condition" not in of.axes
 
 
 def dictionary() -> list[Entry]:

@@ -21,7 +21,7 @@ def main(claim: str, results: Path, reads: str, lacks: str, axes: Path, output: 
         findings = [not_testable(lacks)]
     else:
         along = json.loads(axes.read_text(encoding="utf-8"))
-        frames = {name: tables.read_study(results, registry.table(name), along[name]) for name in reads.split(",")}
+        frames = registry.read(results, reads.split(","), along)
         findings = importlib.import_module(f"general_circuits.claims.{claim}").judge(frames)
     tables.write(output, CLAIM, pd.DataFrame([_row(claim, finding) for finding in findings]))
 

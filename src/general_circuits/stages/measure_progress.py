@@ -47,7 +47,7 @@ def main(
         wanted = chosen(stored.steps(), steps or None)
         if not wanted:  # a branch of which this replica has none
             continue
-        general = learned.general(resolved, splits, block.vocabulary, stored, torch_device)
+        general = learned.general(resolved, splits, block.vocabulary, stored.backwards(torch_device))
         ground = general.ground
         closely = chosen(wanted, examples_steps)
         seen, around = [stored.models(wanted, torch_device)], []

@@ -26,9 +26,8 @@ def main(split: Path, spikes: Path, weights: Path, condition: str, settings: str
         if of_replica.empty:
             continue
         name = checkpoints.file_name(position)
-        general = learned.general(
-            resolved, splits, block.vocabulary, checkpoints.Checkpoints(split.parent / name), torch_device
-        )
+        trained = checkpoints.Checkpoints(split.parent / name).backwards(torch_device)
+        general = learned.general(resolved, splits, block.vocabulary, trained)
         stored = checkpoints.Checkpoints(weights / name)
         looks = [Shares.of(model, general) for _, model in stored.models(stored.steps(), torch_device)]
         rows = []

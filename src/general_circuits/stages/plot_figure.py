@@ -17,7 +17,7 @@ def main(
 ) -> None:
     """Draw FIGURE in a VARIANT from the tables it READS along AXES (a JSON file); TITLE and FOUND are its words."""
     along = json.loads(axes.read_text(encoding="utf-8"))
-    frames = {name: tables.read_study(results, registry.table(name), along[name]) for name in reads.split(",")}
+    frames = registry.read(results, reads.split(","), along)
     module = importlib.import_module(f"general_circuits.figures.{figure}")
     words = module.found(frames, variant)
     with style.theme():

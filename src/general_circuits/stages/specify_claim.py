@@ -17,7 +17,7 @@ def main(claim: str, results: Path, reads: str, axes: Path, output: Path) -> Non
     found = []
     if reads:
         along = json.loads(axes.read_text(encoding="utf-8"))
-        frames = {name: tables.read_study(results, registry.table(name), along[name]) for name in reads.split(",")}
+        frames = registry.read(results, reads.split(","), along)
         rows = importlib.import_module(f"general_circuits.claims.{claim}").specify(frames)
         found = [rows.assign(claim=claim)]
     tables.write(output, SPECIFICATION, tables.together(SPECIFICATION, found))

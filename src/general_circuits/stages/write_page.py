@@ -15,7 +15,7 @@ def main(page: str, results: Path, reads: str, axes: Path, settings: Path, outpu
     """Write PAGE from the tables it READS along AXES, and what is known of the study with SETTINGS (JSON files)."""
     along = json.loads(axes.read_text(encoding="utf-8"))
     names = reads.split(",") if reads else []
-    frames = {name: tables.read_study(results, registry.table(name), along[name]) for name in names}
+    frames = registry.read(results, names, along)
     about = pages.About(**json.loads(settings.read_text(encoding="utf-8")), benchmarks=results / "benchmarks")
     with tables.replacing(output) as temporary:
         temporary.write_text(getattr(pages, page)(frames, about), encoding="utf-8")

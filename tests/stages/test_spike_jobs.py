@@ -1,0 +1,198 @@
+"""Spikes of a block that was trained: both losses at every step, weights around them, and what they are measured as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from builders import condition
+from jobs import Job, finish
+from safetensors.torch import load_file
+
+from general_circuits import checkpoints, spikes, tables
+from general_circuits.blocks import Block
+from general_circuits.conditions import Spacing, to_json
+from general_circuits.progress import forces, learned
+from general_circuits.replica import Replica
+from general_circuits.schemas.answers import TABLE as ANSWERS
+from general_circuits.schemas.deciles import TABLE as DECILES
+from general_circuits.schemas.events import TABLE as EVENTS
+from general_circuits.schemas.losses import TABLE as LOSSES
+from general_circuits.schemas.spike_effects import TABLE as EFFECTS
+from general_circuits.schemas.spikes import TABLE as SPIKES
+
+STEPS, MEMORISED, THRESHOLD, MOST = 1700, 60, 2.0, 2
+SETTINGS = condition(STEPS, Spacing(log=3, every=100), Spacing(log=10, every=50))
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A job of two replicas, of which the second never memorised, and what was made of its spikes."""
+
+    job: Job
+    folder: Path
+
+    def table(self, name: str, kind: tables.Table) -> pd.DataFrame:
+        return tables.read(self.folder / f"{name}.parquet", kind)
+
+    @property
+    def windows(self) -> pd.DataFrame:
+        return self.table("spikes", SPIKES)
+
+    @property
+    def losses(self) -> pd.DataFrame:
+        return self.table("spikes-losses", LOSSES)
+
+    @property
+    def weights(self) -> dict[str, torch.Tensor]:
+        return load_file(self.folder / "spikes" / checkpoints.file_name(0))
+
+
+def watch(job: Job, folder: Path) -> Watched:
+    """Both stages, each in a process of its own."""
+    common = {"condition": "tiny", "settings": to_json(job.settings), "device": "cpu"}
+    split = job.inputs / "split.parquet"
+    replayed = {"split": split, "events": folder / "events.parquet", "training_code": job.code, "states": job.states}
+    told = {"threshold": THRESHOLD, "most": MOST, "output": folder / "spikes.parquet"}
+    assert finish("watch_spikes", {**common, **replayed, **told}, folder / "watch.log") == 0
+    # Measured beside the weights that training left: where the workflow has the split.
+    beside = job.run / "split.parquet"
+    beside.write_bytes(split.read_bytes())
+    read = {"split": beside, "spikes": folder / "spikes.parquet", "weights": folder / "spikes"}
+    told = {"output": folder / "effects.parquet"}
+    assert finish("measure_spikes", {**common, **read, **told}, folder / "measure.log") == 0
+    return Watched(job, folder)
+
+
+def events(path: Path) -> None:
+    """The first replica memorised, the second did not."""
+    rows = [
+        ("tiny", replica, event, MEMORISED, replica == 1 or event != "memorised")
+        for replica in (0, 1)
+        for event in ("memorised", "validation_loss_peak", "onset", "generalised")
+    ]
+    frame = pd.DataFrame(rows, columns=["condition", "replica", "event", "step", "censored"])
+    tables.write(path, EVENTS, frame)
+
+
+@pytest.fixture(scope="module")
+def watched(two_replicas: Path, tmp_path_factory: pytest.TempPathFactory) -> Watched:
+    """Not to be changed."""
+    folder = tmp_path_factory.mktemp("watched")
+    job = Job(two_replicas, folder / "job", SETTINGS)
+    assert job.finish() == 0, job.log()
+    events(folder / "events.parquet")
+    return watch(job, folder)
+
+
+def test_losses_are_those_of_the_run_at_every_step_from_where_it_memorised(watched: Watched) -> None:
+    losses = watched.losses
+    assert set(losses["replica"]) == {0}
+    assert losses["step"].tolist() == list(range(MEMORISED, STEPS + 1))
+    metrics = pd.read_parquet(watched.job.metrics)
+    metrics = metrics[(metrics["replica"] == 0) & (metrics["step"] >= MEMORISED)]
+    for column, split in (("training", "train"), ("validation", "validation")):
+        known = metrics[metrics["split"] == split].set_index("step")["loss"]
+        assert losses.set_index("step")[column].loc[known.index].tolist() == known.tolist()
+
+
+def test_every_spike_has_a_row_and_so_many_are_looked_into(watched: Watched) -> None:
+    losses, windows = watched.losses.set_index("step"), watched.windows
+    found = spikes.find(losses["training"], THRESHOLD)
+    rows = windows[windows["kind"] == "spike"]
+    assert len(found) > MOST
+    assert rows["step"].tolist() == [spike.peak for spike in found]
+    assert rows["loss"].to_numpy() == pytest.approx(losses.loc[rows["step"], "training"].to_numpy(), rel=1e-6)
+    assert rows["seen"].notna().sum() == MOST
+    looked = rows.loc[rows["seen"].notna(), "spike"]
+    beside = windows[windows["kind"] != "spike"]
+    assert set(beside["spike"]) <= set(looked)
+    assert len(beside), "a quiet window at least, and its kick"
+    assert (beside["kind"] == "quiet").sum() == (beside["kind"] == "kick").sum()
+
+
+def test_a_kick_raises_the_training_loss_as_much_as_the_spike_did(watched: Watched) -> None:
+    windows = watched.windows
+    spiked = windows[windows["kind"] == "spike"].set_index("spike")
+    quiet = windows[windows["kind"] == "quiet"].set_index("step")
+    kicks = windows[windows["kind"] == "kick"]
+    assert (kicks["kick"] > 0).all()
+    for row in kicks.itertuples():
+        rise = spiked.loc[row.spike, "loss"] - spiked.loc[row.spike, "loss_before"]
+        assert row.loss - quiet.loc[row.step, "loss"] == pytest.approx(rise, rel=0.02)
+        assert row.loss_before == quiet.loc[row.step, "loss_before"]
+
+
+def test_weights_are_the_run_s_own_where_nothing_was_kicked(watched: Watched) -> None:
+    """To the byte, of all four looks, against training from the seed."""
+    ((_, _, splits), *_) = Block(watched.job.inputs / "split.parquet", CPU).replicas()
+    replica = Replica(SETTINGS, splits, Block(watched.job.inputs / "split.parquet", CPU).vocabulary, 0)
+    stored, wanted = watched.weights, {}
+    found = {spike.peak: spike for spike in spikes.find(watched.losses.set_index("step")["training"], THRESHOLD)}
+    for row in watched.windows.dropna(subset=["seen"]).itertuples():
+        start = found[row.spike].start if row.kind == "spike" else row.step
+        looks = [start - spikes.BEFORE, row.step, row.step + spikes.AFTER, row.step + spikes.LATER]
+        assert row.looks == len([step for step in looks if step <= STEPS])
+        for place, step in enumerate(looks[: int(row.looks)]):
+            if row.kind != "kick" or place == 0:
+                wanted.setdefault(step, []).append(int(row.seen) + place)
+    while replica.step < max(wanted):
+        replica.update(is_observed=False)
+        for place in wanted.get(replica.step, []):
+            for name, weight in replica.model.state_dict().items():
+                assert torch.equal(stored[name][place], weight), (replica.step, name)
+
+
+def test_what_came_of_it_is_measured_of_those_weights(watched: Watched) -> None:
+    effects = watched.table("effects", EFFECTS)
+    windows = watched.windows.dropna(subset=["seen"])
+    key = ["spike", "kind", "step"]
+    assert effects[key].to_dict("records") == windows[key].to_dict("records")
+    split = watched.job.run / "split.parquet"
+    ((_, _, splits), *_) = Block(split, CPU).replicas()
+    stored = checkpoints.Checkpoints(watched.job.run / checkpoints.file_name(0))
+    general = learned.general(SETTINGS, splits, Block(split, CPU).vocabulary, stored.backwards(CPU))
+    looks = checkpoints.Checkpoints(watched.folder / "spikes" / checkpoints.file_name(0))
+    row, window = effects.iloc[0], windows.iloc[0]
+    ground = general.ground
+    train = ground.rows["train"]
+    for name, place in (("general_before", 0), ("general_after", 2)):
+        ((_, model),) = looks.models([int(window["seen"]) + place], CPU)
+        logits = forces.answer(model, ground.tokens)
+        others = forces.competitors(logits, ground.labels)
+        parts = general.split(logits)
+        unseen, whole = (forces.against(parts[of], ground.labels, others)[train].mean() for of in ("unseen", "all"))
+        assert row[name] == pytest.approx(float(unseen / whole), rel=1e-4, nan_ok=True)
+    assert (effects["shared"] <= len(train)).all()
+
+
+def test_without_states_it_is_the_same_to_the_byte(watched: Watched, tmp_path: Path) -> None:
+    """States are where replays start, and no more."""
+    (tmp_path / "events.parquet").write_bytes((watched.folder / "events.parquet").read_bytes())
+    elsewhere = Job(watched.job.inputs, tmp_path / "job", SETTINGS, places={"run": watched.job.run})
+    assert not elsewhere.states.exists()
+    again = watch(elsewhere, tmp_path)
+    for name in ("spikes.parquet", "spikes-losses.parquet", "effects.parquet"):
+        assert (again.folder / name).read_bytes() == (watched.folder / name).read_bytes()
+
+
+def test_answers_are_of_every_example_at_the_checkpoints_asked_for(watched: Watched, tmp_path: Path) -> None:
+    split = watched.job.run / "split.parquet"
+    told = {"split": split, "condition": "tiny", "settings": to_json(SETTINGS), "device": "cpu"}
+    assert finish("record_answers", {**told, "steps": 3, "output": tmp_path / "a.parquet"}, tmp_path / "log") == 0
+    answers = tables.read(tmp_path / "a.parquet", ANSWERS)
+    assert answers["step"].nunique() == 3
+    assert len(answers) == 2 * 3 * 25
+    metrics = pd.read_parquet(watched.job.metrics).set_index(["replica", "step", "split"])["accuracy"]
+    sides = pd.read_parquet(split)[["replica", "example", "split"]]
+    right = answers.merge(sides, on=["replica", "example"]).assign(right=answers["margin"] > 0)
+    accuracy = right.groupby(["replica", "step", "split"], observed=True)["right"].mean()
+    shared = accuracy.index.intersection(metrics.index)
+    assert len(shared) >= 4
+    assert accuracy[shared].to_numpy() == pytest.approx(metrics[shared].to_numpy())
+    deciles = tables.read(tmp_path / "a-deciles.parquet", DECILES)
+    assert len(deciles) == 2 * 3 * 10
