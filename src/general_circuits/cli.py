@@ -65,6 +65,7 @@ def run(
 @app.command()
 def plan(
     study: Annotated[str, typer.Option(help="workstation, smoke, full, or any config/{name}.yaml")] = "workstation",
+    claim: Annotated[str, typer.Option(help="of the study, what this claim needs and no more")] = "",
     seconds: Annotated[float, typer.Option(help="how long to measure each rate at least", min=0.0)] = 0.5,
 ) -> None:
     """Say what a study will take before anything runs: jobs, core-hours, memory and disk, from rates measured here."""
@@ -74,6 +75,8 @@ def plan(
     from general_circuits.plan import plan as planned
 
     compute.device("cpu")
+    if claim:
+        settings = _of_claim(settings, claim)
     table = planned(settings, seconds)
     total = table["core_hours"].sum()
     formats = {"jobs": "{:,}", "core_hours": "{:,.2f}", "mem_mb": "{:,}", "disk_mb": "{:,.1f}"}
@@ -212,6 +215,19 @@ def _study(name: str) -> Study:
         return load(yaml.safe_load(config_file(name, Path.cwd()).read_text(encoding="utf-8")))
     except (ConfigError, LaunchError) as error:
         raise _refusal(error) from None
+
+
+def _of_claim(study: Study, claim: str) -> Study:
+    """What one claim needs of a study; ends the command if there is no such claim, or the study lacks what it needs."""
+    from general_circuits.claims.registry import CLAIMS
+    from general_circuits.plan import of_claim
+
+    known = [name for name, found in CLAIMS.items() if found.is_measured]
+    if claim not in known:
+        raise _refusal(ValueError(f"--claim {claim}: should be one of {', '.join(known)}"))
+    if claim in study.lacking:
+        raise _refusal(ValueError(f"--claim {claim}: {study.study} lacks conditions that it needs"))
+    return of_claim(study, claim)
 
 
 def _check_replay(study: Study, condition: str, block: int, first: int, last: int) -> None:

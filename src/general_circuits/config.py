@@ -125,12 +125,17 @@ class Study(Settings):
     @property
     def lacking(self) -> list[str]:
         """The claims for which it lacks a condition or arms of grokking."""
-        found = {name: flat(settings) for name, settings in self.resolved()["conditions"].items()}
+        found = self.flat
         return [
             name
             for name, claim in CLAIMS.items()
             if set(claim.needs) - set(found) or not all(arms.of(found) for arms in claim.needs_arms)
         ]
+
+    @property
+    def flat(self) -> dict[str, dict[str, Any]]:
+        """By name, every condition's settings as claims find them by."""
+        return {name: flat(settings) for name, settings in self.resolved()["conditions"].items()}
 
     def measured(self, measurement: Measurement) -> list[str]:
         """The conditions of which this is measured; none where the study leaves it out."""

@@ -18,12 +18,15 @@ import numpy as np
 import pandas as pd
 import torch
 
+from general_circuits import answers
 from general_circuits.ablation import measure as ablation
+from general_circuits.branch_settings import Measurement
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.conditions import STATE_EVERY, Condition, chosen, from_json
 from general_circuits.config import Study
 from general_circuits.costs import FLOAT, MB, Size, toy_mb
 from general_circuits.distributions import STATISTICS
+from general_circuits.duel_settings import DuelSettings
 from general_circuits.duels import toy
 from general_circuits.duels.arms import arms
 from general_circuits.duels.grid import looked_at, toys
@@ -42,6 +45,7 @@ from general_circuits.replica import Replica
 from general_circuits.report.registry import PAGES
 from general_circuits.saliency import measure as saliency
 from general_circuits.schemas import registry as schemas
+from general_circuits.spikes import AFTER, LATER
 from general_circuits.splits import draw
 from general_circuits.tables import INPUTS
 from general_circuits.tasks import registry
@@ -65,6 +69,10 @@ ROW_BYTES = {
     "losses": 16,
 }
 """Bytes a row of a table's file, measured in a finished study."""
+BY_CLAIMS: tuple[Measurement, ...] = ("answers", "spikes")
+"""Measurements of those conditions alone whose claims read them."""
+LOOKS = 20
+"""At most, around a spike, in the quiet windows on either side, and after the kicks there."""
 SHORT = 10
 """Steps by which the length of a duel is judged."""
 
@@ -91,6 +99,29 @@ class Rates:
     example_rows: int
     ablation_rows: int
     damage_rows: int
+
+
+def of_claim(study: Study, claim: str) -> Study:
+    """What of a study one claim needs: its conditions, those that they are branches of, and what it reads of them."""
+    needed = CLAIMS[claim]
+    read = {schemas.table(name).measurement for name in (*needed.tables, *needed.tables_beside)} - {""}
+    read |= {"saliency"} if "ablation" in read else set()
+    names, conditions = needed.among(study.flat), study.conditions
+    for name in list(names):
+        branch = conditions[name].branch
+        kick = branch.change.kick if branch else None
+        names += [other for other in ((branch.parent if branch else None), kick) if isinstance(other, str)]
+    kept = {
+        name: settings.model_copy(update={"measurements": [kind for kind in settings.measured if kind in read]})
+        for name, settings in conditions.items()
+        if name in names
+    }
+    measured = (
+        study.measurements if needed.specified else study.measurements.model_copy(update={"specifications": None})
+    )
+    fights = {"toy", "planted", "modules"} & {*needed.tables}
+    duels = study.duels if fights else DuelSettings()
+    return study.model_copy(update={"conditions": kept, "measurements": measured, "duels": duels})
 
 
 def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
@@ -196,6 +227,10 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
                 add(job, blocks, with_torch + seen * seconds_each, mem_mb, seen * bytes_each)
     for name, row in _duels(study, with_torch, without).items():
         add(name, *row)
+    for measurement in BY_CLAIMS:
+        for name in _read_by_claims_of(study, measurement):
+            for job, row in _watched(study, measurement, sizes[name], with_torch).items():
+                add(job, *row)
     indexed = [name for name in schemas.of_blocks() if name not in study.absent]
     add("index_table", len(indexed), without, 500, 150 * blocks * len(conditions))
     judged = sum(claim.is_measured for claim in CLAIMS.values())
@@ -278,6 +313,49 @@ def _tracking(condition: Condition) -> float:
     replica = generated_replica(condition, seed=1000)
     followed = [(0, replica.model)]
     return _once(lambda: list(track(followed, replica.splits["train"], condition.optimiser, 1000)))
+
+
+def _read_by_claims_of(study: Study, measurement: Measurement) -> list[str]:
+    """The conditions of which a measurement is made that only those have whose claims read it."""
+    names = {name for name in schemas.names() if schemas.table(name).measurement == measurement}
+    readers = [claim for claim in CLAIMS.values() if names & {*claim.tables, *claim.tables_beside}]
+    found, conditions = set(study.measured(measurement)), study.flat
+    return [name for name in conditions if name in found and any(name in claim.among(conditions) for claim in readers)]
+
+
+def _watched(
+    study: Study, measurement: Measurement, size: Size, with_torch: float
+) -> dict[str, tuple[int, float, int, float]]:
+    """By rule, of one condition's answers or spikes, as `_duels`."""
+    condition, each = size.condition, study.block
+    asked, watched = study.measurements.watched
+    replica = generated_replica(condition, seed=1000)
+    step, evaluation = (_once(partial(replica.update, is_observed=False)), _once(replica.evaluate))
+    if measurement == "answers":
+        seen = _at_most(asked.checkpoints, size.checkpoints)
+        one = _once(lambda: (answers.answers(replica.model, replica.splits), _tenths(replica)))
+        rows = float(each * seen * size.n_examples * ROW_BYTES["answers"])
+        needed = size.answers_mb(seen, each)
+        return {"record_answers": (study.blocks, with_torch + each * seen * one, needed, rows)}
+    steps = condition.schedule.steps
+    # Once for the record, once for what is around spikes, and a window for each of two kicks.
+    windows = watched.most * 2 * (AFTER + LATER)
+    training = with_torch + each * (steps * (2 * step + evaluation) + windows * step)
+    kept = float(each * watched.most * LOOKS * size.parameters * FLOAT * study.keep.weights)
+    record, looking = float(each * steps * ROW_BYTES["losses"]), each * watched.most * LOOKS * evaluation
+    return {
+        "watch_spikes": (study.blocks, training, size.spikes_mb(watched.most, each), kept + record),
+        "measure_spikes": (
+            study.blocks,
+            with_torch + each * watched.most * LOOKS * evaluation,
+            size.progress_mb(),
+            0.0,
+        ),
+    }
+
+
+def _tenths(replica: Replica) -> pd.DataFrame:
+    return answers.deciles(replica.model, replica.splits, torch.float32)
 
 
 def _duels(study: Study, with_torch: float, without: float) -> dict[str, tuple[int, float, int, float]]:

@@ -17,6 +17,8 @@ import yaml
 
 from general_circuits import claims, figures, tables, tasks
 from general_circuits.claims import display
+from general_circuits.claims.findings import NOT_TESTABLE
+from general_circuits.claims.registry import CLAIMS
 from general_circuits.config import ConfigError, Study, load
 from general_circuits.figures.registry import FIGURES, drawings
 from general_circuits.fingerprints import fingerprint
@@ -24,7 +26,7 @@ from general_circuits.launch import LAUNCHES
 from general_circuits.schemas.verdicts import TABLE as VERDICTS
 
 README, RECORD, PICTURES = Path("README.md"), Path("docs/results.json"), Path("docs/figures")
-RESULTS, CONFIG = Path("results/workstation"), Path("config/config.yaml")
+RESULTS, CONFIG, LARGE = Path("results/workstation"), Path("config/config.yaml"), Path("config/full.yaml")
 STAGES = {
     "generate_task": tasks,
     "split_examples": None,
@@ -84,6 +86,7 @@ def refresh(root: Path) -> None:
         "found": {name: path.read_text(encoding="utf-8").strip() for name, path in found.items()},
         "verdicts": json.loads(display.as_json(tables.read(verdicts, VERDICTS))),
     }
+    record["costs"] = _costs(root, record["verdicts"])
     page = between((root / README).read_text(encoding="utf-8"), "results", block(record))
     (root / PICTURES).mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
@@ -131,11 +134,11 @@ def _must_be_there(root: Path, *paths: Path) -> None:
             raise ReadmeError(f"{path.relative_to(root)} is missing: run `make figures` first")
 
 
-def _study(root: Path) -> Study:
+def _study(root: Path, config: Path = CONFIG) -> Study:
     try:
-        return load(yaml.safe_load((root / CONFIG).read_text(encoding="utf-8")))
+        return load(yaml.safe_load((root / config).read_text(encoding="utf-8")))
     except ConfigError as error:
-        raise ReadmeError(f"{CONFIG}: {error}") from None
+        raise ReadmeError(f"{config}: {error}") from None
 
 
 def code() -> dict[str, str]:
@@ -168,11 +171,21 @@ def block(record: dict[str, Any]) -> str:
         " “confirmed” says that it also holds after Holm's adjustment.",
         "",
         *sentences,
+        *_untested(verdicts, record["costs"]),
         "",
         pictures[1],
         "",
     ]
     return "\n".join(lines)
+
+
+def _untested(verdicts: pd.DataFrame, costs: Mapping[str, float]) -> list[str]:
+    """A line for all that the study could not test of measured claims."""
+    rows = verdicts[(verdicts["verdict"] == NOT_TESTABLE) & verdicts["claim"].isin(list(costs))]
+    return [
+        f"- {display.code(row.claim, row.contrast)}: {row.sentence} Here that is {costs[row.claim]:,.1f} core-hours."
+        for row in rows.itertuples()
+    ]
 
 
 def _kept(drawn: Mapping[str, tuple[str, str]]) -> dict[str, str]:
@@ -184,6 +197,15 @@ def _kept(drawn: Mapping[str, tuple[str, str]]) -> dict[str, str]:
         elif variant == FIGURES[name].variants[0]:
             kept[name] = drawing
     return kept
+
+
+def _costs(root: Path, verdicts: list[dict[str, Any]]) -> dict[str, float]:
+    """Core-hours that the large study would take for each measured claim that this one could not test, in part even."""
+    from general_circuits.plan import of_claim, plan
+
+    lacking = {row["claim"] for row in verdicts if row["verdict"] == NOT_TESTABLE and CLAIMS[row["claim"]].is_measured}
+    full = _study(root, LARGE) if lacking else None
+    return {claim: float(plan(of_claim(full, claim), 0.0)["core_hours"].sum()) for claim in sorted(lacking) if full}
 
 
 def _picture(name: str, record: dict[str, Any]) -> str:

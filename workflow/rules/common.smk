@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 
 import general_circuits
 from general_circuits import cluster
-from general_circuits.arms import flat, together
+from general_circuits.arms import flat
 from general_circuits.branch_settings import replay_refusal
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.conditions import chosen, to_json
@@ -301,10 +301,8 @@ def toys_mb(wildcards, attempt):
 
 @functools.cache
 def claim_conditions(claim):
-    """The conditions that a claim is judged from: those it needs, its arms, and what stands beside them."""
-    arms = together(CLAIMS[claim].needs_arms + CLAIMS[claim].arms_beside, FLAT)
-    named = [name for name in CLAIMS[claim].needs + CLAIMS[claim].beside if name in CONDITIONS]
-    return list(dict.fromkeys(named + arms))
+    """The conditions that a claim is judged from."""
+    return CLAIMS[claim].among(FLAT)
 
 
 def claim_axes(wildcards):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from general_circuits.arms import AT, BATCH, DECAY, FRACTION, INSTEAD, KICK, NOISE, RATE, Arms
+from general_circuits.arms import AT, BATCH, DECAY, FRACTION, INSTEAD, KICK, NOISE, RATE, Arms, Conditions, together
 
 OPTIMISER = "optimiser.optimiser"
 HOW_LONG = ("branch.lasts", "branch.then")
@@ -17,7 +17,7 @@ MOVED_ALONE = Arms(
     (AT, DECAY, *HOW_LONG, "optimiser.optimiser", "optimiser.decay"),
 )
 """Branches in which no gradient moves the weights."""
-TASK, BY_EXAMPLE = ("family", "formulas", "modulus", "operation", "group"), {"split.split_by": "example"}
+BY_EXAMPLE = {"split.split_by": "example"}
 UNREGULARISED = tuple(
     f"optimiser.{key}"
     for key in ("optimiser", "learning_rate", "warm_up", "decay", "momentum", "loss", "loss_precision")
@@ -57,6 +57,11 @@ class Claim:
     @property
     def is_measured(self) -> bool:
         return bool(self.tables)
+
+    def among(self, conditions: Conditions) -> list[str]:
+        """The conditions of a study that it is judged from: those it needs, its arms, and what stands beside them."""
+        named = [name for name in self.needs + self.beside if name in conditions]
+        return list(dict.fromkeys([*named, *together(self.needs_arms + self.arms_beside, conditions)]))
 
 
 CLAIMS = {
@@ -152,6 +157,7 @@ CLAIMS = {
         tables=("metrics", "events"),
         needs=("grokking",),
         beside=("no_delay",),
+        arms_beside=(Arms("other tasks", ("task.",), ("model.", "optimiser.", "split.")),),
     ),
     "partial_generalisation": Claim(
         "mid-way the network is a patchwork: x·y mod p is right first where x·y < p, then band by band",
@@ -192,7 +198,7 @@ CLAIMS = {
         tables=("conditions", "events", "metrics", "split"),
         needs=("grokking",),
         needs_arms=(Arms("condition split by example", ("split.split_by",)),),
-        arms_beside=(Arms("other operations", tuple(f"task.{key}" for key in TASK), (FRACTION,), BY_EXAMPLE),),
+        arms_beside=(Arms("other operations", ("task.",), (FRACTION,), BY_EXAMPLE),),
     ),
     "no_regularisation": Claim(
         "full batch with no regularisation still groks, but much less; a perfectly tuned step size would prevent it",

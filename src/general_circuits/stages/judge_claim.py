@@ -9,10 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from general_circuits import tables
-from general_circuits.claims.findings import Finding, not_testable
+from general_circuits.claims.findings import NOT_TESTABLE, Finding, not_testable
 from general_circuits.schemas import registry
 from general_circuits.schemas.claim import TABLE as CLAIM
 from general_circuits.stages.command import run
+
+ELSEWHERE = " What config/full.yaml, which has it, would take: `general-circuits plan --study full --claim {claim}`."
 
 
 def main(claim: str, results: Path, reads: str, lacks: str, axes: Path, output: Path) -> None:
@@ -37,7 +39,7 @@ def _row(claim: str, finding: Finding) -> dict[str, object]:
         "p_value": finding.estimate.p_value,
         "replicas": finding.estimate.n,
         "verdict": finding.verdict,
-        "sentence": finding.sentence,
+        "sentence": finding.sentence + (ELSEWHERE.format(claim=claim) if finding.verdict == NOT_TESTABLE else ""),
     }
 
 
