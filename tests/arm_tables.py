@@ -17,6 +17,7 @@ SETTINGS: Mapping[str, Any] = {
     "optimiser.batch_size": 256,
     "optimiser.optimiser": "adamw",
     "split.split_by": "pair",
+    "split.train_size": 0.65,
     "optimiser.loss": "cross_entropy",
     "optimiser.loss_precision": "float32",
     "schedule.steps": 4000,

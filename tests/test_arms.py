@@ -60,6 +60,11 @@ def test_what_conditions_change(conditions: dict[str, dict]) -> None:
         (Arms("", ("branch.intervention.kick",), ("branch.at",)), ["kicked"]),
         (Arms("", (RATE,), fixed={"branch.at": "memorised"}), []),
         (Arms("", (RATE, DECAY), unlike={DECAY: 2.0}), ["fast"]),
+        (Arms("", ("optimiser.",)), ["fast", "strong", "both"]),
+        (Arms("", ("optimiser.learning_",), (DECAY,)), []),
+        (Arms("", (RATE,), ("branch.",)), ["fast", "fast_later", "fast_for_a_while"]),
+        (Arms("", (RATE,), ("branch.at",), of_others=True), ["strong", "of_another"]),
+        (Arms("", (DECAY,), ("branch.at",), of_others=True), []),
     ],
 )
 def test_arms_differ_in_what_they_may_and_in_nothing_else(arms: Arms, names: list[str], conditions: dict) -> None:

@@ -108,6 +108,13 @@ def test_nothing_is_measured_of_a_branch_unless_asked_for() -> None:
     assert found.measured("progress") == [], "which the study leaves out"
 
 
+def test_a_branch_is_not_watched_for_spikes_since_it_is_not_replayed() -> None:
+    (message,) = faults(raw(branch(), measurements=["answers", "spikes"]))
+    assert message.startswith(
+        "conditions.fast.measurements = ['answers', 'spikes']: should be without spikes: is a branch"
+    )
+
+
 def test_what_results_depend_on_names_a_branch_by_its_parent() -> None:
     resolved = study({"learning_rate": "x10"}).resolved()["conditions"]
     assert "branch" not in resolved["grokking"]

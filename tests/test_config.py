@@ -510,6 +510,8 @@ def test_there_is_a_default_and_a_smoke_config() -> None:
         measurements.ProgressSettings,
         measurements.OnsetSettings,
         measurements.UpdateSettings,
+        measurements.AnswerSettings,
+        measurements.SpikeSettings,
         config.KeepSettings,
         duel_settings.DuelSettings,
         duel_settings.ToySettings,
@@ -600,14 +602,18 @@ def test_a_study_without_duels_depends_on_none_of_their_settings() -> None:
 
 def test_a_study_that_does_not_look_into_training_depends_on_none_of_those_settings() -> None:
     raw = {"study": "mine", "conditions": {"one": {}}}
-    looks = {"progress": {}, "updates": {}}
-    assert not load(raw).resolved()["study"]["measurements"].keys() & {"progress", "onset", "updates"}
+    looks = {"progress": {}, "updates": {}, "answers": {}, "spikes": {}}
+    asked = load(raw).resolved()["study"]["measurements"]
+    assert not asked.keys() & {"progress", "onset", "updates", "answers", "spikes"}
     in_files = {table.name for table in map(schemas.table, schemas.of_blocks())}
     lacking = load(raw).absent.keys() & in_files
     assert lacking == {"progress", "structure", "matrices", "spectrum", "reinforcement", "updates"}
     looked = load({**raw, "measurements": looks})
     assert not looked.absent.keys() & lacking
-    assert looked.resolved()["study"]["measurements"].keys() >= {"progress", "onset", "updates"}
+    assert looked.resolved()["study"]["measurements"].keys() >= {*looks, "onset"}
+    of_claims = {"answers", "deciles", "losses", "spikes", "spike_effects"}
+    assert load(raw).absent.keys() >= of_claims
+    assert not looked.absent.keys() & of_claims
 
 
 def test_duels_have_the_replicas_and_seeds_of_their_study() -> None:

@@ -12,12 +12,12 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from verdict_tables import MARKUP, all_verdicts, claim
+from verdict_tables import MARKUP, all_verdicts, claim, two_claims, untestable
 
-from general_circuits import readme, stages, tables
+from general_circuits import plan, readme, stages, tables
 from general_circuits.claims import display
 from general_circuits.claims import verdicts as claims
-from general_circuits.claims.findings import UNDECIDED
+from general_circuits.claims.findings import NOT_TESTABLE, UNDECIDED
 from general_circuits.figures.registry import DRAWINGS
 from general_circuits.launch import LAUNCHES
 from general_circuits.schemas.verdicts import TABLE as VERDICTS
@@ -44,6 +44,16 @@ KEPT = {
     "rises": "rises-all",
     "loss_floor": "loss_floor-all",
     "confidence": "confidence-all",
+    "learning_rates": "learning_rates-all",
+    "decay_times": "decay_times-all",
+    "fraction_times": "fraction_times-all",
+    "batch_times": "batch_times-all",
+    "gradient_sources": "gradient_sources-all",
+    "bands": "bands-all",
+    "late_examples": "late_examples-all",
+    "spike_effects": "spike_effects-all",
+    "mirror_images": "mirror_images-all",
+    "unregularised": "unregularised-all",
     "specification_curve-saliency_skew": "specification_curve-saliency_skew",
     "specification_curve-topk_damage": "specification_curve-topk_damage",
 }
@@ -57,6 +67,12 @@ def digests(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     found = dict.fromkeys(readme.STAGES, "0123456789abcdef")
     monkeypatch.setattr(readme, "code", lambda: dict(found))
     return found
+
+
+@pytest.fixture(autouse=True)
+def costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the large study would take, which takes long to say."""
+    monkeypatch.setattr(readme, "_costs", lambda root, verdicts: {"saliency_skew": 12.34})
 
 
 @pytest.fixture
@@ -123,6 +139,33 @@ def test_a_refresh_writes_between_the_marks_only(root: Path) -> None:
     assert f"- `topk_damage`: topk_damage was {MARKUP} judged.\n" in body
     assert "![Learning curves. (learning_curves-accuracy) was found.](docs/figures/learning_curves.png)" in body
     assert "![Every claim and its controls. (forest-all) was found.](docs/figures/forest.png)" in body
+
+
+def test_what_could_not_be_tested_says_what_it_would_take(root: Path) -> None:
+    """Of claims that are measured, and of no other."""
+    without = claims.merge([untestable("saliency_skew"), two_claims()[1]])
+    tables.write(root / readme.RESULTS / VERDICTS.path, VERDICTS, without)
+    readme.refresh(root)
+    body = (root / readme.README).read_text(encoding="utf-8")
+    sentence = str(without.set_index("claim").loc["saliency_skew", "sentence"])
+    assert f"- `saliency_skew`: {sentence} Here that is 12.3 core-hours.\n" in body
+    assert "complexity" not in body
+
+
+def test_the_large_study_is_planned_for_measured_claims_that_lack_something(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    asked = []
+    monkeypatch.setattr(plan, "of_claim", lambda study, claim: asked.append((study.study, claim)))
+    monkeypatch.setattr(plan, "plan", lambda study, seconds: pd.DataFrame({"core_hours": [1.0, 2.5]}))
+    shutil.copyfile(ROOT / readme.LARGE, root / readme.LARGE)
+    rows = [
+        {"claim": claim, "verdict": verdict}
+        for claim, verdict in (("spikes", NOT_TESTABLE), ("complexity", NOT_TESTABLE), ("gradual", UNDECIDED))
+    ]
+    assert readme._costs(root, rows) == {"spikes": 3.5}
+    assert asked == [("full", "spikes")]
 
 
 def test_a_readme_shows_pictures_that_are_there(root: Path) -> None:
@@ -209,8 +252,8 @@ def test_another_config_is_refused_with_what_has_changed(
 
 def test_a_default_that_changes_names_every_condition_that_has_it(root: Path) -> None:
     readme.refresh(root)
-    change_config(root, lambda study: study["defaults"].update(weight_decay=0.5))
-    conditions = [name for name in readme.settings(root)["conditions"] if name != "no_weight_decay"]
+    change_config(root, lambda study: study["defaults"].update(warm_up=5))
+    conditions = list(readme.settings(root)["conditions"])
     with pytest.raises(readme.ReadmeError, match=rf"\({', '.join(conditions)}\)"):
         readme.check(root)
 

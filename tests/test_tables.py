@@ -297,6 +297,20 @@ def test_a_table_in_one_file_is_read_whole_whatever_the_axes(tmp_path: Path) -> 
     assert study["claim"].tolist() == ["saliency_skew", "takeover", "topk_damage"]
 
 
+def test_what_lists_all_conditions_is_read_with_those_that_others_are_of(tmp_path: Path) -> None:
+    """A claim knows of no condition that is none of its own. By itself the table is whole."""
+    written_study(tmp_path)
+    listed = registry.table("conditions")
+    rows = [(name, "optimiser.weight_decay", "1", 1.0) for name in ("alpha", "other", "zeta")]
+    tables.write(tmp_path / listed.path, listed, pd.DataFrame(rows, columns=listed.schema.names))
+    axes = {"conditions": {}, "events": {"condition": ["zeta"], "block": range(2)}}
+    found = registry.read(tmp_path, ["events", "conditions"], axes)
+    assert list(found) == ["events", "conditions"]
+    assert found["conditions"]["condition"].tolist() == ["zeta"]
+    alone = registry.read(tmp_path, ["conditions"], {"conditions": {}})
+    assert alone["conditions"]["condition"].tolist() == ["alpha", "other", "zeta"]
+
+
 def test_every_tables_path_is_its_own() -> None:
     paths = [registry.table(name).path for name in registry.names()]
     assert len(set(paths)) == len(paths)

@@ -345,12 +345,7 @@ def _watched(
     record, looking = float(each * steps * ROW_BYTES["losses"]), each * watched.most * LOOKS * evaluation
     return {
         "watch_spikes": (study.blocks, training, size.spikes_mb(watched.most, each), kept + record),
-        "measure_spikes": (
-            study.blocks,
-            with_torch + each * watched.most * LOOKS * evaluation,
-            size.progress_mb(),
-            0.0,
-        ),
+        "measure_spikes": (study.blocks, with_torch + looking, size.progress_mb(), 0.0),
     }
 
 

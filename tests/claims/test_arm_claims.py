@@ -13,6 +13,7 @@ from general_circuits.claims import commutativity, imperfect_confidence, no_regu
 from general_circuits.claims.findings import CONTRADICTED, NOT_TESTABLE, SUPPORTED, UNDECIDED, Finding
 
 BATCH, INSTEAD = "optimiser.batch_size", "branch.intervention.noise_instead"
+FRACTION = "split.train_size"
 ALONE = {AT: "onset", "optimiser.optimiser": "sgd", "optimiser.decay": "decoupled", "branch.lasts": 200}
 MOVED = {"decaying": {**ALONE, INSTEAD: 0.0}, "noisy": {**ALONE, INSTEAD: 1.0, DECAY: 0.0}}
 LONG = 1e6
@@ -55,6 +56,25 @@ def test_weight_decay_speeds_where_times_fall_as_it_grows(power: float, verdict:
     assert found["registered, mechanism"].verdict == NOT_TESTABLE
     assert found["steps at 2"].estimate.mean == pytest.approx(power * np.log10(2), abs=0.01)
     assert found["steps at 0"].estimate.n == 0
+
+
+def test_medians_are_told_by_how_much_trains_and_by_decay() -> None:
+    """Of five replicas with 0.4 two generalise, so that half never do; at another decay only what was asked."""
+    shares = {"few": {FRACTION: 0.4}, "many": {FRACTION: 0.9}, "few_strong": {FRACTION: 0.4, DECAY: 2.0}}
+    tables = decays(-0.7, others=shares)
+    left = {"few": lambda r: 3000.0 if r < 2 else LONG, "many": lambda r: 500.0 + r, "few_strong": lambda r: 800.0 + r}
+    own = study(shares, {"grokking": lambda r: 2000.0 + r, **left})["events"]
+    others = tables["events"][~tables["events"]["condition"].isin(shares)]
+    tables["events"] = pd.concat([others, own[own["condition"] != "grokking"]])
+    found = by_contrast(weight_decay.judge(tables))
+    medians = {name: finding for name, finding in found.items() if name.startswith("median")}
+    assert 10 ** medians["median steps, 0.9 of the examples at decay 1"].estimate.mean == pytest.approx(502)
+    assert 10 ** medians["median steps, 0.4 of the examples at decay 2"].estimate.mean == pytest.approx(802)
+    never = medians["median steps, 0.4 of the examples at decay 1"]
+    assert np.isnan(never.estimate.mean)
+    assert "generalise never" in never.sentence
+    assert never.sentence.endswith("2 of 5 did.")
+    assert found["registered, mechanism"].verdict == NOT_TESTABLE, "a study without progress is judged without"
 
 
 @pytest.mark.parametrize(

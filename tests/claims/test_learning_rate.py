@@ -60,6 +60,20 @@ def test_rates_at_which_nothing_generalises_speak_against_the_rival() -> None:
     assert found.verdict != SUPPORTED
 
 
+def test_branches_of_other_conditions_stand_beside_it() -> None:
+    """Their slope is from their own parent's onset on, whatever grokking's is."""
+    task = {"task.formulas": ["x/y"]}
+    of_division = {AT: "onset", "branch.parent": "division", **task}
+    others = {"division": task, **{f"division_{n}": {**of_division, RATE: n * 1e-3} for n in (5, 10)}}
+    left = {"division": lambda replica: 3000.0 + replica}
+    for n in (5, 10):
+        left[f"division_{n}"] = lambda replica, n=n: (2000.0) * n**-0.5
+    found = judged(-1.0, others=others, left=left)
+    assert found["registered, speed"].estimate.mean == pytest.approx(-1.0, abs=0.03)
+    assert found["slope from onset of division, free"].estimate.mean == pytest.approx(-0.5, abs=0.01)
+    assert not any("division" in name for name in found if name.startswith("steps left"))
+
+
 def test_branches_from_elsewhere_or_with_another_decay_stand_beside_it() -> None:
     others = {**arms("memorised"), **arms("step 300", **{DECAY: 0.1}), "fast": {RATE: 1e-2}}
     others["times_10_step_300"][DECAY] = 0.1

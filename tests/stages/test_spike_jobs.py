@@ -118,13 +118,14 @@ def test_every_spike_has_a_row_and_so_many_are_looked_into(watched: Watched) -> 
 def test_a_kick_raises_the_training_loss_as_much_as_the_spike_did(watched: Watched) -> None:
     windows = watched.windows
     spiked = windows[windows["kind"] == "spike"].set_index("spike")
-    quiet = windows[windows["kind"] == "quiet"].set_index("step")
+    quiet = windows[windows["kind"] == "quiet"].set_index(["spike", "step"])
     kicks = windows[windows["kind"] == "kick"]
     assert (kicks["kick"] > 0).all()
     for row in kicks.itertuples():
         rise = spiked.loc[row.spike, "loss"] - spiked.loc[row.spike, "loss_before"]
-        assert row.loss - quiet.loc[row.step, "loss"] == pytest.approx(rise, rel=0.02)
-        assert row.loss_before == quiet.loc[row.step, "loss_before"]
+        beside = quiet.loc[(row.spike, row.step)]
+        assert row.loss - beside["loss"] == pytest.approx(rise, rel=0.02)
+        assert row.loss_before == beside["loss_before"]
 
 
 def test_weights_are_the_run_s_own_where_nothing_was_kicked(watched: Watched) -> None:
