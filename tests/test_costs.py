@@ -207,6 +207,21 @@ def test_so_do_progress_and_updates(trained: Callable[[str], Trained], name: str
     assert tracked <= tracking <= MOST * tracked
 
 
+@pytest.mark.parametrize("name", MEASURED)
+def test_so_do_answers_and_spikes(trained: Callable[[str], Trained], name: str) -> None:
+    """Of a run without spikes: what more they need is weights."""
+    setting, folder, _ = trained(name)
+    size, told = costs.Size.of(setting), {"settings": to_json(setting)}
+    recorded = peak_mb("record_answers", **of_block(folder), **told, steps=1, output=folder / "answers.parquet")
+    assert recorded <= size.answers_mb(1, 1) <= MOST * recorded
+    events = pd.DataFrame({"condition": "case", "replica": 0, "event": ["memorised"], "step": 1, "censored": False})
+    tables.write(folder / "memorised.parquet", EVENTS, events)
+    again = {"training_code": "0", "states": folder / "state", "threshold": 2.0, "most": 1}
+    files = {"events": folder / "memorised.parquet", "output": folder / "spikes.parquet"}
+    watched = peak_mb("watch_spikes", **of_block(folder), **told, **again, **files)
+    assert watched <= size.spikes_mb(1, 1) <= MOST * watched
+
+
 @pytest.mark.parametrize("name", ["one-hot, full batch", "plain, large batch", "tiny"])
 def test_so_does_every_example(trained: Callable[[str], Trained], name: str) -> None:
     setting, folder, _ = trained(name)

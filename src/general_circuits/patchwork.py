@@ -41,6 +41,11 @@ class Record:
         return (self.examples["split"] == side).to_numpy()
 
     @property
+    def asked(self) -> NDArray[np.bool_]:
+        """Validation examples without a zero for an operand: what multiplies by it is nothing but zero."""
+        return self.on("validation") & (self.examples[["a", "b"]].min(axis=1) != 0).to_numpy(bool)
+
+    @property
     def learnt(self) -> Array:
         """The first step from which on an example is right at every later one, (example); infinite if it never is."""
         right = self.right.to_numpy()
@@ -76,8 +81,8 @@ def band_order(record: Record) -> float:
     """How late an example is learnt, by its band: the rank correlation over validation examples, less its null.
 
     The null is the mean of the same where bands are those of (ua, ub), for other units u: relabelled so, a task is the
-    same to a network to which symbols are exchangeable. Zeros, which are nothing but zero then, are left out. Missing
-    where there are no bands, or no example was ever learnt.
+    same to a network to which symbols are exchangeable. Missing where there are no bands, or no example was ever
+    learnt.
     """
     bands = record.bands
     if bands is None:
@@ -86,7 +91,7 @@ def band_order(record: Record) -> float:
     p = int(max(a.max(), b.max())) + 1
     grid = np.full((p, p), np.nan)
     grid[a, b] = bands
-    asked = record.on("validation") & (a > 0) & (b > 0)
+    asked = record.asked
     a, b = a[asked], b[asked]
     late = pd.Series(record.learnt[asked]).rank().to_numpy()
     if np.ptp(late) == 0:
@@ -122,7 +127,7 @@ def patches(record: Record) -> Patches:
     step = record.midway
     if step is None or record.examples[["a", "b"]].isna().any(axis=None):
         return Patches(math.nan, math.nan)
-    asked = record.examples[record.on("validation")].assign(right=record.right[step].astype(float))
+    asked = record.examples[record.asked].assign(right=record.right[step].astype(float))
     first, second = asked[["a", "b"]].min(axis=1), asked[["a", "b"]].max(axis=1)
     pairs = asked.groupby([first.rename("low"), second.rename("high")]).agg(
         right=("right", "mean"), target=("target", "first")

@@ -3,15 +3,16 @@
 Registered before any result of a study was seen, three verdicts:
 
 - bands: of x·y with a token for each symbol. A band is how many moduli x·y has before reduction; an example is learnt
-  at the first checkpoint from which on it is right. Spearman's ρ of both over validation examples without zeros, less
-  its mean where bands are those of (ux, uy) for other units u. Supported where the interval is above 0.1, contradicted
-  where it is below: an effect of that size is called small (Cohen 1988). To exchangeable tokens x·y and ux·uy are one
-  task, so that by symmetry nothing can be expected here.
+  at the first checkpoint from which on it is right. Spearman's ρ of both over validation examples, less its mean where
+  bands are those of (ux, uy) for other units u. Supported where the interval is above 0.1, contradicted where it is
+  below: an effect of that size is called small (Cohen 1988). To exchangeable tokens x·y and ux·uy are one task, so
+  that by symmetry nothing can be expected here.
 - bands, ordinal: the same where operands are read as numbers, and bands can matter.
 - patchwork: of grokking, at the checkpoint where validation accuracy is nearest a half (and from 0.2 to 0.8): the
   variance of accuracy between examples that share an operand, and between those that share an answer, over what it is
   if right ones are drawn at random; the mean of both. Mirror images count as one. Supported where the interval is above
   1.5, contradicted where it is below 1.25.
+- Examples with a zero for an operand, whose product is nothing but zero, are left out.
 - Beside: the same of the other arms; and with what lateness goes: few training examples with the same operand or
   answer, or equal operands.
 - A replica without bands or without such a checkpoint has no value, and is counted.

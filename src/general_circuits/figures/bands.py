@@ -85,7 +85,7 @@ def _by_band(found: list[Record]) -> pd.DataFrame:
     """Validation accuracy by step (row) and group of bands (column), mean over replicas."""
     parts = []
     for record in found:
-        bands, asked = record.bands, record.on("validation")
+        bands, asked = record.bands, record.asked
         assert bands is not None
         # Groups of as many examples each, as far as bands, which are not cut, allow.
         place = pd.Series(bands[asked], index=record.right.index[asked]).rank(pct=True)

@@ -239,7 +239,7 @@ FIGURES = {
         " of the most validation accuracy that it comes to, which stands above: training examples grey, validation"
         " examples blue where right and white where wrong. At the right, validation accuracy by band, how many moduli"
         " the value has before reduction, in up to six groups of as many examples each: lowest dark, highest light;"
-        " means over replicas. Tokens have no order: bands can matter only to numbers.",
+        " means over replicas, without zeros. Tokens have no order: bands can matter only to numbers.",
         claim="partial_generalisation",
     ),
     "late_examples": Figure(
