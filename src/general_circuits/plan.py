@@ -228,7 +228,7 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
     for name, row in _duels(study, with_torch, without).items():
         add(name, *row)
     for measurement in BY_CLAIMS:
-        for name in _read_by_claims_of(study, measurement):
+        for name in _looked_at_by_claims(study, measurement):
             for job, row in _watched(study, measurement, sizes[name], with_torch).items():
                 add(job, *row)
     indexed = [name for name in schemas.of_blocks() if name not in study.absent]
@@ -315,7 +315,7 @@ def _tracking(condition: Condition) -> float:
     return _once(lambda: list(track(followed, replica.splits["train"], condition.optimiser, 1000)))
 
 
-def _read_by_claims_of(study: Study, measurement: Measurement) -> list[str]:
+def _looked_at_by_claims(study: Study, measurement: Measurement) -> list[str]:
     """The conditions of which a measurement is made that only those have whose claims read it."""
     names = {name for name in schemas.names() if schemas.table(name).measurement == measurement}
     readers = [claim for claim in CLAIMS.values() if names & {*claim.tables, *claim.tables_beside}]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
-from checkouts import TINY, Project, checkout
+from checkouts import BRIEF, TINY, Project, checkout
 
 from general_circuits.config import load
 from general_circuits.plan import plan
@@ -43,6 +43,34 @@ def test_the_plan_knows_branches_and_what_is_measured_of_a_condition(tmp_path: P
     assert expected["train_block"] == 10
     assert expected["extract_saliency"] == expected["measure_progress"] == 4
     assert expected["replay_onset"] == 2
+
+
+def test_single_examples_and_steps_are_looked_at_where_claims_read_them(tmp_path: Path) -> None:
+    """Not of random labels; of a branch no spikes, which takes a replay. And a claim by its name makes its own."""
+    project, tiny = checkout(tmp_path / "fresh"), {**TINY, "duels": {}}
+    tiny["conditions"] = {
+        **TINY["conditions"],
+        "exact": {"loss_precision": "float64", "measurements": ["spikes"]},
+        "product": {"operation": "x*y", "measurements": ["answers"]},
+        "unasked": {"operation": "x-y", "measurements": []},
+        "fast": {
+            "branch": {"from": "grokking", "at": "onset", "change": {"learning_rate": "x10"}},
+            "measurements": "all",
+        },
+    }
+    tiny["measurements"] = {**BRIEF["measurements"], "answers": {"checkpoints": 2}, "spikes": {}}
+    project.configure(**{key: tiny[key] for key in ("duels", "conditions", "measurements")})
+    expected = project.planned()
+    del expected["all"]
+    assert plan(load(tiny), seconds=0.0)["jobs"].to_dict() == expected
+    assert {rule: expected[rule] for rule in ("record_answers", "watch_spikes", "measure_spikes")} == {
+        "record_answers": 4,
+        "watch_spikes": 4,
+        "measure_spikes": 4,
+    }
+    trained = {"generate_task": 1, "split_examples": 4, "train_block": 4, "find_events": 4}
+    own = {"watch_spikes": 4, "measure_spikes": 4, "judge_claim": 1, "plot_figure": 1, "claim_spikes": 1}
+    assert project.planned("claim_spikes") == {**trained, **own}
 
 
 def test_a_claim_by_its_name_runs_what_it_needs_and_no_more(tmp_path: Path) -> None:
