@@ -98,6 +98,7 @@ class Window:
         start: where the window begins.
         kick: how far weights were moved, if they were.
         looks: where the window begins, at the step, and 200 and 400 steps after it, as far as it was trained.
+        state: of a quiet window, the replica's at the step.
     """
 
     spike: Spike
@@ -106,6 +107,7 @@ class Window:
     start: int
     kick: float = math.nan
     looks: list[Look] = field(default_factory=list)
+    state: State | None = None
 
     @property
     def steps(self) -> list[int]:
@@ -168,15 +170,23 @@ def weights(windows: Iterable[Window], like: Mapping[str, Tensor]) -> dict[str, 
 OF_LOSSES = ("loss_before", "loss", "validation_before", "validation")
 
 
-def _follow(trained: Trained, seen: Iterable[Window]) -> None:
+def _follow(trained: Trained, seen: Sequence[Window]) -> None:
     """Fill in what is seen, in one pass."""
     wanted = sorted({step for window in seen for step in window.steps if step <= trained.last})
-    looks, replica = {}, None
+    looks, states, replica = {}, {}, None
     for step in wanted:
         replica = trained.at(step, replica)
         looks[step] = Look.at(replica)
+        if any(window.kind == "quiet" and window.step == step for window in seen):
+            states[step] = _copied(replica.state())
     for window in seen:
         window.looks = [looks[step] for step in window.steps if step in looks]
+        window.state = states.get(window.step)
+
+
+def _copied(state: State) -> State:
+    """One that training on does not change."""
+    return State(state.step, {name: tensor.clone() for name, tensor in state.tensors.items()}, state.values)
 
 
 def _kicks(trained: Trained, seen: Iterable[Window]) -> list[Window]:
@@ -184,17 +194,14 @@ def _kicks(trained: Trained, seen: Iterable[Window]) -> list[Window]:
     rises = {
         window.spike: window.looks[1].training - window.looks[0].training for window in seen if window.kind == "spike"
     }
-    found, parent = [], None
-    for window in sorted((window for window in seen if window.kind == "quiet"), key=lambda window: window.step):
-        parent = trained.at(window.step, parent)
-        found.append(_kicked(trained, parent, window, rises[window.spike]))
-    return found
+    return [_kicked(trained, window, rises[window.spike]) for window in seen if window.kind == "quiet"]
 
 
-def _kicked(trained: Trained, parent: Replica, beside: Window, rise: float) -> Window:
+def _kicked(trained: Trained, beside: Window, rise: float) -> Window:
     """A quiet window, after a kick by which training loss rises as told."""
+    assert beside.state is not None
     kicked = trained.begun()
-    kicked.inherit(parent, parent.step)
+    kicked.restore(beside.state)
     target = beside.looks[1].training + rise
 
     def has_risen() -> bool:

@@ -216,6 +216,8 @@ ARMS: Mapping[str, Mapping[str, object]] = {
     "decaying": ALONE,
     "noisy": {**ALONE, "branch.intervention.noise_instead": 1.0, "optimiser.weight_decay": 0.0},
     "by_example": {"split.split_by": "example"},
+    "few": {"split.train_size": 0.4},
+    "few_strong": {"split.train_size": 0.4, "optimiser.weight_decay": 2.0},
     "bare": {"optimiser.weight_decay": 0.0, "optimiser.batch_size": "full", "optimiser.optimiser": "lbfgs"},
     "sure": {"branch.at": "memorised", "branch.intervention.ignore_above": 0.9},
 }

@@ -53,7 +53,14 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     by_search = _first(conditions, bare, ("line_search",))
     adam = gains[by_adam] if by_adam else None
     findings = [
-        _finding("groks", adam, (GAIN, NO_GAIN), "Adam on full batches without decay gains", "it groks", "it does not"),
+        _finding(
+            "groks",
+            adam,
+            (GAIN, NO_GAIN),
+            f"Adam on full batches without decay, trained for {_steps(conditions, by_adam)} steps, gains",
+            "it groks",
+            "it does not within them",
+        ),
         _finding(
             "less",
             None if adam is None else gains[BASE] - adam,
@@ -66,7 +73,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
             "step size",
             gains[by_search] if by_search else None,
             (NO_GAIN, GAIN),
-            "With a line search it gains",
+            f"With a line search, in {_steps(conditions, by_search)} steps, it gains",
             "that prevents it",
             "it groks all the same",
         ),
@@ -102,6 +109,10 @@ def _first(conditions: Conditions, bare: list[str], optimisers: tuple[str, ...])
     return None
 
 
+def _steps(conditions: Conditions, name: str | None) -> str:
+    return f"{int(conditions[name]['schedule.steps']):,}" if name else "no"
+
+
 def _named(settings: Mapping[str, Any]) -> str:
     return f"{settings[OPTIMISER]}, {settings[LOSS].replace('_', ' ')}, {settings[PRECISION]}"
 
@@ -111,7 +122,8 @@ def _finding(
 ) -> Finding:
     name = f"{REGISTERED}, {what}"
     if values is None:
-        return not_testable("no such condition on full batches without decay", name)
+        rule = "line search" if what == "step size" else "Adam"
+        return not_testable(f"no {rule} on full batches without decay, of cross-entropy in float32", name)
     found, verdict = decided(values, *thresholds)
     words = {SUPPORTED: supported, CONTRADICTED: contradicted, UNDECIDED: "not shown either way"}
     sentence = f"{begin} {written(found)} of validation accuracy: {outcome(found, verdict, words)}. Over"

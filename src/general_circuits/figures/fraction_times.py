@@ -24,7 +24,8 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     axes.set_ylabel("steps to generalise")
     if any(rows["steps"].notna().any() for left in by_decay.values() for rows in left.values()):
         axes.set_yscale("log")
-    axes.legend(fontsize="x-small")
+    if by_decay:
+        axes.legend(fontsize="x-small")
     return figure
 
 
