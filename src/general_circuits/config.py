@@ -144,6 +144,12 @@ class Study(Settings):
         return [name for name, settings in self.conditions.items() if measurement in settings.measured]
 
     @property
+    def measured_throughout(self) -> list[str]:
+        """The conditions of which something is measured that is no matter of a claim's own conditions."""
+        of_all = {schemas.table(name).measurement for name in schemas.of_blocks()} - {""}
+        return [name for name, settings in self.conditions.items() if of_all & {*settings.measured}]
+
+    @property
     def absent(self) -> dict[str, str]:
         """Tables that this study has no file of, with what it would need for them, in words."""
         lacking = {} if self.duels.toy else {"toy": "toy duels"}

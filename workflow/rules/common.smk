@@ -38,8 +38,8 @@ RESOLVED = STUDY.resolved()["conditions"]
 CONDITIONS = {name: settings.resolve() for name, settings in STUDY.conditions.items()}
 BRANCHES = STUDY.branches
 PARENTS = {name: STUDY.conditions[name].branch.parent for name in BRANCHES}
-# Those that figures of the whole study show: of which something is measured, or all.
-SHOWN = [name for name, settings in STUDY.conditions.items() if settings.measured] or list(CONDITIONS)
+# Those that figures of the whole study show: no branches, and measured for more than a claim; or all.
+SHOWN = [name for name in STUDY.measured_throughout if name not in BRANCHES] or list(CONDITIONS)
 TASKS = {registry.file_stem(condition.task): condition.task for condition in CONDITIONS.values()}
 SIZES = {name: Size.of(condition) for name, condition in CONDITIONS.items()}
 # What conditions are, as claims find them by.

@@ -23,7 +23,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     axes.set_xlabel("share of the examples that trains")
     axes.set_ylabel("steps to generalise")
     if any(rows["steps"].notna().any() for left in by_decay.values() for rows in left.values()):
-        axes.set_yscale("log")
+        times.label_times(axes)
     if by_decay:
         axes.legend(fontsize="x-small")
     return figure

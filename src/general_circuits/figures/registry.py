@@ -15,7 +15,7 @@ class Figure:
         category: what it belongs to; the report lists categories in alphabetical order.
         tables: what it reads.
         caption: what a reader sees in it; the numbers of a run are added when it is drawn.
-        claim: whose conditions alone it shows; else all of the study of which something is measured.
+        claim: whose conditions alone it shows; else the study's that are no branches and measured throughout.
         toggle: the one choice a reader has, and its two values, the registered one first; none has one value.
     """
 

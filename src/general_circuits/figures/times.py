@@ -39,9 +39,14 @@ def label_levels(axes: Axes, *drawn: Mapping[float, pd.DataFrame]) -> None:
         return
     levels = sorted({level for left in drawn for level in left})
     axes.set_xscale("log")
-    axes.set_yscale("log")
     axes.set_xticks(levels, [f"{level:g}" for level in levels])
     axes.xaxis.set_minor_formatter(NullFormatter())
+    label_times(axes)
+
+
+def label_times(axes: Axes) -> None:
+    """A log axis of steps, upwards, in whole numbers."""
+    axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps:,.0f}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
