@@ -335,6 +335,25 @@ def test_the_forest_says_every_registered_contrast() -> None:
     )
 
 
+def test_many_panels_are_in_two_columns_that_fit() -> None:
+    """One after the other down the first column, in the order of claims."""
+    both = two_claims()
+    many = pd.concat([part.assign(claim=f"claim_{i}_{j}") for i in range(7) for j, part in enumerate(both)])
+    forest = importlib.import_module("general_circuits.figures.forest")
+    with style.theme():
+        figure = forest.draw({"claim": many}, "all")
+        figure.canvas.draw()
+        titles = [axes.get_title(loc="left").split(":")[0] for axes in figure.axes]
+        left = [axes.get_window_extent().x0 for axes in figure.axes]
+        box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+        plt.close(figure)
+    assert titles == [f"claim_{i}_{j}" for i in range(7) for j in range(2)]
+    assert len({round(x) for x in left[:7]}) == len({round(x) for x in left[7:]}) == 1
+    assert left[7] > left[0] + width * 40
+    assert height <= 9
+    assert box.x1 <= width * 1.01
+
+
 def test_the_forest_shows_contrasts_of_the_registered_unit_only() -> None:
     forest = importlib.import_module("general_circuits.figures.forest")
     with style.theme():

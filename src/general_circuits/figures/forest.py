@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,8 +24,11 @@ NOT_TESTABLE = "not testable in this study"
 HEAD = 2.4
 """Rows that a panel's title and its axis take."""
 
-VALUES = 100
-"""Points that estimates and intervals take, beside a panel."""
+VALUES, NARROW = 100, 96
+"""Points that estimates and intervals take, beside a panel, and where there are two columns."""
+
+IN_ONE_COLUMN = 10
+"""Panels."""
 
 OF_NEURONS = ("saliency_skew", "topk_damage")
 """Claims whose contrasts are changes over training."""
@@ -38,12 +42,16 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     units = list(dict.fromkeys(zip(judged["claim"], judged["unit"], strict=True)))
     beside = int(np.clip((ROWS - len(judged)) // max(1, len(units)), 1, BESIDE))
     panels = [(claim, _rows(claims[claims["claim"] == claim], unit, beside)) for claim, unit in units]
-    heights = [len(rows) + HEAD for _, rows in panels] or [HEAD]
-    figure, grid = plt.subplots(
-        len(heights), 1, figsize=(style.WIDTH, 0.21 * sum(heights) + 0.4), height_ratios=heights, squeeze=False
-    )
-    for axes, (claim, rows) in zip(grid[:, 0], panels, strict=False):
-        _panel(axes, claim, rows)
+    half = (len(panels) + 1) // 2
+    columns = [panels] if len(panels) <= IN_ONE_COLUMN else [panels[:half], panels[half:]]
+    heights = [[len(rows) + HEAD for _, rows in column] or [HEAD] for column in columns]
+    row = 0.21 if len(columns) == 1 else 0.2
+    figure = plt.figure(figsize=(style.WIDTH, row * max(map(sum, heights)) + 0.4))
+    parts = np.atleast_1d(figure.subfigures(1, len(columns)))
+    for part, column, of_column in zip(parts, columns, heights, strict=True):
+        grid = part.subplots(len(of_column), 1, height_ratios=of_column, squeeze=False)
+        for axes, (claim, rows) in zip(grid[:, 0], column, strict=False):
+            _panel(axes, claim, rows, is_narrow=len(columns) > 1)
     return figure
 
 
@@ -66,7 +74,8 @@ def _rows(claim: pd.DataFrame, unit: str, beside: int) -> pd.DataFrame:
     return pd.concat([rows[is_registered], rows[~is_registered].head(beside)], ignore_index=True)
 
 
-def _panel(axes: Axes, claim: str, rows: pd.DataFrame) -> None:
+def _panel(axes: Axes, claim: str, rows: pd.DataFrame, is_narrow: bool) -> None:
+    small, medium = ("x-small", "small") if is_narrow else ("small", "medium")
     verdicts = [verdict for verdict in rows["verdict"] if verdict]
     unit = rows["unit"].iloc[0]
     for place, row in enumerate(rows.itertuples()):
@@ -84,30 +93,35 @@ def _panel(axes: Axes, claim: str, rows: pd.DataFrame) -> None:
             xytext=(6, 0),
             textcoords="offset points",
             va="center",
-            fontsize="small",
+            fontsize=small,
             fontweight="bold" if is_registered else "normal",
             color=colour,
             annotation_clip=False,
         )
     axes.axvline(0 if is_change(unit) else 0.5, color=style.GREY, linewidth=0.6)
-    axes.set_yticks(range(len(rows)), rows["contrast"])
+    names = [textwrap.shorten(name, 26, placeholder=" …") if is_narrow else name for name in rows["contrast"]]
+    axes.set_yticks(range(len(rows)), names)
     axes.tick_params(axis="y", length=0)
+    axes.tick_params(labelsize=small)
     for label in axes.get_yticklabels()[: len(verdicts)]:
         label.set_fontweight("bold")
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.spines["left"].set_visible(False)
     axes.annotate(
         f"change, {unit}" if claim in OF_NEURONS else unit,
-        (1.0, 1.0),
+        (1.0, 0.0 if is_narrow else 1.0),
         xycoords="axes fraction",
-        xytext=(VALUES, 4),
+        xytext=(NARROW, -14) if is_narrow else (VALUES, 4),
         textcoords="offset points",
         ha="right",
-        va="bottom",
-        fontsize="small",
+        va="top" if is_narrow else "bottom",
+        fontsize=small,
         color=style.GREY,
     )
     agreed = verdicts[0] if len(set(verdicts)) == 1 else ""
     axes.set_title(
-        f"{claim}: {', '.join(verdicts)}", color=style.VERDICT_COLOURS.get(agreed, style.GREY), fontsize="medium"
+        f"{claim}: {', '.join(dict.fromkeys(verdicts))}",
+        x=-0.9 if is_narrow else 0.0,
+        color=style.VERDICT_COLOURS.get(agreed, style.GREY),
+        fontsize=medium,
     )
