@@ -115,11 +115,11 @@ def test_rooms_do_not_know_each_other(room: str) -> None:
 
 @pytest.mark.parametrize("part", ["replica", "reduced.network"])
 def test_only_training_knows_how_a_step_is_taken(part: str) -> None:
-    """And the plan of a study, which times one."""
+    """And the plan of a study, which times one, for the command line and the README."""
     knowing = GRAPH.find_downstream_modules(f"{PACKAGE}.{part}") - {f"{PACKAGE}.replica"}
     training = ("training", "branches", "forks", "spike_replays")
     training += tuple(f"stages.{name}" for name in ("train_block", "replay_block", "watch_spikes"))
-    assert knowing == {f"{PACKAGE}.{name}" for name in (*training, "plan", "cli")}
+    assert knowing == {f"{PACKAGE}.{name}" for name in (*training, "plan", "cli", "readme")}
 
 
 @pytest.mark.parametrize("room", sorted({*ROOMS} - {"training"}))
@@ -187,7 +187,7 @@ def test_pages_are_made_of_tables_and_settings_that_they_are_given(module: str) 
 def test_only_the_stages_that_write_pages_know_the_report() -> None:
     """And the DAG, which is no module, and a study's plan what pages there are."""
     stages = {f"{PACKAGE}.stages.{name}" for name in OF_THE_REPORT}
-    planning = {f"{PACKAGE}.plan", f"{PACKAGE}.cli"}
+    planning = {f"{PACKAGE}.{name}" for name in ("plan", "cli", "readme")}
     for module in below("report"):
         known = GRAPH.find_downstream_modules(module) - set(below("report"))
         assert known - (planning if module.endswith(".registry") else set()) == stages

@@ -60,6 +60,17 @@ def test_rates_at_which_nothing_generalises_speak_against_the_rival() -> None:
     assert found.verdict != SUPPORTED
 
 
+def test_replicas_that_diverge_are_counted() -> None:
+    tables = study(arms(), {"grokking": lambda r: LEFT, **dict.fromkeys(arms(), lambda r: 100.0)})
+    metrics = tables["metrics"]
+    is_last = metrics["step"] == metrics["step"].max()
+    lost = (metrics["condition"] == "times_10_onset") & (metrics["replica"] < 2) & is_last
+    tables["metrics"] = metrics.assign(diverged=lost)
+    found = {finding.contrast: finding.estimate for finding in learning_rate.judge(tables)}
+    assert found["diverged, ×10 at onset, free"].mean == pytest.approx(0.4)
+    assert found["diverged, ×5 at onset, free"].mean == 0.0
+
+
 def test_branches_of_other_conditions_stand_beside_it() -> None:
     """Their slope is from their own parent's onset on, whatever grokking's is."""
     task = {"task.formulas": ["x/y"]}

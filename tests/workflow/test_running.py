@@ -132,7 +132,10 @@ def test_a_claim_whose_control_is_missing_says_so(project: Project) -> None:
     for claim, path in files.items():
         row = pd.read_parquet(path).iloc[0]
         assert row["verdict"] == "not testable in this study"
-        assert row["sentence"] == f"Not testable in this study: it has {lacking[claim]}."
+        sentence = (
+            f"Not testable in this study: it has {lacking[claim]}. What config/full.yaml, which has it, would take:"
+        )
+        assert row["sentence"] == f"{sentence} general-circuits plan --study full --claim {claim}."
 
 
 def test_a_study_that_looks_at_no_updates_nor_progress_has_none_of_their_jobs_and_figures(project: Project) -> None:
@@ -163,7 +166,7 @@ def test_a_study_of_which_nothing_is_measured_has_metrics_events_and_what_is_jud
     run = project.snakemake("--cores", "2", "claim_gradual", "results/tiny/claims/saliency_skew.parquet")
     assert run.returncode == 0, run.stderr
     said = pd.read_parquet(project.results / "claims/saliency_skew.parquet")["sentence"].iloc[0]
-    assert said == "Not testable in this study: it has no saliency."
+    assert said.startswith("Not testable in this study: it has no saliency. ")
 
 
 def test_the_same_study_twice_is_the_same_bytes(finished: Project, tmp_path) -> None:

@@ -10,8 +10,9 @@ Registered before any result of a study was seen, of branches of grokking that c
   nothing to see) it is less than 0.1 above validation accuracy in the mean. Supported where both intervals say so,
   contradicted where either says the opposite.
 - Beside: branches from elsewhere, with rate × decay held, annealed, and the rate from the start on; those of other
-  conditions; each multiplier by itself; how long accuracy takes to come back, against t_m; how training and validation
-  losses go together before and after; and a kick of the weights by which training accuracy falls as low.
+  conditions; each multiplier by itself, and in how many replicas it diverges; how long accuracy takes to come back,
+  against t_m; how training and validation losses go together before and after; and a kick of the weights by which
+  training accuracy falls as low.
 - A replica that does not generalise is censored at its end; one that never came to the place is left out, and counted.
 """
 
@@ -66,6 +67,8 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         base = sweeps.left(events, BASE, arm.at)
         ratio = estimate(sweeps.log_ratio(sweeps.left(events, arm.condition, arm.at), base))
         findings.append(beside(f"steps left, {_named(arm)}", "log10 of the ratio to no change", ratio))
+        diverged = estimate(_diverged(metrics, arm))
+        findings.append(beside(f"diverged, {_named(arm)}", "share of replicas", diverged, is_change=False))
     for arm, shift in shifts.items():
         for what, unit in UNITS.items():
             values = estimate([getattr(of_replica, what) for of_replica in shift])
@@ -75,6 +78,12 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
 
 def _named(arm: Rate) -> str:
     return f"kick at {arm.at}" if arm.how == "kick" else f"×{arm.multiplier:g} at {arm.at}, {arm.how}"
+
+
+def _diverged(metrics: pd.DataFrame, arm: Rate) -> list[float]:
+    """Of each replica of an arm, 1 if a loss or the weights were not finite any more."""
+    rows = metrics[metrics["condition"] == arm.condition]
+    return rows.groupby("replica")["diverged"].any().astype(float).to_list()
 
 
 def _of_others(events: pd.DataFrame, conditions: Conditions) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from general_circuits.schemas import registry
 from general_circuits.schemas.claim import TABLE as CLAIM
 from general_circuits.stages.command import run
 
-ELSEWHERE = " What config/full.yaml, which has it, would take: `general-circuits plan --study full --claim {claim}`."
+ELSEWHERE = " What config/full.yaml, which has it, would take: general-circuits plan --study full --claim {claim}."
 
 
 def main(claim: str, results: Path, reads: str, lacks: str, axes: Path, output: Path) -> None:
