@@ -47,7 +47,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     heights = [[len(rows) + HEAD for _, rows in column] or [HEAD] for column in columns]
     row = 0.21 if len(columns) == 1 else 0.2
     figure = plt.figure(figsize=(style.WIDTH, row * max(map(sum, heights)) + 0.4))
-    parts = np.atleast_1d(figure.subfigures(1, len(columns)))
+    parts = figure.subfigures(1, len(columns), squeeze=False)[0]
     for part, column, of_column in zip(parts, columns, heights, strict=True):
         grid = part.subplots(len(of_column), 1, height_ratios=of_column, squeeze=False)
         for axes, (claim, rows) in zip(grid[:, 0], column, strict=False):
