@@ -26,15 +26,18 @@ COMMAND := $(BIN)/python -m general_circuits.cli
 figures: .venv/runtime
 	@$(COMMAND) run --study $(STUDY) --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE))
 
-# Two processes: every test has one thread, and those that start jobs take as long as all others.
+# Two processes: every test has one thread, and those that start jobs, but for branches, take as long as all others.
+BRANCHES = tests/stages/test_branch_jobs.py
+
 test: .venv/dev
 	@$(MAKE) --jobs=2 --no-print-directory test-jobs test-others
 
 test-jobs: .venv/dev
-	$(BIN)/python -m pytest tests/workflow tests/stages
+	$(BIN)/python -m pytest tests/workflow tests/stages --ignore $(BRANCHES)
 
 test-others: .venv/dev
-	$(BIN)/python -m pytest --ignore tests/workflow --ignore tests/stages
+	$(BIN)/python -m pytest --ignore tests/workflow \
+	    $(addprefix --ignore=,$(filter-out $(BRANCHES),$(wildcard tests/stages/test_*.py)))
 
 test-slurm: .venv/dev
 	tests/slurm/install
