@@ -45,7 +45,7 @@ from general_circuits.replica import Replica
 from general_circuits.report.registry import PAGES
 from general_circuits.saliency import measure as saliency
 from general_circuits.schemas import registry as schemas
-from general_circuits.spikes import AFTER, LATER
+from general_circuits.spikes import LATER
 from general_circuits.splits import draw
 from general_circuits.tables import INPUTS
 from general_circuits.tasks import registry
@@ -69,8 +69,6 @@ ROW_BYTES = {
     "losses": 16,
 }
 """Bytes a row of a table's file, measured in a finished study."""
-BY_CLAIMS: tuple[Measurement, ...] = ("answers", "spikes")
-"""Measurements of those conditions alone whose claims read them."""
 LOOKS = 20
 """At most, around a spike, in the quiet windows on either side, and after the kicks there."""
 SHORT = 10
@@ -116,9 +114,9 @@ def of_claim(study: Study, claim: str) -> Study:
         for name, settings in conditions.items()
         if name in names
     }
-    measured = (
-        study.measurements if needed.specified else study.measurements.model_copy(update={"specifications": None})
-    )
+    measured = study.measurements
+    if not needed.specified:
+        measured = measured.model_copy(update={"specifications": None})
     fights = {"toy", "planted", "modules"} & {*needed.tables}
     duels = study.duels if fights else DuelSettings()
     return study.model_copy(update={"conditions": kept, "measurements": measured, "duels": duels})
@@ -138,6 +136,7 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
     sizes = {name: Size.of(condition) for name, condition in conditions.items()}
     blocks = study.blocks
     known: dict[object, Rates] = {}
+    rates_of: dict[str, Rates] = {}
     looked: dict[object, float] = {}
     rows: dict[str, list[float]] = {}
 
@@ -162,6 +161,7 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
         if shape not in known:
             known[shape] = _measured(study, condition, seconds)
         rates, schedule = known[shape], condition.schedule
+        rates_of[name] = rates
         measured, per_job = study.conditions[name].measured, study.block
         evaluations = len(schedule.metrics.steps(schedule.steps))
         seen = _at_most(attributed.checkpoints, size.checkpoints)
@@ -227,10 +227,11 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
                 add(job, blocks, with_torch + seen * seconds_each, mem_mb, seen * bytes_each)
     for name, row in _duels(study, with_torch, without).items():
         add(name, *row)
-    for measurement in BY_CLAIMS:
-        for name in _looked_at_by_claims(study, measurement):
-            for job, row in _watched(study, measurement, sizes[name], with_torch).items():
-                add(job, *row)
+    for name in _looked_at_by_claims(study, "answers"):
+        add("record_answers", *_recording(study, sizes[name], with_torch))
+    for name in _looked_at_by_claims(study, "spikes"):
+        for job, row in _watching(study, sizes[name], rates_of[name], with_torch).items():
+            add(job, *row)
     indexed = [name for name in schemas.of_blocks() if name not in study.absent]
     add("index_table", len(indexed), without, 500, 150 * blocks * len(conditions))
     judged = sum(claim.is_measured for claim in CLAIMS.values())
@@ -317,40 +318,35 @@ def _tracking(condition: Condition) -> float:
 
 def _looked_at_by_claims(study: Study, measurement: Measurement) -> list[str]:
     """The conditions of which a measurement is made that only those have whose claims read it."""
-    names = {name for name in schemas.names() if schemas.table(name).measurement == measurement}
+    measured = study.measured(measurement)
+    if not measured:
+        return []
+    names, conditions = {name for name in schemas.names() if schemas.table(name).measurement == measurement}, study.flat
     readers = [claim for claim in CLAIMS.values() if names & {*claim.tables, *claim.tables_beside}]
-    found, conditions = set(study.measured(measurement)), study.flat
-    return [name for name in conditions if name in found and any(name in claim.among(conditions) for claim in readers)]
+    read = {name for claim in readers for name in claim.among(conditions)}
+    return [name for name in measured if name in read]
 
 
-def _watched(
-    study: Study, measurement: Measurement, size: Size, with_torch: float
-) -> dict[str, tuple[int, float, int, float]]:
-    """By rule, of one condition's answers or spikes, as `_duels`."""
-    condition, each = size.condition, study.block
-    asked, watched = study.measurements.watched
-    replica = generated_replica(condition, seed=1000)
-    step, evaluation = (_once(partial(replica.update, is_observed=False)), _once(replica.evaluate))
-    if measurement == "answers":
-        seen = _at_most(asked.checkpoints, size.checkpoints)
-        one = _once(lambda: (answers.answers(replica.model, replica.splits), _tenths(replica)))
-        rows = float(each * seen * size.n_examples * ROW_BYTES["answers"])
-        needed = size.answers_mb(seen, each)
-        return {"record_answers": (study.blocks, with_torch + each * seen * one, needed, rows)}
-    steps = condition.schedule.steps
-    # Once for the record, once for what is around spikes, and a window for each of two kicks.
-    windows = watched.most * 2 * (AFTER + LATER)
-    training = with_torch + each * (steps * (2 * step + evaluation) + windows * step)
-    kept = float(each * watched.most * LOOKS * size.parameters * FLOAT * study.keep.weights)
-    record, looking = float(each * steps * ROW_BYTES["losses"]), each * watched.most * LOOKS * evaluation
+def _recording(study: Study, size: Size, with_torch: float) -> tuple[int, float, int, float]:
+    """Of recording one condition's answers, as `_duels`."""
+    replica, (asked, _) = generated_replica(size.condition, seed=1000), study.measurements.watched
+    model, splits, seen = replica.model, replica.splits, _at_most(asked.checkpoints, size.checkpoints)
+    one = _once(lambda: (answers.answers(model, splits), answers.deciles(model, splits, torch.float32)))
+    rows = float(study.block * seen * size.n_examples * ROW_BYTES["answers"])
+    return study.blocks, with_torch + study.block * seen * one, size.answers_mb(seen, study.block), rows
+
+
+def _watching(study: Study, size: Size, rates: Rates, with_torch: float) -> dict[str, tuple[int, float, int, float]]:
+    """By rule, of one condition's spikes, as `_duels`."""
+    (_, watched), steps, each = study.measurements.watched, size.condition.schedule.steps, study.block
+    # Once for the record, once for what is around spikes, and what follows two kicks beside each.
+    training = steps * (2 * rates.step + rates.evaluation) + watched.most * 2 * LATER * rates.step
+    looks = each * watched.most * LOOKS
+    kept = float(looks * size.parameters * FLOAT * study.keep.weights + each * steps * ROW_BYTES["losses"])
     return {
-        "watch_spikes": (study.blocks, training, size.spikes_mb(watched.most, each), kept + record),
-        "measure_spikes": (study.blocks, with_torch + looking, size.progress_mb(), 0.0),
+        "watch_spikes": (study.blocks, with_torch + each * training, size.spikes_mb(watched.most, each), kept),
+        "measure_spikes": (study.blocks, with_torch + looks * rates.evaluation, size.progress_mb(), 0.0),
     }
-
-
-def _tenths(replica: Replica) -> pd.DataFrame:
-    return answers.deciles(replica.model, replica.splits, torch.float32)
 
 
 def _duels(study: Study, with_torch: float, without: float) -> dict[str, tuple[int, float, int, float]]:

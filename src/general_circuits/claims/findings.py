@@ -60,8 +60,8 @@ def decided(values: ArrayLike, supported: float, contradicted: float, is_below: 
     """Supported where the whole interval lies beyond one threshold, contradicted where it lies beyond the other.
 
     Each on its own side, which `is_below` tells where both are one: supported is below then. The interval alone
-    decides. p is against the threshold that the mean is beyond, and 1 where it
-    is between both. Fewer than three replicas are undecided.
+    decides. p is against the threshold that the mean is beyond, and 1 where it is between both. Fewer than three
+    replicas are undecided.
     """
     side = -1 if is_below or supported < contradicted else 1
     mean = side * estimate(values).mean
