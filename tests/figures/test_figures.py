@@ -257,8 +257,8 @@ def drawn(drawing: str, time: int = 1, without: bool = False) -> Drawn:
     with style.theme(), tempfile.TemporaryDirectory() as folder:
         figure = importlib.import_module(f"general_circuits.figures.{name}").draw(frames, variant)
         files = {kind: Path(folder) / f"file.{kind}" for kind in ("svg", "png")}
-        for kind in ("svg", "png") if time == 1 and not without else ("svg",):
-            style.save(figure, files[kind], kind, FIGURES[name].title, words(drawing, without))
+        wanted = {kind: file for kind, file in files.items() if kind == "svg" or (time == 1 and not without)}
+        style.save(figure, wanted, FIGURES[name].title, words(drawing, without))
         svg, png = (file.read_bytes() if file.exists() else b"" for file in files.values())
         found = Drawn(svg, png, tuple(figure.get_size_inches()), figure.get_tightbbox())
         plt.close(figure)
@@ -298,7 +298,7 @@ def test_a_png_saved_twice_is_the_same_bytes(tmp_path: Path) -> None:
         for name in ("one", "two"):
             figure, axes = plt.subplots(figsize=(1, 1))
             axes.plot([0, 1])
-            style.save(figure, tmp_path / name, "png", "Title", "− ≈ words")
+            style.save(figure, {"png": tmp_path / name}, "Title", "− ≈ words")
             plt.close(figure)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 

@@ -252,7 +252,7 @@ def test_all_of_it_is_on_a_page_and_in_a_small_file_of_the_same_bytes(table: pd.
         with drawn(table) as figure:
             width, height = figure.get_size_inches()
             box = figure.get_tightbbox()
-            style.save(figure, tmp_path / f"{name}.svg", "svg", "Title", words(table))
+            style.save(figure, {"svg": tmp_path / f"{name}.svg"}, "Title", words(table))
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
     assert (tmp_path / "one.svg").stat().st_size < 2**20
     assert ElementTree.parse(tmp_path / "one.svg").getroot().get("role") == "img"

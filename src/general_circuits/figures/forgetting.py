@@ -47,7 +47,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
         below.set_xticks(range(len(parts)), [str(how_many) for how_many in parts])
         below.set_xlabel("K, memorisers")
         below.margins(x=0.2)
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         style.name_ends(above, ends)
     grid[0, 0].set_ylabel("absent examples' margin,\nrelative to the start")
     grid[1, 0].set_ylabel("what steps on others do,\nper 1,000 steps")

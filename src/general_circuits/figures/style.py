@@ -63,19 +63,26 @@ def theme() -> Iterator[None]:
         yield
 
 
-def save(figure: Figure, path: Path, kind: str, title: str, description: str) -> None:
-    """Write a figure as `svg` or `png`, with alternative text: equal figures are equal bytes."""
-    if kind == "png":
-        figure.savefig(path, format=kind, metadata={"Software": None, "Title": title, "Description": description})
-        return
+def save(figure: Figure, files: Mapping[str, Path], title: str, description: str) -> None:
+    """Write a figure as `svg`, as `png`, or both, with alternative text: equal figures are equal bytes."""
+    # Everything has one place in both, found once: that takes longer than drawing.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    if "png" in files:
+        words = {"Software": None, "Title": title, "Description": description}
+        figure.savefig(files["png"], format="png", metadata=words)
+    if "svg" in files:
+        files["svg"].write_text(_svg(figure, title, description), encoding="utf-8")
+
+
+def _svg(figure: Figure, title: str, description: str) -> str:
+    """A figure with a title and a description that a screen reader finds, at its head."""
     drawn = io.StringIO()
-    figure.savefig(drawn, format=kind, metadata={"Date": None})
-    # A title and description that a screen reader finds, at the head of the picture.
+    figure.savefig(drawn, format="svg", metadata={"Date": None})
     words = "".join(f"<{tag}>{escape(text)}</{tag}>" for tag, text in (("title", title), ("desc", description)))
     head, tag, rest = drawn.getvalue().partition("<svg ")
     attributes, end, body = rest.partition(">")
-    named = f"{tag}role={quoteattr('img')} aria-label={quoteattr(title)} {attributes}{end}"
-    path.write_text(f"{head}{named}\n {words}{body}", encoding="utf-8")
+    return f"{head}{tag}role={quoteattr('img')} aria-label={quoteattr(title)} {attributes}{end}\n {words}{body}"
 
 
 def condition_colours(conditions: Sequence[str]) -> dict[str, tuple[float, float, float]]:
@@ -168,7 +175,7 @@ def over_training(rows: pd.DataFrame, value: str, events: pd.DataFrame, label: s
     linear_steps(axes)
     axes.set_ylabel(label)
     mark_events(axes, median_steps(events, "grokking"))
-    figure.canvas.draw()  # the layout, which names are placed by
+    figure.draw_without_rendering()  # the layout, which names are placed by
     name_ends(axes, ends)
     return figure
 

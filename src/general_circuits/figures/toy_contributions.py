@@ -39,7 +39,7 @@ def draw(tables: Mapping[str, pd.DataFrame], attention: str) -> Figure:
         row[0].set_ylim(bottom=0)
         row[0].set_ylabel(f"λ = {decay:g}\nlogits" if decay else "no decay\nlogits")
     last = given.xs((coverages[-1], decays[0]), level=("coverage", "weight_decay"))
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     style.name_ends(grid[0, -1], {side: (float(last[side].iloc[-1]), colours[side]) for side in colours})
     return figure
 

@@ -22,9 +22,8 @@ def main(
     words = module.found(frames, variant)
     with style.theme():
         drawn = module.draw(frames, variant)
-        for path in (svg, png):
-            with tables.replacing(path) as temporary:
-                style.save(drawn, temporary, path.suffix[1:], title, words)
+        with tables.replacing(svg) as new_svg, tables.replacing(png) as new_png:
+            style.save(drawn, {"svg": new_svg, "png": new_png}, title, words)
     with tables.replacing(found) as temporary:
         temporary.write_text(words + "\n", encoding="utf-8")
 
