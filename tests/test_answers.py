@@ -10,6 +10,7 @@ from builders import MODULUS, VOCABULARY, addition, random_perceptron, random_tr
 
 from general_circuits import answers, scores
 from general_circuits.examples import Examples
+from general_circuits.models import network
 from general_circuits.models.network import Network
 
 NETWORKS = {"transformer": random_transformer, "perceptron": random_perceptron}
@@ -72,7 +73,8 @@ def test_the_first_part_is_of_the_examples_that_are_least_sure() -> None:
 def test_examples_go_through_in_parts_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     model, examples = random_perceptron(VOCABULARY), splits()
     at_once = answers.deciles(model, examples, torch.float64), answers.answers(model, examples)
-    monkeypatch.setattr(answers, "AT_ONCE", 4)
+    for module in (answers, network):
+        monkeypatch.setattr(module, "AT_ONCE", 4)
     for whole, parts in zip(
         at_once, (answers.deciles(model, examples, torch.float64), answers.answers(model, examples)), strict=True
     ):

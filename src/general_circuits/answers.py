@@ -10,11 +10,9 @@ from torch import Tensor
 
 from general_circuits import scores
 from general_circuits.examples import Examples
-from general_circuits.models.network import Network
+from general_circuits.models.network import AT_ONCE, Network
 
 DECILES = 10
-AT_ONCE = 2048
-"""Examples whose gradient is taken together."""
 
 
 def answers(model: Network, splits: Mapping[str, Examples]) -> pd.DataFrame:
@@ -30,7 +28,7 @@ def answers(model: Network, splits: Mapping[str, Examples]) -> pd.DataFrame:
     frames = []
     for part in splits.values():
         assert part.numbers is not None
-        logits = _answer(model, part.tokens).double()
+        logits = model.answer_all(part.tokens).double()
         found = {
             "example": part.numbers,
             "margin": scores.margins(logits, part.labels),
@@ -52,7 +50,7 @@ def deciles(model: Network, splits: Mapping[str, Examples], precision: torch.dty
         One row per tenth, columns as of the table `deciles`.
     """
     train = splits["train"]
-    probability = scores.correct_probability(_answer(model, train.tokens).double(), train.labels)
+    probability = scores.correct_probability(model.answer_all(train.tokens).double(), train.labels)
     order = probability.argsort(stable=True)
     tenths = torch.tensor_split(order, DECILES)
     parts = [_gradient(model, train.some(tenth), precision) * (len(tenth) / len(train)) for tenth in tenths]
@@ -68,12 +66,6 @@ def deciles(model: Network, splits: Mapping[str, Examples], precision: torch.dty
             "validation_fall": [float(part @ validation) for part in parts],
         }
     )
-
-
-@torch.no_grad()
-def _answer(model: Network, tokens: Tensor) -> Tensor:
-    """Logits (example, class) for any number of examples."""
-    return torch.cat([model.answer(part) for part in tokens.split(AT_ONCE)])
 
 
 def _gradient(model: Network, examples: Examples, precision: torch.dtype) -> Tensor:

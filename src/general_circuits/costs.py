@@ -42,7 +42,7 @@ those of a row of `example_saliency`, of which all of one place are there at onc
 BLOCK = 2**22
 """Most logits that one block of deletions has in saliency, unless those of a single neuron are more."""
 AT_ONCE = 2048
-"""Examples that go through a network together, where one measurement takes many passes."""
+"""Examples that go through a network together: `models.network.AT_ONCE`, which would import torch."""
 TORCH_COMPILER = 100 * MB
 """What torch's optimiser classes import, of which only L-BFGS is one."""
 
@@ -178,7 +178,7 @@ class Size:
         """Numbers between tokens and logits of all examples that are computed at once."""
         model, p = self.condition.model, self.vocabulary.n_symbols
         if self.condition.optimiser.arithmetic == "plain":
-            return max(self._plain(self.batch, 2 * model.n_layers), self._plain(min(2048, self.largest_split), 1))
+            return max(self._plain(self.batch, 2 * model.n_layers), self._plain(min(AT_ONCE, self.largest_split), 1))
         # A set of buffers for each number of examples that occurs: batches, slices and what is left over.
         examples = sum({min(n, SLICE) for n in (self.batch, self.largest_split)})
         examples += sum(n % SLICE for n in {self.batch, self.n_training, self.n_validation} if n > SLICE)
@@ -208,7 +208,7 @@ class Size:
     @property
     def _at_once(self) -> int:
         """Examples that the plain network computes together."""
-        return max(self.batch, min(2048, self.largest_split))
+        return max(self.batch, min(AT_ONCE, self.largest_split))
 
     def saliency_mb(self, asked: Attributions) -> int:
         """Peak memory of `extract_saliency`: a whole split's neurons, every attribution of one place, and the table."""

@@ -207,9 +207,8 @@ class Plain:
     def __init__(self, model: Network, loss: Loss = LOSSES["cross_entropy"]) -> None:
         self.model, self.loss = model, loss
 
-    @torch.no_grad()
     def answer(self, tokens: Tensor) -> Tensor:
-        return torch.cat([self.model.answer(part) for part in tokens.split(2048)])
+        return self.model.answer_all(tokens)
 
     def gradients(self, tokens: Tensor, labels: Tensor, precision: torch.dtype) -> None:
         self.model.zero_grad(set_to_none=True)

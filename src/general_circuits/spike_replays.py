@@ -50,10 +50,9 @@ class Trained:
         return Replica(self.condition, self.splits, self.vocabulary, self.seed)
 
     def at(self, step: int, reached: Replica | None = None) -> Replica:
-        """It at a step: from where it was, or from a state nearer by."""
+        """It at a step: from where it was, no later, or from a state nearer by."""
         state = self.nearest(step)
-        if reached is None or reached.step > step:
-            reached = self.begun()
+        reached = reached or self.begun()
         if state and state.step > reached.step:
             reached.restore(state)
         while reached.step < step:

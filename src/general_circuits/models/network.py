@@ -17,6 +17,9 @@ from general_circuits.models.parts import ACTIVATIONS
 
 Site = Literal["mlp", "head_outputs", "heads"]
 
+AT_ONCE = 2048
+"""Examples that go through a network together, where any number is asked for."""
+
 
 class Place(NamedTuple):
     """Where in a network neurons are: in which layer, from 0, and at which site of it.
@@ -64,6 +67,11 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def answer(self, tokens: Tensor) -> Tensor:
         """Tokens → logits (example, n_classes)."""
+
+    @torch.no_grad()
+    def answer_all(self, tokens: Tensor) -> Tensor:
+        """The same for any number of examples, without what gradients would need."""
+        return torch.cat([self.answer(part) for part in tokens.split(AT_ONCE)])
 
     @abstractmethod
     def read(self, tokens: Tensor) -> Tensor:

@@ -10,11 +10,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, jvp
 
 from general_circuits import scores
-from general_circuits.models.network import Network, Place
+from general_circuits.models.network import AT_ONCE, Network, Place
 from general_circuits.progress.components import General, Ground, centred
-
-AT_ONCE = 2048
-"""Examples that go through a network together."""
 
 Direction = dict[str, Tensor]
 """A change of the weights, by name."""

@@ -15,10 +15,10 @@ from general_circuits import scores
 from general_circuits.conditions import Optimiser
 from general_circuits.examples import Examples
 from general_circuits.layer import Layer
-from general_circuits.models.network import Network, Place
+from general_circuits.models.network import AT_ONCE, Network, Place
 from general_circuits.randomness import stream_seed
 from general_circuits.updates import movement
-from general_circuits.updates.outer import AT_ONCE, moments
+from general_circuits.updates.outer import moments
 
 Columns = dict[str, NDArray[Any]]
 """By name, one number of each neuron, (neuron)."""

@@ -14,12 +14,10 @@ import torch
 from torch import Tensor
 
 from general_circuits import scores
-from general_circuits.models.network import Network, Place
+from general_circuits.models.network import AT_ONCE, Network, Place
 
 ROUNDING = 1e-12
 """Share of a mean square that is nothing but rounding."""
-AT_ONCE = 2048
-"""Examples that go through the network together."""
 
 
 @dataclass(frozen=True)
