@@ -19,9 +19,9 @@ from general_circuits.duels import planted, toy
 from general_circuits.duels.arms import arms
 from general_circuits.duels.grid import Grid, toys
 from general_circuits.duels.planting import Ground, plant
-from general_circuits.plan import generated_splits
 from general_circuits.readme import between
 from general_circuits.tasks import registry
+from general_circuits.timings import generated_splits
 
 ROOT = Path(__file__).parents[1]
 TABLE, PAGE = ROOT / "results" / "benchmarks_duels.parquet", ROOT / "docs" / "duels.md"

@@ -24,13 +24,13 @@ import torch
 from general_circuits import checkpoints, compute, markdown, training
 from general_circuits.conditions import Condition
 from general_circuits.config import load
-from general_circuits.plan import generated_replica, generated_splits
 from general_circuits.readme import between
 from general_circuits.reduced import SLICE
 from general_circuits.reduced.network import Reduced
 from general_circuits.replica import Replica
 from general_circuits.states import States
 from general_circuits.tasks import registry
+from general_circuits.timings import generated_replica, generated_splits
 
 ROOT = Path(__file__).parents[1]
 TABLE, README = ROOT / "results" / "benchmarks.parquet", ROOT / "README.md"

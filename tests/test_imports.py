@@ -86,7 +86,7 @@ def test_a_claim_or_figure_knows_no_other_one(folder: str) -> None:
 def test_nothing_but_the_command_line_knows_the_config() -> None:
     """And what plans for it, and what writes the config's own documentation."""
     importers = GRAPH.find_downstream_modules(f"{PACKAGE}.config")
-    assert importers <= {f"{PACKAGE}.{name}" for name in ("catalogue", "cli", "plan", "readme", "reference")}
+    assert importers <= {f"{PACKAGE}.{name}" for name in ("catalogue", "cli", "plan", "readme", "reference", "timings")}
 
 
 @pytest.mark.parametrize("stage", below("stages"))
@@ -119,7 +119,7 @@ def test_only_training_knows_how_a_step_is_taken(part: str) -> None:
     knowing = GRAPH.find_downstream_modules(f"{PACKAGE}.{part}") - {f"{PACKAGE}.replica"}
     training = ("training", "branches", "forks", "spike_replays")
     training += tuple(f"stages.{name}" for name in ("train_block", "replay_block", "watch_spikes"))
-    assert knowing == {f"{PACKAGE}.{name}" for name in (*training, "plan", "cli", "readme")}
+    assert knowing == {f"{PACKAGE}.{name}" for name in (*training, "timings", "plan", "cli", "readme")}
 
 
 @pytest.mark.parametrize("room", sorted({*ROOMS} - {"training"}))

@@ -1,28 +1,23 @@
 """What a study will take, before anything runs: jobs, core-hours, memory and disk, by rule.
 
-Rates are measured here and now: every distinct shape of network and batch makes some steps, and is evaluated,
-attributed and ablated, on this machine and one thread.
+Every distinct shape of network and batch makes some steps, and is evaluated, attributed and ablated: `timings`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Mapping
 from functools import cache, partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import torch
 
-from general_circuits import answers
-from general_circuits.ablation import measure as ablation
+from general_circuits import answers, timings
 from general_circuits.branch_settings import Measurement
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.conditions import STATE_EVERY, Condition, chosen, from_json
+from general_circuits.conditions import STATE_EVERY, Condition, chosen
 from general_circuits.config import Study
 from general_circuits.costs import FLOAT, MB, Size, toy_mb
 from general_circuits.distributions import STATISTICS
@@ -32,24 +27,11 @@ from general_circuits.duels.arms import arms
 from general_circuits.duels.grid import looked_at, toys
 from general_circuits.duels.planted import fight, together
 from general_circuits.duels.planting import Ground, Planted, groups, plant
-from general_circuits.examples import Examples, by_split
 from general_circuits.figures.registry import drawings
-from general_circuits.frames import REGISTERED, rows_of
-from general_circuits.measurements import AttributionSettings, MeasurementSettings
-from general_circuits.models.network import Network
-from general_circuits.progress import forces, solution
-from general_circuits.progress import measure as progress
-from general_circuits.progress.components import General
-from general_circuits.progress.components import Ground as AllExamples
-from general_circuits.replica import Replica
 from general_circuits.report.registry import PAGES
-from general_circuits.saliency import measure as saliency
 from general_circuits.schemas import registry as schemas
 from general_circuits.spikes import LATER
-from general_circuits.splits import draw
-from general_circuits.tables import INPUTS
-from general_circuits.tasks import registry
-from general_circuits.updates.measure import track
+from general_circuits.timings import Rates
 from general_circuits.windows import steps_read
 
 ROW_BYTES = {
@@ -73,30 +55,6 @@ LOOKS = 20
 """At most, around a spike, in the quiet windows on either side, and after the kicks there."""
 SHORT = 10
 """Steps by which the length of a duel is judged."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Rates:
-    """Seconds on this machine, and what they make.
-
-    Attributes:
-        step: of an update.
-        evaluation: of both splits, whole.
-        attribution: of one checkpoint, all layers, methods and splits.
-        ablation: of one checkpoint, all layers and deletions.
-        saliency_rows, attribution_rows, example_rows, ablation_rows, damage_rows: of one checkpoint, in the tables of
-            these names; `example_saliency` for short.
-    """
-
-    step: float
-    evaluation: float
-    attribution: float
-    ablation: float
-    saliency_rows: int
-    attribution_rows: int
-    example_rows: int
-    ablation_rows: int
-    damage_rows: int
 
 
 def of_claim(study: Study, claim: str) -> Study:
@@ -129,7 +87,7 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
         study: from `config.load`.
         seconds: how long to measure each rate at least.
     """
-    with_torch, without = (_start_seconds(stage) for stage in ("train_block", "find_events"))
+    with_torch, without = (timings.start_seconds(stage) for stage in ("train_block", "find_events"))
     attributed, deleted = study.measurements.saliency, study.measurements.ablation
     conditions = {name: settings.resolve() for name, settings in study.conditions.items()}
     branches = study.branches
@@ -159,7 +117,7 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
         rule = optimiser.optimiser, optimiser.loss, optimiser.gradient_noise > 0, optimiser.grokfast_lambda > 0
         shape = condition.model, optimiser.arithmetic, optimiser.loss_precision, rule, size.batch, examples
         if shape not in known:
-            known[shape] = _measured(study, condition, seconds)
+            known[shape] = timings.measured(study, condition, seconds)
         rates, schedule = known[shape], condition.schedule
         rates_of[name] = rates
         measured, per_job = study.conditions[name].measured, study.block
@@ -210,7 +168,7 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
         for job, row in _wild(study, name, size, rates.step, with_torch, looked).items():
             add(job, *row)
     if study.measurements.specifications:
-        in_every_way = cache(lambda name: _measured_in_every_way(study, conditions[name]))
+        in_every_way = cache(lambda name: timings.in_every_way(study, conditions[name]))
         for job, names in _specified({name: conditions[name] for name in study.measured("saliency")}).items():
             for name in names:
                 size, seen = sizes[name], study.block * len(_read_by_claims(conditions[name], attributed.checkpoints))
@@ -277,43 +235,15 @@ def _wild(
     if has_progress:
         seen = _at_most(asked.checkpoints, size.checkpoints) + around
         followed = asked.examples * _at_most(asked.examples_checkpoints, size.checkpoints)
-        measuring = with_torch + each * (seen * seconds(_measuring) + followed * seconds(_following))
+        measuring = with_torch + each * (seen * seconds(timings.measuring) + followed * seconds(timings.following))
         rows = float(each * seen * 30 * ROW_BYTES["progress"])  # of all its tables together
         found["measure_progress"] = study.blocks, measuring, size.progress_mb(), rows
     if has_updates:
         seen = _at_most(tracked.checkpoints, size.checkpoints) + around
         rows = float(each * seen * size.neurons(["mlp"]) * ROW_BYTES["updates"])
-        found["track_updates"] = study.blocks, with_torch + each * seen * seconds(_tracking), size.updates_mb(), rows
+        looking = with_torch + each * seen * seconds(timings.tracking)
+        found["track_updates"] = study.blocks, looking, size.updates_mb(), rows
     return found
-
-
-def _measuring(condition: Condition) -> float:
-    """Seconds of one checkpoint's progress, on an untrained network."""
-    model, ground, general = _general(condition)
-    return _once(lambda: progress.measure(model, ground, general, torch.float32))
-
-
-def _following(condition: Condition) -> float:
-    """Seconds of one example's gradient, beside what is made once for all of them."""
-    model, ground, general = _general(condition)
-    follow = partial(progress.single_examples, model, ground, general, torch.float32, seed=1000)
-    one, three = (_once(partial(follow, n=n)) for n in (1, 3))
-    return max(0.0, (three - one) / 2)
-
-
-def _general(condition: Condition) -> tuple[Network, AllExamples, General]:
-    """An untrained network, all examples, and what it would be measured by."""
-    replica, task = generated_replica(condition, seed=1000), registry.generate(condition.task)
-    found = solution.find(condition.task, task.inputs.astype(np.int64), task.target.astype(np.int64))
-    ground = AllExamples.of(replica.splits, found, task.vocabulary.n_classes)
-    return replica.model, ground, General.of(ground, forces.answer(replica.model, ground.tokens))
-
-
-def _tracking(condition: Condition) -> float:
-    """Seconds of one checkpoint's neurons and their gradients, on an untrained network."""
-    replica = generated_replica(condition, seed=1000)
-    followed = [(0, replica.model)]
-    return _once(lambda: list(track(followed, replica.splits["train"], condition.optimiser, 1000)))
 
 
 def _looked_at_by_claims(study: Study, measurement: Measurement) -> list[str]:
@@ -329,9 +259,9 @@ def _looked_at_by_claims(study: Study, measurement: Measurement) -> list[str]:
 
 def _recording(study: Study, size: Size, with_torch: float) -> tuple[int, float, int, float]:
     """Of recording one condition's answers, as `_duels`."""
-    replica, (asked, _) = generated_replica(size.condition, seed=1000), study.measurements.watched
+    replica, (asked, _) = timings.generated_replica(size.condition, seed=1000), study.measurements.watched
     model, splits, seen = replica.model, replica.splits, _at_most(asked.checkpoints, size.checkpoints)
-    one = _once(lambda: (answers.answers(model, splits), answers.deciles(model, splits, torch.float32)))
+    one = timings.once(lambda: (answers.answers(model, splits), answers.deciles(model, splits, torch.float32)))
     rows = float(study.block * seen * size.n_examples * ROW_BYTES["answers"])
     return study.blocks, with_torch + study.block * seen * one, size.answers_mb(seen, study.block), rows
 
@@ -355,21 +285,21 @@ def _duels(study: Study, with_torch: float, without: float) -> dict[str, tuple[i
     if study.duels.toy:
         grid = study.duels.toy.resolve(study.replicas, study.first_seed)
         short = dataclasses.replace(grid, steps=SHORT, block_steps=SHORT)
-        seconds = np.mean([_once(partial(toy.train, short, rule.optimiser)) for rule in grid.rules])
+        seconds = np.mean([timings.once(partial(toy.train, short, rule.optimiser)) for rule in grid.rules])
         circuits = float(np.mean([len(toys(grid, rule)) for rule in grid.rules])) * (1 + grid.pairs)
         in_all = with_torch + float(seconds) * grid.steps / SHORT
         found["duel_toys"] = len(grid.rules), in_all, toy_mb(grid), circuits * len(looked_at(grid)) * ROW_BYTES["toy"]
     if study.duels.planted:
         condition, planting, duels = study.duels.planted.resolve()
         size = Size.of(condition)
-        ground = Ground.of(generated_splits(condition, seed=1000), size.vocabulary)
+        ground = Ground.of(timings.generated_splits(condition, seed=1000), size.vocabulary)
         quick = dataclasses.replace(planting, memory_steps=SHORT, general_steps=SHORT)
         modules: list[Planted] = []
-        training = _once(lambda: modules.append(plant(quick, ground, 1000, lambda line: None)))
+        training = timings.once(lambda: modules.append(plant(quick, ground, 1000, lambda line: None)))
         brief = dataclasses.replace(duels, steps=SHORT, looks=1)
         fought = {rule: arms(planting, duels, rule) for rule in duels.rules}
         fighting = sum(
-            _once(partial(fight, stack, rule, brief, ground, modules[0], 1000))
+            timings.once(partial(fight, stack, rule, brief, ground, modules[0], 1000))
             for rule, of_rule in fought.items()
             for stack in together(of_rule, ground, modules[0], 1000)
         )
@@ -386,61 +316,6 @@ def _duels(study: Study, with_torch: float, without: float) -> dict[str, tuple[i
             float(each * rows * ROW_BYTES["planted"]),
         )
     return found
-
-
-def _once(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def generated_splits(condition: Condition, seed: int) -> dict[str, Examples]:
-    """One replica's examples as a study would make them, without its files."""
-    task = registry.generate(condition.task)
-    split = draw(task.pair, task.target, task.vocabulary.n_classes, condition.split, seed)
-    inputs = task.frame()[list(INPUTS)]
-    return by_split(split.join(inputs), task.vocabulary, torch.device("cpu"))
-
-
-def generated_replica(condition: Condition, seed: int) -> Replica:
-    """One replica before its first update, on `generated_splits`."""
-    task = registry.generate(condition.task)
-    return Replica(condition, generated_splits(condition, seed), task.vocabulary, seed)
-
-
-def _measured(study: Study, condition: Condition, seconds: float, every_saliency: bool = False) -> Rates:
-    """Of one checkpoint; neurons are ranked by the registered saliency, or by every one."""
-    replica = generated_replica(condition, seed=1000)
-    settings = study.measurements
-    return Rates(
-        step=_seconds(lambda: replica.update(is_observed=False), seconds),
-        evaluation=_seconds(replica.evaluate, seconds),
-        **_of_saliency(settings.saliency, replica.model, replica.splits, seconds),
-        **_of_ablation(settings, replica, seconds, every_saliency),
-    )
-
-
-def _of_saliency(
-    settings: AttributionSettings, model: Network, splits: Mapping[str, Examples], seconds: float
-) -> dict[str, Any]:
-    """The rates of one checkpoint's attributions."""
-    rows: dict[str, int] = {}
-
-    def work() -> None:
-        neurons, layers = _attributed(settings, model, splits)
-        of_layer = neurons.groupby(["split", "layer", "site"], sort=False)["neuron"].nunique()
-        examples = layers.groupby(["split", "layer", "site"], sort=False)["examples"].sum()
-        counted = int((of_layer * examples).sum())
-        rows.update(saliency_rows=len(neurons), attribution_rows=len(layers), example_rows=counted)
-
-    return {"attribution": _seconds(work, seconds), **rows}
-
-
-def _attributed(
-    settings: AttributionSettings, model: Network, splits: Mapping[str, Examples]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The tables `saliency` and `attribution` of one checkpoint."""
-    return saliency.measure(model, splits, from_json(saliency.Questions, settings.asked()), seed=1000)
 
 
 def _specified(conditions: Mapping[str, Condition]) -> dict[str, list[str]]:
@@ -463,54 +338,6 @@ def _read_by_claims(condition: Condition, checkpoints: int | Literal["all"]) -> 
     last = condition.schedule.steps
     kept = chosen(condition.schedule.checkpoints.steps(last), None if checkpoints == "all" else checkpoints)
     return steps_read(kept, {"memorised": last / 10, "generalised": last / 2})
-
-
-def _measured_in_every_way(study: Study, condition: Condition) -> Rates:
-    """The rates of a condition of which everything that specification curves ask is measured, once."""
-    asked = study.measurements
-    measured = asked.model_copy(update={"saliency": asked.every_way, "ablation": asked.every_ablation})
-    return _measured(study.model_copy(update={"measurements": measured}), condition, 0.0, every_saliency=True)
-
-
-def _of_ablation(
-    settings: MeasurementSettings, replica: Replica, seconds: float, every_saliency: bool
-) -> dict[str, Any]:
-    """The rates of one checkpoint's deletions."""
-    deleted = settings.ablation
-    parts = {str(name): replica.splits[name] for name in deleted.splits}
-    salience, _ = _attributed(settings.saliency, replica.model, {"train": replica.splits["train"]})
-    if not every_saliency:
-        salience = rows_of(salience, **{name: REGISTERED[name] for name in ("method", "target", "normalisation")})
-    names = {field.name for field in dataclasses.fields(ablation.Settings)} - {"areas_only"}
-    told = ablation.Settings(**{name: getattr(deleted, name) for name in names}, areas_only=every_saliency)
-    rows: dict[str, int] = {}
-
-    def work() -> None:
-        curves, damage = ablation.measure(replica.model, parts, salience, told, scale=1.0, seed=1000)
-        rows.update(ablation_rows=len(curves), damage_rows=len(damage))
-
-    return {"ablation": _seconds(work, seconds), **rows}
-
-
-def _seconds(work: Callable[[], object], at_least: float) -> float:
-    """The median time of a call, after one that is not counted, unless that one already took long enough."""
-    start = time.perf_counter()
-    work()
-    times = [time.perf_counter() - start]
-    if times[0] < at_least:
-        times.clear()
-        while sum(times) < at_least:
-            start = time.perf_counter()
-            work()
-            times.append(time.perf_counter() - start)
-    return float(np.median(times))
-
-
-def _start_seconds(stage: str) -> float:
-    """How long a job takes before it does anything."""
-    return _seconds(
-        lambda: subprocess.run([sys.executable, "-c", f"import general_circuits.stages.{stage}"], check=True), 0.1
-    )
 
 
 def _at_most(wanted: int | str, available: int) -> int:

@@ -168,10 +168,10 @@ class Replica:
             self.intervening.begin(self._training_accuracy, lowest)
 
     @torch.no_grad()
-    def training_loss(self) -> float:
-        """Of all training examples, as `evaluate` has it."""
-        train_set = self.splits["train"]
-        return float(self.loss.mean(self.network.answer(train_set.tokens).double(), train_set.labels))
+    def mean_loss(self, split: str) -> float:
+        """Over all examples of "train" or "validation", as `evaluate` has it."""
+        examples = self.splits[split]
+        return float(self.loss.mean(self.network.answer(examples.tokens).double(), examples.labels))
 
     def _training_accuracy(self) -> float:
         train_set = self.splits["train"]

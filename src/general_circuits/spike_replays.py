@@ -10,7 +10,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from general_circuits import training
 from general_circuits.conditions import Condition, Vocabulary, chosen
 from general_circuits.examples import SPLITS, Examples
 from general_circuits.interventions import kick_until
@@ -61,11 +60,13 @@ class Trained:
 
     def losses(self, first: int) -> pd.DataFrame:
         """`training` and `validation` loss by step, of every step from this one, above 0, to the last."""
-        looks = training.Looks(self.last, (), range(first, self.last + 1))
-        state = self.nearest(first - 1)
-        run = training.replay(self.condition, self.splits, self.vocabulary, self.seed, looks, state)
-        wide = run.metrics.pivot_table(index="step", columns="split", values="loss", observed=True, dropna=False)
-        return wide[list(SPLITS)].set_axis(["training", "validation"], axis=1)
+        first = max(first, 1)
+        replica, rows = self.at(first - 1), []
+        while replica.step < self.last:
+            replica.update(is_observed=False)
+            rows.append([replica.mean_loss(split) for split in SPLITS])
+        steps = pd.RangeIndex(first, self.last + 1, name="step")
+        return pd.DataFrame(rows, steps, ["training", "validation"])
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ def _kicked(trained: Trained, beside: Window, rise: float) -> Window:
     target = beside.looks[1].training + rise
 
     def has_risen() -> bool:
-        return kicked.training_loss() >= target
+        return kicked.mean_loss("train") >= target
 
     size = kick_until(has_risen, dict(kicked.model.named_parameters()), trained.seed)
     found = Window(beside.spike, "kick", beside.step, beside.start, size, [beside.looks[0], Look.at(kicked)])

@@ -19,8 +19,8 @@ from builders import addition, condition, model_settings
 from general_circuits import training
 from general_circuits.conditions import Condition, Spacing, Vocabulary
 from general_circuits.config import load
-from general_circuits.plan import generated_splits
 from general_circuits.replica import Replica
+from general_circuits.timings import generated_splits
 
 MODULUS, N_CLASSES = 11, 5
 VOCABULARY = Vocabulary(2, MODULUS, N_CLASSES)
