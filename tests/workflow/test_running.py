@@ -69,6 +69,15 @@ def test_one_figure_or_one_claim_can_be_asked_for(finished: Project) -> None:
     assert "plot_figure" not in planned
 
 
+def test_snakemake_looks_for_jobs_when_one_ends_and_at_no_other_time(project: Project) -> None:
+    """Jobs take over half a second each here: looks that breed others, one a second for each, would be over twenty."""
+    pages = [f"results/tiny/report/{page}.html" for page in PAGES]
+    run = project.snakemake("--cores", "1", "--verbose", "--force", *pages)
+    assert run.returncode == 0, run.stderr
+    said = run.stdout + run.stderr
+    assert said.count("Ready jobs: ") == len(pages)
+
+
 def test_settings_longer_than_a_command_line_reach_their_page(project: Project) -> None:
     """Linux takes no argument over 128 KB."""
     conditions = {f"decay_{i}": {"weight_decay": i / 300} for i in range(300)}
