@@ -111,7 +111,7 @@ def _panel(axes: Axes, claim: str, rows: pd.DataFrame, is_narrow: bool) -> None:
         f"change, {unit}" if claim in OF_NEURONS else unit,
         (1.0, 0.0 if is_narrow else 1.0),
         xycoords="axes fraction",
-        xytext=(NARROW, -14) if is_narrow else (VALUES, 4),
+        xytext=(NARROW, -17) if is_narrow else (VALUES, 4),
         textcoords="offset points",
         ha="right",
         va="top" if is_narrow else "bottom",

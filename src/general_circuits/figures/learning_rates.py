@@ -34,8 +34,9 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     rates = [rate for rate in sweeps.rates(sweeps.settings(tables["conditions"])) if rate.how != "kick"]
     shown = sorted((rate for rate in rates if rate.how == "free" and rate.is_branch), key=_in_order)[: 2 * COLUMNS]
     rows = -(-len(shown) // COLUMNS)
-    figure = plt.figure(figsize=(style.WIDTH, 1.7 * rows + 2.6))
-    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.7 * rows, 2.6]).ravel()
+    heights = 1.7 * rows + 0.2, 2.6
+    figure = plt.figure(figsize=(style.WIDTH, sum(heights)))
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=heights).ravel()
     panels = above.subplots(rows, min(COLUMNS, len(shown)), sharey=True, squeeze=False).ravel()
     for axes, rate in zip(panels, shown, strict=False):
         _accuracies(axes, tables, rate.condition)
@@ -44,7 +45,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
         axes.set_visible(False)
     panels[0].set_ylabel("accuracy")
     lines = [Line2D([], [], color=style.GREY, linestyle=line) for line in ((0, (3, 1.5)), "-")]
-    panels[0].legend(lines, ["training", "validation"], fontsize="x-small", loc="lower right")
+    above.legend(lines, ["training", "validation"], fontsize="x-small", loc="outside upper right", ncols=2)
     places = _places(rates)
     for axes, at in zip(below.subplots(1, len(places), sharey=True, squeeze=False)[0], places, strict=True):
         _left(axes, tables["events"], [rate for rate in rates if rate.at == at])

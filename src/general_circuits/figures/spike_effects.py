@@ -36,7 +36,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     for axes, replica in zip(panels, shown, strict=False):
         _draw_losses(axes, losses[losses["replica"] == replica], tables["spikes"], replica)
         axes.tick_params(labelbottom=axes is panels[-1], labelsize="x-small")
-    panels[0].legend(*panels[0].get_legend_handles_labels(), fontsize="x-small", loc="upper right", ncols=2)
+    panels[0].legend(*panels[0].get_legend_handles_labels(), fontsize="x-small", loc="lower left")
     panels[rows // 2].set_ylabel("loss")
     panels[-1].set_xlabel("step")
     _draw_gains(figure.add_subplot(grid[:, 1]), _gains(tables))
