@@ -19,7 +19,7 @@ def look_when_a_job_ends():
     With its own limit of 100 a second Snakemake looks for what can run once more every second, and once more again for
     every job that has ended: near the end of the default study 60 times a second.
     """
-    limit = workflow.scheduler.job_rate_limiter
+    limit = getattr(workflow.scheduler, "job_rate_limiter", None)
     if limit and (limit.max_jobs, limit.timespan) == (100, 1):
         workflow.scheduler.job_rate_limiter = None
 
