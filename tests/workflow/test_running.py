@@ -70,7 +70,7 @@ def test_one_figure_or_one_claim_can_be_asked_for(finished: Project) -> None:
 
 
 def test_snakemake_looks_for_jobs_when_one_ends_and_at_no_other_time(project: Project) -> None:
-    """Jobs take over half a second each here: looks that breed others, one a second each, are more than twice as many."""
+    """Jobs take over half a second each here: looks that breed others, one a second each, are twice as many."""
     pages = [f"results/tiny/report/{page}.html" for page in PAGES]
     run = project.snakemake("--cores", "1", "--verbose", "--force", *pages)
     assert run.returncode == 0, run.stderr
