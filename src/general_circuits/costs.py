@@ -42,7 +42,7 @@ those of a row of `example_saliency`, of which all of one place are there at onc
 BLOCK = 2**22
 """Most logits that one block of deletions has in saliency, unless those of a single neuron are more."""
 AT_ONCE = 2048
-"""Examples that go through a network together: `models.network.AT_ONCE`, which would import torch."""
+"""Examples that go through a network together: as in `models.network` and `saliency.gradients`, which import torch."""
 TORCH_COMPILER = 100 * MB
 """What torch's optimiser classes import, of which only L-BFGS is one."""
 
