@@ -47,7 +47,7 @@ faults: .venv/dev
 	KILLS=20 $(BIN)/python -m pytest tests/stages/test_train_block.py
 
 costs: .venv/dev
-	EVERY_COST=1 $(BIN)/python -m pytest tests/test_costs.py
+	EVERY_COST=1 $(BIN)/python -m pytest tests/pipeline/test_memory.py
 
 lint: .venv/dev
 	$(BIN)/python -m ruff check .

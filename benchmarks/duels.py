@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from general_circuits import compute, markdown
-from general_circuits.duel_settings import PlantedSettings, ToySettings
-from general_circuits.duels import planted, toy
-from general_circuits.duels.arms import arms
-from general_circuits.duels.grid import Grid, toys
-from general_circuits.duels.planting import Ground, plant
-from general_circuits.readme import between
+from general_circuits import devices, markdown
+from general_circuits.config.duels import PlantedSettings, ToySettings
+from general_circuits.duels import planted_training, toy_training
+from general_circuits.duels.module_training import Ground, plant
+from general_circuits.duels.planted_grid import arms
+from general_circuits.duels.toy_grid import Grid, toys
+from general_circuits.pipeline.readme import between
+from general_circuits.pipeline.timings import generated_splits
 from general_circuits.tasks import registry
-from general_circuits.timings import generated_splits
 
 ROOT = Path(__file__).parents[1]
 TABLE, PAGE = ROOT / "results" / "benchmarks_duels.parquet", ROOT / "docs" / "duels.md"
@@ -32,7 +32,7 @@ SEED = 1000
 
 def main() -> None:
     """Measure, print, write and refresh."""
-    compute.device("cpu")
+    devices.device("cpu")
     grid = ToySettings().resolve(REPLICAS, SEED)
     start = time.perf_counter()
     with ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool:
@@ -61,9 +61,9 @@ def main() -> None:
 
 def _toys(grid: Grid, optimiser: str) -> float:
     """Seconds of all toys with one update rule."""
-    compute.device("cpu")
+    devices.device("cpu")
     start = time.perf_counter()
-    toy.train(grid, optimiser)
+    toy_training.train(grid, optimiser)
     return time.perf_counter() - start
 
 
@@ -76,8 +76,8 @@ def _planted() -> tuple[float, float]:
     modules = plant(planting, ground, SEED, lambda line: None)
     middle = time.perf_counter()
     for rule in duels.rules:
-        for stack in planted.together(arms(planting, duels, rule), ground, modules, SEED):
-            planted.fight(stack, rule, duels, ground, modules, SEED)
+        for stack in planted_training.together(arms(planting, duels, rule), ground, modules, SEED):
+            planted_training.fight(stack, rule, duels, ground, modules, SEED)
     return middle - start, time.perf_counter() - middle
 
 

@@ -20,20 +20,21 @@ import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor
 
-from general_circuits import compute, launch, markdown
-from general_circuits.ablation.answers import recomputed
-from general_circuits.ablation.nested import Nested
-from general_circuits.ablation.rankings import sizes
-from general_circuits.conditions import Vocabulary
-from general_circuits.layer import Layer
+from general_circuits import devices, markdown
+from general_circuits.measurements.ablation.answers import recomputed
+from general_circuits.measurements.ablation.nested import Nested
+from general_circuits.measurements.ablation.rankings import sizes
+from general_circuits.measurements.saliency.attribution import Effort, nothing
+from general_circuits.measurements.saliency.gradients import AT_ONCE, activation_gradient, in_units
+from general_circuits.measurements.saliency.order_statistics import neuron_statistics
+from general_circuits.measurements.saliency.targets import TARGETS
 from general_circuits.models.build import build
+from general_circuits.models.layer import Layer
 from general_circuits.models.network import Network, Place
-from general_circuits.presets import PRESETS
-from general_circuits.readme import between
-from general_circuits.saliency.attribution import Effort, nothing
-from general_circuits.saliency.gradients import AT_ONCE, activation_gradient, in_units
-from general_circuits.saliency.order_statistics import neuron_statistics
-from general_circuits.saliency.targets import TARGETS
+from general_circuits.models.presets import PRESETS
+from general_circuits.pipeline import launch
+from general_circuits.pipeline.readme import between
+from general_circuits.records import Vocabulary
 
 ROOT = Path(__file__).parents[1]
 TABLE, README = ROOT / "results" / "benchmarks_saliency.parquet", ROOT / "README.md"
@@ -50,7 +51,7 @@ SOME_K = (1, 32, 128, 256, 384, 512)
 
 def main() -> None:
     """Measure, print, write and refresh."""
-    compute.device("cpu")
+    devices.device("cpu")
     found = _forty() | _against_captum() | _curve()
     TABLE.parent.mkdir(exist_ok=True)
     pd.DataFrame([found]).to_parquet(TABLE)

@@ -21,16 +21,18 @@ from typing import Any
 import pandas as pd
 import torch
 
-from general_circuits import checkpoints, compute, markdown, training
-from general_circuits.conditions import Condition
-from general_circuits.config import load
-from general_circuits.readme import between
-from general_circuits.reduced import SLICE
-from general_circuits.reduced.network import Reduced
-from general_circuits.replica import Replica
-from general_circuits.states import States
+from general_circuits import devices, markdown
+from general_circuits.config.study import load
+from general_circuits.pipeline.readme import between
+from general_circuits.pipeline.timings import generated_replica, generated_splits
+from general_circuits.records import Condition
+from general_circuits.storage import checkpoints
+from general_circuits.storage.training_states import States
 from general_circuits.tasks import registry
-from general_circuits.timings import generated_replica, generated_splits
+from general_circuits.training import loop
+from general_circuits.training.reduced import SLICE
+from general_circuits.training.reduced.network import Reduced
+from general_circuits.training.replica import Replica
 
 ROOT = Path(__file__).parents[1]
 TABLE, README = ROOT / "results" / "benchmarks.parquet", ROOT / "README.md"
@@ -54,7 +56,7 @@ PRODUCTS = {"mm", "addmm", "bmm", "addmm_", "baddbmm_"}
 
 def main() -> None:
     """Measure, print, write and refresh."""
-    compute.device("cpu")
+    devices.device("cpu")
     table = pd.DataFrame([_steps(name, settings) for name, settings in CASES.items()])
     overhead = _overhead()
     TABLE.parent.mkdir(exist_ok=True)
@@ -166,7 +168,7 @@ def _overhead() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         splits = generated_splits(condition, seed=1000)
-        run = training.train(condition, splits, task.vocabulary, 1000, states=Timed(Path(folder) / "states"))
+        run = loop.train(condition, splits, task.vocabulary, 1000, states=Timed(Path(folder) / "states"))
         trained = time.perf_counter() - start
         writing = _time(
             lambda: checkpoints.write(Path(folder) / "weights", 1000, run.weights, run.steps, run.model), 1, warm=0

@@ -11,9 +11,11 @@ import pytest
 from typer.testing import CliRunner
 from verdict_tables import all_verdicts
 
-from general_circuits import cli, readme, stages, tables
+from general_circuits import cli, stages
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.schemas.verdicts import TABLE as VERDICTS
+from general_circuits.pipeline import readme
+from general_circuits.storage import tables
+from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS
 
 CLI = CliRunner()
 

@@ -17,7 +17,7 @@ from general_circuits import stages
 if TYPE_CHECKING:
     import pandas as pd
 
-    from general_circuits.config import Study
+    from general_circuits.config.study import Study
 
 
 class StagesOnDemand(TyperGroup):
@@ -53,7 +53,7 @@ def run(
     profile: Annotated[str | None, typer.Option(help="slurm, or any profiles/{name}: elsewhere than here")] = None,
 ) -> None:
     """Run a study in this folder from wherever it stands, and make its report."""
-    from general_circuits.launch import LaunchError, launch
+    from general_circuits.pipeline.launch import LaunchError, launch
 
     try:
         report = launch(study, cores, Path.cwd(), profile)
@@ -70,11 +70,11 @@ def plan(
 ) -> None:
     """Say what a study will take before anything runs: jobs, core-hours, memory and disk, from rates measured here."""
     settings = _study(study)
-    from general_circuits import compute
-    from general_circuits.costs import machine_mb
-    from general_circuits.plan import plan as planned
+    from general_circuits import devices
+    from general_circuits.pipeline.memory import machine_mb
+    from general_circuits.pipeline.plan import plan as planned
 
-    compute.device("cpu")
+    devices.device("cpu")
     if claim:
         settings = _of_claim(settings, claim)
     table = planned(settings, seconds)
@@ -102,7 +102,7 @@ def replay(
     metrics_every: Annotated[int, typer.Option(help="evaluate one step in so many", min=1)] = 1,
 ) -> None:
     """Train some steps of a finished run again, byte for byte, and look more closely. One not finished is, first."""
-    from general_circuits.launch import LaunchError, target
+    from general_circuits.pipeline.launch import LaunchError, target
 
     _check_replay(_study(study), condition, block, first, last)
     name = f"steps-{first}-{last}-checkpoints-{checkpoints_every}-metrics-{metrics_every}"
@@ -127,9 +127,9 @@ def claims(
     form: Annotated[Format, typer.Option("--format", help="how")] = Format.table,
 ) -> None:
     """Print the verdict of every claim that a finished study has data for."""
-    from general_circuits import tables
     from general_circuits.claims import display
-    from general_circuits.schemas.verdicts import TABLE
+    from general_circuits.storage import tables
+    from general_circuits.storage.schemas.verdicts import TABLE
 
     path = results / TABLE.path
     if not path.is_file():
@@ -155,7 +155,7 @@ def readme(
     check: Annotated[bool, typer.Option("--check", help="change nothing; fail if it is stale")] = False,
 ) -> None:
     """Refresh the README's results from results/workstation, or say when they are stale."""
-    from general_circuits import readme as page
+    from general_circuits.pipeline import readme as page
 
     try:
         if not check:
@@ -176,7 +176,7 @@ def reference(
     check: Annotated[bool, typer.Option("--check", help="change nothing; fail if a file is out of date")] = False,
 ) -> None:
     """Regenerate what is written from models: the config's schema and documentation, and the data dictionary."""
-    from general_circuits.reference import files
+    from general_circuits.pipeline.reference import files
 
     for path, text in files().items():
         if path.is_file() and path.read_text(encoding="utf-8") == text:
@@ -208,8 +208,8 @@ def _study(name: str) -> Study:
     """The settings of a study by its name; ends the command if there are none or they cannot run."""
     import yaml
 
-    from general_circuits.config import ConfigError, load
-    from general_circuits.launch import LaunchError, config_file
+    from general_circuits.config.study import ConfigError, load
+    from general_circuits.pipeline.launch import LaunchError, config_file
 
     try:
         return load(yaml.safe_load(config_file(name, Path.cwd()).read_text(encoding="utf-8")))
@@ -220,7 +220,7 @@ def _study(name: str) -> Study:
 def _of_claim(study: Study, claim: str) -> Study:
     """What one claim needs of a study; ends the command if there is no such claim, or the study lacks what it needs."""
     from general_circuits.claims.registry import CLAIMS
-    from general_circuits.plan import of_claim
+    from general_circuits.pipeline.plan import of_claim
 
     known = [name for name, found in CLAIMS.items() if found.is_measured]
     if claim not in known:
@@ -232,7 +232,7 @@ def _of_claim(study: Study, claim: str) -> Study:
 
 def _check_replay(study: Study, condition: str, block: int, first: int, last: int) -> None:
     """End the command if the study has no such steps, before anything is trained for them."""
-    from general_circuits.branch_settings import replay_refusal
+    from general_circuits.config.branch import replay_refusal
 
     if condition not in study.conditions:
         raise _refusal(ValueError(f"--condition {condition}: {study.study} has {', '.join(study.conditions)}"))

@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from general_circuits.analysis.estimates import Array, Estimate
 from general_circuits.claims import saliency_skew, topk_damage
 from general_circuits.claims.findings import CONTRADICTED, REGISTERED, SUPPORTED, UNDECIDED, Finding, beyond
-from general_circuits.estimates import Array, Estimate
-from general_circuits.frames import REGISTERED as REGISTERED_CHOICES
+from general_circuits.registered import REGISTERED as REGISTERED_CHOICES
 
 pytestmark = pytest.mark.filterwarnings("error")
 

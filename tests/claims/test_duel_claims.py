@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from duel_builders import toy_table
 
-from general_circuits import contests
+from general_circuits.analysis import duel_outcomes
 from general_circuits.claims import forgetting, takeover, update_share
 from general_circuits.claims.findings import CONTRADICTED, SUPPORTED, UNDECIDED, Finding
 
@@ -38,9 +38,9 @@ def planted(
     replicas: range = REPLICAS,
 ) -> pd.DataFrame:
     """A `planted` table: what each side's T is (by scaling, or in all), and its part at the end; both start with 2."""
-    by_scaling = transfers if isinstance(transfers, dict) else dict.fromkeys(contests.SCALINGS, transfers)
+    by_scaling = transfers if isinstance(transfers, dict) else dict.fromkeys(duel_outcomes.SCALINGS, transfers)
     generator = np.random.default_rng(0)
-    duels = [{}, *({"scaling": scaling} for scaling in contests.SCALINGS[1:]), {"parts": 1}, {"order": "away"}]
+    duels = [{}, *({"scaling": scaling} for scaling in duel_outcomes.SCALINGS[1:]), {"parts": 1}, {"order": "away"}]
     duels += [{"general_decay": 0.1, "shallow_decay": 0.1}, {"general_decay": 0.1}, {"shallow_decay": 0.1}]
     duels += [{"contest": contest, "parts": 1} for contest in ("generalisers", "memorisers", "copy")]
     rows = []
@@ -51,7 +51,7 @@ def planted(
         drawn = np.array(both) + noise * generator.normal(size=2)
         for step, examples in itertools.product(STEPS, ("all", "away") if arm["order"] == "away" else ("all",)):
             parts = 2.0 + (end - 2.0) * step / STEPS[-1]
-            for number, side in enumerate(contests.SIDES):
+            for number, side in enumerate(duel_outcomes.SIDES):
                 rows.append(
                     {
                         **arm,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from general_circuits.analysis.estimates import Estimate
 from general_circuits.claims import findings
 from general_circuits.claims.findings import CONTRADICTED, SUPPORTED, UNDECIDED
-from general_circuits.estimates import Estimate
 
 pytestmark = pytest.mark.filterwarnings("error")
 NAN = float("nan")

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from general_circuits.analysis.estimates import estimate
+from general_circuits.analysis.windows import steps_of_events, steps_read
 from general_circuits.claims import saliency_skew, specifications, topk_damage
 from general_circuits.claims.findings import Finding
-from general_circuits.estimates import estimate
-from general_circuits.frames import REGISTERED
-from general_circuits.schemas.specification import TABLE
-from general_circuits.tables import Table
-from general_circuits.windows import steps_of_events, steps_read
+from general_circuits.registered import REGISTERED
+from general_circuits.storage.schemas.specification import TABLE
+from general_circuits.storage.tables import Table
 
 STEPS = np.array([0, 400, 600, 1000, 1500, 2000, 2500, 3000, 3500])
 EVENTS = {"memorised": 500.0, "onset": 1500.0, "generalised": 2000.0}

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from general_circuits.analysis.estimates import Estimate, estimate
 from general_circuits.claims import topk_damage
 from general_circuits.claims.findings import CONTRADICTED, REGISTERED, SUPPORTED, UNDECIDED, Finding
-from general_circuits.estimates import Estimate, estimate
-from general_circuits.frames import REGISTERED as REGISTERED_CHOICES
+from general_circuits.registered import REGISTERED as REGISTERED_CHOICES
 
 pytestmark = pytest.mark.filterwarnings("error")
 

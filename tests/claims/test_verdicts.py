@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from general_circuits import tables
 from general_circuits.claims import verdicts
 from general_circuits.claims.findings import CONTRADICTED, NOT_TESTABLE, REGISTERED, SUPPORTED, UNDECIDED
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.schemas.verdicts import TABLE as VERDICTS
+from general_circuits.storage import tables
+from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -24,11 +24,11 @@ from PIL import Image
 from specification_tables import specifications
 from verdict_tables import MARKUP, two_claims, untestable
 
-from general_circuits import distributions
+from general_circuits.analysis.neuron_growth import PHASES
 from general_circuits.figures import style
 from general_circuits.figures.registry import DRAWINGS, FIGURES
-from general_circuits.frames import REGISTERED
-from general_circuits.growth import PHASES
+from general_circuits.measurements.saliency import histograms
+from general_circuits.registered import REGISTERED
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -112,7 +112,7 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
         "metrics": metrics,
         "events": events,
         "saliency": saliency,
-        "distribution": distributions.describe(saliency),
+        "distribution": histograms.describe(saliency),
         "ablation": ablation,
         "damage": damage,
         "updates": updates,

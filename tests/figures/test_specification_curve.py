@@ -18,10 +18,10 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from specification_tables import OPTIONS, specifications
 
-from general_circuits import tables
 from general_circuits.figures import specification_curve, style
-from general_circuits.numbers import signed
-from general_circuits.schemas.specification import TABLE
+from general_circuits.formatting import signed
+from general_circuits.storage import tables
+from general_circuits.storage.schemas.specification import TABLE
 
 pytestmark = pytest.mark.filterwarnings("error")
 

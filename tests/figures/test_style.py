@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 
-from general_circuits import estimates
+from general_circuits.analysis import estimates
 from general_circuits.figures import style
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -8,12 +8,12 @@ import pytest
 import torch
 from by_hand import N_TRAIN, P, addition, fourier, lookup_table, transformer
 
-from general_circuits import checkpoints, misfits, scores
-from general_circuits.models import ground_truth
+from general_circuits.models import compatibility, ground_truth, predictions
+from general_circuits.storage import checkpoints
 
 
 def test_the_config_knows_how_many_neurons_a_frequency_needs() -> None:
-    assert misfits.DIRECTIONS == ground_truth.DIRECTIONS
+    assert compatibility.DIRECTIONS == ground_truth.DIRECTIONS
 
 
 @pytest.mark.parametrize("biases", ["none", "mlp", "all"])
@@ -25,7 +25,7 @@ def test_fourier_features_add_every_pair_of_numbers(
 ) -> None:
     model = ground_truth.fourier(transformer(p, d_model=d_model, n_heads=n_heads, d_mlp=d_mlp, biases=biases))
     everything = addition(p, p * p)["train"]
-    margins = scores.margins(model.answer(everything.tokens), everything.labels)
+    margins = predictions.margins(model.answer(everything.tokens), everything.labels)
     assert (margins > 0).all()
 
 

@@ -11,12 +11,12 @@ import pytest
 from by_hand import N_TRAIN, addition, fourier, lookup_table
 from saliency_builders import questions
 
-from general_circuits import damage
-from general_circuits.ablation.deletion import donors
-from general_circuits.ablation.measure import Settings, measure
-from general_circuits.ablation.rankings import random_orders
+from general_circuits.analysis import damage
+from general_circuits.measurements.ablation.deletion import donors
+from general_circuits.measurements.ablation.measure import Settings, measure
+from general_circuits.measurements.ablation.rankings import random_orders
+from general_circuits.measurements.saliency import measure as saliency
 from general_circuits.models.transformer import Transformer
-from general_circuits.saliency import measure as saliency
 
 REGISTERED = {
     "methods": ("activation_gradient",),

@@ -15,11 +15,11 @@ import torch
 from by_hand import N_TRAIN, P, addition, fourier, lookup_table
 from saliency_builders import METHODS, questions
 
-from general_circuits import distributions
+from general_circuits.measurements.saliency import histograms
+from general_circuits.measurements.saliency.attribution import Effort
+from general_circuits.measurements.saliency.measure import by_example, measure
+from general_circuits.measurements.saliency.targets import TARGETS
 from general_circuits.models.ground_truth import GAIN
-from general_circuits.saliency.attribution import Effort
-from general_circuits.saliency.measure import by_example, measure
-from general_circuits.saliency.targets import TARGETS
 
 STEPS = 200
 """Of integration. Conductance takes the gradient at each step's beginning, so it errs in proportion to their length."""
@@ -155,7 +155,7 @@ def test_a_histogram_over_neurons_that_are_all_alike_is_said_to_mean_nothing(
     """What tells the two apart is on how many examples a neuron is salient, not how salient neurons are."""
     described = {}
     for name, (saliency, _) in tables.items():
-        found = distributions.describe(saliency.assign(condition=name, replica=0, step=0))
+        found = histograms.describe(saliency.assign(condition=name, replica=0, step=0))
         registered = found.query("method == 'activation_gradient' and target == 'right_minus_mean'")
         registered = registered.query("normalisation == 'raw' and dead_units == 'excluded'")
         described[name] = registered.set_index("statistic")

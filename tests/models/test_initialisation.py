@@ -10,9 +10,9 @@ from builders import mlp_settings, model_settings
 from scipy.stats import ks_2samp
 from torch import Tensor, nn
 
-from general_circuits.conditions import Vocabulary
 from general_circuits.models.build import build
-from general_circuits.presets import PRESETS
+from general_circuits.models.presets import PRESETS
+from general_circuits.records import Vocabulary
 
 P97 = Vocabulary(2, 97, 97)
 D, M = 128, 512

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch_networks import PlainPerceptron, PlainTransformer, in_plain_layout, in_plain_perceptron, waves
 
-from general_circuits.costs import parameters
-from general_circuits.misfits import misfits
+from general_circuits.config.condition import ModelSettings
 from general_circuits.models.build import build
-from general_circuits.models.mlp import Perceptron
+from general_circuits.models.compatibility import misfits
 from general_circuits.models.network import Network
-from general_circuits.presets import PRESETS
-from general_circuits.settings import ModelSettings
+from general_circuits.models.perceptron import Perceptron
+from general_circuits.models.presets import PRESETS
+from general_circuits.pipeline.memory import parameters
 
 OF_EMBEDDING_AND_HEAD = ("embed.W_E", "pos_embed.W_pos", "unembed.W_U")
 

@@ -10,9 +10,9 @@ from builders import NANDA, VOCABULARY, model_settings, random_examples, random_
 from torch import Tensor
 from torch_networks import PlainTransformer, in_plain_layout, waves
 
-from general_circuits.conditions import Vocabulary
 from general_circuits.models.network import Place
 from general_circuits.models.transformer import Transformer, sinusoids
+from general_circuits.records import Vocabulary
 
 P113 = Vocabulary(2, 113, 113)
 NORMALISATIONS, BIASES = ("none", "pre", "post"), ("none", "mlp", "blocks", "all")

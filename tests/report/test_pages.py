@@ -17,7 +17,7 @@ from general_circuits import __version__
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.report import pages
 from general_circuits.report.registry import PAGES
-from general_circuits.schemas import registry as schemas
+from general_circuits.storage.schemas import registry as schemas
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -8,7 +8,7 @@ import pytest
 from builders import condition
 from jobs import finish
 
-from general_circuits.conditions import to_json
+from general_circuits.records import to_json
 
 
 @pytest.fixture(scope="session")

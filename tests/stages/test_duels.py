@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from duel_builders import SMALL, grid
 
-from general_circuits import tables
-from general_circuits.conditions import to_json
-from general_circuits.duel_settings import PlantedSettings
-from general_circuits.schemas import registry
+from general_circuits.config.duels import PlantedSettings
+from general_circuits.records import to_json
 from general_circuits.stages import duel_modules, duel_toys, generate_task, split_examples, train_modules
+from general_circuits.storage import tables
+from general_circuits.storage.schemas import registry
 
 SHORT = {**SMALL, "parts": [1, 2], "memory_steps": 60, "duel_steps": 4, "looks": 2}
 

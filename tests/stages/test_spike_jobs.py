@@ -12,17 +12,18 @@ from builders import condition
 from jobs import Job, finish
 from safetensors.torch import load_file
 
-from general_circuits import checkpoints, spikes, tables
-from general_circuits.blocks import Block
-from general_circuits.conditions import Spacing, to_json
-from general_circuits.progress import forces, learned
-from general_circuits.replica import Replica
-from general_circuits.schemas.answers import TABLE as ANSWERS
-from general_circuits.schemas.deciles import TABLE as DECILES
-from general_circuits.schemas.events import TABLE as EVENTS
-from general_circuits.schemas.losses import TABLE as LOSSES
-from general_circuits.schemas.spike_effects import TABLE as EFFECTS
-from general_circuits.schemas.spikes import TABLE as SPIKES
+from general_circuits.measurements.progress import forces, learned
+from general_circuits.records import Spacing, to_json
+from general_circuits.storage import checkpoints, tables
+from general_circuits.storage.blocks import Block
+from general_circuits.storage.schemas.answers import TABLE as ANSWERS
+from general_circuits.storage.schemas.deciles import TABLE as DECILES
+from general_circuits.storage.schemas.events import TABLE as EVENTS
+from general_circuits.storage.schemas.losses import TABLE as LOSSES
+from general_circuits.storage.schemas.spike_effects import TABLE as EFFECTS
+from general_circuits.storage.schemas.spikes import TABLE as SPIKES
+from general_circuits.training import spikes
+from general_circuits.training.replica import Replica
 
 STEPS, MEMORISED, THRESHOLD, MOST = 1700, 60, 2.0, 2
 SETTINGS = condition(STEPS, Spacing(log=3, every=100), Spacing(log=10, every=50))

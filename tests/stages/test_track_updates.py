@@ -9,14 +9,15 @@ import pandas as pd
 import pytest
 from builders import MODULUS, condition, model_settings, split_settings
 
-from general_circuits import checkpoints, tables, training
-from general_circuits.blocks import Block
-from general_circuits.compute import device
-from general_circuits.conditions import Modular, to_json
-from general_circuits.measurements import SaliencySettings
-from general_circuits.schemas.saliency import TABLE as SALIENCY
-from general_circuits.schemas.updates import TABLE as UPDATES
+from general_circuits.config.measurements import SaliencySettings
+from general_circuits.devices import device
+from general_circuits.records import Modular, to_json
 from general_circuits.stages import extract_saliency, generate_task, split_examples, track_updates
+from general_circuits.storage import checkpoints, tables
+from general_circuits.storage.blocks import Block
+from general_circuits.storage.schemas.saliency import TABLE as SALIENCY
+from general_circuits.storage.schemas.updates import TABLE as UPDATES
+from general_circuits.training import loop
 
 REPLICAS = (3, 4)
 TRAINED = condition(steps=30, model=model_settings(n_layers=2), batch_size="full")
@@ -32,7 +33,7 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
     split_examples.main(folder / "task.parquet", to_json(split_settings()), "tiny", **drawn)
     block = Block(folder / "split.parquet", device("cpu"))
     for position, replica, examples in block.replicas():
-        run = training.train(TRAINED, examples, block.vocabulary, replica)
+        run = loop.train(TRAINED, examples, block.vocabulary, replica)
         name = checkpoints.file_name(position)
         checkpoints.write(folder / name, replica, run.weights, run.steps, run.model)
         for onset, n in (("none", 0), ("all", len(run.steps))):  # where checkpoints around an onset would be

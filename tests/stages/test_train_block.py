@@ -16,8 +16,8 @@ import pytest
 from builders import condition
 from jobs import Job, wait_until
 
-from general_circuits.conditions import Condition, Spacing
-from general_circuits.training import STATE_EVERY
+from general_circuits.records import Condition, Spacing
+from general_circuits.training.loop import STATE_EVERY
 
 KILLS = int(os.environ.get("KILLS", "3"))
 """How often a job is killed at a random moment; 20 and more say more."""

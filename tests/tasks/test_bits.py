@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from general_circuits.conditions import Boolean, Digits, Parity, Vocabulary
+from general_circuits.records import Boolean, Digits, Parity, Vocabulary
 from general_circuits.tasks import bits, digits
 from general_circuits.tasks.table import NO_WRAP
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from general_circuits.conditions import Group, Vocabulary
+from general_circuits.records import Group, Vocabulary
 from general_circuits.tasks import groups, registry
 from general_circuits.tasks.groups import GroupError
 

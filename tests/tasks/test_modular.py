@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from general_circuits.conditions import Modular, Vocabulary
+from general_circuits.records import Modular, Vocabulary
 from general_circuits.tasks import modular
 from general_circuits.tasks.table import NO_WRAP
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from general_circuits.conditions import Boolean, Digits, Group, Modular, Parity, Task
+from general_circuits.records import Boolean, Digits, Group, Modular, Parity, Task
 from general_circuits.tasks import registry
 
 KLEIN = tuple(tuple(a ^ b for b in range(4)) for a in range(4))

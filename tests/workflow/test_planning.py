@@ -12,8 +12,8 @@ import psutil
 import pytest
 from checkouts import BRIEF, TINY, Project, checkout
 
-from general_circuits.config import load
-from general_circuits.plan import plan
+from general_circuits.config.study import load
+from general_circuits.pipeline.plan import plan
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from playwright.sync_api import Locator, Page, sync_playwright
 from general_circuits.claims import display
 from general_circuits.figures.registry import FIGURES, FRONT_PAGE
 from general_circuits.report.registry import PAGES
-from general_circuits.schemas.verdicts import TABLE as VERDICTS
-from general_circuits.tables import read
+from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS
+from general_circuits.storage.tables import read
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 QUIET = ("quic", "background-networking", "component-update", "sync", "gpu")

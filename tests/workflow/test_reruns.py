@@ -8,7 +8,7 @@ from checkouts import TINY, TINY_DRAWINGS, Project
 
 from general_circuits.figures.registry import FIGURES
 from general_circuits.report.registry import PAGES
-from general_circuits.schemas import registry as schemas
+from general_circuits.storage.schemas import registry as schemas
 
 
 def test_a_recursive_copy_of_project_and_results_reruns_nothing(project: Project) -> None:
@@ -21,7 +21,7 @@ def test_touches_comments_and_docstrings_rerun_nothing(project: Project) -> None
             file.touch()
     for file in (project.root / "src").rglob("*.py"):
         file.write_text(f"{file.read_text()}\n\n# a comment\n")
-    project.edit("src/general_circuits/training.py", "Train one replica.", "Train one replica, as before.")
+    project.edit("src/general_circuits/training/loop.py", "Train one replica.", "Train one replica, as before.")
     for file in (project.root / "workflow").rglob("*.smk"):
         file.write_text(f"# a comment\n{file.read_text()}")
     assert project.planned() == {}
@@ -40,7 +40,7 @@ def test_editing_a_figure_redraws_that_figure_alone(project: Project) -> None:
 
 
 def test_editing_saliency_trains_nothing(project: Project) -> None:
-    statistics = "src/general_circuits/saliency/order_statistics.py"
+    statistics = "src/general_circuits/measurements/saliency/order_statistics.py"
     project.edit(statistics, "_quantile(magnitude, 0.95)", "_quantile(magnitude, 0.94)")
     planned = project.planned()
     assert {"extract_saliency", "extract_example_saliency", "describe_saliency", "ablate_neurons"} <= planned.keys()
@@ -48,7 +48,7 @@ def test_editing_saliency_trains_nothing(project: Project) -> None:
 
 
 def test_editing_training_keeps_tasks_and_splits(project: Project) -> None:
-    project.edit("src/general_circuits/optimisers/rules.py", "dampening=0.0", "dampening=0.1")
+    project.edit("src/general_circuits/training/optimisers/rules.py", "dampening=0.0", "dampening=0.1")
     planned = project.planned()
     assert planned["train_block"] == 4
     assert not planned.keys() & {"generate_task", "split_examples"}
@@ -140,5 +140,5 @@ def test_a_new_claim_is_judged_and_nothing_is_done_anew_but_what_shows_claims(pr
 
 
 def test_a_new_default_in_the_config_models_retrains_nothing_that_sets_it(project: Project) -> None:
-    project.edit("src/general_circuits/settings.py", "steps: int = Field(6000", "steps: int = Field(7000")
+    project.edit("src/general_circuits/config/condition.py", "steps: int = Field(6000", "steps: int = Field(7000")
     assert project.planned() == {}

@@ -12,9 +12,9 @@ from checkouts import BRIEF, TINY, TINY_DRAWINGS, TINY_FIGURES, Project, checkou
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.figures.registry import FIGURES
 from general_circuits.report.registry import PAGES
-from general_circuits.schemas import registry as schemas
-from general_circuits.schemas.verdicts import TABLE as VERDICTS
-from general_circuits.tables import read
+from general_circuits.storage.schemas import registry as schemas
+from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS
+from general_circuits.storage.tables import read
 
 
 def test_every_table_keeps_its_contract(finished: Project) -> None:

@@ -11,17 +11,17 @@ from snakemake.exceptions import WorkflowError
 
 import general_circuits
 from general_circuits import cluster
-from general_circuits.arms import flat
-from general_circuits.branch_settings import replay_refusal
+from general_circuits.analysis.variants import flat
+from general_circuits.config.branch import replay_refusal
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.conditions import chosen, to_json
-from general_circuits.config import ConfigError, load
-from general_circuits.costs import SNAKEMAKE_MB, Size, machine_mb, toy_mb
+from general_circuits.records import chosen, to_json
+from general_circuits.config.study import ConfigError, load
+from general_circuits.pipeline.memory import SNAKEMAKE_MB, Size, machine_mb, toy_mb
 from general_circuits.figures.registry import DRAWINGS, FIGURES, FRONT_PAGE, drawings
-from general_circuits.fingerprints import fingerprint
+from general_circuits.pipeline.fingerprints import fingerprint
 from general_circuits.report.registry import PAGES
-from general_circuits.schemas import registry as schemas
-from general_circuits.tables import files
+from general_circuits.storage.schemas import registry as schemas
+from general_circuits.storage.tables import files
 from general_circuits.tasks import registry
 
 # A task of a job array that SLURM started as another one: see `cluster`.

@@ -17,8 +17,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from general_circuits import sweeps
-from general_circuits.arms import BASE, differences
+from general_circuits.analysis import variant_outcomes
+from general_circuits.analysis.estimates import Array, estimate
+from general_circuits.analysis.variants import BASE, differences
+from general_circuits.analysis.windows import steps_of_events
 from general_circuits.claims.findings import (
     CONTRADICTED,
     REGISTERED,
@@ -31,8 +33,6 @@ from general_circuits.claims.findings import (
     outcome,
     written,
 )
-from general_circuits.estimates import Array, estimate
-from general_circuits.windows import steps_of_events
 
 FREE, NOT_FREE = 0.5, 0.25
 SPLIT_BY = "split.split_by"
@@ -43,7 +43,7 @@ AT_PLATEAU = 3
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `conditions`, `events`, `metrics` and `split` tables of grokking and its arms."""
-    conditions = sweeps.settings(tables["conditions"])
+    conditions = variant_outcomes.settings(tables["conditions"])
     by_example = [name for name in conditions if conditions[name][SPLIT_BY] == "example"]
     registered = next(name for name in by_example if differences(conditions, name).keys() == {SPLIT_BY})
     by_pair = _plateau(tables, BASE, "validation")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from general_circuits.estimates import Estimate, estimate
-from general_circuits.numbers import interval, plain, signed
+from general_circuits.analysis.estimates import Estimate, estimate
+from general_circuits.formatting import interval, plain, signed
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 NOT_TESTABLE = "not testable in this study"

@@ -19,7 +19,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from general_circuits import contests
+from general_circuits.analysis import duel_outcomes
+from general_circuits.analysis.estimates import Estimate, estimate
 from general_circuits.claims.findings import (
     CONTRADICTED,
     ENOUGH_REPLICAS,
@@ -31,41 +32,42 @@ from general_circuits.claims.findings import (
     counted,
     written,
 )
-from general_circuits.estimates import Estimate, estimate
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `planted` and `modules` tables."""
     planted = tables["planted"]
-    fair = contests.is_fair(tables["modules"])
+    fair = duel_outcomes.is_fair(tables["modules"])
     among = fair.index[fair]
 
     def transfers(rows: pd.DataFrame) -> pd.DataFrame:
-        return contests.transfers(rows).reindex(among)
+        return duel_outcomes.transfers(rows).reindex(among)
 
-    values = transfers(contests.duels(planted, "sgd"))
+    values = transfers(duel_outcomes.duels(planted, "sgd"))
     shallow, difference = estimate(values["shallow"]), estimate(values["general"] - values["shallow"])
     findings = [_registered(shallow, difference, len(fair))]
-    contrasts: list[tuple[str, str, Estimate]] = [("general minus shallow, sgd", contests.TRANSFER_UNIT, difference)]
-    for optimiser in contests.optimisers(planted):
+    contrasts: list[tuple[str, str, Estimate]] = [
+        ("general minus shallow, sgd", duel_outcomes.TRANSFER_UNIT, difference)
+    ]
+    for optimiser in duel_outcomes.optimisers(planted):
         if optimiser != "sgd":
             contrasts.append(
                 (
                     f"with {optimiser}",
-                    contests.TRANSFER_UNIT,
-                    estimate(transfers(contests.duels(planted, optimiser))["shallow"]),
+                    duel_outcomes.TRANSFER_UNIT,
+                    estimate(transfers(duel_outcomes.duels(planted, optimiser))["shallow"]),
                 )
             )
-        for scaling in contests.SCALINGS[1:]:
-            rows = contests.duels(planted, optimiser, scaling=scaling)
+        for scaling in duel_outcomes.SCALINGS[1:]:
+            rows = duel_outcomes.duels(planted, optimiser, scaling=scaling)
             contrasts.append(
-                (f"scale put {scaling}, {optimiser}", contests.TRANSFER_UNIT, estimate(transfers(rows)["shallow"]))
+                (f"scale put {scaling}, {optimiser}", duel_outcomes.TRANSFER_UNIT, estimate(transfers(rows)["shallow"]))
             )
-        away = contests.duels(planted, optimiser, examples="away", order="away")
-        halves = contests.halves_regained(away).reindex(among)
+        away = duel_outcomes.duels(planted, optimiser, examples="away", order="away")
+        halves = duel_outcomes.halves_regained(away).reindex(among)
         middle = away[away["step"] <= away["step"].max() / 2]
-        left = (contests.at_end(middle, "margin") / contests.at_start(middle, "margin")).reindex(among)
-        for side in contests.SIDES:
+        left = (duel_outcomes.at_end(middle, "margin") / duel_outcomes.at_start(middle, "margin")).reindex(among)
+        for side in duel_outcomes.SIDES:
             contrasts += [
                 (f"left of absent examples' margins, {side}, {optimiser}", "share of the start", estimate(left[side])),
                 (f"half regained, {side}, {optimiser}", "steps after return", estimate(halves[side])),
@@ -91,4 +93,6 @@ def _registered(shallow: Estimate, difference: Estimate, replicas: int) -> Findi
         f" {written(shallow)} per 1,000 steps, and the generaliser's by {written(difference)} more: {outcome}."
         f" Over {counted(shallow.n, replicas)}."
     )
-    return Finding(REGISTERED, contests.TRANSFER_UNIT, dataclasses.replace(shallow, p_value=p_value), sentence, verdict)
+    return Finding(
+        REGISTERED, duel_outcomes.TRANSFER_UNIT, dataclasses.replace(shallow, p_value=p_value), sentence, verdict
+    )

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from general_circuits.analysis.accuracy_rise import Rise, rises
+from general_circuits.analysis.estimates import estimate
 from general_circuits.claims.findings import (
     CONTRADICTED,
     REGISTERED,
@@ -29,8 +31,6 @@ from general_circuits.claims.findings import (
     outcome,
     written,
 )
-from general_circuits.estimates import estimate
-from general_circuits.rises import Rise, rises
 
 LARGE, SMALL = 0.5, 0.25
 UNIT = "share of the training time"

@@ -19,8 +19,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from general_circuits import sweeps
-from general_circuits.arms import AT, BASE, differences
+from general_circuits.analysis import variant_outcomes
+from general_circuits.analysis.estimates import estimate
+from general_circuits.analysis.variants import AT, BASE, differences
+from general_circuits.analysis.windows import steps_of_events
 from general_circuits.claims.findings import (
     CONTRADICTED,
     REGISTERED,
@@ -33,8 +35,6 @@ from general_circuits.claims.findings import (
     outcome,
     written,
 )
-from general_circuits.estimates import estimate
-from general_circuits.windows import steps_of_events
 
 IMPERFECT, PERFECT = -2.0, -3.0
 UNIT = "log10 of 1 − p"
@@ -51,14 +51,17 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         findings.append(Finding(f"of the tenth {words}", UNIT, found, f"Of the tenth {words}: {written(found)}."))
     if "deciles" in tables:
         findings += _sources(tables["deciles"], events)
-    conditions = sweeps.settings(tables["conditions"])
+    conditions = variant_outcomes.settings(tables["conditions"])
     for name in conditions:
         changed = differences(conditions, name)
         if name == BASE or AT not in changed:
             continue
-        at = sweeps.place(changed)
-        base, own = (sweeps.left(events, condition, at) for condition in (BASE, name))
-        ratio, ended = estimate(sweeps.log_ratio(own, base)), int((~own["censored"] & own["steps"].notna()).sum())
+        at = variant_outcomes.place(changed)
+        base, own = (variant_outcomes.left(events, condition, at) for condition in (BASE, name))
+        ratio, ended = (
+            estimate(variant_outcomes.log_ratio(own, base)),
+            int((~own["censored"] & own["steps"].notna()).sum()),
+        )
         text = f"Steps left in {name}: {written(ratio)}; {ended} of {int(own['steps'].notna().sum())} generalised."
         findings.append(Finding(f"steps left, {name}", "log10 of the ratio to no change", ratio, text))
     return findings
@@ -68,7 +71,7 @@ def _doubts(metrics: pd.DataFrame, events: pd.DataFrame, column: str) -> list[fl
     """By replica, the mean over the plateau of log10(1 − p), p a quantile over training examples."""
     found = []
     for replica, steps in steps_of_events(events, BASE).iterrows():
-        series = sweeps.curves(metrics, BASE, int(str(replica)), column)["train"]
+        series = variant_outcomes.curves(metrics, BASE, int(str(replica)), column)["train"]
         inside = series[(series.index >= steps["memorised"]) & (series.index <= steps["onset"])]
         found.append(float(np.log10((1 - inside).clip(lower=LEAST)).mean()) if len(inside) else float("nan"))
     return found

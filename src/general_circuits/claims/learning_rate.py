@@ -25,8 +25,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from general_circuits import sweeps
-from general_circuits.arms import BASE, PARENT, Conditions
+from general_circuits.analysis import variant_outcomes
+from general_circuits.analysis.estimates import Array, estimate
+from general_circuits.analysis.survival import slopes
+from general_circuits.analysis.variant_outcomes import Rate
+from general_circuits.analysis.variants import BASE, PARENT, Conditions
+from general_circuits.analysis.windows import steps_of_events
 from general_circuits.claims.findings import (
     CONTRADICTED,
     ENOUGH_REPLICAS,
@@ -41,10 +45,6 @@ from general_circuits.claims.findings import (
     outcome,
     written,
 )
-from general_circuits.estimates import Array, estimate
-from general_circuits.survival import slopes
-from general_circuits.sweeps import Rate
-from general_circuits.windows import steps_of_events
 
 RIVAL, NO_EFFECT = -0.8, -0.2
 DIP, GAP, BACK = 0.2, 0.1, 0.99
@@ -53,8 +53,8 @@ SLOPE_UNIT = "power of the multiplier"
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `conditions`, `events` and `metrics` tables of grokking and its arms."""
-    events, metrics, conditions = tables["events"], tables["metrics"], sweeps.settings(tables["conditions"])
-    found = sweeps.rates(conditions)
+    events, metrics, conditions = tables["events"], tables["metrics"], variant_outcomes.settings(tables["conditions"])
+    found = variant_outcomes.rates(conditions)
     replicas = events.loc[events["condition"] == BASE, "replica"].nunique()
     findings = [_speed(_slopes(events, found, "onset", "free"), replicas)]
     shifts = {arm: _shifts(events, metrics, arm) for arm in found if arm.at == "memorised"}
@@ -64,8 +64,8 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
             slope = estimate(_slopes(events, found, at, how))
             findings.append(beside(f"slope from {at}, {how}", SLOPE_UNIT, slope))
     for arm in found:
-        base = sweeps.left(events, BASE, arm.at)
-        ratio = estimate(sweeps.log_ratio(sweeps.left(events, arm.condition, arm.at), base))
+        base = variant_outcomes.left(events, BASE, arm.at)
+        ratio = estimate(variant_outcomes.log_ratio(variant_outcomes.left(events, arm.condition, arm.at), base))
         findings.append(beside(f"steps left, {_named(arm)}", "log10 of the ratio to no change", ratio))
         diverged = estimate(_diverged(metrics, arm))
         findings.append(beside(f"diverged, {_named(arm)}", "share of replicas", diverged, is_change=False))
@@ -91,7 +91,7 @@ def _of_others(events: pd.DataFrame, conditions: Conditions) -> Iterator[Finding
     for base in dict.fromkeys(own.get(PARENT) for own in conditions.values()):
         if base in (None, BASE):
             continue
-        found = sweeps.rates(conditions, base)
+        found = variant_outcomes.rates(conditions, base)
         for at, how in dict.fromkeys((arm.at, arm.how) for arm in found):
             slope = estimate(_slopes(events, found, at, how, base))
             yield beside(f"slope from {at} of {base}, {how}", SLOPE_UNIT, slope)
@@ -100,8 +100,8 @@ def _of_others(events: pd.DataFrame, conditions: Conditions) -> Iterator[Finding
 def _slopes(events: pd.DataFrame, found: list[Rate], at: str, how: str, base: str = BASE) -> Array:
     """One pseudo-value per replica, of the arms of a kind and grokking from the same place on."""
     kind = [arm for arm in found if (arm.at, arm.how) == (at, how)]
-    parts = [sweeps.left(events, base, at, base).assign(multiplier=1.0)]
-    parts += [sweeps.left(events, arm.condition, at, base).assign(multiplier=arm.multiplier) for arm in kind]
+    parts = [variant_outcomes.left(events, base, at, base).assign(multiplier=1.0)]
+    parts += [variant_outcomes.left(events, arm.condition, at, base).assign(multiplier=arm.multiplier) for arm in kind]
     rows = pd.concat(parts).reset_index()
     return slopes(np.log(rows["multiplier"]), rows["steps"], rows["censored"], rows["replica"])
 
@@ -142,14 +142,14 @@ class _Shift:
 def _shifts(events: pd.DataFrame, metrics: pd.DataFrame, arm: Rate) -> list[_Shift]:
     """One for each replica that has a branch."""
     memorised = steps_of_events(events, BASE)["memorised"]
-    return list(_each(metrics, arm, sweeps.left(events, arm.condition, arm.at)["start"].dropna(), memorised))
+    return list(_each(metrics, arm, variant_outcomes.left(events, arm.condition, arm.at)["start"].dropna(), memorised))
 
 
 def _each(metrics: pd.DataFrame, arm: Rate, starts: pd.Series, memorised: pd.Series) -> Iterator[_Shift]:
     for replica, start in starts.items():
-        accuracy = sweeps.curves(metrics, arm.condition, replica)
+        accuracy = variant_outcomes.curves(metrics, arm.condition, replica)
         # A kick has fallen at its start already: what it fell from is grokking's.
-        before = sweeps.curves(metrics, BASE, replica)
+        before = variant_outcomes.curves(metrics, BASE, replica)
         train = accuracy["train"]
         from_where = float(before["train"].get(start, np.nan))
         lowest = train.idxmin()
@@ -167,8 +167,8 @@ def _each(metrics: pd.DataFrame, arm: Rate, starts: pd.Series, memorised: pd.Ser
 
 def _coupling(metrics: pd.DataFrame, arm: Rate, replica: int, start: float) -> float:
     """Correlation of the steps of log losses on both splits, after less before, over spans as long."""
-    after = sweeps.curves(metrics, arm.condition, replica, "loss")
-    before = sweeps.curves(metrics, BASE, replica, "loss")
+    after = variant_outcomes.curves(metrics, arm.condition, replica, "loss")
+    before = variant_outcomes.curves(metrics, BASE, replica, "loss")
     after, before = after.loc[start : 2 * start], before.loc[:start]
     both = []
     for losses in (before, after):

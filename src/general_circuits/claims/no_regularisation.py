@@ -21,8 +21,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from general_circuits import sweeps
-from general_circuits.arms import BASE, BATCH, DECAY, Conditions
+from general_circuits.analysis import variant_outcomes
+from general_circuits.analysis.estimates import Array, estimate
+from general_circuits.analysis.variants import BASE, BATCH, DECAY, Conditions
+from general_circuits.analysis.windows import steps_of_events
 from general_circuits.claims.findings import (
     CONTRADICTED,
     REGISTERED,
@@ -35,8 +37,6 @@ from general_circuits.claims.findings import (
     outcome,
     written,
 )
-from general_circuits.estimates import Array, estimate
-from general_circuits.windows import steps_of_events
 
 GAIN, NO_GAIN = 0.1, 0.05
 UNIT = "validation accuracy gained"
@@ -46,7 +46,7 @@ ADAM = ("adamw", "adam")
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `conditions`, `events` and `metrics` tables of grokking and its arms."""
-    conditions = sweeps.settings(tables["conditions"])
+    conditions = variant_outcomes.settings(tables["conditions"])
     bare = [name for name in conditions if conditions[name][DECAY] == 0 and conditions[name][BATCH] == "full"]
     gains = {name: _gains(tables, name) for name in [BASE, *bare]}
     by_adam = _first(conditions, bare, ADAM)
@@ -94,7 +94,7 @@ def _gains(tables: Mapping[str, pd.DataFrame], condition: str) -> Array:
     """Validation accuracy at the end less that at the plateau, by replica."""
     found = []
     for replica, memorised in steps_of_events(tables["events"], condition)["memorised"].items():
-        accuracy = sweeps.curves(tables["metrics"], condition, int(str(replica)))["validation"]
+        accuracy = variant_outcomes.curves(tables["metrics"], condition, int(str(replica)))["validation"]
         after = accuracy.loc[memorised:] if np.isfinite(memorised) else accuracy
         found.append(float(accuracy.iloc[-1] - after.iloc[:3].mean()))
     return np.array(found)

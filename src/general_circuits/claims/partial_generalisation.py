@@ -24,8 +24,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from general_circuits import patchwork, sweeps
-from general_circuits.arms import BASE
+from general_circuits.analysis import example_order, variant_outcomes
+from general_circuits.analysis.estimates import estimate
+from general_circuits.analysis.variants import BASE
 from general_circuits.claims.findings import (
     CONTRADICTED,
     REGISTERED,
@@ -39,7 +40,6 @@ from general_circuits.claims.findings import (
     outcome,
     written,
 )
-from general_circuits.estimates import estimate
 
 SMALL = 0.1
 PATCHY, EVEN = 1.5, 1.25
@@ -50,13 +50,15 @@ CORRELATION, RATIO = "rank correlation", "ratio of variances"
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `conditions`, `split` and `answers` tables of grokking and its arms."""
-    conditions = sweeps.settings(tables["conditions"])
+    conditions = variant_outcomes.settings(tables["conditions"])
     seen = set(tables["answers"]["condition"].astype(str))
     recorded = {
-        name: list(patchwork.records(tables["answers"], tables["split"], name)) for name in conditions if name in seen
+        name: list(example_order.records(tables["answers"], tables["split"], name))
+        for name in conditions
+        if name in seen
     }
-    order = {name: [patchwork.band_order(record) for record in found] for name, found in recorded.items()}
-    patches = {name: [patchwork.patches(record) for record in found] for name, found in recorded.items()}
+    order = {name: [example_order.band_order(record) for record in found] for name, found in recorded.items()}
+    patches = {name: [example_order.patches(record) for record in found] for name, found in recorded.items()}
     products = [name for name in recorded if conditions[name].get("task.formulas") == PRODUCT]
     by_number = [name for name in products if conditions[name]["model.inputs"] == ORDINAL]
     by_token = [name for name in products if name not in by_number]
@@ -71,7 +73,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
             values = [getattr(found, what) for found in patches[name]]
             findings.append(beside(f"patches by {what}, {name}", RATIO, estimate(values), is_change=False))
     for side in ("train", "validation"):
-        late = pd.DataFrame([patchwork.lateness(record, side) for record in recorded[BASE]])
+        late = pd.DataFrame([example_order.lateness(record, side) for record in recorded[BASE]])
         for feature in late:
             contrast = f"lateness and {WORDS[str(feature)]}, {side}"
             findings.append(beside(contrast, CORRELATION, estimate(late[feature])))

@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from general_circuits.arms import AT, BATCH, DECAY, FRACTION, INSTEAD, KICK, NOISE, RATE, Arms, Conditions, together
+from general_circuits.analysis.variants import (
+    AT,
+    BATCH,
+    DECAY,
+    FRACTION,
+    INSTEAD,
+    KICK,
+    NOISE,
+    RATE,
+    Arms,
+    Conditions,
+    together,
+)
 
 OPTIMISER = "optimiser.optimiser"
 HOW_LONG = ("branch.lasts", "branch.then")

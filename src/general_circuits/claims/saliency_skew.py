@@ -19,7 +19,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from general_circuits import estimates
+from general_circuits.analysis import estimates
+from general_circuits.analysis.windows import change_to_late_window, over_replicas, steps_of_events
 from general_circuits.claims.findings import (
     CONTRADICTED,
     ENOUGH_REPLICAS,
@@ -41,8 +42,7 @@ from general_circuits.claims.specifications import (
     specifications,
     with_layers,
 )
-from general_circuits.frames import registered_rows
-from general_circuits.windows import change_to_late_window, over_replicas, steps_of_events
+from general_circuits.registered import registered_rows
 
 THRESHOLD = 0.05
 UNIT = "L-skewness"

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from general_circuits import estimates
-from general_circuits.frames import REGISTERED
-from general_circuits.windows import change_to_late_window
+from general_circuits.analysis import estimates
+from general_circuits.analysis.windows import change_to_late_window
+from general_circuits.registered import REGISTERED
 
 CHOICES = (
     *("method", "target", "normalisation", "statistic", "layer", "split", "dead_units", "deletion"),

@@ -25,7 +25,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from general_circuits.arms import BASE
+from general_circuits.analysis.estimates import Array, Estimate, estimate
+from general_circuits.analysis.variants import BASE
 from general_circuits.claims.findings import (
     CONTRADICTED,
     ENOUGH_REPLICAS,
@@ -38,7 +39,6 @@ from general_circuits.claims.findings import (
     outcome,
     written,
 )
-from general_circuits.estimates import Array, Estimate, estimate
 
 KINDS = {"quiet": "quiet windows", "kick": "kicks"}
 UNIT = "share of the margin"

@@ -19,27 +19,31 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from general_circuits import sweeps
-from general_circuits.arms import BASE, BATCH, NOISE, differences
+from general_circuits.analysis import variant_outcomes
+from general_circuits.analysis.estimates import estimate
+from general_circuits.analysis.variants import BASE, BATCH, NOISE, differences
 from general_circuits.claims.findings import Finding, written
-from general_circuits.claims.mechanisms import mechanism, speed
-from general_circuits.estimates import estimate
+from general_circuits.claims.speed_and_mechanism import mechanism, speed
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `conditions`, `events` and `progress` tables of grokking and its arms."""
-    events, conditions = tables["events"], sweeps.settings(tables["conditions"])
-    batches = sweeps.levels(conditions, BATCH)
+    events, conditions = tables["events"], variant_outcomes.settings(tables["conditions"])
+    batches = variant_outcomes.levels(conditions, BATCH)
     findings = [speed(events, batches, BATCH, 1.0), mechanism(tables.get("progress"), conditions, noise=True)]
     # With n examples an epoch is n / batch updates: log epochs are log updates plus log batch, less what is the same.
-    in_epochs = estimate(sweeps.slope(events, batches) + 1.0)
+    in_epochs = estimate(variant_outcomes.slope(events, batches) + 1.0)
     findings.append(Finding("slope in epochs", "power of batch size", in_epochs, f"In epochs: {written(in_epochs)}."))
-    base = sweeps.left(events, BASE, sweeps.START)
+    base = variant_outcomes.left(events, BASE, variant_outcomes.START)
     for name in conditions:
         changed = differences(conditions, name)
-        if name == BASE or not changed.keys() & {BATCH, NOISE} or sweeps.place(changed) != sweeps.START:
+        if (
+            name == BASE
+            or not changed.keys() & {BATCH, NOISE}
+            or variant_outcomes.place(changed) != variant_outcomes.START
+        ):
             continue
-        ratio = estimate(sweeps.log_ratio(sweeps.left(events, name, sweeps.START), base))
+        ratio = estimate(variant_outcomes.log_ratio(variant_outcomes.left(events, name, variant_outcomes.START), base))
         size = conditions[name][BATCH]
         what = "full batch" if size == "full" else f"batch {size}"
         what += f" with the noise of {changed[NOISE]}" if NOISE in changed else ""

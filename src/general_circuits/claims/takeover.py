@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from general_circuits import contests
+from general_circuits.analysis import duel_outcomes
+from general_circuits.analysis.estimates import Estimate, estimate
 from general_circuits.claims.findings import (
     CONTRADICTED,
     ENOUGH_REPLICAS,
@@ -36,8 +37,7 @@ from general_circuits.claims.findings import (
     counted,
     written,
 )
-from general_circuits.estimates import Estimate, estimate
-from general_circuits.numbers import plain
+from general_circuits.formatting import plain
 
 SHARE, LEFT = 0.6, 0.5
 """What makes a replacement: the general share above, and what is left of the shallow part below."""
@@ -47,25 +47,25 @@ UNIT = "general share of the margin"
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `planted`, `modules` and `toy` tables."""
     planted = tables["planted"]
-    fair = contests.is_fair(tables["modules"])
+    fair = duel_outcomes.is_fair(tables["modules"])
     among = fair.index[fair]
 
     def share(rows: pd.DataFrame, null: float = 0.5) -> Estimate:
-        return estimate(contests.at_end(rows, "share").reindex(among)["general"], null)
+        return estimate(duel_outcomes.at_end(rows, "share").reindex(among)["general"], null)
 
     def left(rows: pd.DataFrame, null: float = LEFT) -> Estimate:
-        found = contests.at_end(rows, "margin") / contests.at_start(rows, "margin")
+        found = duel_outcomes.at_end(rows, "margin") / duel_outcomes.at_start(rows, "margin")
         return estimate(found.reindex(among)["shallow"], null)
 
     findings: list[Finding] = []
     beside: list[tuple[str, str, Estimate]] = []
     ranked: list[list[tuple[str, str, Estimate]]] = []
-    for optimiser in contests.optimisers(planted):
-        rows = contests.duels(planted, optimiser)
+    for optimiser in duel_outcomes.optimisers(planted):
+        rows = duel_outcomes.duels(planted, optimiser)
         findings.append(_registered(optimiser, share(rows, SHARE), left(rows), len(fair)))
         beside.append((f"left of the shallow part, {optimiser}", "share of its start", left(rows)))
         others = [
-            (f"{name}, {optimiser}", UNIT, share(contests.duels(planted, optimiser, **other)))
+            (f"{name}, {optimiser}", UNIT, share(duel_outcomes.duels(planted, optimiser, **other)))
             for name, other in _others(planted, optimiser)
         ]
         ranked.append(others)
@@ -81,27 +81,27 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
 
 def _others(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Duels beside the registered one: what they are called, and what is different."""
-    base, rows = contests.registered(planted), planted[planted["optimiser"] == optimiser]
+    base, rows = duel_outcomes.registered(planted), planted[planted["optimiser"] == optimiser]
     most = float(max(rows["general_decay"].max(), rows["shallow_decay"].max()))
     if most > 0:
         yield f"decay {most:g}", {"general_decay": most, "shallow_decay": most}
-    yield from contests.null_controls()
+    yield from duel_outcomes.null_controls()
     if most > 0:
         yield "decay of the general side alone", {"general_decay": most}
         yield "decay of the shallow side alone", {"shallow_decay": most}
-    yield from contests.with_other_parts(planted, optimiser)
+    yield from duel_outcomes.with_other_parts(planted, optimiser)
     for column, name in (("initial_margin", "margin {:g} at the start"), ("initial_share", "share {:g} at the start")):
         for value in sorted(set(rows[column]) - {base[column]}):
             yield name.format(value), {column: value}
     for size in sorted(set(rows["batch"]) - {base["batch"]}):
         yield f"batch {size or 'of all'}", {"batch": size}
-    yield from contests.with_wrong_labels(planted, optimiser)
+    yield from duel_outcomes.with_wrong_labels(planted, optimiser)
 
 
 def _of_toys(toy: pd.DataFrame) -> Iterator[tuple[str, str, Estimate]]:
-    rows = contests.toys(toy, coverage=int(toy["coverage"].max()))
-    shares = contests.toy_shares(rows[rows["step"] == rows["step"].max()])["share"].reset_index()
-    for optimiser in contests.optimisers(toy):
+    rows = duel_outcomes.toys(toy, coverage=int(toy["coverage"].max()))
+    shares = duel_outcomes.toy_shares(rows[rows["step"] == rows["step"].max()])["share"].reset_index()
+    for optimiser in duel_outcomes.optimisers(toy):
         of_rule = shares[shares["optimiser"] == optimiser]
         decays = sorted({0.0, of_rule["weight_decay"].max()} & set(of_rule["weight_decay"]))
         for (attention, sharing), found in of_rule.groupby(["attention", "sharing"], observed=True):

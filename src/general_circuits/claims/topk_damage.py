@@ -29,7 +29,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from general_circuits import damage, estimates
+from general_circuits.analysis import damage, estimates
+from general_circuits.analysis.windows import Contrast, change_to_late_window, over_replicas, steps_of_events, value_at
 from general_circuits.claims.findings import (
     CONTRADICTED,
     ENOUGH_REPLICAS,
@@ -48,7 +49,6 @@ from general_circuits.claims.specifications import (
     specifications,
     with_layers,
 )
-from general_circuits.windows import Contrast, change_to_late_window, over_replicas, steps_of_events, value_at
 
 UNIT = "share of training accuracy"
 RATE = f"{UNIT} per 1,000 steps"

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from general_circuits import contests
+from general_circuits.analysis import duel_outcomes
+from general_circuits.analysis.estimates import Estimate, estimate
 from general_circuits.claims.findings import (
     CONTRADICTED,
     ENOUGH_REPLICAS,
@@ -32,45 +33,44 @@ from general_circuits.claims.findings import (
     counted,
     written,
 )
-from general_circuits.estimates import Estimate, estimate
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `planted` and `modules` tables."""
     planted = tables["planted"]
-    fair = contests.is_fair(tables["modules"])
+    fair = duel_outcomes.is_fair(tables["modules"])
 
     def difference(rows: pd.DataFrame, column: str = "transfer", scale: float = 1000.0) -> Estimate:
-        values = contests.by_side(rows, column).reindex(fair.index[fair])
+        values = duel_outcomes.by_side(rows, column).reindex(fair.index[fair])
         return estimate(scale * (values["general"] - values["shallow"]))
 
     def sides(rows: pd.DataFrame) -> list[Estimate]:
-        values = contests.transfers(rows).reindex(fair.index[fair])
-        return [estimate(values[side]) for side in contests.SIDES]
+        values = duel_outcomes.transfers(rows).reindex(fair.index[fair])
+        return [estimate(values[side]) for side in duel_outcomes.SIDES]
 
     scalings = {
         name: difference(rows)
-        for name in contests.SCALINGS
-        if len(rows := contests.duels(planted, "sgd", scaling=name))
+        for name in duel_outcomes.SCALINGS
+        if len(rows := duel_outcomes.duels(planted, "sgd", scaling=name))
     }
     findings = [_registered(scalings, len(fair))]
     beside: list[tuple[str, str, Estimate]] = [
-        (f"scale put {name}", contests.TRANSFER_UNIT, found) for name, found in scalings.items()
+        (f"scale put {name}", duel_outcomes.TRANSFER_UNIT, found) for name, found in scalings.items()
     ]
-    for optimiser in contests.optimisers(planted):
-        rows = contests.duels(planted, optimiser)
+    for optimiser in duel_outcomes.optimisers(planted):
+        rows = duel_outcomes.duels(planted, optimiser)
         if optimiser != "sgd":
-            beside.append((f"with {optimiser}", contests.TRANSFER_UNIT, difference(rows)))
+            beside.append((f"with {optimiser}", duel_outcomes.TRANSFER_UNIT, difference(rows)))
         general, shallow = sides(rows)
         beside += [
-            (f"of the generaliser, {optimiser}", contests.TRANSFER_UNIT, general),
-            (f"of the memorisers, {optimiser}", contests.TRANSFER_UNIT, shallow),
-            (f"within the batch, {optimiser}", contests.TRANSFER_UNIT, difference(rows, "reinforcement")),
+            (f"of the generaliser, {optimiser}", duel_outcomes.TRANSFER_UNIT, general),
+            (f"of the memorisers, {optimiser}", duel_outcomes.TRANSFER_UNIT, shallow),
+            (f"within the batch, {optimiser}", duel_outcomes.TRANSFER_UNIT, difference(rows, "reinforcement")),
             (f"steps forward, {optimiser}", "share of steps", difference(rows, "frequency", 1.0)),
         ]
         for name, other in _others(planted, optimiser):
-            found = difference(contests.duels(planted, optimiser, **other))
-            beside.append((f"{name}, {optimiser}", contests.TRANSFER_UNIT, found))
+            found = difference(duel_outcomes.duels(planted, optimiser, **other))
+            beside.append((f"{name}, {optimiser}", duel_outcomes.TRANSFER_UNIT, found))
     findings += [
         Finding(contrast, unit, found, f"General minus shallow, {contrast}: {written(found)}.")
         for contrast, unit, found in beside
@@ -83,17 +83,19 @@ def _others(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[s
     rows = planted[planted["optimiser"] == optimiser]
     if most := float(rows[["general_decay", "shallow_decay"]].min(axis=1).max()):
         yield f"decay {most:g}", {"general_decay": most, "shallow_decay": most}
-    yield from contests.with_wrong_labels(planted, optimiser)
-    yield from contests.with_other_parts(planted, optimiser)
-    yield from contests.null_controls()
+    yield from duel_outcomes.with_wrong_labels(planted, optimiser)
+    yield from duel_outcomes.with_other_parts(planted, optimiser)
+    yield from duel_outcomes.null_controls()
 
 
 def _registered(scalings: Mapping[str, Estimate], replicas: int) -> Finding:
     if not scalings:
         sentence = "There are no duels with SGD."
-        return Finding(REGISTERED, contests.TRANSFER_UNIT, estimate([]), sentence, UNDECIDED)
+        return Finding(REGISTERED, duel_outcomes.TRANSFER_UNIT, estimate([]), sentence, UNDECIDED)
     shown = max(scalings.values(), key=lambda found: np.nan_to_num(found.p_value, nan=2.0))
-    has_all = set(scalings) == set(contests.SCALINGS) and all(found.n >= ENOUGH_REPLICAS for found in scalings.values())
+    has_all = set(scalings) == set(duel_outcomes.SCALINGS) and all(
+        found.n >= ENOUGH_REPLICAS for found in scalings.values()
+    )
     verdict, outcome = UNDECIDED, "the sign is not the same beyond doubt in each"
     if not has_all:
         outcome = "too few replicas to say, or not all three scalings"
@@ -106,4 +108,4 @@ def _registered(scalings: Mapping[str, Estimate], replicas: int) -> Finding:
         f" by {written(shown)} per 1,000 steps more than it does a memoriser's, in that of three equivalent scalings"
         f" where the difference is least sure: {outcome}. Over {counted(shown.n, replicas)}."
     )
-    return Finding(REGISTERED, contests.TRANSFER_UNIT, shown, sentence, verdict)
+    return Finding(REGISTERED, duel_outcomes.TRANSFER_UNIT, shown, sentence, verdict)

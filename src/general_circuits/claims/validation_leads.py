@@ -20,6 +20,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from general_circuits.analysis.estimates import estimate
+from general_circuits.analysis.loss_floor import FALLEN, leads
 from general_circuits.claims.findings import (
     CONTRADICTED,
     REGISTERED,
@@ -32,8 +34,6 @@ from general_circuits.claims.findings import (
     outcome,
     written,
 )
-from general_circuits.estimates import estimate
-from general_circuits.loss_floors import FALLEN, leads
 
 STEADY = -0.1
 UNIT = "change of log training loss"

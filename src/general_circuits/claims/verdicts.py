@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from general_circuits.analysis.estimates import holm
 from general_circuits.claims.findings import CONTRADICTED, NOT_TESTABLE, REGISTERED, SUPPORTED, is_registered
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.estimates import holm
 
 CONFIRMED_BELOW = 0.05
 

@@ -19,26 +19,28 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from general_circuits import sweeps
-from general_circuits.arms import BASE, DECAY, Conditions
+from general_circuits.analysis import variant_outcomes
+from general_circuits.analysis.estimates import Estimate, estimate
+from general_circuits.analysis.survival import median_time
+from general_circuits.analysis.variants import BASE, DECAY, Conditions
 from general_circuits.claims.findings import Finding, written
-from general_circuits.claims.mechanisms import mechanism, speed
-from general_circuits.estimates import Estimate, estimate
-from general_circuits.survival import median_time
+from general_circuits.claims.speed_and_mechanism import mechanism, speed
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `conditions`, `events` and `progress` tables of grokking and its arms."""
-    events, conditions = tables["events"], sweeps.settings(tables["conditions"])
-    decays = sweeps.levels(conditions, DECAY)
+    events, conditions = tables["events"], variant_outcomes.settings(tables["conditions"])
+    decays = variant_outcomes.levels(conditions, DECAY)
     findings = [
         speed(events, decays, DECAY, -1.0),
         mechanism(tables.get("progress"), conditions, noise=False),
     ]
-    base = sweeps.left(events, BASE, sweeps.START)
+    base = variant_outcomes.left(events, BASE, variant_outcomes.START)
     for name, decay in decays.items():
         if name != BASE:
-            ratio = estimate(sweeps.log_ratio(sweeps.left(events, name, sweeps.START), base))
+            ratio = estimate(
+                variant_outcomes.log_ratio(variant_outcomes.left(events, name, variant_outcomes.START), base)
+            )
             text = f"Steps to generalise at weight decay {decay:g}: {written(ratio)}."
             findings.append(Finding(f"steps at {decay:g}", "log10 of the ratio to grokking", ratio, text))
     findings += list(_medians(events, conditions))
@@ -48,9 +50,9 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
 
 def _medians(events: pd.DataFrame, conditions: Conditions) -> Iterator[Finding]:
     """When half of the replicas have generalised, by how much trains and by decay."""
-    for decay, by_fraction in sweeps.by_fraction(conditions).items():
+    for decay, by_fraction in variant_outcomes.by_fraction(conditions).items():
         for fraction, name in by_fraction.items():
-            known = sweeps.left(events, name, sweeps.START).dropna(subset=["steps"])
+            known = variant_outcomes.left(events, name, variant_outcomes.START).dropna(subset=["steps"])
             if known.empty:
                 continue
             median = median_time(known["steps"], known["censored"])

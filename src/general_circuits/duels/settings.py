@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from general_circuits.conditions import Model
-from general_circuits.duels.grid import RuleSettings
+from general_circuits.duels.toy_grid import RuleSettings
+from general_circuits.records import Model
 
 Scaling = Literal["outside", "halfway", "inside"]
 Contest = Literal["duel", "generalisers", "memorisers", "copy"]

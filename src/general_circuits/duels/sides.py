@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from general_circuits import scores
-from general_circuits.duels.arms import Arm
-from general_circuits.duels.modules import Modules
-from general_circuits.duels.planting import Ground, Group, Planted
+from general_circuits.duels.module_training import Ground, Group, Planted
+from general_circuits.duels.planted_grid import Arm
 from general_circuits.duels.settings import Scaling
-from general_circuits.randomness import stream_seed
+from general_circuits.duels.stacked_networks import Modules
+from general_circuits.models import predictions
+from general_circuits.seeds import stream_seed
 
 INSIDE: dict[Scaling, float] = {"outside": 0.0, "halfway": 0.5, "inside": 1.0}
 """Which power of a side's scale is in its readout weights."""
@@ -98,7 +98,7 @@ def set_up(
     """
     tokens = ground.tokens[: ground.n_training]
     whole = torch.stack([side.answer(tokens).sum(0) for side in (general, shallow)])  # (side, example, class)
-    own = scores.margins(whole, labels)  # (side, example)
+    own = predictions.margins(whole, labels)  # (side, example)
     shares = own.new_tensor([[arm.initial_share], [1 - arm.initial_share]])
     wanted = arm.initial_margin * shares.expand_as(own)
     is_right = own > 0
@@ -121,7 +121,7 @@ def set_up(
 
 def margin(logits: Tensor, labels: Tensor, others: Tensor) -> Tensor:
     """Right logit minus that of the given other class: logits (…, example, class) → (…, example)."""
-    return scores.right_logit(logits, labels) - scores.right_logit(logits, others)
+    return predictions.right_logit(logits, labels) - predictions.right_logit(logits, others)
 
 
 def rivals(logits: Tensor, labels: Tensor) -> Tensor:

@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from general_circuits import sweeps
+from general_circuits.analysis import variant_outcomes
+from general_circuits.analysis.example_order import Record, records
 from general_circuits.figures import style
-from general_circuits.patchwork import Record, records
 
 MAPPED = (0.1, 0.4, 0.7, 0.95)
 """Of the most validation accuracy that a replica comes to, the shares at which it is mapped."""
@@ -58,7 +58,7 @@ def _shown(tables: Mapping[str, pd.DataFrame]) -> dict[str, list[Record]]:
 
 
 def _name(tables: Mapping[str, pd.DataFrame], condition: str) -> str:
-    settings = sweeps.settings(tables["conditions"])[condition]
+    settings = variant_outcomes.settings(tables["conditions"])[condition]
     formula = ", ".join(settings.get("task.formulas", [])).replace("*", "·")
     return f"{formula}, {'numbers' if settings.get('model.inputs') == 'ordinal' else 'tokens'}"
 

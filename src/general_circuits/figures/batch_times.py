@@ -9,53 +9,53 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from general_circuits import sweeps
-from general_circuits.arms import BASE, BATCH, NOISE, differences
-from general_circuits.figures import style, times
-from general_circuits.sweeps import START
+from general_circuits.analysis import variant_outcomes
+from general_circuits.analysis.variant_outcomes import START
+from general_circuits.analysis.variants import BASE, BATCH, NOISE, differences
+from general_circuits.figures import steps_left, style
 
 
 def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     """Steps by batch size, the same in epochs, and what branches without a gradient lose."""
-    conditions = sweeps.settings(tables["conditions"])
+    conditions = variant_outcomes.settings(tables["conditions"])
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(style.WIDTH, 2.8), width_ratios=[3, 3, 2])
     by_batch = _by_batch(tables)
     colour, other = style.VERDICT_COLOURS["supported"], style.VERDICT_COLOURS["contradicted"]
-    times.draw_levels(left, by_batch, colour, "batches")
+    steps_left.draw_levels(left, by_batch, colour, "batches")
     noisy = _noisy(tables)
     if noisy:
-        times.draw_levels(left, noisy, other, "full batch, with\nnoise like theirs")
+        steps_left.draw_levels(left, noisy, other, "full batch, with\nnoise like theirs")
         left.legend(fontsize="x-small")
-    times.label_levels(left, by_batch, noisy)
+    steps_left.label_levels(left, by_batch, noisy)
     n_training = float(conditions[BASE]["examples.training"])
     in_epochs = {batch: rows.assign(steps=rows["steps"] * batch / n_training) for batch, rows in by_batch.items()}
-    times.draw_levels(middle, in_epochs, colour)
-    times.label_levels(middle, in_epochs)
+    steps_left.draw_levels(middle, in_epochs, colour)
+    steps_left.label_levels(middle, in_epochs)
     for axes, label in ((left, "steps to generalise"), (middle, "epochs to generalise")):
         axes.set_xlabel("examples per batch")
         axes.set_ylabel(label)
-    times.draw_lost(right, sweeps.alone(tables["progress"], conditions))
+    steps_left.draw_lost(right, variant_outcomes.alone(tables["progress"], conditions))
     return figure
 
 
 def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
     """Medians by batch size."""
-    words = [f"{batch:g}: {times.said(time)}" for batch, time in times.medians(_by_batch(tables)).items()]
-    noisy = [f"{batch:g}: {times.said(time)}" for batch, time in times.medians(_noisy(tables)).items()]
+    words = [f"{batch:g}: {steps_left.said(time)}" for batch, time in steps_left.medians(_by_batch(tables)).items()]
+    noisy = [f"{batch:g}: {steps_left.said(time)}" for batch, time in steps_left.medians(_noisy(tables)).items()]
     more = f" Full batches with noise like that of batches of {'; '.join(noisy)}." if noisy else ""
     return f"Median steps to generalise by batch size: {'; '.join(words)}.{more}"
 
 
 def _by_batch(tables: Mapping[str, pd.DataFrame]) -> dict[float, pd.DataFrame]:
-    levels = sweeps.levels(sweeps.settings(tables["conditions"]), BATCH)
-    return {batch: sweeps.left(tables["events"], name, START) for name, batch in levels.items()}
+    levels = variant_outcomes.levels(variant_outcomes.settings(tables["conditions"]), BATCH)
+    return {batch: variant_outcomes.left(tables["events"], name, START) for name, batch in levels.items()}
 
 
 def _noisy(tables: Mapping[str, pd.DataFrame]) -> dict[float, pd.DataFrame]:
     """By the batches whose noise full batches have from the start on."""
-    conditions, found = sweeps.settings(tables["conditions"]), {}
+    conditions, found = variant_outcomes.settings(tables["conditions"]), {}
     for name in conditions:
         changed = differences(conditions, name)
-        if NOISE in changed and sweeps.place(changed) == START and np.isfinite(changed[NOISE]):
-            found[float(changed[NOISE])] = sweeps.left(tables["events"], name, START)
+        if NOISE in changed and variant_outcomes.place(changed) == START and np.isfinite(changed[NOISE]):
+            found[float(changed[NOISE])] = variant_outcomes.left(tables["events"], name, START)
     return dict(sorted(found.items()))

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from general_circuits import numbers
+from general_circuits import formatting
+from general_circuits.analysis.windows import late_window, over_replicas, steps_of_events, value_at
 from general_circuits.figures import style
-from general_circuits.windows import late_window, over_replicas, steps_of_events, value_at
 
 
 def span(values: Sequence[float] | pd.Series, form: str = "{:,.0f}") -> str:
     """The range of what is known: "350", "350 to 400", or "–" if nothing is."""
     known = [value for value in values if np.isfinite(value)]
     if not known:
-        return numbers.UNKNOWN
+        return formatting.UNKNOWN
     ends = [form.format(min(known)), form.format(max(known))]
     return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
@@ -48,6 +48,6 @@ def from_memorised_to_late(frame: pd.DataFrame, value: str, events: pd.DataFrame
             over_replicas(here, value, steps, lambda series, at: value_at(series, at["memorised"])),
             over_replicas(here, value, steps, lambda series, at: late_window(series, at["generalised"])),
         )
-        written = " → ".join(numbers.plain(float(pd.Series(end).mean())) for end in ends)
+        written = " → ".join(formatting.plain(float(pd.Series(end).mean())) for end in ends)
         parts.append(f"{style.readable(condition)} {written}")
     return f"Means over replicas at t_m → in the late window: {'; '.join(parts)}."

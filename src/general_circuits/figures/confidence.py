@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from general_circuits import sweeps
-from general_circuits.arms import AT, BASE, differences
-from general_circuits.figures import style, times
+from general_circuits.analysis import variant_outcomes
+from general_circuits.analysis.variants import AT, BASE, differences
+from general_circuits.figures import steps_left, style
 
 QUANTILES = {
     "correct_probability_q10": "tenth least sure",
@@ -47,7 +47,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
         for is_censored, mark in ((False, "o"), (True, ">")):
             chosen = known.loc[known["censored"] == is_censored, "steps"]
             right.plot(chosen, [row] * len(chosen), mark, color=style.GREY, markersize=4, alpha=0.7, markeredgewidth=0)
-        median = times.medians({0.0: rows_of})[0.0]
+        median = steps_left.medians({0.0: rows_of})[0.0]
         if np.isfinite(median):
             right.plot([median] * 2, [row - 0.3, row + 0.3], color="black", linewidth=1.6)
     right.set_yticks(range(len(branches)), [style.readable(name) for name in branches], fontsize="x-small")
@@ -60,16 +60,18 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
 
 def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
     """Medians of the steps left."""
-    medians = {name: times.medians({0.0: rows})[0.0] for name, rows in _left(tables).items()}
-    words = [f"{style.readable(name)} {times.said(median)}" for name, median in medians.items()]
+    medians = {name: steps_left.medians({0.0: rows})[0.0] for name, rows in _left(tables).items()}
+    words = [f"{style.readable(name)} {steps_left.said(median)}" for name, median in medians.items()]
     return f"Median steps left to generalise: {'; '.join(words)}."
 
 
 def _left(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Of grokking from where the first branch leaves it, and of branches, what was left."""
-    conditions = sweeps.settings(tables["conditions"])
+    conditions = variant_outcomes.settings(tables["conditions"])
     branches = {name: differences(conditions, name) for name in conditions if name != BASE}
     branches = {name: changed for name, changed in branches.items() if AT in changed}
-    places = [sweeps.place(changed) for changed in branches.values()] or ["memorised"]
-    found = {BASE: sweeps.left(tables["events"], BASE, places[0])}
-    return found | {name: sweeps.left(tables["events"], name, sweeps.place(branches[name])) for name in branches}
+    places = [variant_outcomes.place(changed) for changed in branches.values()] or ["memorised"]
+    found = {BASE: variant_outcomes.left(tables["events"], BASE, places[0])}
+    return found | {
+        name: variant_outcomes.left(tables["events"], name, variant_outcomes.place(branches[name])) for name in branches
+    }

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from general_circuits import damage
+from general_circuits.analysis import damage
 from general_circuits.figures import style
-from general_circuits.frames import SHARE
-from general_circuits.numbers import plain
+from general_circuits.formatting import plain
+from general_circuits.registered import SHARE
 
 RANKINGS = {
     "top": "most salient",

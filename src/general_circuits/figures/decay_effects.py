@@ -10,8 +10,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from general_circuits import contests, numbers
-from general_circuits.estimates import Estimate, estimate
+from general_circuits import formatting
+from general_circuits.analysis import duel_outcomes
+from general_circuits.analysis.estimates import Estimate, estimate
 from general_circuits.figures import style
 
 CONDITIONS = 3
@@ -26,7 +27,7 @@ CAUSES = ("decay", "updates on others", "updates on its own")
 def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     """Above, planted duels with decay, an optimiser each; below, ordinary training; from `planted` and `progress`."""
     planted, progress = tables["planted"], tables["progress"]
-    optimisers = contests.optimisers(planted)
+    optimisers = duel_outcomes.optimisers(planted)
     conditions = list(progress["condition"].cat.categories)[:CONDITIONS]
     figure = plt.figure(figsize=(style.WIDTH, 4.6))
     top, bottom = figure.subfigures(2, 1, squeeze=False).ravel()
@@ -62,10 +63,11 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
 def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
     """What decay takes from both sides of planted duels, and what updates on others give."""
     said = []
-    for optimiser in contests.optimisers(tables["planted"]):
+    for optimiser in duel_outcomes.optimisers(tables["planted"]):
         effects = _of_duels(tables["planted"], optimiser)
         words = [
-            f"{cause} {numbers.plain(sides['general'].mean)} general, {numbers.plain(sides['shallow'].mean)} shallow"
+            f"{cause} {formatting.plain(sides['general'].mean)} general,"
+            f" {formatting.plain(sides['shallow'].mean)} shallow"
             for cause, sides in effects.items()
             if np.isfinite([at.mean for at in sides.values()]).all()
         ]
@@ -76,9 +78,9 @@ def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
 def _of_duels(planted: pd.DataFrame, optimiser: str) -> dict[str, dict[str, Estimate]]:
     """By cause and side: the registered duel but with the most decay."""
     most = float(planted.loc[planted["optimiser"] == optimiser, "general_decay"].max())
-    rows = contests.duels(planted, optimiser, general_decay=most, shallow_decay=most)
+    rows = duel_outcomes.duels(planted, optimiser, general_decay=most, shallow_decay=most)
     columns = dict(zip(CAUSES, ("decay_effect", "transfer", "reinforcement"), strict=True))
-    effects = {cause: 1000 * contests.by_side(rows, column) for cause, column in columns.items()}
+    effects = {cause: 1000 * duel_outcomes.by_side(rows, column) for cause, column in columns.items()}
     return {cause: {side: estimate(table[side]) for side in COLOURS} for cause, table in effects.items()}
 
 

@@ -8,10 +8,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from general_circuits import sweeps
-from general_circuits.arms import DECAY
-from general_circuits.figures import style, times
-from general_circuits.sweeps import START
+from general_circuits.analysis import variant_outcomes
+from general_circuits.analysis.variant_outcomes import START
+from general_circuits.analysis.variants import DECAY
+from general_circuits.figures import steps_left, style
 
 
 def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
@@ -19,24 +19,26 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, 2.8), width_ratios=[3, 2])
     by_decay = _by_decay(tables)
     above_none = {decay: rows for decay, rows in by_decay.items() if decay > 0}
-    times.draw_levels(left, above_none, style.VERDICT_COLOURS["supported"])
-    times.label_levels(left, above_none)
+    steps_left.draw_levels(left, above_none, style.VERDICT_COLOURS["supported"])
+    steps_left.label_levels(left, above_none)
     left.set_xlabel("weight decay")
     left.set_ylabel("steps to generalise")
     without = by_decay.get(0.0)
     if without is not None and without["steps"].notna().any():
         ended = int((~without["censored"]).sum())
         left.set_title(f"without decay: {ended} of {len(without)} generalise", fontsize="small", fontweight="normal")
-    times.draw_lost(right, sweeps.alone(tables["progress"], sweeps.settings(tables["conditions"])))
+    steps_left.draw_lost(
+        right, variant_outcomes.alone(tables["progress"], variant_outcomes.settings(tables["conditions"]))
+    )
     return figure
 
 
 def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
     """Medians by decay."""
-    words = [f"{decay:g}: {times.said(time)}" for decay, time in times.medians(_by_decay(tables)).items()]
+    words = [f"{decay:g}: {steps_left.said(time)}" for decay, time in steps_left.medians(_by_decay(tables)).items()]
     return f"Median steps to generalise by weight decay: {'; '.join(words)}."
 
 
 def _by_decay(tables: Mapping[str, pd.DataFrame]) -> dict[float, pd.DataFrame]:
-    levels = sweeps.levels(sweeps.settings(tables["conditions"]), DECAY)
-    return {decay: sweeps.left(tables["events"], name, START) for name, decay in levels.items()}
+    levels = variant_outcomes.levels(variant_outcomes.settings(tables["conditions"]), DECAY)
+    return {decay: variant_outcomes.left(tables["events"], name, START) for name, decay in levels.items()}

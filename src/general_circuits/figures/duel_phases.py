@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from general_circuits import contests
+from general_circuits.analysis import duel_outcomes
 from general_circuits.figures import style
-from general_circuits.frames import rows_of
-from general_circuits.numbers import plain
+from general_circuits.formatting import plain
+from general_circuits.registered import rows_of
 
 
 def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
@@ -50,19 +50,19 @@ def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
 
 def _toys(toy: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """By optimiser: decay × coverage → the general share at the end."""
-    rows = contests.toys(toy, sharing="shared", attention=str(toy["attention"].iloc[0]))
-    last = contests.toy_shares(rows[rows["step"] == rows["step"].max()])["share"].reset_index()
-    return {name: _table(last[last["optimiser"] == name], "coverage") for name in contests.optimisers(toy)}
+    rows = duel_outcomes.toys(toy, sharing="shared", attention=str(toy["attention"].iloc[0]))
+    last = duel_outcomes.toy_shares(rows[rows["step"] == rows["step"].max()])["share"].reset_index()
+    return {name: _table(last[last["optimiser"] == name], "coverage") for name in duel_outcomes.optimisers(toy)}
 
 
 def _planted(planted: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """By optimiser: decay × number of memorisers → the mean general share at the end."""
-    registered = contests.registered(planted)
+    registered = duel_outcomes.registered(planted)
     base = {key: value for key, value in registered.items() if not key.endswith(("decay", "parts"))}
     rows = rows_of(planted, **base, examples="all", side="general")
     same = rows[(rows["general_decay"] == rows["shallow_decay"]) & (rows["step"] == rows["step"].max())]
     named = same.assign(weight_decay=same["general_decay"])
-    return {name: _table(named[named["optimiser"] == name], "parts") for name in contests.optimisers(planted)}
+    return {name: _table(named[named["optimiser"] == name], "parts") for name in duel_outcomes.optimisers(planted)}
 
 
 def _table(rows: pd.DataFrame, across: str) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from general_circuits import damage
+from general_circuits.analysis import damage
 from general_circuits.figures import captions, style
 
 COLUMNS = {"accuracy": "excess", "margin": "matched_margin_excess"}

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from general_circuits.figures import style
-from general_circuits.numbers import NO_DATA, interval, is_change, of_unit
+from general_circuits.formatting import NO_DATA, interval, is_change, of_unit
 
 BESIDE, ROWS = 7, 45
 """Contrasts of a claim shown beside the registered ones, and rows in all; a page of the report has every contrast."""

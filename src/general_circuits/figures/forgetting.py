@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from general_circuits import contests
-from general_circuits.estimates import Estimate, estimate
+from general_circuits.analysis import duel_outcomes
+from general_circuits.analysis.estimates import Estimate, estimate
 from general_circuits.figures import style
-from general_circuits.numbers import plain
+from general_circuits.formatting import plain
 
 STYLES = {"general": "-", "shallow": "--"}
 
@@ -20,7 +20,7 @@ STYLES = {"general": "-", "shallow": "--"}
 def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     """Left, absent examples' margins; right, what a step on others does, by the number of parts; from `planted`."""
     planted = tables["planted"]
-    optimisers = contests.optimisers(planted)
+    optimisers = duel_outcomes.optimisers(planted)
     figure, grid = plt.subplots(2, len(optimisers), figsize=(style.WIDTH, 4.4), squeeze=False)
     colours = {"general": style.VERDICT_COLOURS["supported"], "shallow": style.VERDICT_COLOURS["contradicted"]}
     for column, optimiser in enumerate(optimisers):
@@ -58,12 +58,12 @@ def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
     """What is left when absent examples come back, and T by side."""
     planted = tables["planted"]
     said = []
-    for optimiser in contests.optimisers(planted):
+    for optimiser in duel_outcomes.optimisers(planted):
         rows = _away(planted, optimiser)
         middle = rows[rows["step"] <= rows["step"].max() / 2]
-        left = contests.at_end(middle, "left").mean()
+        left = duel_outcomes.at_end(middle, "left").mean()
         most = int(planted["parts"].max())
-        means = {side: _transfer(planted, optimiser, most, side).mean for side in contests.SIDES}
+        means = {side: _transfer(planted, optimiser, most, side).mean for side in duel_outcomes.SIDES}
         said.append(
             f"{optimiser}: when absent examples come back, {plain(left['general'])} of the generaliser's part is there"
             f" and {plain(left['shallow'])} of the memorisers'; steps on other examples change a part, per 1,000 steps"
@@ -74,11 +74,11 @@ def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
 
 def _away(planted: pd.DataFrame, optimiser: str) -> pd.DataFrame:
     """Rows on the examples that stay away, with `left`, the margin relative to its start."""
-    rows = contests.duels(planted, optimiser, examples="away", order="away")
+    rows = duel_outcomes.duels(planted, optimiser, examples="away", order="away")
     start = rows[rows["step"] == 0].set_index(["replica", "side"])["margin"]
     at_start = start.reindex(pd.MultiIndex.from_frame(rows[["replica", "side"]])).to_numpy()
     return rows.assign(left=rows["margin"] / at_start)
 
 
 def _transfer(planted: pd.DataFrame, optimiser: str, parts: int, side: str) -> Estimate:
-    return estimate(contests.transfers(contests.duels(planted, optimiser, parts=parts))[side])
+    return estimate(duel_outcomes.transfers(duel_outcomes.duels(planted, optimiser, parts=parts))[side])

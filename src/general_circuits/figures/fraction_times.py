@@ -9,9 +9,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from general_circuits import sweeps
-from general_circuits.figures import style, times
-from general_circuits.sweeps import START
+from general_circuits.analysis import variant_outcomes
+from general_circuits.analysis.variant_outcomes import START
+from general_circuits.figures import steps_left, style
 
 
 def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
@@ -19,11 +19,11 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     by_decay = _left(tables)
     figure, axes = plt.subplots(figsize=(style.WIDTH * 0.62, 2.9))
     for colour, (decay, left) in zip(sns.color_palette("viridis", len(by_decay)), by_decay.items(), strict=True):
-        times.draw_levels(axes, left, colour, f"decay {decay:g}")
+        steps_left.draw_levels(axes, left, colour, f"decay {decay:g}")
     axes.set_xlabel("share of the examples that trains")
     axes.set_ylabel("steps to generalise")
     if any(rows["steps"].notna().any() for left in by_decay.values() for rows in left.values()):
-        times.label_times(axes)
+        steps_left.label_times(axes)
     if by_decay:
         axes.legend(fontsize="x-small")
     return figure
@@ -33,16 +33,16 @@ def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
     """Medians by share and decay."""
     said = []
     for decay, left in _left(tables).items():
-        words = [f"{share:g}: {times.said(time)}" for share, time in times.medians(left).items()]
+        words = [f"{share:g}: {steps_left.said(time)}" for share, time in steps_left.medians(left).items()]
         said.append(f"at decay {decay:g}, {', '.join(words)}")
     return f"Median steps to generalise by the share that trains: {'; '.join(said)}."
 
 
 def _left(tables: Mapping[str, pd.DataFrame]) -> dict[float, dict[float, pd.DataFrame]]:
     """By decay and share, where more than one share was asked."""
-    asked = sweeps.by_fraction(sweeps.settings(tables["conditions"]))
+    asked = variant_outcomes.by_fraction(variant_outcomes.settings(tables["conditions"]))
     return {
-        decay: {share: sweeps.left(tables["events"], name, START) for share, name in names.items()}
+        decay: {share: variant_outcomes.left(tables["events"], name, START) for share, name in names.items()}
         for decay, names in asked.items()
         if len(names) > 1
     }

@@ -9,10 +9,10 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from general_circuits import numbers
-from general_circuits.arms import BASE
+from general_circuits import formatting
+from general_circuits.analysis.variants import BASE
+from general_circuits.analysis.windows import steps_of_events, value_at
 from general_circuits.figures import style
-from general_circuits.windows import steps_of_events, value_at
 
 COLUMNS = {"probability": "probability of the label", "gradient_norm": "gradient norm"}
 
@@ -50,5 +50,5 @@ def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
             value_at(of_replicas.get_group(replica).set_index("step")["share"], step)
             for replica, step in steps[event].items()
         ]
-        said.append(f"{numbers.plain(float(pd.Series(values).mean()))} at {name}")
+        said.append(f"{formatting.plain(float(pd.Series(values).mean()))} at {name}")
     return f"Of the ten gradient norms' sum, the least sure tenth has {' and '.join(said)}, means over replicas."

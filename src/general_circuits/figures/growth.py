@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from general_circuits.estimates import Estimate, estimate
+from general_circuits.analysis.estimates import Estimate, estimate
+from general_circuits.analysis.neuron_growth import ALONE, FIFTHS, PHASES, PREDICTORS, fifths, slopes
 from general_circuits.figures import style
-from general_circuits.growth import ALONE, FIFTHS, PHASES, PREDICTORS, fifths, slopes
-from general_circuits.numbers import NO_DATA, interval, signed
+from general_circuits.formatting import NO_DATA, interval, signed
 
 ROWS = {
     "generality": "generality",

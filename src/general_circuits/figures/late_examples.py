@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from general_circuits.arms import BASE
-from general_circuits.estimates import estimate
+from general_circuits.analysis.estimates import estimate
+from general_circuits.analysis.example_order import lateness, records
+from general_circuits.analysis.variants import BASE
 from general_circuits.figures import style
-from general_circuits.numbers import interval, plain
-from general_circuits.patchwork import lateness, records
+from general_circuits.formatting import interval, plain
 
 WORDS = {"operands": "neighbours\nby operand", "answer": "neighbours\nby answer", "diagonal": "a = b"}
 SIDES = {"train": style.GREY, "validation": style.VERDICT_COLOURS["supported"]}

@@ -12,8 +12,8 @@ from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from general_circuits.analysis.windows import steps_of_events
 from general_circuits.figures import captions, style
-from general_circuits.windows import steps_of_events
 
 COLUMNS = 5
 """Conditions side by side; more go below."""

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from general_circuits import sweeps
-from general_circuits.arms import BASE
-from general_circuits.figures import style, times
-from general_circuits.sweeps import Rate
+from general_circuits.analysis import variant_outcomes
+from general_circuits.analysis.variant_outcomes import Rate
+from general_circuits.analysis.variants import BASE
+from general_circuits.figures import steps_left, style
 
 HOWS = {
     "free": "rate alone",
@@ -31,7 +31,9 @@ AROUND = 0.5
 
 def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     """Above, accuracies in branches that change the rate alone; below, steps left by the rate's multiplier."""
-    rates = [rate for rate in sweeps.rates(sweeps.settings(tables["conditions"])) if rate.how != "kick"]
+    rates = [
+        rate for rate in variant_outcomes.rates(variant_outcomes.settings(tables["conditions"])) if rate.how != "kick"
+    ]
     shown = sorted((rate for rate in rates if rate.how == "free" and rate.is_branch), key=_in_order)[: 2 * COLUMNS]
     rows = -(-len(shown) // COLUMNS)
     heights = 1.7 * rows + 0.2, 2.6
@@ -59,11 +61,13 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
 
 def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
     """Medians of the steps left, by place and multiplier."""
-    rates = [rate for rate in sweeps.rates(sweeps.settings(tables["conditions"])) if rate.how == "free"]
+    rates = [
+        rate for rate in variant_outcomes.rates(variant_outcomes.settings(tables["conditions"])) if rate.how == "free"
+    ]
     said = []
     for at in _places(rates):
         series = _series(tables["events"], [rate for rate in rates if rate.at == at])["free"]
-        words = [f"×{multiplier:g} {times.said(time)}" for multiplier, time in times.medians(series).items()]
+        words = [f"×{multiplier:g} {steps_left.said(time)}" for multiplier, time in steps_left.medians(series).items()]
         said.append(f"from {at}: {', '.join(words)}")
     return f"Median steps left to generalise, by the multiplier of the rate alone: {'; '.join(said)}."
 
@@ -87,11 +91,11 @@ def _in_order(rate: Rate) -> tuple[bool, float, float]:
 
 def _accuracies(axes: Axes, tables: Mapping[str, pd.DataFrame], name: str) -> None:
     """Every replica's, by steps since it left."""
-    starts = sweeps.left(tables["events"], name, "")["start"].dropna()
+    starts = variant_outcomes.left(tables["events"], name, "")["start"].dropna()
     colours = style.condition_colours(list(tables["metrics"]["condition"].cat.categories))
     for replica, start in starts.items():
-        before = sweeps.curves(tables["metrics"], BASE, replica)
-        own = sweeps.curves(tables["metrics"], name, replica)
+        before = variant_outcomes.curves(tables["metrics"], BASE, replica)
+        own = variant_outcomes.curves(tables["metrics"], name, replica)
         for rows, colour in ((before[before.index <= start], style.GREY), (own, colours[name])):
             for split, line in (("train", (0, (3, 1.5))), ("validation", "-")):
                 axes.plot(rows.index - start, rows[split], linestyle=line, color=colour, linewidth=0.7)
@@ -108,8 +112,8 @@ def _series(events: pd.DataFrame, rates: Sequence[Rate]) -> dict[str, dict[float
     """By how rates differ, by multiplier, what was left; grokking is 1 in each. All leave it at one place."""
     found: dict[str, dict[float, pd.DataFrame]] = {}
     for rate in rates:
-        series = found.setdefault(rate.how, {1.0: sweeps.left(events, BASE, rate.at)})
-        series[rate.multiplier] = sweeps.left(events, rate.condition, rate.at)
+        series = found.setdefault(rate.how, {1.0: variant_outcomes.left(events, BASE, rate.at)})
+        series[rate.multiplier] = variant_outcomes.left(events, rate.condition, rate.at)
     return {how: dict(sorted(series.items())) for how, series in sorted(found.items())}
 
 
@@ -118,12 +122,12 @@ def _left(axes: Axes, events: pd.DataFrame, rates: Sequence[Rate]) -> None:
     palette = dict(zip(HOWS, style.condition_colours(list(HOWS)).values(), strict=True))
     series = _series(events, rates)
     for how, by_times in series.items():
-        times.draw_levels(axes, by_times, palette[how], HOWS[how])
-        line = times.medians(by_times)
+        steps_left.draw_levels(axes, by_times, palette[how], HOWS[how])
+        line = steps_left.medians(by_times)
         if how == "free" and np.isfinite(line.get(1.0, np.nan)):
             axes.plot(
                 line.index, line[1.0] / line.index, ":", color="black", linewidth=0.8, label="as much as the rate"
             )
-    times.label_levels(axes, *series.values())
+    steps_left.label_levels(axes, *series.values())
     axes.set_title(f"from {_place(rates[0].at)}", fontsize="small")
     axes.set_xlabel("multiplier of the rate")

@@ -8,10 +8,11 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from general_circuits import numbers, sweeps
-from general_circuits.arms import BASE
+from general_circuits import formatting
+from general_circuits.analysis import variant_outcomes
+from general_circuits.analysis.loss_floor import floor, leads
+from general_circuits.analysis.variants import BASE
 from general_circuits.figures import captions, style
-from general_circuits.loss_floors import floor, leads
 
 MOST = 6
 """Replicas shown."""
@@ -27,7 +28,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     )
     colour = style.condition_colours([BASE])[BASE]
     for place, (column, replica) in enumerate(zip(grid.T, shown, strict=False)):
-        losses = sweeps.curves(metrics, BASE, replica, "loss")
+        losses = variant_outcomes.curves(metrics, BASE, replica, "loss")
         column[0].plot(losses.index, losses["validation"], color=colour, linewidth=1.2)
         column[1].plot(losses.index, losses["train"], color=style.GREY, linewidth=0.6)
         column[1].plot(losses.index, floor(losses["train"]), color=colour, linewidth=1.4)
@@ -45,7 +46,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
 def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
     """When validation loss began to fall, and when the floor did."""
     of_all = leads(tables["metrics"]).values()
-    changes = captions.span([lead.change for lead in of_all], "{:+.2f}").replace("-", numbers.MINUS)
+    changes = captions.span([lead.change for lead in of_all], "{:+.2f}").replace("-", formatting.MINUS)
     peaks, nats = (captions.span([getattr(lead, what) for lead in of_all]) for what in ("peak", "first_nat"))
     return (
         f"Validation loss peaks at step {peaks} and falls a nat in {nats} steps, while the log of the floor of training"

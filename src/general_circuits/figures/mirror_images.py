@@ -8,10 +8,11 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from general_circuits import numbers, sweeps
-from general_circuits.arms import BASE
+from general_circuits import formatting
+from general_circuits.analysis import variant_outcomes
+from general_circuits.analysis.variants import BASE
+from general_circuits.analysis.windows import over_replicas, steps_of_events, value_at
 from general_circuits.figures import style
-from general_circuits.windows import over_replicas, steps_of_events, value_at
 
 PARTS = {"validation_mirrored": "mirror image trains", "validation_unmirrored": "it does not", "train": "training"}
 COLOURS = {
@@ -51,11 +52,11 @@ def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
         for split in list(PARTS)[:2]:
             own = rows[rows["split"] == split]
             values = over_replicas(own, "accuracy", steps, lambda series, at: value_at(series, at["memorised"]))
-            means.append(numbers.plain(float(pd.Series(values).mean())))
+            means.append(formatting.plain(float(pd.Series(values).mean())))
         said.append(f"{style.readable(condition)} {means[0]} where the mirror image trains, {means[1]} where not")
     return f"Validation accuracy at t_m, means over replicas: {'; '.join(said)}."
 
 
 def _shown(tables: Mapping[str, pd.DataFrame]) -> list[str]:
-    conditions = sweeps.settings(tables["conditions"])
+    conditions = variant_outcomes.settings(tables["conditions"])
     return [name for name in conditions if name != BASE and conditions[name]["split.split_by"] == "example"]

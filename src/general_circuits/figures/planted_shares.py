@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from general_circuits import contests
+from general_circuits.analysis import duel_outcomes
 from general_circuits.figures import style
-from general_circuits.numbers import plain
+from general_circuits.formatting import plain
 
 STYLES = {"general": "-", "shallow": "--"}
 
@@ -20,17 +20,17 @@ STYLES = {"general": "-", "shallow": "--"}
 def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     """Columns are optimisers without decay and with it, a line per number of memorisers; from `planted`."""
     planted = tables["planted"]
-    columns = [(name, *decay) for name in contests.optimisers(planted) for decay in _decays(planted, name)]
+    columns = [(name, *decay) for name in duel_outcomes.optimisers(planted) for decay in _decays(planted, name)]
     size = (style.WIDTH, 4.2)
     figure, grid = plt.subplots(2, len(columns), figsize=size, sharex=True, sharey="row", squeeze=False)
     parts = sorted(planted["parts"].unique())
     shades = dict(zip(parts, plt.get_cmap("viridis")(np.linspace(0, 0.8, len(parts))), strict=True))
     for (above, below), (optimiser, name, decays) in zip(grid.T, columns, strict=True):
-        for contest in contests.CONTROLS:
-            rows = contests.duels(planted, optimiser, contest=contest, parts=1, **decays)
+        for contest in duel_outcomes.CONTROLS:
+            rows = duel_outcomes.duels(planted, optimiser, contest=contest, parts=1, **decays)
             style.draw_band(above, style.wide(rows[rows["side"] == "general"], "share"), style.GREY, ":")
         for how_many in parts:
-            rows = contests.duels(planted, optimiser, parts=how_many, **decays)
+            rows = duel_outcomes.duels(planted, optimiser, parts=how_many, **decays)
             for side, look in STYLES.items():
                 of_side = rows[rows["side"] == side]
                 style.draw_band(below, style.wide(of_side, "margin"), shades[how_many], look)
@@ -59,11 +59,11 @@ def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
     """Where each duel ends."""
     planted = tables["planted"]
     said = []
-    for optimiser in contests.optimisers(planted):
+    for optimiser in duel_outcomes.optimisers(planted):
         for name, decays in _decays(planted, optimiser):
             for how_many in sorted(planted["parts"].unique()):
-                rows = contests.duels(planted, optimiser, parts=how_many, **decays)
-                share, parts = contests.at_end(rows, "share").mean(), contests.at_end(rows, "margin").mean()
+                rows = duel_outcomes.duels(planted, optimiser, parts=how_many, **decays)
+                share, parts = duel_outcomes.at_end(rows, "share").mean(), duel_outcomes.at_end(rows, "margin").mean()
                 said.append(
                     f"{optimiser}, {name}, K = {how_many}: {plain(share['general'])}"
                     f" ({plain(parts['general'])} against {plain(parts['shallow'])} logits)"

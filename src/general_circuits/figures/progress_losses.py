@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from general_circuits.estimates import Array
+from general_circuits.analysis.estimates import Array
+from general_circuits.analysis.windows import over_replicas, steps_of_events, value_at
 from general_circuits.figures import captions, style
-from general_circuits.numbers import NO_DATA
-from general_circuits.windows import over_replicas, steps_of_events, value_at
+from general_circuits.formatting import NO_DATA
 
 COLUMNS = 5
 """Conditions shown, the first of the study: figures of more would not be read."""

@@ -186,7 +186,7 @@ FIGURES = {
         " show (general), and of the rest (shallow).",
         claim="stochasticity",
     ),
-    "rises": Figure(
+    "accuracy_rise": Figure(
         "The rise on three clocks",
         "Claim gradual",
         ("metrics", "events"),

@@ -11,9 +11,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from general_circuits import numbers
+from general_circuits import formatting
 from general_circuits.figures import style
-from general_circuits.numbers import NO_DATA
+from general_circuits.formatting import NO_DATA
 
 COLUMNS = 5
 """Conditions shown, the first of the study that have unseen examples."""
@@ -69,7 +69,7 @@ def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
         means = (
             later.groupby("replica")[[f"{part} by {source}" for part in PARTS for source in SOURCES]].median().mean()
         )
-        words = ", ".join(f"{name} {numbers.plain(float(value))}" for name, value in means.items())
+        words = ", ".join(f"{name} {formatting.plain(float(value))}" for name, value in means.items())
         if means.notna().any():
             said.append(f"{style.readable(str(condition))}: {words}")
     if not said:

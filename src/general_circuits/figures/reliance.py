@@ -16,10 +16,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from general_circuits.analysis.windows import steps_of_events
 from general_circuits.figures import style
-from general_circuits.frames import REGISTERED, in_last_layer, rows_of
-from general_circuits.numbers import UNKNOWN
-from general_circuits.windows import steps_of_events
+from general_circuits.formatting import UNKNOWN
+from general_circuits.registered import REGISTERED, in_last_layer, rows_of
 
 RANKINGS = {
     "random": "random units deleted\n(Morcos et al. 2018)",

@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
-from general_circuits import numbers, statistics
+from general_circuits import formatting
+from general_circuits.analysis import distribution_shape
+from general_circuits.analysis.windows import steps_of_events
 from general_circuits.figures import captions, style
-from general_circuits.frames import registered_rows
-from general_circuits.windows import steps_of_events
+from general_circuits.registered import registered_rows
 
 SHOWN = ("grokking", "random_labels")
 BINS = np.linspace(0, 4, 41)
@@ -113,10 +114,10 @@ def _ends(axes: Axes, rows: pd.DataFrame, steps: pd.DataFrame, colour: object) -
         units = pd.concat(parts[name]) if parts[name] else rows.iloc[:0]
         if units.empty:
             continue
-        each = [statistics.l_skewness(part["relative"]) for _, part in units.groupby(["replica", "step"])]
+        each = [distribution_shape.l_skewness(part["relative"]) for _, part in units.groupby(["replica", "step"])]
         axes.stairs(_shares(units["relative"]), BINS, color=own_colour or colour, linewidth=1.4)
         axes.annotate(
-            f"{name}: L-skewness {numbers.plain(pd.Series(each).mean())}",
+            f"{name}: L-skewness {formatting.plain(pd.Series(each).mean())}",
             (0.98, 0.92 - 0.14 * place),
             xycoords="axes fraction",
             ha="right",

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from general_circuits.figures import captions, style
-from general_circuits.frames import registered_rows
+from general_circuits.registered import registered_rows
 
 
 def draw(tables: Mapping[str, pd.DataFrame], dead_units: str) -> Figure:

@@ -16,7 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from general_circuits import estimates, numbers
+from general_circuits import formatting
+from general_circuits.analysis import estimates
 from general_circuits.figures import style
 
 CHOICES = ("statistic", "method", "target", "normalisation", "layer", "split", "dead_units", "deletion", "control")
@@ -84,7 +85,7 @@ def found(tables: Mapping[str, pd.DataFrame], claim: str) -> str:
     parts = [
         f"{count}, {all_but}; different estimates: {different:,}.",
         f"The median{'' if len(within) == len(known) else ' of those in this unit'} is"
-        f" {numbers.signed(within['estimate'].median(), 3)} {unit}; the interval lies"
+        f" {formatting.signed(within['estimate'].median(), 3)} {unit}; the interval lies"
         f" above {_written(threshold)} in {_share(sides.get('above', 0), len(known))}"
         f" and below {_written(-threshold)} in {_share(sides.get('below', 0), len(known))}.",
     ]
@@ -199,7 +200,7 @@ def _limits(axes: Axes, rows: pd.DataFrame, known: pd.DataFrame) -> None:
         axes.set_yscale("symlog", linthresh=linear, linscale=1.5)
         axes.set_ylabel(f"{label}\n(log beyond ±{linear:g})", fontsize="small")
         axes.set_ylim(1.3 * low, 1.3 * high)
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", numbers.MINUS)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", formatting.MINUS)))
     else:
         margin = 0.05 * (high - low) or 1.0
         axes.set_ylim(low - margin, high + margin)
@@ -230,7 +231,7 @@ def _matrix(axes: Axes, rows: pd.DataFrame, lines: list[tuple[str, str | None, f
         is_registered = option in registered[choice].tolist()
         label.set_fontweight("bold" if is_heading else "normal")
         label.set_color("black" if is_heading or is_registered else "#555555")
-        text = f"range {numbers.plain(value, digits)}" if is_heading else numbers.signed(value, digits)
+        text = f"range {formatting.plain(value, digits)}" if is_heading else formatting.signed(value, digits)
         if np.isnan(value) and rows.loc[rows[choice] == option, "estimate"].notna().any():
             text = "other unit"
         axes.annotate(
@@ -325,7 +326,7 @@ def _mark_registered(top: Axes, last: Axes, rows: pd.DataFrame, lines: list[tupl
             last.plot([row["rank"]] * len(own), own, markersize=4.5, mew=0.5, **diamond)
         place = (row["rank"] - 0.5) / len(rows)
         top.annotate(
-            f"registered: {numbers.signed(row['estimate'], 3) if has_estimate else 'no estimate'}",
+            f"registered: {formatting.signed(row['estimate'], 3) if has_estimate else 'no estimate'}",
             (row["rank"], 1.0),
             xycoords=("data", "axes fraction"),
             xytext=(0, 3),
@@ -346,7 +347,8 @@ def _words_alone(words: str) -> Figure:
 
 def _registered_words(rows: pd.DataFrame, known: int) -> list[str]:
     return [
-        f"The registered one, {numbers.signed(row.estimate, 3)}, is number {row.rank:,} of {known:,} from the smallest."
+        f"The registered one, {formatting.signed(row.estimate, 3)}, is number {row.rank:,} of {known:,} from the"
+        " smallest."
         if np.isfinite(row.estimate)
         else "The registered one has no estimate."
         for row in rows[rows["registered"]].itertuples()
@@ -361,7 +363,9 @@ def _most(rows: pd.DataFrame) -> list[str]:
         return []
     choice = max(ranges, key=lambda name: ranges[name])
     low, high = medians[choice].index[-1], medians[choice].index[0]
-    ends = [f"{numbers.signed(medians[choice][option], 3)} ({style.readable(str(option))})" for option in (low, high)]
+    ends = [
+        f"{formatting.signed(medians[choice][option], 3)} ({style.readable(str(option))})" for option in (low, high)
+    ]
     return [f"The choice of {style.readable(choice)} moves the median most: from {ends[0]} to {ends[1]}."]
 
 
@@ -371,4 +375,4 @@ def _share(count: int, total: int) -> str:
 
 def _written(threshold: float) -> str:
     """0 without a sign."""
-    return numbers.signed(threshold) if threshold else "0"
+    return formatting.signed(threshold) if threshold else "0"

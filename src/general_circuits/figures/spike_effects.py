@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from general_circuits import numbers
-from general_circuits.arms import BASE
-from general_circuits.estimates import Estimate, estimate
+from general_circuits import formatting
+from general_circuits.analysis.estimates import Estimate, estimate
+from general_circuits.analysis.variants import BASE
 from general_circuits.figures import style
 
 MOST = 3
@@ -48,7 +48,7 @@ def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
     rows = tables["spikes"][(tables["spikes"]["condition"] == BASE) & (tables["spikes"]["kind"] == "spike")]
     replicas = tables["losses"].loc[tables["losses"]["condition"] == BASE, "replica"].nunique()
     gains = _gains(tables)
-    said = [f"{words} {numbers.signed(_of_replicas(gains, kind).mean)}" for kind, words in KINDS.items()]
+    said = [f"{words} {formatting.signed(_of_replicas(gains, kind).mean)}" for kind, words in KINDS.items()]
     return f"{len(rows)} spikes in {replicas} replicas; mean gains: {'; '.join(said)}."
 
 

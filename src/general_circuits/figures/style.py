@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
-from general_circuits import estimates
+from general_circuits.analysis import estimates
 
 WIDTH = 7.2
 """Inches: a printed page's text width."""

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from general_circuits import contests
+from general_circuits.analysis import duel_outcomes
 from general_circuits.figures import style
 
 SHARE = 0.6
@@ -19,7 +19,7 @@ SHARE = 0.6
 def draw(tables: Mapping[str, pd.DataFrame], attention: str) -> Figure:
     """Steps against coverage, a panel per optimiser and a line per decay; gradient flow dotted; from `toy`."""
     times, last = _read(tables["toy"], attention)
-    optimisers = contests.optimisers(tables["toy"])
+    optimisers = duel_outcomes.optimisers(tables["toy"])
     figure, grid = plt.subplots(1, len(optimisers), figsize=(style.WIDTH, 2.5), sharey=True, squeeze=False)
     never = 1.6 * last
     for axes, optimiser in zip(grid[0], optimisers, strict=True):
@@ -69,10 +69,10 @@ def found(tables: Mapping[str, pd.DataFrame], attention: str) -> str:
 
 def _read(toy: pd.DataFrame, attention: str) -> tuple[pd.DataFrame, int]:
     """One row per optimiser, decay and coverage: `time` and, where it is derived, `flow`; and the last step."""
-    rows = contests.toys(toy, attention=attention, sharing="shared")
+    rows = duel_outcomes.toys(toy, attention=attention, sharing="shared")
     keys = ["optimiser", "weight_decay", "coverage"]
-    shares = contests.toy_shares(rows).reset_index().set_index([*keys, "step"])["share"].unstack("step")
-    predicted = contests.flow_shares(rows, [*keys, "step"])["share"].unstack("step").reindex(shares.index)
+    shares = duel_outcomes.toy_shares(rows).reset_index().set_index([*keys, "step"])["share"].unstack("step")
+    predicted = duel_outcomes.flow_shares(rows, [*keys, "step"])["share"].unstack("step").reindex(shares.index)
     times = pd.DataFrame({"time": shares.apply(_crossing, axis=1), "flow": predicted.apply(_crossing, axis=1)})
     return times.reset_index(), int(toy["step"].max())
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from general_circuits import contests
+from general_circuits.analysis import duel_outcomes
 from general_circuits.figures import style
-from general_circuits.numbers import plain
+from general_circuits.formatting import plain
 
 MOST = 4
 """Coverages shown."""
@@ -62,11 +62,11 @@ def found(tables: Mapping[str, pd.DataFrame], attention: str) -> str:
 
 def _read(toy: pd.DataFrame, attention: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Contributions by coverage, decay and step: measured, and by gradient flow."""
-    optimiser = contests.optimisers(toy)[0]
-    rows = contests.toys(toy, optimiser=optimiser, attention=attention, sharing="shared")
+    optimiser = duel_outcomes.optimisers(toy)[0]
+    rows = duel_outcomes.toys(toy, optimiser=optimiser, attention=attention, sharing="shared")
     keys = ["coverage", "weight_decay", "step"]
-    given = contests.toy_shares(rows).reset_index().set_index(keys)[["general", "shallow", "share"]].sort_index()
-    return given, contests.flow_shares(rows, keys)
+    given = duel_outcomes.toy_shares(rows).reset_index().set_index(keys)[["general", "shallow", "share"]].sort_index()
+    return given, duel_outcomes.flow_shares(rows, keys)
 
 
 def _levels(given: pd.DataFrame) -> tuple[list[int], list[float]]:

@@ -11,10 +11,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from general_circuits import contests
-from general_circuits.estimates import estimate
+from general_circuits.analysis import duel_outcomes
+from general_circuits.analysis.estimates import estimate
 from general_circuits.figures import style
-from general_circuits.numbers import plain
+from general_circuits.formatting import plain
 
 DECAYS = {"no decay": "min", "largest decay": "max"}
 """Rows, and which of each rule's decays they have."""
@@ -22,7 +22,7 @@ DECAYS = {"no decay": "min", "largest decay": "max"}
 
 def draw(tables: Mapping[str, pd.DataFrame], attention: str) -> Figure:
     """The general share at the end, of pair 0, with parameters shared and all pairs covered; from `toy`."""
-    optimisers = contests.optimisers(tables["toy"])
+    optimisers = duel_outcomes.optimisers(tables["toy"])
     colours = style.condition_colours(optimisers)
     by_decay = {name: list(_panels(_read(tables["toy"], attention, which))) for name, which in DECAYS.items()}
     columns = len(by_decay["no decay"])
@@ -66,7 +66,7 @@ def found(tables: Mapping[str, pd.DataFrame], attention: str) -> str:
     shares = _read(tables["toy"], attention, DECAYS["no decay"])
     said = []
     for name, column, rows in _panels(shares):
-        for optimiser in contests.optimisers(tables["toy"]):
+        for optimiser in duel_outcomes.optimisers(tables["toy"]):
             by_value = rows[rows["optimiser"] == optimiser].groupby(column, sort=False, observed=True)
             means = by_value[["first", "others"]].mean()
             values = [
@@ -83,8 +83,8 @@ def _read(toy: pd.DataFrame, attention: str, decay: str) -> pd.DataFrame:
     rows = toy[(toy["sharing"] == "shared") & (toy["coverage"] == toy["coverage"].max())]
     rows = rows[(rows["attention"] == attention) & (rows["step"] == rows["step"].max())]
     rows = rows[rows["weight_decay"] == rows.groupby("optimiser", observed=True)["weight_decay"].transform(decay)]
-    first = contests.toy_shares(rows, pairs=slice(0, 1))["share"]
-    others = contests.toy_shares(rows, pairs=slice(1, None))["share"]
+    first = duel_outcomes.toy_shares(rows, pairs=slice(0, 1))["share"]
+    others = duel_outcomes.toy_shares(rows, pairs=slice(1, None))["share"]
     return pd.DataFrame({"first": first, "others": others}).reset_index()
 
 
@@ -97,7 +97,7 @@ def _panels(shares: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
         "frequency": "pair shown × times",
     }
     for column, name in names.items():
-        plain_values = {key: value for key, value in contests.TOY_BASE.items() if key != column}
+        plain_values = {key: value for key, value in duel_outcomes.TOY_BASE.items() if key != column}
         if column == "order":
             del plain_values["batch"]  # one pair at a time is an order
         rows = shares

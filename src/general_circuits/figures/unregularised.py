@@ -8,8 +8,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from general_circuits import numbers, sweeps
-from general_circuits.arms import BATCH, DECAY
+from general_circuits import formatting
+from general_circuits.analysis import variant_outcomes
+from general_circuits.analysis.variants import BATCH, DECAY
 from general_circuits.figures import style
 
 COLUMNS = 4
@@ -46,11 +47,11 @@ def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
     for condition in _shown(tables):
         own = metrics[(metrics["condition"] == condition) & (metrics["split"] == "validation")]
         ends = own[own["step"] == own["step"].max()]
-        mean = numbers.plain(float(ends["accuracy"].mean()))
+        mean = formatting.plain(float(ends["accuracy"].mean()))
         said.append(f"{style.readable(condition)} {mean} after {own['step'].max():,} steps")
     return f"Validation accuracy without regularisation, means over replicas: {'; '.join(said)}."
 
 
 def _shown(tables: Mapping[str, pd.DataFrame]) -> list[str]:
-    conditions = sweeps.settings(tables["conditions"])
+    conditions = variant_outcomes.settings(tables["conditions"])
     return [name for name in conditions if conditions[name][DECAY] == 0 and conditions[name][BATCH] == "full"]

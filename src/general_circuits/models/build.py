@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from general_circuits.conditions import Model, Vocabulary
-from general_circuits.models.mlp import Perceptron
 from general_circuits.models.network import Network
+from general_circuits.models.perceptron import Perceptron
 from general_circuits.models.transformer import Transformer
+from general_circuits.records import Model, Vocabulary
 
 
 def build(settings: Model, vocabulary: Vocabulary) -> Network:

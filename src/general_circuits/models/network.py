@@ -10,10 +10,10 @@ from typing import Literal, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from general_circuits import scores
-from general_circuits.conditions import Model, Vocabulary
+from general_circuits.models import predictions
 from general_circuits.models.initialisation import initialise
 from general_circuits.models.parts import ACTIVATIONS
+from general_circuits.records import Model, Vocabulary
 
 Site = Literal["mlp", "head_outputs", "heads"]
 
@@ -144,7 +144,7 @@ class Network(nn.Module, ABC):
     @torch.no_grad()
     def logit_scale(self, tokens: Tensor) -> float:
         """Of its answers to these tokens, its training examples: what logits are divided by to be matched."""
-        return scores.logit_scale(self.answer(tokens))
+        return predictions.logit_scale(self.answer(tokens))
 
     @contextmanager
     def frozen_norms(self) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from general_circuits.conditions import Model, Vocabulary
+from general_circuits.records import Model, Vocabulary
 
 Shapes = dict[str, tuple[int, ...]]
 

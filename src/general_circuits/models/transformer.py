@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from general_circuits.conditions import Model, Vocabulary
 from general_circuits.models.network import Network, Place, Site
 from general_circuits.models.parts import ACTIVATIONS, Embed, Unembed, bias
+from general_circuits.records import Model, Vocabulary
 
 
 class PosEmbed(nn.Module):

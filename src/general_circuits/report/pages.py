@@ -14,13 +14,13 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from general_circuits import __version__, numbers
+from general_circuits import __version__, formatting
 from general_circuits.claims import display
 from general_circuits.claims.findings import NOT_TESTABLE, is_registered
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.report import templates
 from general_circuits.report.registry import PAGES
-from general_circuits.schemas import registry as schemas
+from general_circuits.storage.schemas import registry as schemas
 
 PACKAGE = "general-circuits"
 
@@ -85,7 +85,7 @@ def front(verdicts: pd.DataFrame, pictures: Sequence[Picture]) -> str:
         rows=display.shown(verdicts).to_dict("records"),
         sentences=sentences,
         rest=display.rest(verdicts),
-        unknown=numbers.UNKNOWN,
+        unknown=formatting.UNKNOWN,
         pictures=pictures,
     )
 
@@ -100,7 +100,7 @@ def verdicts(frames: Frames, about: About) -> str:
             "said by": [CLAIMS[claim].said_by for claim in table["claim"]],
             "verdict": table["verdict"],
             "confirmed": table["confirmed"].map({True: "yes", False: ""}),
-            "Holm p": table["p_adjusted"].map(numbers.p_value),
+            "Holm p": table["p_adjusted"].map(formatting.p_value),
             "found": table["sentence"],
         }
     )
@@ -113,8 +113,8 @@ def contrasts(frames: Frames, about: About) -> str:
     rows = order.sort_values(["claim", "others", "contrast"])[
         ["claim", "contrast", "estimate", "low", "high", "unit", "p_value", "replicas"]
     ]
-    written = {column: rows[column].map(numbers.signed) for column in ("estimate", "low", "high")}
-    rows = rows.assign(**written, p_value=rows["p_value"].map(numbers.p_value))
+    written = {column: rows[column].map(formatting.signed) for column in ("estimate", "low", "high")}
+    rows = rows.assign(**written, p_value=rows["p_value"].map(formatting.p_value))
     return _table("contrasts", rows.rename(columns={"p_value": "p"}))
 
 

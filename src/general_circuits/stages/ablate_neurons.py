@@ -8,15 +8,16 @@ from typing import Any
 
 import pandas as pd
 
-from general_circuits import checkpoints, compute, tables
-from general_circuits.ablation.measure import Settings, measure
-from general_circuits.blocks import Block
-from general_circuits.conditions import chosen
-from general_circuits.frames import REGISTERED, rows_of
-from general_circuits.schemas.ablation import TABLE as ABLATION
-from general_circuits.schemas.damage import TABLE as DAMAGE
-from general_circuits.schemas.saliency import TABLE as SALIENCY
+from general_circuits import devices
+from general_circuits.measurements.ablation.measure import Settings, measure
+from general_circuits.records import chosen
+from general_circuits.registered import REGISTERED, rows_of
 from general_circuits.stages.command import run
+from general_circuits.storage import checkpoints, tables
+from general_circuits.storage.blocks import Block
+from general_circuits.storage.schemas.ablation import TABLE as ABLATION
+from general_circuits.storage.schemas.damage import TABLE as DAMAGE
+from general_circuits.storage.schemas.saliency import TABLE as SALIENCY
 
 
 def main(
@@ -41,7 +42,7 @@ def main(
 
     Of ATTRIBUTIONS the registered one, or all, for specification curves, which read areas only.
     """
-    torch_device = compute.device(device)
+    torch_device = devices.device(device)
     lists: dict[str, Any] = {
         "sites": sites.split(","),
         "deletions": deletions.split(","),

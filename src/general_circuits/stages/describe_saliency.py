@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from general_circuits import distributions, tables
-from general_circuits.schemas.distribution import TABLE as DISTRIBUTION
-from general_circuits.schemas.saliency import TABLE as SALIENCY
+from general_circuits.measurements.saliency import histograms
 from general_circuits.stages.command import run
+from general_circuits.storage import tables
+from general_circuits.storage.schemas.distribution import TABLE as DISTRIBUTION
+from general_circuits.storage.schemas.saliency import TABLE as SALIENCY
 
 
 def main(saliency: Path, output: Path) -> None:
     """Describe every histogram in SALIENCY."""
     metadata = tables.read_metadata(saliency)
-    tables.write(output, DISTRIBUTION, distributions.describe(tables.read(saliency, SALIENCY)), metadata)
+    tables.write(output, DISTRIBUTION, histograms.describe(tables.read(saliency, SALIENCY)), metadata)
 
 
 if __name__ == "__main__":

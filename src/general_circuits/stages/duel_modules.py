@@ -7,21 +7,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from general_circuits import compute, tables
-from general_circuits.blocks import Block
-from general_circuits.conditions import from_json
-from general_circuits.duels.arms import arms
-from general_circuits.duels.planted import fight, together
-from general_circuits.duels.planting import Ground
+from general_circuits import devices
+from general_circuits.duels.files import read
+from general_circuits.duels.module_training import Ground
+from general_circuits.duels.planted_grid import arms
+from general_circuits.duels.planted_training import fight, together
 from general_circuits.duels.settings import Duels, Planting
-from general_circuits.module_files import read
-from general_circuits.schemas.planted import TABLE as PLANTED
+from general_circuits.records import from_json
 from general_circuits.stages.command import run
+from general_circuits.storage import tables
+from general_circuits.storage.blocks import Block
+from general_circuits.storage.schemas.planted import TABLE as PLANTED
 
 
 def main(split: Path, weights: Path, planting: str, duels: str, device: str, output: Path) -> None:
     """Let the modules in WEIGHTS fight for the training examples of SPLIT, in every duel of DUELS (JSON)."""
-    block = Block(split, compute.device(device))
+    block = Block(split, devices.device(device))
     how, varied = from_json(Planting, planting), from_json(Duels, duels)
     frames = []
     for _, replica, splits in block.replicas():

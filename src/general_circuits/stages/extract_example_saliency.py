@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from general_circuits import checkpoints, compute, tables
-from general_circuits.blocks import Block
-from general_circuits.conditions import from_json
-from general_circuits.saliency.measure import Questions, by_example
-from general_circuits.schemas.example_saliency import TABLE
+from general_circuits import devices
+from general_circuits.measurements.saliency.measure import Questions, by_example
+from general_circuits.records import from_json
 from general_circuits.stages.command import run
+from general_circuits.storage import checkpoints, tables
+from general_circuits.storage.blocks import Block
+from general_circuits.storage.schemas.example_saliency import TABLE
 
 
 def main(split: Path, condition: str, step: int, asked: str, device: str, output: Path) -> None:
     """Read the weights beside SPLIT at one STEP and keep whatever is ASKED (as JSON), example by example."""
-    torch_device, questions = compute.device(device), from_json(Questions, asked)
+    torch_device, questions = devices.device(device), from_json(Questions, asked)
 
     def parts() -> Iterator[pd.DataFrame]:
         for position, replica, examples in Block(split, torch_device).replicas():

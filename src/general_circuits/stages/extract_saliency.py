@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from general_circuits import checkpoints, compute, tables
-from general_circuits.blocks import Block
-from general_circuits.conditions import chosen, from_json
-from general_circuits.saliency.measure import Questions, measure
-from general_circuits.schemas.attribution import TABLE as ATTRIBUTION
-from general_circuits.schemas.events import TABLE as EVENTS
-from general_circuits.schemas.saliency import TABLE as SALIENCY
+from general_circuits import devices
+from general_circuits.analysis.windows import steps_of_events, steps_read
+from general_circuits.measurements.saliency.measure import Questions, measure
+from general_circuits.records import chosen, from_json
 from general_circuits.stages.command import run
-from general_circuits.windows import steps_of_events, steps_read
+from general_circuits.storage import checkpoints, tables
+from general_circuits.storage.blocks import Block
+from general_circuits.storage.schemas.attribution import TABLE as ATTRIBUTION
+from general_circuits.storage.schemas.events import TABLE as EVENTS
+from general_circuits.storage.schemas.saliency import TABLE as SALIENCY
 
 
 def main(
@@ -25,7 +26,7 @@ def main(
 
     At STEPS checkpoints, 0 for all; with an EVENTS table, at those of them that a claim reads around its events.
     """
-    torch_device, questions = compute.device(device), from_json(Questions, asked)
+    torch_device, questions = devices.device(device), from_json(Questions, asked)
     claimed = _by_replica(Path(events)) if events else None
     layers: list[pd.DataFrame] = []
 

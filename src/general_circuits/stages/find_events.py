@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from general_circuits import events, tables
-from general_circuits.schemas.events import TABLE as EVENTS
-from general_circuits.schemas.metrics import TABLE as METRICS
 from general_circuits.stages.command import run
+from general_circuits.storage import tables
+from general_circuits.storage.schemas.events import TABLE as EVENTS
+from general_circuits.storage.schemas.metrics import TABLE as METRICS
+from general_circuits.training import events
 
 
 def main(metrics: Path, condition: str, parent: str, output: Path) -> None:

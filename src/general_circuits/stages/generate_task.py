@@ -7,10 +7,10 @@ import importlib
 import json
 from pathlib import Path
 
-from general_circuits import tables
-from general_circuits.conditions import Task, from_json
-from general_circuits.schemas.task import TABLE as TASK
+from general_circuits.records import Task, from_json
 from general_circuits.stages.command import run
+from general_circuits.storage import tables
+from general_circuits.storage.schemas.task import TABLE as TASK
 
 
 def main(task: str, output: Path) -> None:

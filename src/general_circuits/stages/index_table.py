@@ -6,9 +6,9 @@ import hashlib
 import json
 from pathlib import Path
 
-from general_circuits import tables
-from general_circuits.schemas import registry
 from general_circuits.stages.command import run
+from general_circuits.storage import tables
+from general_circuits.storage.schemas import registry
 
 
 def main(table: str, results: Path, axes: Path, output: Path) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from general_circuits import tables
 from general_circuits.claims.findings import NOT_TESTABLE, Finding, not_testable
-from general_circuits.schemas import registry
-from general_circuits.schemas.claim import TABLE as CLAIM
 from general_circuits.stages.command import run
+from general_circuits.storage import tables
+from general_circuits.storage.schemas import registry
+from general_circuits.storage.schemas.claim import TABLE as CLAIM
 
 ELSEWHERE = " What config/full.yaml, which has it, would take: general-circuits plan --study full --claim {claim}."
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from general_circuits import tables
-from general_circuits.arms import flat
-from general_circuits.schemas.conditions import TABLE as CONDITIONS
+from general_circuits.analysis.variants import flat
 from general_circuits.stages.command import run
+from general_circuits.storage import tables
+from general_circuits.storage.schemas.conditions import TABLE as CONDITIONS
 
 
 def main(settings: Path, output: Path) -> None:

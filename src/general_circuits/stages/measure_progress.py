@@ -7,17 +7,18 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from general_circuits import checkpoints, compute, tables
-from general_circuits.blocks import Block
-from general_circuits.conditions import Condition, chosen, from_json
-from general_circuits.progress import learned
-from general_circuits.progress.measure import measure, single_examples
-from general_circuits.schemas.matrices import TABLE as MATRICES
-from general_circuits.schemas.progress import TABLE as PROGRESS
-from general_circuits.schemas.reinforcement import TABLE as REINFORCEMENT
-from general_circuits.schemas.spectrum import TABLE as SPECTRUM
-from general_circuits.schemas.structure import TABLE as STRUCTURE
+from general_circuits import devices
+from general_circuits.measurements.progress import learned
+from general_circuits.measurements.progress.measure import measure, single_examples
+from general_circuits.records import Condition, chosen, from_json
 from general_circuits.stages.command import run
+from general_circuits.storage import checkpoints, tables
+from general_circuits.storage.blocks import Block
+from general_circuits.storage.schemas.matrices import TABLE as MATRICES
+from general_circuits.storage.schemas.progress import TABLE as PROGRESS
+from general_circuits.storage.schemas.reinforcement import TABLE as REINFORCEMENT
+from general_circuits.storage.schemas.spectrum import TABLE as SPECTRUM
+from general_circuits.storage.schemas.structure import TABLE as STRUCTURE
 
 TABLES = {"progress": PROGRESS, "structure": STRUCTURE, "matrices": MATRICES, "spectrum": SPECTRUM}
 
@@ -38,7 +39,7 @@ def main(
     At EXAMPLES_STEPS checkpoints, what the gradients of EXAMPLES training examples do. SETTINGS (JSON) name the task.
     OUTPUT is the table `progress`; the others lie beside it.
     """
-    torch_device, resolved = compute.device(device), from_json(Condition, settings)
+    torch_device, resolved = devices.device(device), from_json(Condition, settings)
     block = Block(split, torch_device)
     precision = torch.float64 if resolved.optimiser.loss_precision == "float64" else torch.float32
     frames: dict[str, list[pd.DataFrame]] = {name: [] for name in [*TABLES, "reinforcement"]}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from general_circuits import tables
 from general_circuits.claims import verdicts
-from general_circuits.schemas.claim import TABLE as CLAIM
-from general_circuits.schemas.verdicts import TABLE as VERDICTS
 from general_circuits.stages.command import run
+from general_circuits.storage import tables
+from general_circuits.storage.schemas.claim import TABLE as CLAIM
+from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS
 
 
 def main(results: Path, claims: str, output: Path) -> None:

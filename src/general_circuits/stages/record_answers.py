@@ -7,12 +7,14 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from general_circuits import answers, checkpoints, compute, tables
-from general_circuits.blocks import Block
-from general_circuits.conditions import Condition, chosen, from_json
-from general_circuits.schemas.answers import TABLE as ANSWERS
-from general_circuits.schemas.deciles import TABLE as DECILES
+from general_circuits import devices
+from general_circuits.measurements import answers
+from general_circuits.records import Condition, chosen, from_json
 from general_circuits.stages.command import run
+from general_circuits.storage import checkpoints, tables
+from general_circuits.storage.blocks import Block
+from general_circuits.storage.schemas.answers import TABLE as ANSWERS
+from general_circuits.storage.schemas.deciles import TABLE as DECILES
 
 
 def main(split: Path, condition: str, settings: str, steps: int, device: str, output: Path) -> None:
@@ -20,7 +22,7 @@ def main(split: Path, condition: str, settings: str, steps: int, device: str, ou
 
     OUTPUT is the table `answers`; `deciles` lies beside it.
     """
-    torch_device, optimiser = compute.device(device), from_json(Condition, settings).optimiser
+    torch_device, optimiser = devices.device(device), from_json(Condition, settings).optimiser
     precision = torch.float64 if optimiser.loss_precision == "float64" else torch.float32
     frames: list[pd.DataFrame] = []
     of_tenths: list[pd.DataFrame] = []

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from general_circuits import checkpoints, compute, tables, training
-from general_circuits.blocks import Block
-from general_circuits.conditions import Condition, from_json
-from general_circuits.interruptions import room_for
-from general_circuits.schemas.events import TABLE as EVENTS
-from general_circuits.schemas.metrics import TABLE as METRICS
+from general_circuits import devices
+from general_circuits.analysis.windows import steps_of_events
+from general_circuits.records import Condition, from_json
 from general_circuits.stages.command import run
-from general_circuits.states import States, folder_of
-from general_circuits.windows import steps_of_events
+from general_circuits.stages.interruption import room_for
+from general_circuits.storage import checkpoints, tables
+from general_circuits.storage.blocks import Block
+from general_circuits.storage.schemas.events import TABLE as EVENTS
+from general_circuits.storage.schemas.metrics import TABLE as METRICS
+from general_circuits.storage.training_states import States, folder_of
+from general_circuits.training import loop
 
 
 def main(
@@ -49,26 +51,26 @@ def main(
         raise SystemExit(f"steps {first} to {last}: should be within the {trained} steps of {condition}")
     if min(checkpoints_every, metrics_every) < 1:
         raise SystemExit(f"one step in {min(checkpoints_every, metrics_every)}: should be one in 1 or more")
-    block = Block(split, compute.device(device))
+    block = Block(split, devices.device(device))
     whole = tables.read(finished, METRICS)
     onsets = steps_of_events(tables.read(Path(events), EVENTS), condition)["onset"] if events else None
     frames: list[pd.DataFrame] = []
     with room_for(condition):
         for position, replica, examples in block.replicas():
-            looks, start = training.Looks(0, (), ()), first
+            looks, start = loop.Looks(0, (), ()), first
             if onsets is None:
-                looks = training.Looks.between(first, last, checkpoints_every, metrics_every)
+                looks = loop.Looks.between(first, last, checkpoints_every, metrics_every)
             elif onsets.notna()[replica]:
                 onset = int(onsets[replica])
                 # Counted from each onset the same steps, as far as there are any.
                 start = onset + first + checkpoints_every * max(0, -((onset + first) // checkpoints_every))
                 end = start + (min(trained, onset + last) - start) // checkpoints_every * checkpoints_every
-                looks = training.Looks.between(start, end, checkpoints_every, metrics_every)
+                looks = loop.Looks.between(start, end, checkpoints_every, metrics_every)
             say = partial(print, f"{condition}, replica {replica}:", flush=True)
             kept = States(folder_of(states, position, training_code, settings, device, split), say)
             state = kept.nearest(start - 1) if looks.checkpoints else None
             say(f"replays from {f'the state at step {state.step:,}' if state else 'its seed'}")
-            run = training.replay(resolved, examples, block.vocabulary, replica, looks, state)
+            run = loop.replay(resolved, examples, block.vocabulary, replica, looks, state)
             path = metrics.parent / checkpoints.file_name(position)
             checkpoints.write(path, replica, run.weights, run.steps, run.model)
             if run.metrics.empty:

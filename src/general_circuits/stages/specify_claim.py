@@ -6,10 +6,10 @@ import importlib
 import json
 from pathlib import Path
 
-from general_circuits import tables
-from general_circuits.schemas import registry
-from general_circuits.schemas.specification import TABLE as SPECIFICATION
 from general_circuits.stages.command import run
+from general_circuits.storage import tables
+from general_circuits.storage.schemas import registry
+from general_circuits.storage.schemas.specification import TABLE as SPECIFICATION
 
 
 def main(claim: str, results: Path, reads: str, axes: Path, output: Path) -> None:

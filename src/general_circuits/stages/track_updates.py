@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from general_circuits import checkpoints, compute, tables
-from general_circuits.blocks import Block
-from general_circuits.conditions import Condition, chosen, from_json
-from general_circuits.schemas.updates import TABLE as UPDATES
+from general_circuits import devices
+from general_circuits.measurements.updates.measure import track
+from general_circuits.records import Condition, chosen, from_json
 from general_circuits.stages.command import run
-from general_circuits.updates.measure import track
+from general_circuits.storage import checkpoints, tables
+from general_circuits.storage.blocks import Block
+from general_circuits.storage.schemas.updates import TABLE as UPDATES
 
 
 def main(split: Path, onset: str, condition: str, settings: str, steps: int, device: str, output: Path) -> None:
@@ -22,7 +23,7 @@ def main(split: Path, onset: str, condition: str, settings: str, steps: int, dev
 
     Of the first STEPS checkpoints, evenly chosen (0 for all); of the others all.
     """
-    torch_device, optimiser = compute.device(device), from_json(Condition, settings).optimiser
+    torch_device, optimiser = devices.device(device), from_json(Condition, settings).optimiser
 
     def parts() -> Iterator[pd.DataFrame]:
         for position, replica, examples in Block(split, torch_device).replicas():

@@ -6,17 +6,19 @@ import json
 from functools import partial
 from pathlib import Path
 
-from general_circuits import checkpoints, compute, tables, training
-from general_circuits.blocks import Block
-from general_circuits.branches import Branched
-from general_circuits.conditions import Branch, Condition, from_json
-from general_circuits.forks import Fork
-from general_circuits.interruptions import Stop, room_for
+from general_circuits import devices
 from general_circuits.models.build import build
-from general_circuits.replica import Replica
-from general_circuits.schemas.metrics import TABLE as METRICS
+from general_circuits.records import Branch, Condition, from_json
 from general_circuits.stages.command import run
-from general_circuits.states import States, folder_of
+from general_circuits.stages.interruption import Stop, room_for
+from general_circuits.storage import checkpoints, tables
+from general_circuits.storage.blocks import Block
+from general_circuits.storage.schemas.metrics import TABLE as METRICS
+from general_circuits.storage.training_states import States, folder_of
+from general_circuits.training import loop
+from general_circuits.training.branch import Branched
+from general_circuits.training.branch_start import Fork
+from general_circuits.training.replica import Replica
 
 
 def main(
@@ -43,7 +45,7 @@ def main(
     """
     stop = Stop()
     resolved = from_json(Condition, settings)
-    block = Block(split, compute.device(device))
+    block = Block(split, devices.device(device))
     fork = None
     if branch:
         like = Path(as_kicked) if as_kicked else None
@@ -64,11 +66,11 @@ def main(
                 model = build(resolved.model, block.vocabulary)
                 checkpoints.write(path, replica, checkpoints.none_of(model), [], model)
                 continue
-            looks = training.Looks.of(resolved, start.step, fork.branch.last(start.step) if fork else None)
+            looks = loop.Looks.of(resolved, start.step, fork.branch.last(start.step) if fork else None)
             has_diverged = fork is not None and fork.has_diverged(replica, start.step)
             try:
-                run = training.follow(start, looks, say, kept[-1], stop.is_asked)
-            except training.Stopped as end:
+                run = loop.follow(start, looks, say, kept[-1], stop.is_asked)
+            except loop.Stopped as end:
                 say(str(end))
                 raise SystemExit(stop.exit_status) from None
             checkpoints.write(path, replica, run.weights, run.steps, run.model)

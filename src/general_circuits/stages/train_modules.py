@@ -8,19 +8,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from general_circuits import compute, tables
-from general_circuits.blocks import Block
-from general_circuits.conditions import from_json
-from general_circuits.duels.planting import Ground, plant, quality
+from general_circuits import devices
+from general_circuits.duels.files import write
+from general_circuits.duels.module_training import Ground, plant, quality
 from general_circuits.duels.settings import Planting
-from general_circuits.module_files import write
-from general_circuits.schemas.modules import TABLE as MODULES
+from general_circuits.records import from_json
 from general_circuits.stages.command import run
+from general_circuits.storage import tables
+from general_circuits.storage.blocks import Block
+from general_circuits.storage.schemas.modules import TABLE as MODULES
 
 
 def main(split: Path, planting: str, device: str, weights: Path, modules: Path) -> None:
     """Train the modules of every replica of SPLIT as PLANTING (JSON) says; MODULES is written last."""
-    block = Block(split, compute.device(device))
+    block = Block(split, devices.device(device))
     how = from_json(Planting, planting)
     planted, frames = {}, []
     for _, replica, splits in block.replicas():

@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from general_circuits import checkpoints, compute, spike_replays, spikes, tables
-from general_circuits.blocks import Block
-from general_circuits.conditions import Condition, from_json
-from general_circuits.interruptions import room_for
-from general_circuits.schemas.events import TABLE as EVENTS
-from general_circuits.schemas.losses import TABLE as LOSSES
-from general_circuits.schemas.spikes import TABLE as SPIKES
+from general_circuits import devices
+from general_circuits.analysis.windows import steps_of_events
+from general_circuits.records import Condition, from_json
 from general_circuits.stages.command import run
-from general_circuits.states import States, folder_of
-from general_circuits.windows import steps_of_events
+from general_circuits.stages.interruption import room_for
+from general_circuits.storage import checkpoints, tables
+from general_circuits.storage.blocks import Block
+from general_circuits.storage.schemas.events import TABLE as EVENTS
+from general_circuits.storage.schemas.losses import TABLE as LOSSES
+from general_circuits.storage.schemas.spikes import TABLE as SPIKES
+from general_circuits.storage.training_states import States, folder_of
+from general_circuits.training import spike_replay, spikes
 
 
 def main(
@@ -36,7 +38,7 @@ def main(
     A spike is a training loss above THRESHOLD times the median of the 50 steps before; of each replica at most MOST are
     looked into. OUTPUT is the table `spikes`; `losses` lies beside it, and weights in a folder of its name.
     """
-    resolved, torch_device = from_json(Condition, settings), compute.device(device)
+    resolved, torch_device = from_json(Condition, settings), devices.device(device)
     memorised = steps_of_events(tables.read(events, EVENTS), condition)["memorised"]
     block = Block(split, torch_device)
     frames: list[pd.DataFrame] = []
@@ -45,8 +47,8 @@ def main(
         for position, replica, splits in block.replicas():
             say = partial(print, f"{condition}, replica {replica}:", flush=True)
             kept = States(folder_of(states, position, training_code, settings, device, split), say)
-            trained = spike_replays.Trained(resolved, splits, block.vocabulary, replica, kept.nearest)
-            seen: list[spike_replays.Window] = []
+            trained = spike_replay.Trained(resolved, splits, block.vocabulary, replica, kept.nearest)
+            seen: list[spike_replay.Window] = []
             if memorised.isna()[replica]:
                 say("never memorised: it has no spikes after that")
             else:
@@ -54,13 +56,13 @@ def main(
                 losses = trained.losses(first)
                 found = spikes.find(losses["training"], threshold)
                 say(f"{len(found)} spikes from step {first:,} on")
-                seen = spike_replays.windows(trained, found, first, most)
-                rows = pd.concat([spike_replays.rows(seen), spikes.listed(found, losses)])
+                seen = spike_replay.windows(trained, found, first, most)
+                rows = pd.concat([spike_replay.rows(seen), spikes.listed(found, losses)])
                 names = {"condition": condition, "replica": replica}
                 frames.append(rows.drop_duplicates(["spike", "kind", "step"]).assign(**names))
                 records.append(losses.reset_index().assign(**names))
             model = trained.begun().model
-            weights = spike_replays.weights(seen, model.state_dict())
+            weights = spike_replay.weights(seen, model.state_dict())
             path = output.parent / output.stem / checkpoints.file_name(position)
             checkpoints.write(path, replica, weights, range(sum(len(window.looks) for window in seen)), model)
         metadata = tables.read_metadata(split)

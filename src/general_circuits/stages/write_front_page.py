@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from general_circuits import tables
 from general_circuits.report import pages
-from general_circuits.schemas.verdicts import TABLE as VERDICTS
 from general_circuits.stages.command import run
+from general_circuits.storage import tables
+from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS
 
 
 def main(verdicts: Path, titles: str, pictures: str, page: Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from general_circuits import tables
 from general_circuits.report import pages
-from general_circuits.schemas import registry
 from general_circuits.stages.command import run
+from general_circuits.storage import tables
+from general_circuits.storage.schemas import registry
 
 
 def main(page: str, results: Path, reads: str, axes: Path, settings: Path, output: Path) -> None:

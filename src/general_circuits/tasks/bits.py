@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from general_circuits.conditions import Boolean, Parity, Vocabulary
-from general_circuits.randomness import stream_seed
+from general_circuits.records import Boolean, Parity, Vocabulary
+from general_circuits.seeds import stream_seed
 from general_circuits.tasks.table import IntArray, TaskTable, unrelated
 
 LARGEST_TRUTH_TABLE = 16

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sklearn.datasets import load_digits
 
-from general_circuits.conditions import Digits, Vocabulary
+from general_circuits.records import Digits, Vocabulary
 from general_circuits.tasks.table import TaskTable, unrelated
 
 

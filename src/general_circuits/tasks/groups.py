@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from general_circuits.conditions import Group, Vocabulary
+from general_circuits.records import Group, Vocabulary
 from general_circuits.tasks.table import NO_WRAP, IntArray, TaskTable, all_pairs, unordered_pair
 
 Multiplication = NDArray[np.int64]

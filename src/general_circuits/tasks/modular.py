@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from general_circuits.conditions import Modular, Vocabulary
+from general_circuits.records import Modular, Vocabulary
 from general_circuits.tasks import formula
 from general_circuits.tasks.table import NO_WRAP, IntArray, TaskTable, all_pairs, unordered_pair
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from general_circuits.conditions import Boolean, Digits, Group, Modular, Parity, Task, to_json
+from general_circuits.records import Boolean, Digits, Group, Modular, Parity, Task, to_json
 from general_circuits.tasks import formula, groups
 from general_circuits.tasks.bits import LARGEST_TRUTH_TABLE, NAMED
 from general_circuits.tasks.table import TaskTable

@@ -1,0 +1,251 @@
+"""The settings of what is measured at checkpoints, as typed models with their defaults."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from general_circuits.config.condition import Count, Number, Settings
+
+Method = Literal[
+    "activation_gradient",
+    "integrated_gradients",
+    "integrated_gradients_from_mean",
+    "conductance",
+    "ablation_effect",
+    "shapley",
+]
+TargetName = Literal["right_minus_mean", "right_logit", "margin", "log_probability"]
+Normalisation = Literal["raw", "matched", "per_example"]
+Site = Literal["mlp", "head_outputs", "heads"]
+
+
+class AttributionSettings(Settings):
+    """Attribution of each answer to every neuron: every method × target × normalisation × site."""
+
+    methods: list[Method] = Field(
+        ["activation_gradient"],
+        min_length=1,
+        description="integrated gradients from zero activation, or from the mean over training examples; conductance of"
+        " the path from blank inputs; the effect of setting one neuron to zero; Shapley values of neurons set to zero",
+    )
+    targets: list[TargetName] = Field(
+        ["right_minus_mean"],
+        min_length=1,
+        description="what is attributed: the right logit minus the mean logit, the right logit, minus the largest other"
+        " logit, or the log-probability of the label",
+    )
+    normalisations: list[Normalisation] = Field(
+        ["raw", "matched"],
+        min_length=1,
+        description="`matched`: of logits divided by their scale, so that checkpoints compare; `per_example`: as shares"
+        " of all that is attributed on an example",
+    )
+    sites: list[Site] = Field(
+        ["mlp"],
+        min_length=1,
+        description="whose neurons: MLP units, units of the attention heads' outputs, whole heads; of every layer,"
+        " where a network has them",
+    )
+    examples: Count | Literal["all"] = Field(
+        256, description="seen by methods that take many passes, drawn once per replica; the others see all"
+    )
+    integration_steps: int = Field(
+        50, ge=2, description="of conductance; and those that integrated gradients begin with, where they are not exact"
+    )
+    most_integration_steps: int = Field(
+        400, ge=2, description="integrated gradients double theirs up to so many, until they are complete"
+    )
+    completeness_error: Number = Field(1e-3, gt=0, description="what counts as complete, relative to what is explained")
+    permutations: int = Field(32, ge=2, description="of Shapley values, which are exact for up to ten neurons")
+
+    @property
+    def combinations(self) -> int:
+        """Of method, target and normalisation at one place."""
+        return len(self.methods) * len(self.targets) * len(self.normalisations)
+
+    def asked(self) -> str:
+        """What a stage is asked, as JSON."""
+        lists = {key: getattr(self, key) for key in ("methods", "targets", "normalisations", "sites")}
+        efforts = ("integration_steps", "most_integration_steps", "completeness_error", "permutations")
+        examples = 0 if self.examples == "all" else self.examples
+        effort = {key: getattr(self, key) for key in efforts}
+        return json.dumps({**lists, "examples": examples, "effort": effort}, sort_keys=True)
+
+
+class SaliencySettings(AttributionSettings):
+    """Attribution of each answer to every neuron: every method × target × normalisation × site. docs/saliency.md."""
+
+    checkpoints: Count | Literal["all"] = Field("all", description="how many checkpoints, evenly chosen; or `all`")
+    by_example: int = Field(
+        0, ge=0, description="of how many checkpoints every example's saliency is kept too; docs/running.md says more"
+    )
+
+
+class AblationSettings(Settings):
+    """Deletion of the k most salient neurons, of as many others, and what that costs. docs/ablation.md explains it."""
+
+    sites: list[Site] = Field(
+        ["mlp"],
+        min_length=1,
+        description="whose neurons: the MLP's units, the units of the attention heads' outputs, or whole heads;"
+        " perceptrons have only the first",
+    )
+    deletions: list[Literal["zero", "mean", "resample"]] = Field(
+        ["zero", "mean"],
+        min_length=1,
+        description="what a deleted unit is set to: zero, its mean over training examples, or its value in another",
+    )
+    rankings: list[
+        Literal[
+            "mean_magnitude",
+            "median_magnitude",
+            "q95_magnitude",
+            "median",
+            "breadth",
+            "activation_norm",
+            "weight_norm",
+        ]
+    ] = Field(
+        ["mean_magnitude", "median_magnitude", "q95_magnitude", "activation_norm", "weight_norm"],
+        min_length=1,
+        description="what neurons are ranked by: statistics of the registered saliency (of `median` the size counts),"
+        " and norms; beside at random. `specifications` rank by those of every saliency",
+    )
+    dead_units: list[Literal["included", "excluded"]] = Field(
+        ["included"], min_length=1, description="whether neurons that fire on no training example are ranked"
+    )
+    splits: list[Literal["train", "validation"]] = Field(
+        ["train", "validation"], min_length=1, description="on whose examples; the claims read training examples"
+    )
+    k_points: Annotated[int, Field(ge=2)] | Literal["all"] = Field(
+        20,
+        description="sizes k that are kept, from 1 to all neurons, evenly spaced on a log axis; or `all`. Where the"
+        " logits are linear in the neurons every k up to a quarter is measured too, for the table `damage`",
+    )
+    random_draws: int = Field(20, ge=1, description="random rankings to compare with")
+    examples: int = Field(1024, ge=1, description="examples per split, drawn once per replica; all if there are fewer")
+    checkpoints: Count | Literal["all"] = Field("all", description="of those with saliency; how many, or `all`")
+
+    def curves(self, combinations: int) -> int:
+        """Of one layer on one split, where neurons are ranked by so many kinds of saliency."""
+        norms = sum(name.endswith("_norm") for name in self.rankings)
+        orders = combinations * (len(self.rankings) - norms) + norms + 2 + self.random_draws
+        return len(self.sites) * len(self.deletions) * len(self.dead_units) * orders
+
+
+class SpecificationSettings(AttributionSettings):
+    """Every other way to ask what the claims ask, for their specification curves: each choice combined with each.
+
+    Measured where the claims read, at the checkpoints around t_m and in the late window; examples and random draws of
+    deletions are those of `ablation`.
+    """
+
+    methods: list[Method] = Field(
+        ["activation_gradient", "integrated_gradients", "integrated_gradients_from_mean", "ablation_effect"],
+        min_length=1,
+        description="as of saliency",
+    )
+    targets: list[TargetName] = Field(
+        ["right_minus_mean", "right_logit", "margin", "log_probability"], min_length=1, description="as of saliency"
+    )
+    normalisations: list[Normalisation] = Field(
+        ["raw", "matched", "per_example"], min_length=1, description="as of saliency"
+    )
+    sites: list[Site] = Field(["mlp", "head_outputs"], min_length=1, description="as of saliency")
+    damage_sites: list[Site] = Field(["mlp"], min_length=1, description="of those, where neurons are deleted")
+    statistics: list[Literal["mean_magnitude", "median_magnitude", "q95_magnitude", "median", "breadth"]] = Field(
+        ["mean_magnitude", "median_magnitude", "q95_magnitude", "median"],
+        min_length=1,
+        description="what neurons are ranked by; histograms are made of every statistic",
+    )
+    splits: list[Literal["train", "validation"]] = Field(
+        ["train", "validation"],
+        min_length=1,
+        description="on whose examples neurons are deleted; histograms are of both",
+    )
+    dead_units: list[Literal["included", "excluded"]] = Field(
+        ["included", "excluded"], min_length=1, description="as of ablation; histograms are with and without"
+    )
+    deletions: list[Literal["zero", "mean", "resample"]] = Field(
+        ["zero", "mean", "resample"], min_length=1, description="as of ablation"
+    )
+
+
+class ProgressSettings(Settings):
+    """What of a network's answers is the general solution, and what moves it. docs/progress.md explains it."""
+
+    checkpoints: Count | Literal["all"] = Field(20, description="how many checkpoints, evenly chosen; or `all`")
+    examples: int = Field(8, ge=0, description="training examples whose gradients are followed by themselves; 0: none")
+    examples_checkpoints: Count = Field(6, description="at how many of the checkpoints, evenly chosen")
+
+
+class OnsetSettings(Settings):
+    """Checkpoints around each replica's onset, replayed to the same bytes; read by progress and updates."""
+
+    before: Count = Field(400, description="steps before the onset that are seen")
+    after: Count = Field(400, description="steps after it")
+    every: Count = Field(100, description="one checkpoint in so many steps")
+
+
+class UpdateSettings(Settings):
+    """How general each neuron is, how examples agree on it, what updates make of it. docs/progress.md explains it."""
+
+    checkpoints: Count | Literal["all"] = Field(20, description="how many checkpoints, evenly chosen; or `all`")
+
+
+class AnswerSettings(Settings):
+    """Every example's answer, and which examples gradients come from, of the conditions whose claims read them."""
+
+    checkpoints: Count | Literal["all"] = Field(30, description="how many checkpoints, evenly chosen; or `all`")
+
+
+class SpikeSettings(Settings):
+    """Both losses at every step, by replay, and what comes of spikes, of the conditions whose claims read them."""
+
+    threshold: Number = Field(
+        2.0, gt=1, description="a training loss of more than so many times the median of the 50 steps before is a spike"
+    )
+    most: Count = Field(
+        5, description="how many spikes of each replica are looked into, evenly chosen, beside quiet windows and kicks"
+    )
+
+
+class MeasurementSettings(Settings):
+    """What is measured at checkpoints."""
+
+    saliency: SaliencySettings = SaliencySettings()
+    ablation: AblationSettings = AblationSettings()
+    specifications: SpecificationSettings | None = Field(
+        None, description="for the specification curves; none if left out"
+    )
+    progress: ProgressSettings | None = Field(None, description="progress measures; none if left out")
+    onset: OnsetSettings = OnsetSettings()
+    updates: UpdateSettings | None = Field(None, description="neurons' updates; none if left out")
+    answers: AnswerSettings | None = Field(None, description="every example's answer; none if left out")
+    spikes: SpikeSettings | None = Field(None, description="spikes of the training loss; none if left out")
+
+    @property
+    def wild(self) -> tuple[ProgressSettings, OnsetSettings, UpdateSettings]:
+        """How ordinary training is looked into, or would be."""
+        return self.progress or ProgressSettings(), self.onset, self.updates or UpdateSettings()
+
+    @property
+    def watched(self) -> tuple[AnswerSettings, SpikeSettings]:
+        """How answers and spikes are looked at, or would be."""
+        return self.answers or AnswerSettings(), self.spikes or SpikeSettings()
+
+    @property
+    def every_way(self) -> SpecificationSettings:
+        """What specification curves ask, or would."""
+        return self.specifications or SpecificationSettings()
+
+    @property
+    def every_ablation(self) -> AblationSettings:
+        """Deletion as specification curves ask for it: on the examples, and beside the draws, of the registered one."""
+        asked = self.every_way
+        chosen = {name: getattr(asked, name) for name in ("splits", "dead_units", "deletions")}
+        chosen |= {"sites": asked.damage_sites, "rankings": asked.statistics, "checkpoints": "all"}
+        return self.ablation.model_copy(update=chosen)

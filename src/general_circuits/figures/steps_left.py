@@ -1,0 +1,93 @@
+"""Times until arms of grokking generalise, as several figures draw them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from general_circuits.analysis.estimates import estimate
+from general_circuits.analysis.survival import median_time
+from general_circuits.figures import style
+from general_circuits.formatting import UNKNOWN
+
+
+def draw_levels(axes: Axes, left: Mapping[float, pd.DataFrame], colour: object, label: str = "") -> None:
+    """Each replica's steps by a level, a triangle where it is censored; a line through medians (Kaplan–Meier).
+
+    Args:
+        axes: whose scales `label_levels` sets.
+        left: by level, what `sweeps.left` gives.
+        colour: of all.
+        label: of the line.
+    """
+    for level, rows in left.items():
+        known = rows.dropna(subset=["steps"])
+        for is_censored, mark in ((False, "o"), (True, "^")):
+            chosen = known.loc[known["censored"] == is_censored, "steps"]
+            axes.plot([level] * len(chosen), chosen, mark, color=colour, markersize=3, alpha=0.6, markeredgewidth=0)
+    line = medians(left)
+    axes.plot(line.index, line.replace(np.inf, np.nan), color=colour, linewidth=1.4, label=label or None)
+
+
+def label_levels(axes: Axes, *drawn: Mapping[float, pd.DataFrame]) -> None:
+    """Log axes with the levels themselves as ticks, where there is anything to see of what was drawn."""
+    if not any(rows["steps"].notna().any() for left in drawn for rows in left.values()):
+        return
+    levels = sorted({level for left in drawn for level in left})
+    axes.set_xscale("log")
+    axes.set_xticks(levels, [f"{level:g}" for level in levels])
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    label_times(axes)
+
+
+def label_times(axes: Axes) -> None:
+    """A log axis of steps, upwards, in whole numbers."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps:,.0f}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def medians(left: Mapping[float, pd.DataFrame]) -> pd.Series:
+    """By level; infinite where half or more did not generalise, missing without data."""
+    found = {}
+    for level, rows in left.items():
+        known = rows.dropna(subset=["steps"])
+        found[level] = median_time(known["steps"], known["censored"]).time if len(known) else np.nan
+    return pd.Series(found, dtype=float)
+
+
+def said(time: float) -> str:
+    """A median in words."""
+    return f"{time:,.0f}" if np.isfinite(time) else "not reached" if time == np.inf else UNKNOWN
+
+
+def draw_lost(axes: Axes, lost: Mapping[str, pd.DataFrame]) -> None:
+    """What decay or noise alone took of both parts of the margin: means over replicas and intervals."""
+    for row, (name, table) in enumerate(lost.items()):
+        for offset, side in ((-0.12, "general"), (0.12, "shallow")):
+            found = estimate(table[side])
+            axes.plot([found.low, found.high], [row + offset] * 2, color=SIDES[side], linewidth=1.4)
+            axes.plot(found.mean, row + offset, "o", color=SIDES[side], markersize=4, label=None if row else side)
+        axes.annotate(
+            name,
+            (0.0, row - 0.3),
+            xycoords=("axes fraction", "data"),
+            xytext=(2, 0),
+            textcoords="offset points",
+            fontsize="x-small",
+        )
+    axes.axvline(0, color=style.GREY, linewidth=0.6)
+    axes.set_yticks([])
+    axes.set_ylim(max(len(lost), 1) - 0.5, -0.6)
+    axes.set_xlabel("share of the part lost")
+    if lost:
+        axes.legend(fontsize="x-small", loc="lower right")
+
+
+SIDES = {"general": style.VERDICT_COLOURS["supported"], "shallow": style.VERDICT_COLOURS["contradicted"]}
+"""Of both parts of margins."""

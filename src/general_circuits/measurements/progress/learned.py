@@ -1,0 +1,40 @@
+"""What a finished replica's general solution is made of, as its last checkpoint tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from general_circuits.measurements.progress import forces, solution
+from general_circuits.measurements.progress.components import General, Ground
+from general_circuits.models.network import Network
+from general_circuits.records import Condition, Vocabulary
+from general_circuits.tasks.examples import Examples
+
+
+def general(
+    condition: Condition,
+    splits: dict[str, Examples],
+    vocabulary: Vocabulary,
+    backwards: Iterable[tuple[int, Network]],
+) -> General:
+    """Of the replica with these examples, and these checkpoints, the last one first."""
+    ground = Ground.of(splits, _solution(condition, splits), vocabulary.n_classes)
+    return General.of(ground, _last_answers(backwards, ground))
+
+
+def _last_answers(backwards: Iterable[tuple[int, Network]], ground: Ground) -> Tensor:
+    """Logits of the last checkpoint where they are finite; of the first one where they never are."""
+    for _, model in backwards:
+        logits = forces.answer(model, ground.tokens)
+        if logits.isfinite().all():
+            break
+    return logits
+
+
+def _solution(condition: Condition, splits: dict[str, Examples]) -> solution.Solution | None:
+    inputs = torch.cat([part.tokens for part in splits.values()])[:, :-1].cpu().numpy()
+    targets = torch.cat([part.targets for part in splits.values() if part.targets is not None]).cpu().numpy()
+    return solution.find(condition.task, inputs, targets)

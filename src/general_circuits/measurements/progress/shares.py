@@ -1,0 +1,66 @@
+"""Of every training margin, the general part, before and after something happened to a network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from general_circuits.measurements.progress import forces
+from general_circuits.measurements.progress.components import General
+from general_circuits.models import predictions
+from general_circuits.models.network import Network
+
+FIFTH = 0.2
+"""Of a margin, what either kind of circuit has at least where both serve an example."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """A network's training examples.
+
+    Attributes:
+        general: share of their mean margin that unseen examples show.
+        shares: (example), that of each example's own margin.
+        losses: (example), cross-entropy in nats.
+        margins: (example), logits.
+    """
+
+    general: float
+    shares: Tensor
+    losses: Tensor
+    margins: Tensor
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, model: Network, general: General) -> Self:
+        """Of a network as it is."""
+        ground = general.ground
+        train, labels = ground.rows["train"], ground.labels[ground.rows["train"]]
+        logits = forces.answer(model, ground.tokens)
+        others = forces.competitors(logits, ground.labels)[train]
+        unseen = forces.against(general.unseen(logits)[train], labels, others).double()
+        margins = predictions.margins(logits[train].double(), labels)
+        losses = predictions.surprise(logits[train].double(), labels)
+        return cls(float(unseen.mean() / margins.mean()), unseen / margins, losses, margins)
+
+
+def effects(looks: Sequence[Shares]) -> dict[str, float]:
+    """What came of a spike, as of the table `spike_effects`: looks before it, at it, after it and perhaps later."""
+    before, at, after = looks[:3]
+    is_shared = (before.margins > 0) & (before.shares > FIFTH) & (before.shares < 1 - FIFTH)
+    rise, fall = at.losses - before.losses, before.margins - at.margins
+    return {
+        "general_before": before.general,
+        "general_after": after.general,
+        "general_later": looks[3].general if len(looks) > 3 else math.nan,
+        "shared": int(is_shared.sum()),
+        "rise_shared": float(rise[is_shared].mean()),
+        "rise_others": float(rise[~is_shared].mean()),
+        "fall_shared": float(fall[is_shared].mean()),
+        "fall_others": float(fall[~is_shared].mean()),
+    }

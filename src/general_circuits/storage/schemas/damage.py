@@ -1,0 +1,28 @@
+"""What deleting neurons costs, in one number for each curve of the table `ablation`."""
+
+from general_circuits.storage.schemas.ablation import KEY, WORDS
+from general_circuits.storage.tables import INTEGER, NUMBER, Table
+
+TABLE = Table(
+    "damage",
+    "damage/{condition}/{block}.parquet",
+    "replica, step, split, layer, site, dead_units, deletion, ranking, what it is by, and draw",
+    KEY,
+    {"neurons": INTEGER, "area": NUMBER, "margin_area": NUMBER, "matched_margin_area": NUMBER, "half_k": NUMBER},
+    {
+        **WORDS,
+        "neurons": "how many are ranked",
+        "area": (
+            "mean of the accuracy lost over every k from 1 to a quarter of the ranked neurons, −1 to 1; every k is"
+            " measured where the logits are linear in the neurons, elsewhere and for matched sets those of the table"
+            " ablation, with straight lines between; missing where there are too few neurons for a matched set"
+        ),
+        "margin_area": "the same of the margin, logits",
+        "matched_margin_area": "the same of the margin divided by the checkpoint's logit scale; no unit",
+        "half_k": (
+            "k at which accuracy has fallen to half of the whole network's, linear between measured k; missing if it"
+            " never does"
+        ),
+    },
+    measurement="ablation",
+)

@@ -1,0 +1,44 @@
+"""How skewed and concentrated the histograms over a layer's neurons are."""
+
+from general_circuits.storage.tables import ATTRIBUTION, CATEGORY, FLAG, INTEGER, NEURONS, NUMBER, Table
+
+TABLE = Table(
+    "distribution",
+    "distribution/{condition}/{block}.parquet",
+    "replica, step, split, layer, site, method, target, normalisation, statistic, and dead units in or out",
+    {**NEURONS, **ATTRIBUTION, "statistic": CATEGORY, "dead_units": CATEGORY},
+    {
+        "neurons": INTEGER,
+        "median": NUMBER,
+        "zero_fraction": NUMBER,
+        "moment_skewness": NUMBER,
+        "l_skewness": NUMBER,
+        "quantile_skewness": NUMBER,
+        "gini": NUMBER,
+        "degenerate": FLAG,
+    },
+    {
+        "statistic": (
+            "what the histogram is of, a column of the saliency table: median, median_magnitude, mean_magnitude,"
+            " q95_magnitude or breadth"
+        ),
+        "neurons": "number of neurons in the histogram",
+        "median": "over the neurons, in the unit of the saliency; of breadth, a share; missing without neurons",
+        "zero_fraction": "share of the neurons at exactly 0, 0 to 1; missing without neurons",
+        "moment_skewness": "third central moment over the cubed standard deviation; missing without spread",
+        "l_skewness": "third L-moment over the second, −1 to 1; missing without spread",
+        "quantile_skewness": (
+            "place of the median between the 10 % and 90 % quantiles, −1 (at the upper) to 1 (at the lower); missing"
+            " where the two are equal"
+        ),
+        "gini": (
+            "Gini coefficient, 0 (all neurons equal) to 1 − 1/neurons (one has everything); missing if all are 0 or any"
+            " is negative"
+        ),
+        "degenerate": (
+            "whether the histogram's shape means nothing: over half of the neurons are at exactly 0, or there are fewer"
+            " than three, or no spread, or values that are not finite"
+        ),
+    },
+    measurement="saliency",
+)

@@ -1,0 +1,76 @@
+"""Split tables → the tensors that networks read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from general_circuits.records import Vocabulary
+from general_circuits.seeds import stream_seed
+
+SPLITS = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Some examples on a device.
+
+    Attributes:
+        tokens: (example, n_inputs + 1), the inputs and then "=".
+        labels: (example), the classes they count as.
+        is_corrupted: (example), whether that is a wrong one, after label noise; None where none is.
+        numbers: (example), their numbers in the task table, where they are from one.
+        targets: (example), the right classes, whatever they count as; where they are from a task table.
+    """
+
+    tokens: Tensor
+    labels: Tensor
+    is_corrupted: Tensor | None = None
+    numbers: Tensor | None = None
+    targets: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def some(self, rows: Tensor) -> Examples:
+        """Those at these places."""
+        known = (self.is_corrupted, self.numbers, self.targets)
+        return Examples(self.tokens[rows], self.labels[rows], *(None if of is None else of[rows] for of in known))
+
+    def drawn(self, n: int, replica: int) -> Tensor:
+        """The places of n examples, ascending; of all if n is 0, or there are fewer.
+
+        They are drawn once per replica: the same at every checkpoint, and in every measurement.
+        """
+        generator = torch.Generator().manual_seed(stream_seed(replica, "ablation"))
+        order = torch.randperm(len(self), generator=generator)
+        return order[: n or len(self)].sort().values.to(self.labels.device)
+
+
+def by_split(split: pd.DataFrame, vocabulary: Vocabulary, device: torch.device) -> dict[str, Examples]:
+    """One replica's examples under "train" and "validation".
+
+    Args:
+        split: one replica's rows of the `split` table.
+        vocabulary: inputs are 0 to n_symbols − 1; the token n_symbols is "=".
+        device: where they are put.
+    """
+    split = split.sort_values("example")
+    has_operands = vocabulary.n_inputs == 2
+    inputs = split[["a", "b"]].to_numpy() if has_operands else np.stack(split["inputs"].to_list())
+    equals = torch.full((len(split), 1), vocabulary.n_symbols)
+    tokens = torch.cat([torch.tensor(inputs, dtype=torch.long), equals], dim=1)
+    labels, targets = (torch.tensor(split[name].to_numpy()).long() for name in ("label", "target"))
+    is_corrupted = labels != targets
+    numbers = torch.tensor(split["example"].to_numpy()).long()
+    found = {}
+    for name in SPLITS:
+        rows = torch.tensor((split["split"] == name).to_numpy())
+        corrupted = is_corrupted[rows].to(device) if is_corrupted[rows].any() else None
+        known = (tokens[rows].to(device), labels[rows].to(device))
+        found[name] = Examples(*known, corrupted, numbers[rows].to(device), targets[rows].to(device))
+    return found

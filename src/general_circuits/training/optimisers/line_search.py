@@ -1,0 +1,57 @@
+"""Gradient descent that finds its own step size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from general_circuits.records import Optimiser
+from general_circuits.training.optimisers.decay import Group, Objective, add_to_gradients, penalty
+
+SUFFICIENT = 1e-4
+"""Of the decrease that the slope promises, what a step must make (Nocedal and Wright 2006, section 3.1)."""
+HALVINGS = 30
+"""Of a step size, at most, which is to a billionth; then the weights stay."""
+LARGEST = torch.finfo(torch.float32).max
+"""A step size that weights can be moved by; doubling would go on where the slope is next to nothing."""
+
+
+class LineSearch:
+    """Steepest descent with backtracking (Armijo 1966; Nocedal and Wright 2006, algorithm 3.1).
+
+    What decreases is f = loss + ½ · weight_decay · ‖decaying weights‖². A step size t is halved until
+    f(w − t·g) ≤ f(w) − 10⁻⁴ · t · ‖g‖². The first try is `learning_rate`, and then twice the last accepted t.
+    """
+
+    def __init__(self, settings: Optimiser, parts: list[Group]) -> None:
+        self.parts, self.first = parts, settings.learning_rate
+
+    def step(self, step: int, objective: Objective) -> float:
+        """Returns t, or 0 where the weights stay."""
+        add_to_gradients(self.parts)
+        weights = [weight for part in self.parts for weight in part.tensors]
+        gradients = [gradient for part in self.parts for gradient in part.gradients]
+        slope = sum(gradient.double().square().sum().item() for gradient in gradients)
+        if slope == 0.0:
+            return 0.0
+        before, start = self._value(objective), [weight.clone() for weight in weights]
+        size = self.first
+        for _ in range(HALVINGS + 1):
+            torch._foreach_add_(weights, gradients, alpha=-size)
+            if self._value(objective) <= before - SUFFICIENT * size * slope:
+                self.first = min(2.0 * size, LARGEST)
+                return size
+            torch._foreach_copy_(weights, start)
+            size /= 2.0
+        return 0.0
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"first step size": torch.tensor(self.first, dtype=torch.float64)}
+
+    def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
+        self.first = tensors["first step size"].item()
+
+    def _value(self, objective: Objective) -> float:
+        return objective(False).item() + penalty(self.parts)

@@ -1,0 +1,320 @@
+"""One replica at one step: its network, its optimiser and its stream of batches, and the next update."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from general_circuits.models import ground_truth, predictions
+from general_circuits.models.build import build
+from general_circuits.models.network import Network
+from general_circuits.models.transformer import Transformer
+from general_circuits.records import Condition, Intervention, Optimiser, Vocabulary
+from general_circuits.seeds import stream_seed
+from general_circuits.storage.training_states import State
+from general_circuits.tasks.examples import SPLITS, Examples
+from general_circuits.training.interventions import Intervening
+from general_circuits.training.losses import LOSSES, Loss
+from general_circuits.training.optimisers.updater import Updater
+from general_circuits.training.reduced.network import Reduced
+
+COLUMNS = (
+    *("loss", "accuracy", "margin", "correct_probability", "correct_probability_q10", "correct_probability_q90"),
+    *("gradient_norm", "weight_norm", "distance", "learning_rate"),
+)
+"""Of a row of metrics, in the order that `Replica.evaluate` stacks them."""
+
+
+class Replica:
+    """One replica at one step: its network, its optimiser and its stream of batches.
+
+    Args:
+        condition: the complete setting.
+        splits: the examples under "train" and "validation", labels after label noise.
+        vocabulary: what the network reads and answers.
+        seed: the replica; initialisation and batch order are separate streams of it.
+        intervention: what is done to training that no setting says.
+
+    Attributes:
+        parts: what is scored apart, by name: a split, and which of its examples, or None for all.
+        step: how many updates were made.
+        distance: sum of the norms of all updates so far.
+        gradient_norm: of the update that led here, where that was observed.
+        rate: of the update that led here.
+    """
+
+    def __init__(
+        self,
+        condition: Condition,
+        splits: dict[str, Examples],
+        vocabulary: Vocabulary,
+        seed: int,
+        intervention: Intervention | None = None,
+    ) -> None:
+        settings, train_set = condition.optimiser, splits["train"]
+        self.splits = splits
+        self.model = build(condition.model, vocabulary)
+        _begin(self.model, train_set, seed)
+        self.model.to(train_set.tokens.device)
+        size = len(train_set.labels) if settings.batch_size == "full" else int(settings.batch_size)
+        weights = dict(self.model.named_parameters())
+        self.loss = LOSSES[settings.loss]
+        self.intervening = Intervening(intervention, weights, seed) if intervention else None
+        trains = self.intervening.loss(self.loss) if self.intervening else self.loss
+        self.network = build_network(settings, self.model, size, trains)
+        self.updater = Updater(settings, weights, seed)
+        self.batches = Batches(len(train_set.labels), settings.batch_size, seed, train_set.labels.device)
+        self.precision = torch.float64 if settings.loss_precision == "float64" else torch.float32
+        self.parts = _parts(splits)
+        self.step, self.rate = 0, 0.0
+        self.before = [torch.empty_like(weight) for weight in self.model.parameters()]
+        self.distance = torch.zeros((), dtype=torch.float64, device=train_set.labels.device)
+        self.gradient_norm = torch.full((), float("nan"), device=train_set.labels.device)
+
+    def update(self, is_observed: bool) -> None:
+        """Make one update; note its gradient's norm if somebody will look."""
+        train_set, batch = self.splits["train"], self.batches.next()
+        tokens, labels = train_set.tokens[batch], train_set.labels[batch]
+        self.network.gradients(tokens, labels, self.precision)
+        if is_observed:
+            self.gradient_norm = _norm([weight.grad for weight in self.model.parameters() if weight.grad is not None])
+
+        if self.intervening:
+            self.intervening.replace(self._draw_gradients)
+
+        def objective(sets_gradients: bool) -> Tensor:
+            if sets_gradients:
+                self.network.gradients(tokens, labels, self.precision)
+            return self.network.loss.mean(self.network.answer(tokens).to(self.precision), labels)
+
+        with torch.no_grad():
+            weights = [weight.detach() for weight in self.model.parameters()]
+            torch._foreach_copy_(self.before, weights)
+            self.rate = self.updater.step(self.step, objective)
+            if self.intervening:
+                self.intervening.hold()
+            torch._foreach_sub_(self.before, weights)
+            self.distance += torch.stack(torch._foreach_norm(self.before)).norm()
+        self.step += 1
+
+    @torch.no_grad()
+    def evaluate(self) -> Tensor:
+        """One row (part, column) of `COLUMNS`, left on the device."""
+        weight_norm = _norm(list(self.model.parameters()))
+        answers = {name: self.network.answer(self.splits[name].tokens).double() for name in SPLITS}
+        rows = []
+        for name, chosen in self.parts.values():
+            logits, labels = answers[name], self.splits[name].labels
+            if chosen is not None:
+                logits, labels = logits[chosen], labels[chosen]
+            margins = predictions.margins(logits, labels)
+            rows.append(
+                torch.stack(
+                    [
+                        self.loss.mean(logits, labels),
+                        (margins > 0).double().mean(),
+                        margins.mean(),
+                        *_quantiles(predictions.correct_probability(logits, labels)),
+                        self.gradient_norm.double(),
+                        weight_norm.double(),
+                        self.distance,
+                        torch.tensor(self.rate, dtype=torch.float64, device=labels.device),
+                    ]
+                )
+            )
+        return torch.stack(rows)
+
+    def state(self) -> State:
+        """All that the next update depends on."""
+        tensors = {name: weight.detach() for name, weight in self.model.named_parameters()}
+        tensors |= {**self.updater.tensors(), "epoch_start": self.batches.epoch_start, "distance": self.distance}
+        tensors |= self.intervening.tensors() if self.intervening else {}
+        return State(self.step, {name: tensor.cpu() for name, tensor in tensors.items()}, self.batches.values())
+
+    @torch.no_grad()
+    def restore(self, state: State) -> None:
+        """Go back, or on, to a state of the same replica."""
+        for name, weight in self.model.named_parameters():
+            weight.copy_(state.tensors[name])
+        self.updater.restore(state.tensors, state.step)
+        self.batches.restore(state.tensors["epoch_start"], state.values)
+        if self.intervening:
+            self.intervening.restore(state.tensors)
+        self.distance.copy_(state.tensors["distance"])
+        self.step = state.step
+
+    @torch.no_grad()
+    def inherit(self, other: Replica, step: int, lowest: float | None = None) -> None:
+        """Go on, at this step, from another of the same network and seed, in this one's own setting.
+
+        Where nothing differs, every later step has the bytes that it would have had there.
+
+        Args:
+            other: the other.
+            step: how many updates were made.
+            lowest: the training accuracy that a kick shall cause.
+        """
+        for name, weight in self.model.named_parameters():
+            weight.copy_(other.model.get_parameter(name))
+        self.updater.inherit(other.updater, step)
+        self.batches.inherit(other.batches)
+        self.step, self.rate, self.gradient_norm = step, other.rate, other.gradient_norm
+        self.distance.copy_(other.distance)
+        if self.intervening:
+            self.intervening.begin(self._training_accuracy, lowest)
+
+    @torch.no_grad()
+    def mean_loss(self, split: str) -> float:
+        """Over all examples of "train" or "validation", as `evaluate` has it."""
+        examples = self.splits[split]
+        return float(self.loss.mean(self.network.answer(examples.tokens).double(), examples.labels))
+
+    def _training_accuracy(self) -> float:
+        train_set = self.splits["train"]
+        return float((predictions.margins(self.network.answer(train_set.tokens), train_set.labels) > 0).double().mean())
+
+    def _draw_gradients(self, n: int, generator: torch.Generator) -> None:
+        """Set every weight's `.grad` to that of so many training examples."""
+        train_set = self.splits["train"]
+        rows = torch.randperm(len(train_set), generator=generator)[:n].to(train_set.labels.device)
+        with torch.enable_grad():
+            self.network.gradients(train_set.tokens[rows], train_set.labels[rows], self.precision)
+
+
+class Arithmetic(Protocol):
+    """A network's answers and gradients, however they are computed.
+
+    Attributes:
+        loss: what gradients are of.
+    """
+
+    loss: Loss
+
+    def answer(self, tokens: Tensor) -> Tensor:
+        """Tokens (example, n_inputs + 1) → logits (example, n_classes)."""
+
+    def gradients(self, tokens: Tensor, labels: Tensor, precision: torch.dtype) -> None:
+        """Set every weight's `.grad` to that of the mean loss, of logits in this precision."""
+
+
+class Plain:
+    """The plain network by autograd: the reference for `Reduced`."""
+
+    def __init__(self, model: Network, loss: Loss = LOSSES["cross_entropy"]) -> None:
+        self.model, self.loss = model, loss
+
+    def answer(self, tokens: Tensor) -> Tensor:
+        return self.model.answer_all(tokens)
+
+    def gradients(self, tokens: Tensor, labels: Tensor, precision: torch.dtype) -> None:
+        self.model.zero_grad(set_to_none=True)
+        self.loss.mean(self.model.answer(tokens).to(precision), labels).backward()
+
+
+class Batches:
+    """Index tensors (batch) without end. Each epoch is a fresh permutation cut into whole batches, the rest left out.
+
+    Attributes:
+        epoch_start: the generator's state before this epoch's permutation was drawn.
+    """
+
+    def __init__(self, n_examples: int, batch_size: int | str, seed: int, device: torch.device) -> None:
+        self.n_examples, self.device = n_examples, device
+        self.is_full = batch_size == "full"
+        self.size = n_examples if self.is_full else int(batch_size)
+        if not 0 < self.size <= n_examples:
+            raise ValueError(f"batch_size = {self.size}: should be from 1 to the {n_examples} training examples")
+        self.generator = torch.Generator().manual_seed(stream_seed(seed, "batches"))
+        self.epoch_start, self.order, self.position = self._draw()
+
+    def next(self) -> Tensor:
+        """The next batch."""
+        if self.position + self.size > self.n_examples:
+            self.epoch_start, self.order, self.position = self._draw()
+        start, self.position = self.position, self.position + self.size
+        return self.order[start : self.position]
+
+    def values(self) -> dict[str, int]:
+        """Beside `epoch_start`, what a state holds."""
+        return {"position": self.position}
+
+    def restore(self, epoch_start: Tensor, values: Mapping[str, int]) -> None:
+        """Go back to where a state was."""
+        self.generator.set_state(epoch_start)
+        self.epoch_start, self.order, _ = self._draw()
+        self.position = values["position"]
+
+    def inherit(self, other: Batches) -> None:
+        """Go on with another's stream: in the middle of its epoch, or with a new one where batches are others."""
+        self.generator.set_state(other.generator.get_state())
+        if (self.n_examples, self.size) == (other.n_examples, other.size):
+            self.epoch_start, self.order, self.position = other.epoch_start, other.order, other.position
+        else:
+            self.epoch_start, self.order, self.position = self._draw()
+
+    def _draw(self) -> tuple[Tensor, Tensor, int]:
+        """A new epoch: the generator's state before it, its order, and its first position."""
+        before = self.generator.get_state()
+        if self.is_full:
+            return before, torch.arange(self.n_examples, device=self.device), 0
+        return before, torch.randperm(self.n_examples, generator=self.generator).to(self.device), 0
+
+
+def build_network(settings: Optimiser, model: Network, batch_size: int, loss: Loss | None = None) -> Arithmetic:
+    """How this model's answers and gradients are computed, of the settings' loss or another."""
+    loss = loss or LOSSES[settings.loss]
+    if settings.arithmetic == "plain":
+        return Plain(model, loss)
+    if not isinstance(model, Transformer):
+        raise ValueError(f"arithmetic = {settings.arithmetic!r}: should be plain for a {type(model).__name__}")
+    return Reduced(model, batch_size, loss)
+
+
+def _begin(model: Network, train_set: Examples, seed: int) -> None:
+    """Set the weights: drawn, or built by hand."""
+    if not isinstance(model, Transformer) or model.settings.initialisation not in ("fourier", "lookup_table"):
+        model.initialise(torch.Generator().manual_seed(stream_seed(seed, "initialisation")))
+    elif model.settings.initialisation == "fourier":
+        ground_truth.fourier(model)
+    else:
+        ground_truth.lookup_table(model, train_set.tokens.cpu(), train_set.labels.cpu())
+
+
+def _parts(splits: dict[str, Examples]) -> dict[str, tuple[str, Tensor | None]]:
+    """Both splits, and apart
+
+    - where some training labels are wrong, the training examples with those and with right ones;
+    - where the mirror images (b, a) of some validation examples train, these examples and the others.
+    """
+    parts: dict[str, tuple[str, Tensor | None]] = {name: (name, None) for name in SPLITS}
+    corrupted = splits["train"].is_corrupted
+    if corrupted is not None:
+        apart = {"train_corrupted": corrupted, "train_true": ~corrupted}
+        parts |= {name: ("train", chosen) for name, chosen in apart.items() if chosen.any()}
+    mirrored = _mirrored(splits)
+    if mirrored.any():
+        apart = {"validation_mirrored": mirrored, "validation_unmirrored": ~mirrored}
+        parts |= {name: ("validation", chosen) for name, chosen in apart.items() if chosen.any()}
+    return parts
+
+
+def _mirrored(splits: dict[str, Examples]) -> Tensor:
+    """Whether (b, a) trains, of each validation example (a, b); of no other inputs."""
+    trained, asked = (splits[name].tokens[:, :-1] for name in SPLITS)
+    if trained.shape[1] != 2:
+        return torch.zeros(len(asked), dtype=torch.bool, device=asked.device)
+    n = int(max(tokens.max() for tokens in (trained, asked))) + 1
+    return torch.isin(asked[:, 1] * n + asked[:, 0], trained[:, 0] * n + trained[:, 1])
+
+
+def _quantiles(probabilities: Tensor) -> list[Tensor]:
+    """Median and the 10 % and 90 % quantiles, each one of the values: the lower, where two are as near."""
+    ascending = probabilities.sort().values
+    return [ascending[int(share * (len(ascending) - 1))] for share in (0.5, 0.1, 0.9)]
+
+
+def _norm(tensors: list[Tensor]) -> Tensor:
+    return torch.stack([tensor.detach().norm() for tensor in tensors]).norm()

@@ -1,0 +1,68 @@
+"""How duels are read: worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from duel_builders import planted_table, toy_table
+
+from general_circuits.analysis import duel_outcomes
+
+
+def test_the_registered_duel_has_the_most_parts_no_decay_and_the_first_of_every_list() -> None:
+    found = duel_outcomes.registered(planted_table())
+    assert found == {
+        "contest": "duel",
+        "parts": 4,
+        "general_decay": 0.0,
+        "shallow_decay": 0.0,
+        "batch": 8,
+        "initial_margin": 4.0,
+        "initial_share": 0.5,
+        "scaling": "outside",
+        "label_noise": 0.0,
+        "order": "shuffled",
+    }
+
+
+def test_a_duel_is_one_row_per_replica_look_and_side() -> None:
+    rows = duel_outcomes.duels(planted_table(), "sgd")
+    assert len(rows) == 2 * 5 * 2
+    assert not rows.duplicated(["replica", "step", "side"]).any()
+    other = duel_outcomes.duels(planted_table(), "sgd", initial_share=0.2)
+    assert np.allclose(duel_outcomes.at_start(other, "share")["general"], 0.2, atol=1e-3)
+
+
+def test_optimisers_come_in_one_order() -> None:
+    frame = pd.DataFrame({"optimiser": ["adamw", "momentum", "sgd"]})
+    assert duel_outcomes.optimisers(frame) == ["sgd", "momentum", "adamw"]
+
+
+def series(margins: list[float], side: str = "shallow") -> pd.DataFrame:
+    return pd.DataFrame({"replica": 0, "side": side, "step": range(0, 10 * len(margins), 10), "margin": margins})
+
+
+@pytest.mark.parametrize(
+    ("margins", "steps"),
+    [
+        ([2.0, 1.5, 1.0, 1.4, 1.5], 20.0),  # half of 2 − 1 is back two looks later
+        ([2.0, 1.5, 1.0, 1.9, 2.0], 10.0),
+        ([2.0, 1.5, 1.0, 1.1, 1.2], np.nan),  # not regained
+        ([2.0, 2.5, 3.0, 3.1, 3.2], np.nan),  # nothing was lost
+    ],
+)
+def test_half_of_what_was_lost_is_regained_in_so_many_steps(margins: list[float], steps: float) -> None:
+    found = duel_outcomes.halves_regained(series(margins))["shallow"][0]
+    assert found == steps or (np.isnan(found) and np.isnan(steps))
+
+
+def test_a_share_of_toys_is_of_all_circuits_and_of_the_pairs_that_are_looked_at() -> None:
+    rows = duel_outcomes.toys(toy_table(), optimiser="sgd", attention="linear", sharing="shared", coverage=4)
+    rows = rows[(rows["weight_decay"] == 0) & (rows["step"] == rows["step"].max())]
+    given = np.stack(rows["contributions"].to_list())
+    is_general = (rows["circuit"] == "general").to_numpy()
+    (whole,) = duel_outcomes.toy_shares(rows)["share"]
+    (second,) = duel_outcomes.toy_shares(rows, pairs=slice(1, 2))["share"]
+    assert whole == pytest.approx(given[is_general].sum() / given.sum(), rel=1e-5)
+    assert second == pytest.approx(given[is_general][0, 1] / given[:, 1].sum(), rel=1e-5)

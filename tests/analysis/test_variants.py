@@ -1,0 +1,79 @@
+"""Conditions told apart by what they change."""
+
+from __future__ import annotations
+
+import pytest
+
+from general_circuits.analysis.variants import Arms, differences, flat, together
+from general_circuits.config.study import load
+
+RATE, DECAY = "optimiser.learning_rate", "optimiser.weight_decay"
+FAST = {"from": "grokking", "at": "onset", "change": {"learning_rate": "x10"}}
+
+
+@pytest.fixture(scope="module")
+def conditions() -> dict[str, dict]:
+    study = load(
+        {
+            "study": "tiny",
+            "conditions": {
+                "grokking": {},
+                "longer": {"steps": 9000, "measurements": []},
+                "fast": {"learning_rate": 1e-2},
+                "strong": {"weight_decay": 2.0},
+                "both": {"weight_decay": 2.0, "learning_rate": 1e-2},
+                "fast_later": {"branch": FAST},
+                "fast_for_a_while": {"branch": {**FAST, "for": 100, "then": "anneal"}},
+                "kicked": {"branch": {"from": "grokking", "at": "onset", "change": {"kick": 0.1}}},
+                "of_another": {"branch": {**FAST, "from": "strong"}},
+                "same": {"branch": {"from": "grokking", "at": "step 7"}},
+            },
+        }
+    )
+    return {name: flat(settings) for name, settings in study.resolved()["conditions"].items()}
+
+
+def test_what_conditions_change(conditions: dict[str, dict]) -> None:
+    assert {name: differences(conditions, name) for name in conditions} == {
+        "grokking": {},
+        "longer": {},
+        "fast": {RATE: 1e-2},
+        "strong": {DECAY: 2.0},
+        "both": {DECAY: 2.0, RATE: 1e-2},
+        "fast_later": {"branch.at": "onset", RATE: 1e-2},
+        "fast_for_a_while": {"branch.at": "onset", RATE: 1e-2, "branch.lasts": 100, "branch.then": "anneal"},
+        "kicked": {"branch.at": "onset", "branch.intervention.kick": 0.1},
+        "of_another": {"branch.parent": "strong", "branch.at": "onset", DECAY: 2.0, RATE: 1e-2},
+        "same": {"branch.at": "step 7"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("arms", "names"),
+    [
+        (Arms("", (RATE,)), ["fast"]),
+        (Arms("", (RATE,), ("branch.at",)), ["fast", "fast_later"]),
+        (Arms("", (RATE,), fixed={"branch.at": "onset"}), ["fast_later"]),
+        (Arms("", (RATE,), ("branch.at", "branch.lasts", "branch.then")), ["fast", "fast_later", "fast_for_a_while"]),
+        (Arms("", (RATE,), (DECAY,)), ["fast", "both"]),
+        (Arms("", (RATE, DECAY)), ["fast", "strong", "both"]),
+        (Arms("", ("branch.intervention.kick",), ("branch.at",)), ["kicked"]),
+        (Arms("", (RATE,), fixed={"branch.at": "memorised"}), []),
+        (Arms("", (RATE, DECAY), unlike={DECAY: 2.0}), ["fast"]),
+        (Arms("", ("optimiser.",)), ["fast", "strong", "both"]),
+        (Arms("", ("optimiser.learning_",), (DECAY,)), []),
+        (Arms("", (RATE,), ("branch.",)), ["fast", "fast_later", "fast_for_a_while"]),
+        (Arms("", (RATE,), ("branch.at",), of_others=True), ["strong", "of_another"]),
+        (Arms("", (DECAY,), ("branch.at",), of_others=True), []),
+    ],
+)
+def test_arms_differ_in_what_they_may_and_in_nothing_else(arms: Arms, names: list[str], conditions: dict) -> None:
+    assert arms.of(conditions) == names
+
+
+def test_without_grokking_there_are_none(conditions: dict[str, dict]) -> None:
+    assert Arms("", (RATE,)).of({"fast": conditions["fast"]}) == []
+
+
+def test_kinds_together_are_in_the_studys_order(conditions: dict[str, dict]) -> None:
+    assert together([Arms("", (DECAY,)), Arms("", (RATE,))], conditions) == ["fast", "strong"]

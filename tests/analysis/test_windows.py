@@ -1,0 +1,129 @@
+"""How values are read off a replica's series at the steps of its events."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from general_circuits.analysis import windows
+
+pytestmark = pytest.mark.filterwarnings("error")
+NAN = float("nan")
+
+
+def test_values_between_checkpoints_are_interpolated_and_outside_there_are_none() -> None:
+    series = pd.Series({0: 1.0, 100: 3.0, 300: 7.0, 400: 0.0})
+    steps = (0, 50, 100, 150, 400)
+    assert [windows.value_at(series, step) for step in steps] == [1.0, 2.0, 3.0, 4.0, 0.0]
+    assert all(math.isnan(windows.value_at(series, step)) for step in (-1, 401, NAN))
+
+
+def test_a_series_without_values_has_none() -> None:
+    empty = pd.Series(dtype=float)
+    assert math.isnan(windows.value_at(empty, 10.0))
+    assert math.isnan(windows.late_window(empty, 10.0))
+
+
+@pytest.mark.parametrize(
+    ("generalised", "median"),
+    [
+        (200.0, 2.5),  # 200 and 300
+        (100.0, 1.0),  # 100 alone: 150 is no checkpoint
+        (250.0, 3.0),  # 300 alone
+        (400.0, 10.0),  # 400, 500, 600
+        (600.0, 60.0),  # as far as it was trained
+        (601.0, NAN),
+        (NAN, NAN),
+    ],
+)
+def test_the_late_window_is_the_median_from_t_g_to_half_as_long_again(generalised: float, median: float) -> None:
+    series = pd.Series({0: 0.0, 100: 1.0, 200: 2.0, 300: 3.0, 400: 4.0, 500: 10.0, 600: 60.0})
+    assert windows.late_window(series, generalised) == pytest.approx(median, nan_ok=True)
+
+
+def test_the_change_is_the_late_median_less_the_value_when_memorised() -> None:
+    series = pd.Series({0: 9.0, 100: 1.0, 200: 3.0, 400: 5.0, 500: 6.0, 600: 100.0, 700: 1000.0})
+    steps = {"memorised": 150.0, "generalised": 400.0}
+    assert windows.change_to_late_window(series, steps) == 6.0 - 2.0
+    for censored in ("memorised", "generalised"):
+        assert math.isnan(windows.change_to_late_window(series, {**steps, censored: NAN}))
+
+
+@given(st.floats(-10, 10), st.floats(0.1, 10))
+def test_a_straight_line_changes_by_its_slope(intercept: float, slope: float) -> None:
+    steps = np.arange(0, 1001, 100)
+    series = pd.Series(intercept + slope * steps, index=steps)
+    change = windows.change_to_late_window(series, {"memorised": 230.0, "generalised": 400.0})
+    assert change == pytest.approx(slope * (500 - 230), rel=1e-9)
+
+
+def test_steps_of_events_are_missing_where_censored() -> None:
+    events = pd.DataFrame(
+        {
+            "condition": pd.Categorical(["grokking"] * 4 + ["control"] * 2, categories=["grokking", "control"]),
+            "replica": [0, 0, 1, 1, 0, 0],
+            "event": pd.Categorical(["memorised", "generalised"] * 3),
+            "step": [10, 50, 20, 90, 30, 40],
+            "censored": [False, False, False, True, False, False],
+        }
+    )
+    steps = windows.steps_of_events(events, "grokking")
+    assert steps.index.tolist() == [0, 1]
+    assert steps["memorised"].tolist() == [10, 20]
+    assert steps["generalised"][0] == 50
+    assert math.isnan(steps["generalised"][1])
+
+
+def test_series_are_sorted_and_leave_missing_steps_out() -> None:
+    frame = pd.DataFrame({"replica": [1, 0, 0, 0, 1], "step": [5, 9, 3, 6, 1], "value": [1.0, 2.0, 3.0, NAN, 4.0]})
+    steps = pd.DataFrame({"memorised": [10, 20, 30]}, index=pd.Index([0, 1, 2], name="replica"))
+    series: dict[float, pd.Series] = {}
+
+    def keep(one: pd.Series, events: Mapping[str, float]) -> float:
+        series[events["memorised"]] = one
+        assert one.index.is_monotonic_increasing
+        return float(len(one))
+
+    assert windows.over_replicas(frame, "value", steps, keep).tolist() == [2, 2, 0]
+    assert {step: one.to_dict() for step, one in series.items()} == {
+        10: {3: 3.0, 9: 2.0},
+        20: {1: 4.0, 5: 1.0},
+        30: {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("memorised", "generalised", "read"),
+    [
+        (150.0, 300.0, [100, 200, 300, 400]),  # the late window is 300 to 450
+        (200.0, 250.0, [200, 300]),  # 300 alone lies in 250 to 375
+        (100.0, 410.0, [100, 500, 600]),
+        (50.0, 1000.0, [0, 100]),  # never seen: beyond the last step
+        (NAN, 300.0, [600]),  # no value to find, but what was asked is known
+        (100.0, NAN, [600]),
+    ],
+)
+def test_steps_read_are_those_around_t_m_and_in_the_late_window(
+    memorised: float, generalised: float, read: list[int]
+) -> None:
+    found = windows.steps_read(range(0, 601, 100), {"memorised": memorised, "generalised": generalised})
+    assert found == (read if generalised != 1000 else [0, 100, 600])
+
+
+@given(
+    st.lists(st.integers(0, 1000), min_size=1, max_size=30, unique=True),
+    st.floats(0, 1000),
+    st.floats(0, 1000),
+)
+def test_no_other_step_is_read(steps: list[int], memorised: float, generalised: float) -> None:
+    events = {"memorised": memorised, "generalised": generalised}
+    series = pd.Series({step: math.sin(step) for step in sorted(steps)})
+    kept = windows.steps_read(series.index.tolist(), events)
+    some = windows.change_to_late_window(series.loc[kept], events)
+    assert some == pytest.approx(windows.change_to_late_window(series, events), nan_ok=True)

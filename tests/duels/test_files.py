@@ -1,0 +1,25 @@
+"""Modules of planted duels on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from duel_builders import ground, modules, small
+
+from general_circuits.duels import files, module_training
+
+
+def test_modules_that_are_read_answer_as_those_that_were_written(tmp_path: Path) -> None:
+    how, _ = small()
+    files.write(tmp_path / "modules.safetensors", {3: modules(1), 5: modules()})
+    found = files.read(tmp_path / "modules.safetensors", how, ground(), 5)
+    assert set(found) == set(modules()) == set(module_training.groups(how))
+    for group, there in modules().items():
+        assert torch.equal(found[group].answer(ground().tokens), there.answer(ground().tokens))
+
+
+def test_equal_modules_are_equal_bytes(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        files.write(tmp_path / name, {0: modules()})
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()

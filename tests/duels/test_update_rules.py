@@ -1,0 +1,65 @@
+"""Update rules of duels against torch's own, and their two parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from general_circuits.duels.update_rules import Stepper
+
+TORCH: dict[str, Any] = {
+    "sgd": lambda w, decay: torch.optim.SGD([w], lr=0.1, weight_decay=decay),
+    "momentum": lambda w, decay: torch.optim.SGD([w], lr=0.1, momentum=0.9, weight_decay=decay),
+    "adam": lambda w, decay: torch.optim.Adam([w], lr=0.1, betas=(0.9, 0.98), weight_decay=decay),
+    "adamw": lambda w, decay: torch.optim.AdamW([w], lr=0.1, betas=(0.9, 0.98), weight_decay=decay),
+}
+DECAYS = (0.0, 0.3)
+"""Of two networks side by side."""
+
+
+def gradient(weight: torch.Tensor, step: int) -> torch.Tensor:
+    return (weight - 1.0) * (1 + 0.5 * (-1) ** step)
+
+
+@pytest.mark.parametrize("rule", TORCH)
+def test_steps_are_those_of_torch_each_network_with_its_own_decay(rule: str) -> None:
+    start = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
+    mine = start.clone()
+    stepper = Stepper(rule, 0.1, torch.tensor(DECAYS), [mine])  # type: ignore[arg-type]
+    others = [row.clone().requires_grad_() for row in start]
+    optimisers = [TORCH[rule](other, decay) for other, decay in zip(others, DECAYS, strict=True)]
+    for step in range(20):
+        by_gradient, by_decay = stepper.step([mine], [gradient(mine, step)])
+        mine += by_gradient[0] + by_decay[0]
+        for other, optimiser in zip(others, optimisers, strict=True):
+            other.grad = gradient(other.detach(), step)
+            optimiser.step()
+    for row, other in zip(mine, others, strict=True):
+        assert torch.allclose(row, other.detach(), atol=1e-5)
+
+
+@pytest.mark.parametrize("rule", TORCH)
+def test_without_decay_decay_does_nothing(rule: str) -> None:
+    weight = torch.ones(1, 3)
+    _, by_decay = Stepper(rule, 0.1, torch.zeros(1), [weight]).step([weight], [weight])  # type: ignore[arg-type]
+    assert not by_decay[0].any()
+
+
+@pytest.mark.parametrize("rule", ["sgd", "momentum", "adamw"])
+def test_the_part_of_the_gradient_is_the_step_that_no_decay_would_make(rule: str) -> None:
+    """But for Adam with coupled decay, which divides by both."""
+    weight = torch.tensor([[1.0, -2.0]])
+    with_decay = Stepper(rule, 0.1, torch.tensor([0.5]), [weight])  # type: ignore[arg-type]
+    without = Stepper(rule, 0.1, torch.zeros(1), [weight])  # type: ignore[arg-type]
+    for _ in range(3):
+        mine, _ = with_decay.step([weight], [weight / 3])
+        other, _ = without.step([weight], [weight / 3])
+        assert torch.allclose(mine[0], other[0])
+
+
+def test_decoupled_decay_takes_rate_times_decay_of_each_weight() -> None:
+    weight = torch.tensor([[1.0, -2.0]])
+    _, by_decay = Stepper("adamw", 0.1, torch.tensor([0.5]), [weight]).step([weight], [torch.ones(1, 2)])
+    assert torch.allclose(by_decay[0], -0.05 * weight)

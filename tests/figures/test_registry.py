@@ -1,0 +1,87 @@
+"""Every figure listed can be drawn from what it says it reads, and stands where a reader finds it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from general_circuits import figures
+from general_circuits.claims.registry import CLAIMS
+from general_circuits.figures.registry import DRAWINGS, FIGURES, FRONT_PAGE
+from general_circuits.report.registry import PAGES
+from general_circuits.storage.schemas import registry as schemas
+
+CATEGORIES = sorted({figure.category for figure in FIGURES.values()})
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_has_a_file_that_draws_and_says_what_it_found(name: str) -> None:
+    module = importlib.import_module(f"general_circuits.figures.{name}")
+    for function in (module.draw, module.found):
+        tables, variant = inspect.signature(function).parameters.values()
+        assert (tables.name, variant.annotation) == ("tables", "str")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figures_tables_are_of_every_block_or_every_claim_or_of_duels(name: str) -> None:
+    assert FIGURES[name].tables
+    for table in FIGURES[name].tables:
+        assert schemas.table(table).axes in (["condition", "block"], ["claim"], ["block"], ["optimiser"], [])
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figures_tables_are_the_ones_its_code_reads(name: str) -> None:
+    code = inspect.getsource(importlib.import_module(f"general_circuits.figures.{name}"))
+    assert {table for table in schemas.names() if f'tables["{table}"]' in code} == set(FIGURES[name].tables)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_belongs_to_a_claim_to_all_or_to_training_and_has_a_caption(name: str) -> None:
+    figure = FIGURES[name]
+    kind, claim = figure.category.split()[0], figure.category.split()[-1]
+    shared = {"All claims", "Choices not registered", "Training", "Toy duels"}
+    shared |= {f"In the wild, {what}" for what in ("components", "examples", "neurons")}
+    assert figure.category in shared or (kind.rstrip(":") == "Claim" and claim in CLAIMS)
+    assert figure.title
+    assert "|" not in figure.title  # titles are handed on joined by it
+    assert figure.caption.endswith(".")
+
+
+def test_every_figures_file_is_listed() -> None:
+    (folder,) = figures.__path__
+    files = {file.stem for file in Path(folder).glob("*.py")} - {"__init__", "registry", "style", "captions", "steps_left"}
+    assert files == set(FIGURES)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_toggle_has_two_values_and_no_toggle_one(name: str) -> None:
+    figure = FIGURES[name]
+    assert len(set(figure.variants)) == len(figure.variants) == (2 if figure.toggle else 1)
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_each_value_of_a_toggle_is_in_half_of_its_category(category: str) -> None:
+    """Else the report shows no toggle but a column."""
+    here = [figure for figure in FIGURES.values() if figure.category == category]
+    pages = sum(page.category == category for page in PAGES.values())
+    assert len({(figure.toggle, figure.variants) for figure in here}) == 1
+    if here[0].toggle:
+        counts = Counter(variant for figure in here for variant in figure.variants)
+        assert [2 * count for count in counts.values()] == [pages + 2 * len(here)] * 2
+
+
+def test_a_drawing_is_a_figure_in_one_of_its_variants_named_after_both() -> None:
+    assert len(DRAWINGS) == sum(len(figure.variants) for figure in FIGURES.values())
+    for drawing, (name, variant) in DRAWINGS.items():
+        assert drawing == f"{name}-{variant}"
+        assert variant in FIGURES[name].variants
+
+
+def test_the_front_page_shows_drawings_each_of_another_figure_in_its_registered_variant() -> None:
+    shown = [DRAWINGS[drawing] for drawing in FRONT_PAGE]
+    assert len({name for name, _ in shown}) == len(shown)
+    assert all(variant == FIGURES[name].variants[0] for name, variant in shown)

@@ -1,0 +1,272 @@
+"""Curves: the fast way against the plain one, both against networks without those neurons, and their two ends."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from builders import random_examples, random_perceptron, random_questions, random_transformer
+from deleting import DELETIONS, a_layer, a_place, of_lookup_table
+
+from general_circuits.measurements.ablation import nested as module
+from general_circuits.measurements.ablation.answers import Answers, recomputed, subtracted
+from general_circuits.measurements.ablation.deletion import donors, replacement
+from general_circuits.measurements.ablation.nested import Nested
+from general_circuits.measurements.ablation.rankings import random_orders
+from general_circuits.models import predictions
+from general_circuits.models.layer import Layer
+from general_circuits.records import Vocabulary
+
+SCALE = 1.7
+PARTS = ("margins", "losses", "matched_losses")
+ELSEWHERE = (
+    ("none", 0, "mlp"),
+    ("pre", 1, "mlp"),
+    ("post", 1, "mlp"),
+    ("none", 1, "head_outputs"),
+    ("pre", 0, "heads"),
+)
+"""Normalisation, layer of two, and site: where the logits are not linear."""
+
+
+def first(order: np.ndarray, ks) -> list[np.ndarray]:
+    return [order[:k] for k in ks]
+
+
+def assert_alike(ours: Answers, theirs: Answers, tolerance: float) -> None:
+    np.testing.assert_array_equal(ours.ks, theirs.ks)
+    np.testing.assert_array_equal(ours.kept, theirs.kept)
+    for name in PARTS:
+        expected = getattr(theirs, name)
+        scale = max(1.0, expected.abs().max().item())
+        torch.testing.assert_close(getattr(ours, name), expected, rtol=0, atol=tolerance * scale, msg=name)
+
+
+@pytest.mark.parametrize("deletion", DELETIONS)
+@pytest.mark.parametrize("n_layers", [1, 2])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("ranked", [1, 2, 5, 12])
+def test_one_pass_is_running_the_network_for_every_k(
+    deletion: str, n_layers: int, dtype: torch.dtype, tolerance: float, ranked: int
+) -> None:
+    layer = a_layer(n_layers - 1, dtype, n_layers=n_layers, biases="all")
+    values, every = replacement(layer, layer, deletion, 0), np.arange(ranked + 1)
+    nested = Nested(layer, values, SCALE)
+    for order in random_orders(12, 3, seed=0)[:, :ranked]:
+        assert_alike(nested.curve(order, every), recomputed(layer, first(order, every), values, SCALE), tolerance)
+
+
+@pytest.mark.parametrize("deletion", DELETIONS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("kept", [[0], [4], [12], [5, 9], [0, 6, 7, 12], [0, 4, 8, 11]])
+def test_several_neurons_at_once_are_those_neurons_one_by_one(
+    kept: list[int], dtype: torch.dtype, tolerance: float, deletion: str
+) -> None:
+    layer = a_layer(dtype=dtype, biases="all")
+    values, (order,) = replacement(layer, layer, deletion, 0), random_orders(12, 1, seed=0)
+    found = Nested(layer, values, SCALE).curve(order, np.array(kept))
+    assert found.ks.tolist() == sorted({0, 1, 2, 3, *kept})
+    plain = recomputed(layer, first(order, found.ks), values, SCALE)
+    at = np.isin(found.ks, kept)
+    assert_alike(
+        found,
+        dataclasses.replace(
+            plain, kept=np.array(kept), losses=plain.losses[at], matched_losses=plain.matched_losses[at]
+        ),
+        tolerance,
+    )
+
+
+@pytest.mark.parametrize("deletion", DELETIONS)
+@pytest.mark.parametrize("at_once", [1, 7, 20])
+def test_examples_may_be_taken_a_few_at_once(at_once: int, deletion: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = a_layer(biases="all")
+    values, (order,), kept = replacement(layer, layer, deletion, 0), random_orders(12, 1, seed=0), np.array([0, 5, 12])
+    together = Nested(layer, values, SCALE).curve(order, kept)
+    monkeypatch.setattr(module, "AT_ONCE", at_once)
+    nested = Nested(layer, values, SCALE)
+    assert [len(part.examples) for part in nested.parts] == {1: [1] * 20, 7: [7, 7, 6], 20: [20]}[at_once]
+    assert_alike(nested.curve(order, kept), together, 1e-10)
+
+
+@pytest.mark.parametrize("deletion", DELETIONS)
+@pytest.mark.parametrize("outputs", ["classes", "sign"])
+def test_one_pass_through_a_perceptron_too(outputs: str, deletion: str) -> None:
+    model = random_perceptron(Vocabulary(2, 5, 2), n_layers=2, outputs=outputs)
+    layer = a_place(model, random_questions(20, n_classes=2), index=1)
+    values, every, (order,) = replacement(layer, layer, deletion, 0), np.arange(13), random_orders(12, 1, seed=0)
+    plain = recomputed(layer, first(order, every), values, SCALE)
+    assert_alike(Nested(layer, values, SCALE).curve(order, every), plain, 1e-10)
+
+
+def test_losses_are_worked_out_where_they_are_kept_and_margins_for_areas_too() -> None:
+    layer = a_layer()
+    values, (order,) = torch.zeros_like(layer.units[0]), random_orders(12, 1, seed=0)
+    nested = Nested(layer, values, SCALE)
+    some, every = nested.curve(order, np.array([0, 3, 12])), nested.curve(order, np.arange(13))
+    assert some.kept.tolist() == [0, 3, 12]
+    assert some.ks.tolist() == [0, 1, 2, 3, 12]  # a quarter of them, which areas average over, and those kept
+    whole = nested.curve(order, some.kept, is_whole=True)
+    assert whole.ks.tolist() == list(range(13))
+    torch.testing.assert_close(whole.margins, every.margins)
+    assert torch.equal(some.losses[:2], every.losses[[0, 3]])
+    assert torch.equal(some.margins, every.margins[some.ks])
+    assert len(every.margins) == 13
+
+
+@pytest.mark.parametrize("deletion", DELETIONS)
+def test_the_ends_of_a_curve_are_exactly_the_network_and_what_is_left_without_all(deletion: str) -> None:
+    layer = a_layer(dtype=torch.float32)
+    values, (order,) = replacement(layer, layer, deletion, 0), random_orders(12, 1, seed=0)
+    curve = Nested(layer, values, SCALE).curve(order, np.array([0, 12]))
+    assert torch.equal(curve.margins[0], predictions.margins(layer.logits, layer.labels))
+    with torch.no_grad():
+        bare = layer.answer(values.expand_as(layer.units))
+    assert torch.equal(curve.margins[-1], predictions.margins(bare, layer.labels))
+
+
+def test_nothing_ranked_is_the_whole_network() -> None:
+    layer = a_layer()
+    curve = Nested(layer, torch.zeros_like(layer.units[0]), SCALE).curve(np.array([], dtype=int), np.array([0]))
+    assert torch.equal(curve.margins, predictions.margins(layer.logits, layer.labels)[None])
+    assert curve.ks.tolist() == curve.kept.tolist() == [0]
+
+
+@pytest.mark.parametrize("deletion", DELETIONS)
+@pytest.mark.parametrize(("normalisation", "index", "site"), [("none", 1, "mlp"), *ELSEWHERE])
+def test_deleting_nothing_is_the_whole_network(normalisation: str, index: int, site: str, deletion: str) -> None:
+    layer = a_layer(index, site=site, n_layers=2, normalisation=normalisation)
+    found = recomputed(layer, [np.array([], dtype=int)], replacement(layer, layer, deletion, 0), SCALE)
+    logits = layer.model.answer(random_examples(n=20).tokens).detach()
+    torch.testing.assert_close(found.margins[0], predictions.margins(logits, layer.labels))
+    torch.testing.assert_close(found.losses[0], predictions.surprise(logits, layer.labels))
+    torch.testing.assert_close(found.matched_losses[0], predictions.surprise(logits / SCALE, layer.labels))
+
+
+@pytest.mark.parametrize(("normalisation", "index", "site"), [("none", 1, "mlp"), *ELSEWHERE])
+def test_zeroing_every_neuron_is_a_network_whose_neurons_write_nothing(
+    normalisation: str, index: int, site: str
+) -> None:
+    layer = a_layer(index, site=site, n_layers=2, normalisation=normalisation)
+    found = recomputed(layer, [np.arange(layer.n_neurons)], torch.zeros_like(layer.units[0]), SCALE)
+    without = copy.deepcopy(layer.model)
+    with torch.no_grad():
+        block = without.blocks[index]
+        (block.mlp.W_out if site == "mlp" else block.attn.W_O).zero_()
+        logits = without.answer(random_examples(n=20).tokens)
+    torch.testing.assert_close(found.margins[0], predictions.margins(logits, layer.labels))
+
+
+def test_a_deleted_head_is_one_that_writes_nothing() -> None:
+    layer = a_layer(site="heads")
+    assert layer.n_neurons == 2
+    found = recomputed(layer, [np.array([1])], torch.zeros_like(layer.units[0]), SCALE)
+    with torch.no_grad():
+        layer.model.blocks[0].attn.W_O[1] = 0.0
+        logits = layer.model.answer(random_examples(n=20).tokens)
+    torch.testing.assert_close(found.margins[0], predictions.margins(logits, layer.labels))
+
+
+@pytest.mark.parametrize(("normalisation", "index"), [("none", 0), ("none", 1), ("pre", 1)])
+def test_a_constant_unit_is_its_mean_so_only_zeroing_it_changes_anything(normalisation: str, index: int) -> None:
+    model, examples = random_transformer(n_layers=2, normalisation=normalisation), random_examples(n=20)
+    with torch.no_grad():
+        model.blocks[index].mlp.W_in[:, 5] = 0.0
+        model.blocks[index].mlp.b_in[5] = 1.5
+    layer = a_place(model, examples, index)
+    change = {}
+    for deletion in DELETIONS:
+        sets = [np.array([], dtype=int), np.array([5])]
+        whole, without = recomputed(layer, sets, replacement(layer, layer, deletion, 0), SCALE).losses
+        change[deletion] = (without - whole).abs().max().item()
+    assert change["zero"] > 1e-4
+    assert change["mean"] < 1e-10
+    assert change["resample"] < 1e-10
+
+
+@pytest.mark.parametrize("deletion", DELETIONS)
+def test_sets_that_are_taken_away_are_sets_that_are_left_out(deletion: str) -> None:
+    layer = a_layer()
+    sets = [np.array([], dtype=int), np.array([3]), np.array([7, 2]), np.array([0, 11, 4])]
+    values = replacement(layer, layer, deletion, 0)
+    assert_alike(subtracted(layer, sets, values, SCALE), recomputed(layer, sets, values, SCALE), 1e-10)
+
+
+def test_deleting_leaves_the_layer_as_it_was() -> None:
+    layer = a_layer()
+    before, logits = layer.units.clone(), layer.logits.clone()
+    values, (order,) = torch.zeros_like(layer.units[0]), random_orders(12, 1, seed=0)
+    Nested(layer, values, SCALE).curve(order, np.arange(13))
+    recomputed(layer, [np.array([1, 2])], values, SCALE)
+    subtracted(layer, [np.array([1, 2])], values, SCALE)
+    assert torch.equal(layer.units, before)
+    assert torch.equal(layer.logits, logits)
+
+
+# A lookup table
+
+
+def curves(layer: Layer) -> list[Answers]:
+    nested = Nested(layer, torch.zeros_like(layer.units[0]), 1.0)
+    return [nested.curve(order, np.arange(7)) for order in random_orders(6, 5, seed=0)]
+
+
+def test_each_unit_of_a_lookup_table_deleted_loses_exactly_its_own_example() -> None:
+    layer = of_lookup_table()
+    assert (layer.logits.argmax(dim=1) == layer.labels).all()
+    for order, curve in zip(random_orders(6, 5, seed=0), curves(layer), strict=True):
+        for k in range(7):
+            wrong = (curve.margins[k] <= 0).nonzero().flatten()
+            assert set(wrong.tolist()) == set(order[:k].tolist())
+
+
+def test_a_lookup_table_knows_or_has_lost() -> None:
+    """A known example has logits 1, 0, 0, and a lost one 0, 0, 0."""
+    known, lost = np.log(np.e + 2) - 1, np.log(3)
+    for curve in curves(of_lookup_table()):
+        is_known = curve.margins == 1
+        assert (is_known.sum(dim=1) == 6 - torch.arange(7)).all()
+        assert (curve.margins[~is_known] == 0).all()
+        np.testing.assert_allclose(curve.losses, np.where(is_known, known, lost))
+
+
+@pytest.mark.parametrize("deletion", ["mean", "resample"])
+def test_an_entry_that_is_not_zeroed_speaks_for_its_label(deletion: str) -> None:
+    """At its mean each deleted entry adds a sixth to its label, whatever is asked; at another example's value, that
+    example's entry, once deleted, adds 1 to its own label."""
+    layer = of_lookup_table()
+    own, others_entry = torch.arange(6), donors(6, 6, np.arange(6), seed=2)
+    nested = Nested(layer, replacement(layer, layer, deletion, 2, own), 1.0)
+    for order in random_orders(6, 5, seed=0):
+        curve = nested.curve(order, np.arange(7))
+        for k in range(7):
+            deleted = torch.zeros(6, dtype=torch.bool)
+            deleted[order[:k]] = True
+            logits = torch.zeros(6, 3, dtype=torch.float64)
+            logits[own, layer.labels] += (~deleted).double()
+            if deletion == "mean":
+                logits += torch.bincount(layer.labels[deleted], minlength=3).double() / 6
+            else:
+                logits[own, layer.labels[others_entry]] += deleted[others_entry].double()
+            torch.testing.assert_close(curve.margins[k], predictions.margins(logits, layer.labels), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_no_answer_is_left_over_from_rounding(dtype: torch.dtype) -> None:
+    """Where nothing else writes to the logits, what is left of the last neuron is its own, and of none nothing."""
+    layer = a_layer(dtype=dtype, biases="none", n=200)
+    with torch.no_grad():
+        layer.model.blocks[0].attn.W_O.zero_()
+        layer.model.pos_embed.W_pos.zero_()
+        layer.model.embed.W_E[:, 4:] = 0.0
+        layer.model.unembed.W_U[:4] = 0.0
+    layer = a_place(layer.model, random_examples(n=200))
+    values, (order,) = torch.zeros_like(layer.units[0]), random_orders(12, 1, seed=0)
+    curve = Nested(layer, values, 1.0).curve(order, np.array([8, 11, 12]))
+    assert curve.ks.tolist() == [0, 1, 2, 3, 8, 11, 12]
+    assert (curve.margins[-1] == 0).all()
+    few_left = recomputed(layer, [order[:8], order[:11]], values, 1.0).margins
+    torch.testing.assert_close(curve.margins[-3:-1], few_left, rtol=1e-4, atol=1e-7)

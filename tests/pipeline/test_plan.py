@@ -1,0 +1,67 @@
+"""Rates that a plan is made of."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from general_circuits.config.study import load
+from general_circuits.pipeline import plan, timings
+
+CLAIMED = {
+    "study": "claimed",
+    "defaults": {"modulus": 11, "d_model": 8, "n_heads": 2, "d_mlp": 16, "batch_size": 8, "steps": 20},
+    "conditions": {
+        "grokking": {},
+        "random_labels": {"label_noise": 1.0},
+        "exact": {"loss_precision": "float64"},
+        "division": {"operation": "x/y"},
+        "fast": {"branch": {"from": "grokking", "at": "onset", "change": {"learning_rate": "x5"}}},
+        "divided": {"branch": {"from": "division", "at": "onset", "change": {"learning_rate": "x5"}}},
+    },
+    "measurements": {
+        "saliency": {"methods": ["activation_gradient"]},
+        "specifications": {},
+        "progress": {},
+        "answers": {"checkpoints": 2},
+        "spikes": {},
+    },
+    "duels": {"toy": {}, "planted": {}},
+}
+
+
+@pytest.mark.parametrize(
+    ("claim", "conditions", "rules"),
+    [
+        ("spikes", ["grokking", "exact"], {"watch_spikes", "measure_spikes"}),
+        ("learning_rate", ["grokking", "division", "fast", "divided"], set()),
+        ("partial_generalisation", ["grokking", "division"], {"record_answers"}),
+        ("gradual", ["grokking", "division"], set()),
+    ],
+)
+def test_a_claim_needs_its_conditions_and_what_it_reads_of_them(
+    claim: str, conditions: list[str], rules: set[str]
+) -> None:
+    study = plan.of_claim(load(CLAIMED), claim)
+    assert list(study.conditions) == conditions
+    table = plan.plan(study, seconds=0.0)
+    trained = {"generate_task", "split_examples", "train_block", "find_events"}
+    readers = ("index", "judge", "list", "merge", "write", "plot", "spec")
+    always = {name for name in table.index if name.startswith(readers)}
+    assert {*table.index} == trained | always | rules
+    assert table.loc["train_block", "jobs"] == len(conditions) * 3
+    for rule in rules:
+        assert table.loc[rule, "core_hours"] > 0
+
+
+@pytest.mark.parametrize("preset", ["power", "nanda", "pre_norm", "quadratic_mlp", "mlp"])
+def test_every_kind_of_network_is_timed_in_all_that_is_done_with_it(preset: str) -> None:
+    small = {"preset": preset, "modulus": 11, "d_mlp": 16, "n_layers": 2, "batch_size": 8}
+    few = {"saliency": {"methods": ["activation_gradient"]}, "ablation": {"k_points": 2, "random_draws": 2}}
+    study = load({"study": "timed", "conditions": {"case": small}, "measurements": few})
+    rates = timings.measured(study, study.conditions["case"].resolve(), seconds=0.0)
+    assert all(value > 0 for value in dataclasses.astuple(rates))
+    assert rates.attribution_rows == 2 * 2 * 2  # of two splits, in two layers, raw and matched
+    assert rates.saliency_rows == 16 * rates.attribution_rows
+    assert rates.example_rows == 16 * 121 * 2 * 2

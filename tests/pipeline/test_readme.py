@@ -1,0 +1,323 @@
+"""The README's results: written from a record, and refused or named when they are no longer those of the config."""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from verdict_tables import MARKUP, all_verdicts, claim, two_claims, untestable
+
+from general_circuits import stages
+from general_circuits.claims import display
+from general_circuits.claims import verdicts as claims
+from general_circuits.claims.findings import NOT_TESTABLE, UNDECIDED
+from general_circuits.figures.registry import DRAWINGS
+from general_circuits.pipeline import plan, readme
+from general_circuits.pipeline.launch import LAUNCHES
+from general_circuits.storage import tables
+from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS
+
+ROOT = Path(__file__).parents[2]
+KEPT = {
+    "forest": "forest-all",
+    "learning_curves": "learning_curves-accuracy",
+    "saliency_histogram": "saliency_histogram-excluded",
+    "skewness": "skewness-excluded",
+    "damage_curves": "damage_curves-accuracy",
+    "reliance": "reliance-accuracy",
+    "excess_damage": "excess_damage-accuracy",
+    "progress_losses": "progress_losses-training",
+    "reinforcement": "reinforcement-all",
+    "growth": "growth-weights",
+    "toy_contributions": "toy_contributions-linear",
+    "takeover_time": "takeover_time-linear",
+    "toy_factors": "toy_factors-linear",
+    "planted_shares": "planted_shares-all",
+    "duel_phases": "duel_phases-all",
+    "forgetting": "forgetting-all",
+    "decay_effects": "decay_effects-all",
+    "accuracy_rise": "accuracy_rise-all",
+    "loss_floor": "loss_floor-all",
+    "confidence": "confidence-all",
+    "learning_rates": "learning_rates-all",
+    "decay_times": "decay_times-all",
+    "fraction_times": "fraction_times-all",
+    "batch_times": "batch_times-all",
+    "gradient_sources": "gradient_sources-all",
+    "bands": "bands-all",
+    "late_examples": "late_examples-all",
+    "spike_effects": "spike_effects-all",
+    "mirror_images": "mirror_images-all",
+    "unregularised": "unregularised-all",
+    "specification_curve-saliency_skew": "specification_curve-saliency_skew",
+    "specification_curve-topk_damage": "specification_curve-topk_damage",
+}
+"""Pictures kept with the code, and their drawings."""
+PAGE = "# A title\n\n<!-- results -->\nold\n<!-- /results -->\n\nThe end.\n"
+
+
+@pytest.fixture(autouse=True)
+def digests(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The code's digests, which a test may change; working out the real ones takes seconds."""
+    found = dict.fromkeys(readme.STAGES, "0123456789abcdef")
+    monkeypatch.setattr(readme, "code", lambda: dict(found))
+    return found
+
+
+@pytest.fixture(autouse=True)
+def costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the large study would take, which takes long to say."""
+    monkeypatch.setattr(readme, "_costs", lambda root, verdicts: {"saliency_skew": 12.34})
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A checkout with a finished workstation study."""
+    results = tmp_path / readme.RESULTS
+    (tmp_path / readme.README).write_text(PAGE, encoding="utf-8")
+    (tmp_path / readme.CONFIG).parent.mkdir()
+    shutil.copyfile(ROOT / readme.CONFIG, tmp_path / readme.CONFIG)
+    tables.write(results / VERDICTS.path, VERDICTS, all_verdicts())
+    (results / LAUNCHES).parent.mkdir()
+    (results / LAUNCHES).write_text("s\tcores\tmachine\n1200.0\t4\tAnother\n960.4\t2\tA processor, 2 cores, 8 GB\n")
+    (results / "figures").mkdir()
+    for drawing in DRAWINGS:
+        (results / f"figures/{drawing}.png").write_bytes(drawing.encode())
+        (results / f"figures/{drawing}.txt").write_text(f"[{drawing}] was found.\n", encoding="utf-8")
+    return tmp_path
+
+
+def change_config(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    study = yaml.safe_load((root / readme.CONFIG).read_text(encoding="utf-8"))
+    change(study)
+    (root / readme.CONFIG).write_text(yaml.safe_dump(study, sort_keys=False), encoding="utf-8")
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    """What is kept with the code."""
+    files = [root / readme.README, *(file for file in (root / "docs").rglob("*") if file.is_file())]
+    return {str(file.relative_to(root)): file.read_bytes() for file in files}
+
+
+def test_a_refresh_records_settings_code_machine_and_verdicts(root: Path, digests: dict[str, str]) -> None:
+    readme.refresh(root)
+    record = json.loads((root / readme.RECORD).read_text(encoding="utf-8"))
+    assert record["code"] == digests
+    assert (record["machine"], record["cores"], record["minutes"]) == ("A processor, 2 cores, 8 GB", 2, 36)
+    assert record["settings"] == readme.settings(root)
+    study = yaml.safe_load((root / readme.CONFIG).read_text(encoding="utf-8"))
+    assert list(record["settings"]["conditions"]) == list(study["conditions"])
+    assert record["settings"]["study"]["replicas"] == study["replicas"]
+    written = tables.read(root / readme.RESULTS / VERDICTS.path, VERDICTS)
+    assert record["verdicts"] == json.loads(display.as_json(written))
+    assert record["found"] == {name: f"[{drawing}] was found." for name, drawing in KEPT.items()}
+
+
+def test_a_refresh_copies_each_figure_as_registered_and_of_every_claim(root: Path) -> None:
+    readme.refresh(root)
+    pictures = {file.name: file.read_bytes() for file in (root / readme.PICTURES).iterdir()}
+    assert pictures == {f"{name}.png": drawing.encode() for name, drawing in KEPT.items()}
+
+
+def test_a_refresh_writes_between_the_marks_only(root: Path) -> None:
+    readme.refresh(root)
+    page = (root / readme.README).read_text(encoding="utf-8")
+    head, rest = page.split("<!-- results -->\n")
+    body, end = rest.split("<!-- /results -->")
+    assert (head, end) == ("# A title\n\n", "\n\nThe end.\n")
+    assert not body.startswith("old")
+    replicas = readme.settings(root)["study"]["replicas"]
+    conditions = len(readme.settings(root)["conditions"])
+    assert body.startswith(f"{conditions} conditions with {replicas} replicas each, ")
+    assert "36 minutes on 2 cores (A processor, 2 cores, 8 GB)" in body
+    assert display.markdown(all_verdicts()) in body
+    assert f"- `topk_damage`: topk_damage was {MARKUP} judged.\n" in body
+    assert "![Learning curves. (learning_curves-accuracy) was found.](docs/figures/learning_curves.png)" in body
+    assert "![Every claim and its controls. (forest-all) was found.](docs/figures/forest.png)" in body
+
+
+def test_what_could_not_be_tested_says_what_it_would_take(root: Path) -> None:
+    """Of claims that are measured, and of no other."""
+    without = claims.merge([untestable("saliency_skew"), two_claims()[1]])
+    tables.write(root / readme.RESULTS / VERDICTS.path, VERDICTS, without)
+    readme.refresh(root)
+    body = (root / readme.README).read_text(encoding="utf-8")
+    sentence = str(without.set_index("claim").loc["saliency_skew", "sentence"])
+    assert f"- `saliency_skew`: {sentence} Here that is 12.3 core-hours.\n" in body
+    assert "complexity" not in body
+
+
+def test_the_large_study_is_planned_for_measured_claims_that_lack_something(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    asked = []
+    monkeypatch.setattr(plan, "of_claim", lambda study, claim: asked.append((study.study, claim)))
+    monkeypatch.setattr(plan, "plan", lambda study, seconds: pd.DataFrame({"core_hours": [1.0, 2.5]}))
+    shutil.copyfile(ROOT / readme.LARGE, root / readme.LARGE)
+    rows = [
+        {"claim": claim, "verdict": verdict}
+        for claim, verdict in (("spikes", NOT_TESTABLE), ("complexity", NOT_TESTABLE), ("gradual", UNDECIDED))
+    ]
+    assert readme._costs(root, rows) == {"spikes": 3.5}
+    assert asked == [("full", "spikes")]
+
+
+def test_a_readme_shows_pictures_that_are_there(root: Path) -> None:
+    readme.refresh(root)
+    page = (root / readme.README).read_text(encoding="utf-8")
+    shown = [part.split(")")[0] for part in page.split("](")[1:]]
+    assert len(shown) == 2
+    assert all((root / path).is_file() for path in shown)
+
+
+def test_a_refresh_of_the_same_results_is_the_same_bytes(root: Path) -> None:
+    readme.refresh(root)
+    first = contents(root)
+    readme.refresh(root)
+    assert contents(root) == first
+
+
+def test_what_was_just_refreshed_passes_its_check(root: Path) -> None:
+    readme.refresh(root)
+    before = contents(root)
+    assert readme.check(root) == []
+    assert contents(root) == before
+
+
+def test_a_check_needs_no_results(root: Path) -> None:
+    readme.refresh(root)
+    shutil.rmtree(root / readme.RESULTS)
+    assert readme.check(root) == []
+
+
+@pytest.mark.parametrize(("old", "new"), [("supported, confirmed", "contradicted"), ("36 minutes", "5 minutes")])
+def test_a_readme_that_says_something_else_is_refused(old: str, new: str, root: Path) -> None:
+    readme.refresh(root)
+    page = (root / readme.README).read_text(encoding="utf-8")
+    assert old in page
+    (root / readme.README).write_text(page.replace(old, new), encoding="utf-8")
+    with pytest.raises(readme.ReadmeError, match="run `make readme`"):
+        readme.check(root)
+
+
+@pytest.mark.parametrize("key", ["settings", "code", "verdicts", "found", "minutes"])
+def test_a_record_that_lacks_something_is_refused(key: str, root: Path) -> None:
+    readme.refresh(root)
+    record = json.loads((root / readme.RECORD).read_text(encoding="utf-8"))
+    del record[key]
+    (root / readme.RECORD).write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(readme.ReadmeError, match=rf"results\.json is not as it was written .*{key}.*`make readme`"):
+        readme.check(root)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "<<<<<<< ours\n"])
+def test_what_is_no_record_is_refused(text: str, root: Path) -> None:
+    readme.refresh(root)
+    (root / readme.RECORD).write_text(text, encoding="utf-8")
+    with pytest.raises(readme.ReadmeError, match="is not as it was written"):
+        readme.check(root)
+
+
+def test_words_outside_the_marks_are_free(root: Path) -> None:
+    readme.refresh(root)
+    page = (root / readme.README).read_text(encoding="utf-8")
+    (root / readme.README).write_text(page.replace("The end.", "More."), encoding="utf-8")
+    assert readme.check(root) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda study: study["conditions"]["no_delay"].update(train_fraction=0.8), "no_delay"),
+        (lambda study: study["conditions"].update(mine={}), "mine"),
+        (lambda study: study["conditions"].pop("no_delay"), "no_delay"),
+        (lambda study: study["measurements"]["ablation"].update(k_points=21), "measurements"),
+        (lambda study: study.update(replicas=10), "replicas"),
+    ],
+)
+def test_another_config_is_refused_with_what_has_changed(
+    change: Callable[[dict[str, Any]], object], named: str, root: Path
+) -> None:
+    readme.refresh(root)
+    change_config(root, change)
+    with pytest.raises(readme.ReadmeError, match=rf"config/config\.yaml has changed .*\({named}\)"):
+        readme.check(root)
+
+
+def test_a_default_that_changes_names_every_condition_that_has_it(root: Path) -> None:
+    readme.refresh(root)
+    change_config(root, lambda study: study["defaults"].update(warm_up=5))
+    conditions = list(readme.settings(root)["conditions"])
+    with pytest.raises(readme.ReadmeError, match=rf"\({', '.join(conditions)}\)"):
+        readme.check(root)
+
+
+def test_another_layout_of_the_same_config_changes_nothing(root: Path) -> None:
+    readme.refresh(root)
+    change_config(root, lambda study: None)  # written without comments, in another style
+    assert readme.check(root) == []
+
+
+def test_what_is_kept_of_a_study_is_no_part_of_its_results(root: Path) -> None:
+    readme.refresh(root)
+    assert "keep" not in readme.settings(root)["study"]
+
+
+def test_stages_whose_code_has_changed_are_listed_and_no_error(root: Path, digests: dict[str, str]) -> None:
+    readme.refresh(root)
+    digests["train_block"] = digests["plot_figure"] = "fedcba9876543210"
+    assert readme.check(root) == ["train_block", "plot_figure"]
+
+
+@pytest.mark.parametrize("path", [VERDICTS.path, str(LAUNCHES)])
+def test_missing_results_are_named_and_nothing_is_written(path: str, root: Path) -> None:
+    (root / readme.RESULTS / path).unlink()
+    with pytest.raises(readme.ReadmeError, match=f"results/workstation/{path} is missing: run `make figures`"):
+        readme.refresh(root)
+    assert not (root / "docs").exists()
+    assert (root / readme.README).read_text(encoding="utf-8") == PAGE
+
+
+@pytest.mark.parametrize(
+    "text", ["", "<!-- results -->\n", "<!-- /results -->", "<!-- /results -->\n<!-- results -->\n"]
+)
+def test_a_page_without_both_marks_in_order_is_refused(text: str) -> None:
+    with pytest.raises(readme.ReadmeError, match=r"no <!-- results --> … <!-- /results --> to write between"):
+        readme.between(text, "results", "new")
+
+
+def test_what_is_written_between_marks_is_all_that_changes() -> None:
+    assert readme.between(PAGE, "results", "new\n") == PAGE.replace("old", "new")
+    assert readme.between(PAGE, "results", "old\n") == PAGE
+
+
+def test_a_record_without_any_p_can_be_shown(root: Path) -> None:
+    """With one replica there is an estimate and no interval."""
+    frame = claims.merge([claim("saliency_skew", UNDECIDED, 0.25, float("nan"), 1)])
+    frame = frame.assign(low=float("nan"), high=float("nan"))
+    tables.write(root / readme.RESULTS / VERDICTS.path, VERDICTS, frame)
+    readme.refresh(root)
+    assert "| +0.25 L-skewness | – | 1 | – | undecided |" in (root / readme.README).read_text(encoding="utf-8")
+
+
+def test_results_come_from_every_stage_that_a_result_is_made_by() -> None:
+    names = {module.name for module in pkgutil.iter_modules(stages.__path__)}
+    others = {"index_table", "write_page", "write_front_page", "command"}
+    others |= {"extract_example_saliency"}  # what the README does not show
+    assert set(readme.STAGES) == names - others
+
+
+def test_every_stage_has_a_digest_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    found = readme.code()
+    assert list(found) == list(readme.STAGES)
+    assert len(set(found.values())) == len(found)
+    assert pd.Series(found).str.fullmatch("[0-9a-f]{16}").all()

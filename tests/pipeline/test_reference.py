@@ -1,0 +1,63 @@
+"""The generated schema and documentation are those of the models, and say what the models check."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from general_circuits.config.condition import SECTIONS, Spacing
+from general_circuits.config.measurements import AblationSettings, SaliencySettings
+from general_circuits.config.study import ConfigError, Study, load
+from general_circuits.pipeline import reference
+from general_circuits.storage.schemas import registry
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("path", reference.files())
+def test_generated_files_are_up_to_date(path: Path) -> None:
+    assert (ROOT / path).read_text(encoding="utf-8") == reference.files()[path], "run `make reference`"
+
+
+def test_the_page_documents_every_key() -> None:
+    for section in (
+        Study,
+        *SECTIONS,
+        SaliencySettings,
+        AblationSettings,
+        Spacing,
+    ):
+        for key in section.model_fields:
+            assert f"| `{key}` |" in reference.page()
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_the_results_page_explains_every_column_in_its_tables_section(name: str) -> None:
+    table = registry.table(name)
+    assert f"| `{table.path}` | {table.row} | [{name}](#{name}) |" in reference.results_page()
+    section = reference.results_page().split(f"\n## {name}\n")[1].split("\n## ")[0]
+    listed = [line.split("`")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert listed == table.schema.names
+
+
+def test_a_stroke_in_a_meaning_does_not_end_its_cell() -> None:
+    (line,) = (line for line in reference.results_page().splitlines() if line.startswith("| `mean_magnitude` |"))
+    assert line.replace("\\|", "").count("|") == 4
+    assert "\\|saliency\\|" in line
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("config/*.yaml")), ids=lambda path: path.stem)
+def test_the_projects_own_configs_satisfy_the_schema(path: Path) -> None:
+    jsonschema.validate(yaml.safe_load(path.read_text()), json.loads(reference.schema()))
+
+
+def test_the_schema_refuses_what_the_models_refuse() -> None:
+    study = {"study": "s", "conditions": {"a": {"modulos": 7}}}
+    with pytest.raises(jsonschema.ValidationError, match="modulos"):
+        jsonschema.validate(study, json.loads(reference.schema()))
+    with pytest.raises(ConfigError, match="modulos"):
+        load(study)

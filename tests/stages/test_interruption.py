@@ -1,0 +1,133 @@
+"""A job that is asked to stop, or has no room left, ends in its own words."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+
+from general_circuits.stages.interruption import room_for
+
+WAITING = """
+import sys, time
+from general_circuits.interruptions import Stop
+stop = Stop()
+assert not stop.is_asked()
+print("ready", flush=True)
+while not stop.is_asked():
+    time.sleep(0.01)
+print("asked", flush=True)
+sys.exit(stop.exit_status)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_a_question_and_the_exit_status_its_answer(number):
+    process = subprocess.Popen([sys.executable, "-c", WAITING], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(number)
+    said, complaints = process.communicate()
+    assert process.returncode == 128 + number
+    assert (said, complaints) == (b"asked\n", b"")
+
+
+def test_signals_that_follow_change_nothing_but_the_status():
+    deaf = WAITING.replace("sys.exit", "while stop.signal != 15:\n    time.sleep(0.01)\nsys.exit")
+    process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == b"asked\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 128 + signal.SIGTERM
+    process.stdout.close()
+
+
+def test_another_signal_still_ends_the_process():
+    process = subprocess.Popen([sys.executable, "-c", WAITING], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGHUP)
+    assert process.wait() == -signal.SIGHUP
+    process.stdout.close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_no_room_is_one_plain_line_with_the_work_the_reason_and_the_file(number):
+    with pytest.raises(SystemExit) as end, room_for("grokking"):
+        raise OSError(number, os.strerror(number), "results/weights")
+    message = end.value.code
+    assert message.startswith(f"grokking: nothing more can be written ({os.strerror(number)}: results/weights)")
+    assert message.endswith("make room, and run this again")
+    assert "\n" not in message
+    assert end.value.__cause__ is None
+    assert end.value.__suppress_context__
+
+
+def test_no_room_without_a_file_name_names_none():
+    """A failed write, unlike a failed open, does not know its file."""
+    with pytest.raises(SystemExit) as end, room_for("grokking"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert "No space left on device" in end.value.code
+    assert "None" not in end.value.code
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOENT, errno.EIO, errno.EROFS])
+def test_other_errors_of_the_system_pass(number):
+    error = OSError(number, os.strerror(number), "results/weights")
+    with pytest.raises(OSError, match=os.strerror(number)) as found, room_for("grokking"):
+        raise error
+    assert found.value is error
+
+
+def test_errors_of_the_work_pass_and_its_end_too():
+    with pytest.raises(ValueError, match="theirs"), room_for("grokking"):
+        raise ValueError("theirs")
+    with pytest.raises(SafetensorError, match="invalid header"), room_for("grokking"):
+        raise SafetensorError("Error while deserializing header: invalid header")
+    with pytest.raises(SystemExit) as end, room_for("grokking"):
+        raise SystemExit(143)
+    assert end.value.code == 143
+    with room_for("grokking"):
+        pass
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_a_real_full_device_is_no_room():
+    with pytest.raises(SystemExit) as end, room_for("grokking"):
+        Path("/dev/full").write_bytes(b"0" * 10_000)
+    assert os.strerror(errno.ENOSPC) in end.value.code
+
+
+TOO_LARGE = """
+import resource, sys, torch
+from safetensors.torch import save_file
+from general_circuits.interruptions import room_for
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+with room_for("grokking"):
+    save_file({"W": torch.zeros(1000)}, sys.argv[1])
+"""
+
+
+def test_a_weights_file_that_is_too_large_is_no_room(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-c", TOO_LARGE, str(tmp_path / "weights")], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1
+    assert run.stderr.startswith("grokking: nothing more can be written (")
+    assert "File too large" in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+def test_a_weights_file_in_no_folder_is_not_called_a_lack_of_room(tmp_path):
+    with pytest.raises(SafetensorError), room_for("grokking"):
+        save_file({"W": torch.zeros(1)}, tmp_path / "missing" / "weights")

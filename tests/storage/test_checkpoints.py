@@ -1,0 +1,145 @@
+"""Weights on disk come back as they were, in a format that runs no code, or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from builders import MODULUS, VOCABULARY, addition, condition, mlp_settings, model_settings, random_transformer
+from safetensors import safe_open
+from torch import Tensor
+
+from general_circuits.storage import checkpoints
+from general_circuits.storage.checkpoints import Checkpoints
+from general_circuits.training import loop
+
+CPU = torch.device("cpu")
+
+
+NETWORKS = {
+    "transformer": (model_settings(n_layers=2, normalisation="pre", biases="all", positions="sinusoidal"), "reduced"),
+    "perceptron": (mlp_settings(n_layers=2, inputs="embedding"), "plain"),
+}
+
+
+@pytest.fixture(params=NETWORKS)
+def run(request: pytest.FixtureRequest) -> loop.Run:
+    settings, arithmetic = NETWORKS[request.param]
+    return loop.train(condition(model=settings, arithmetic=arithmetic), addition(), VOCABULARY, seed=3)
+
+
+def write(path: Path, run: loop.Run) -> None:
+    checkpoints.write(path, replica=3, weights=run.weights, steps=run.steps, model=run.model)
+
+
+def test_every_weight_of_every_step_comes_back_exactly(tmp_path, run):
+    write(tmp_path / "weights.safetensors", run)
+    stored = Checkpoints(tmp_path / "weights.safetensors")
+    assert stored.steps() == run.steps == [0, 1, 3, 5, 10, 12]
+    seen = []
+    for step, model in stored.models(run.steps, CPU):
+        seen.append(step)
+        place = run.steps.index(step)
+        found = model.state_dict()
+        assert found.keys() == run.weights.keys()
+        assert all(torch.equal(found[name], run.weights[name][place]) for name in found)
+    assert seen == run.steps
+
+
+def test_chosen_steps_come_in_the_order_asked_for(tmp_path, run):
+    write(tmp_path / "weights.safetensors", run)
+    found = {}
+    for step, model in Checkpoints(tmp_path / "weights.safetensors").models([10, 0, 3], CPU):
+        assert not model.training
+        found[step] = model.embed.W_E.detach().clone()
+    assert list(found) == [10, 0, 3]
+    for step, weight in found.items():
+        assert torch.equal(weight, run.weights["embed.W_E"][run.steps.index(step)])
+
+
+def test_the_last_checkpoint_answers_as_the_trained_network(tmp_path, run):
+    write(tmp_path / "weights.safetensors", run)
+    ((_, model),) = Checkpoints(tmp_path / "weights.safetensors").models([12], CPU)
+    tokens = addition()["validation"].tokens
+    assert torch.equal(model.answer(tokens), run.model.answer(tokens))
+    assert model.settings == run.model.settings
+
+
+def test_a_step_that_was_not_kept_is_an_error(tmp_path, run):
+    write(tmp_path / "weights.safetensors", run)
+    with pytest.raises(KeyError, match="7"):
+        list(Checkpoints(tmp_path / "weights.safetensors").models([7], CPU))
+
+
+def test_the_file_is_safetensors_with_steps_first_and_settings_in_its_header(tmp_path, run):
+    path = tmp_path / "weights.safetensors"
+    write(path, run)
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+        shapes = {name: tuple(file.get_tensor(name).shape) for name in file.keys()}  # noqa: SIM118
+    assert shapes == {"steps": (6,), **{name: tuple(weight.shape) for name, weight in run.weights.items()}}
+    has_equals = run.model.settings.architecture == "transformer"
+    assert shapes["embed.W_E"] == (6, MODULUS + has_equals, run.model.settings.d_model)
+    assert list(metadata) == [checkpoints.HEADER]
+    model = dataclasses.asdict(run.model.settings)
+    assert json.loads(metadata[checkpoints.HEADER]) == {
+        "replica": 3,
+        "vocabulary": dataclasses.asdict(VOCABULARY),
+        "model": model,
+    }
+    beginning = path.read_bytes()[:9]
+    assert beginning[8:] == b"{"  # eight bytes of length, then JSON: neither a zip archive nor a pickle
+    assert int.from_bytes(beginning[:8], "little") < path.stat().st_size
+
+
+def test_equal_weights_are_equal_bytes(tmp_path, run):
+    """safetensors writes several metadata keys in an order that changes from one call to the next."""
+    files = set()
+    for _ in range(20):
+        write(tmp_path / "weights.safetensors", run)
+        files.add((tmp_path / "weights.safetensors").read_bytes())
+    assert len(files) == 1
+
+
+def test_weights_that_are_not_contiguous_are_kept_too(tmp_path):
+    model = random_transformer(dtype=torch.float32)
+    weights = {
+        name: torch.stack([weight, -weight], dim=-1).movedim(-1, 0) for name, weight in model.state_dict().items()
+    }
+    assert not weights["embed.W_E"].is_contiguous()
+    checkpoints.write(tmp_path / "weights", 0, weights, [0, 9], model)
+    ((_, found),) = Checkpoints(tmp_path / "weights").models([9], CPU)
+    assert all(torch.equal(weight, -model.state_dict()[name]) for name, weight in found.state_dict().items())
+
+
+def interrupted(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+    Path(path).write_bytes(b"half of it")
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_write_leaves_no_file(tmp_path, run, monkeypatch):
+    monkeypatch.setattr(checkpoints, "save_file", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "block" / "weights.safetensors", run)
+    assert list((tmp_path / "block").iterdir()) == []
+
+
+def test_an_interrupted_write_leaves_the_file_that_was_there(tmp_path, run, monkeypatch):
+    path = tmp_path / "weights.safetensors"
+    write(path, run)
+    before = path.read_bytes()
+    monkeypatch.setattr(checkpoints, "save_file", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(path, run)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_file_names_are_by_position():
+    assert [checkpoints.file_name(position) for position in (0, 11)] == [
+        "weights-0.safetensors",
+        "weights-11.safetensors",
+    ]

@@ -1,0 +1,151 @@
+"""A checkout with a tiny study, and what a user would type in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import yaml
+
+from general_circuits.config.study import load
+from general_circuits.figures.registry import FIGURES, drawings
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("Snakefile", "Makefile", "pyproject.toml", "environment.yml", "config", "profiles", "src", "workflow")
+TINY: dict[str, Any] = {
+    "study": "tiny",
+    "replicas": 2,
+    "block": 1,
+    "defaults": {
+        "operation": "x+y",
+        "modulus": 7,
+        "train_fraction": 0.6,
+        "d_model": 8,
+        "n_heads": 2,
+        "d_mlp": 16,
+        "batch_size": 16,
+        "steps": 20,
+        "checkpoints": {"log": 2, "every": 10},
+        "metrics": {"log": 2, "every": 5},
+    },
+    "conditions": {"grokking": {}, "random_labels": {"label_noise": 1.0}},
+    "measurements": {
+        "saliency": {"by_example": 1},
+        "ablation": {"k_points": 4, "random_draws": 2, "examples": 16},
+        "progress": {"checkpoints": 2, "examples": 1, "examples_checkpoints": 1},
+        "updates": {"checkpoints": 2},
+        "onset": {"before": 5, "after": 5, "every": 5},
+    },
+    "duels": {
+        "toy": {
+            "pairs": 2,
+            "coverages": [1, 2],
+            "batch_sizes": [1, 2],
+            "orders": ["shuffled"],
+            "rules": {"sgd": {"learning_rate": 0.5, "weight_decays": [0.0, 0.01]}},
+            "steps": 60,
+        },
+        "planted": {
+            "modulus": 7,
+            "d_mlp": 16,
+            "parts": [1, 2],
+            "memory_steps": 10,
+            "general_steps": 10,
+            "label_noises": [0.0],
+            "batch_sizes": [4, 0],
+            "margins": [4.0],
+            "rules": {"sgd": {"learning_rate": 0.01, "weight_decays": [0.001]}},
+            "duel_steps": 4,
+            "looks": 2,
+        },
+    },
+}
+BRIEF = {
+    "replicas": 1,
+    "duels": {},
+    "measurements": {name: TINY["measurements"][name] for name in ("saliency", "ablation")},
+}
+"""What makes it a study without duels, progress and updates."""
+_STUDY = load(TINY)
+TINY_DRAWINGS = drawings(_STUDY.absent, _STUDY.lacking)
+"""Its drawings: all but those of claims that it has no arms for."""
+TINY_FIGURES = {name: FIGURES[name] for name, _ in TINY_DRAWINGS.values()}
+"""Its figures."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout with the study `tiny`, and what a user would type in it."""
+
+    root: Path
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results" / "tiny"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """No activated environment: only the checkout's own package is found."""
+        return {**os.environ, "PATH": "/usr/bin:/bin", "PYTHONPATH": str(self.root / "src")}
+
+    def configure(self, **changes: object) -> None:
+        (self.root / "config" / "tiny.yaml").write_text(yaml.safe_dump({**TINY, **changes}))
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "snakemake", "--configfile", "config/tiny.yaml", *arguments]
+        return subprocess.run(command, cwd=self.root, env=self.environment, capture_output=True, text=True, check=False)
+
+    def launch(self) -> subprocess.Popen[str]:
+        """What `make figures STUDY=tiny CORES=2` runs, started."""
+        command = [sys.executable, "-m", "general_circuits.cli", "run", "--study", "tiny", "--cores", "2"]
+        return self.start(command, self.environment, subprocess.PIPE)
+
+    def start(self, command: list[str], environment: dict[str, str], out: int | IO[str]) -> subprocess.Popen[str]:
+        """A command in this folder and a session of its own, with what it says going to `out`."""
+        return subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            text=True,
+            start_new_session=True,
+        )
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """How many jobs of each rule a run would start; empty if there is nothing to do."""
+        run = self.snakemake("--dry-run", *arguments)
+        assert run.returncode == 0, run.stdout + run.stderr
+        text = run.stdout + run.stderr
+        if "Nothing to be done" in text:
+            return {}
+        rows = re.search(r"^job +count\n-+ +-+\n(.*?)^total", text, re.MULTILINE | re.DOTALL)
+        assert rows is not None, text
+        return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", rows.group(1), re.MULTILINE)}
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        file = self.root / path
+        text = file.read_text()
+        assert old in text, f"{path} has no {old!r}"
+        file.write_text(text.replace(old, new, 1))
+
+
+def checkout(folder: Path) -> Project:
+    """A fresh checkout, nothing run."""
+    folder.mkdir(parents=True)
+    for name in PARTS:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy(source, folder / name)
+    project = Project(folder)
+    project.configure()
+    return project

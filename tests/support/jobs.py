@@ -1,0 +1,187 @@
+"""Jobs of a tiny block in processes of their own, which tests kill, and what they leave."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import runpy
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from general_circuits.records import Branch, Condition, to_json
+
+ROOT = Path(__file__).parents[2]
+
+WARM = multiprocessing.get_context("forkserver")
+"""Starts processes from one that has imported torch: most of a job's time."""
+WARM.set_forkserver_preload(["general_circuits.stages.train_block", "general_circuits.stages.replay_block"])
+
+
+@dataclass(frozen=True)
+class Job:
+    """One block's training.
+
+    Attributes:
+        inputs: the folder of its split.
+        folder: where it writes: `run`, `states`, and logs, one per start.
+        settings: its condition.
+        code: the fingerprint it is told.
+        keep: how many states it leaves.
+        places: other folders than in `folder`, by the name they would have.
+        branch: how it continues `parent`, a finished job with its events.
+        as_kicked: the branch whose fall a kick shall equal.
+    """
+
+    inputs: Path
+    folder: Path
+    settings: Condition
+    code: str = "c0de"
+    keep: int = 100
+    places: Mapping[str, Path] = field(default_factory=dict)
+    branch: Branch | None = None
+    parent: Job | None = None
+    as_kicked: Job | None = None
+
+    @property
+    def run(self) -> Path:
+        return self.places.get("run", self.folder / "run")
+
+    @property
+    def states(self) -> Path:
+        return self.places.get("states", self.folder / "states")
+
+    @property
+    def metrics(self) -> Path:
+        return self.run / "metrics.parquet"
+
+    def copy(self, folder: Path, **changes: Any) -> Job:
+        """The same job where it stands, elsewhere."""
+        shutil.copytree(self.folder, folder)
+        return replace(self, folder=folder, **changes)
+
+    def options(self) -> dict[str, object]:
+        return {
+            "split": self.inputs / "split.parquet",
+            "condition": "tiny",
+            "settings": to_json(self.settings),
+            "device": "cpu",
+            "code": self.code,
+            "states": self.states,
+            "keep_states": self.keep,
+            "branch": to_json(self.branch) if self.branch else "",
+            "parent": self.parent.run if self.parent else ".",
+            "parent_states": self.parent.states if self.parent else ".",
+            "as_kicked": self.as_kicked.metrics if self.as_kicked else "",
+            "metrics": self.metrics,
+        }
+
+    def find_events(self) -> pd.DataFrame:
+        """What the stage of that name finds in what it left, beside which its table is then."""
+        path = self.run / "events.parquet"
+        parent = self.parent.metrics if self.parent else ""
+        options = {"metrics": self.metrics, "condition": "tiny", "parent": parent, "output": path}
+        assert finish("find_events", options, self.folder / "events.txt") == 0
+        return pd.read_parquet(path)
+
+    def start(self, file_limit: int | None = None) -> BaseProcess:
+        """As `launch`, in a process that has its imports; no file may grow beyond the limit (bytes)."""
+        return start("train_block", self.options(), self._new_log(), file_limit)
+
+    def finish(self, file_limit: int | None = None) -> int:
+        """Start it, wait, and return its exit status."""
+        process = self.start(file_limit)
+        process.join()
+        assert process.exitcode is not None
+        return process.exitcode
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """What the workflow runs, started."""
+        command = [sys.executable, "-m", "general_circuits.stages.train_block", *_words(self.options())]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+        with self._new_log().open("wb") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+
+    def log(self) -> str:
+        """Of the last start."""
+        return self._logs()[-1].read_text()
+
+    def state_files(self, position: int = 0, kind: str = "state") -> list[Path]:
+        """By step."""
+        return sorted(self.states.glob(f"replica-{position}/*/{kind}-*"))
+
+    def last_step(self, position: int = 0) -> int:
+        """Of the last state on disk; 0 without one."""
+        return max((int(path.name.split("-")[1]) for path in self.state_files(position)), default=0)
+
+    def results(self) -> dict[str, bytes]:
+        """The bytes of weights and metrics."""
+        return {path.name: path.read_bytes() for path in sorted(self.run.glob("[!.]*"))}
+
+    def kept(self) -> dict[str, bytes]:
+        """The bytes of its states."""
+        return {
+            str(path.relative_to(self.states)): path.read_bytes()
+            for path in sorted(self.states.glob("*/*/[!.]*.safetensors"))
+        }
+
+    def temporary(self) -> list[Path]:
+        """Hidden files, which writes begin as."""
+        return [path for folder in (self.run, self.states) for path in folder.rglob(".*")]
+
+    def _logs(self) -> list[Path]:
+        return sorted(self.folder.glob("*.log"))
+
+    def _new_log(self) -> Path:
+        self.folder.mkdir(exist_ok=True)
+        return self.folder / f"{len(self._logs()):03d}.log"
+
+
+def start(stage: str, options: Mapping[str, object], log: Path, file_limit: int | None = None) -> BaseProcess:
+    """`python -m general_circuits.stages.{stage}` with what it says in `log`, started."""
+    process = WARM.Process(target=_run, args=(stage, _words(options), str(log), file_limit))
+    process.start()
+    return process
+
+
+def finish(stage: str, options: Mapping[str, object], log: Path) -> int:
+    """The exit status."""
+    process = start(stage, options, log)
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def wait_until(is_so: Callable[[], bool], process: BaseProcess | subprocess.Popen[bytes]) -> bool:
+    """Whether it came to be while the process ran."""
+    while not is_so():
+        ended = process.poll() is not None if isinstance(process, subprocess.Popen) else not process.is_alive()
+        if ended:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def _run(stage: str, words: list[str], log: str, file_limit: int | None) -> None:
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    for standard in (1, 2):
+        os.dup2(descriptor, standard)
+    if file_limit is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+    module = f"general_circuits.stages.{stage}"
+    sys.modules.pop(module, None)  # runpy warns of a module that it finds imported
+    sys.argv = [stage, *words]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _words(options: Mapping[str, object]) -> list[str]:
+    return [word for key, value in options.items() for word in (f"--{key.replace('_', '-')}", str(value))]

@@ -1,0 +1,179 @@
+"""What no setting says: kicks, masks, losses and gradients of another kind, against what they are defined as."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from builders import VOCABULARY, addition, branch_of, condition, random_questions
+from torch import Tensor, nn
+
+from general_circuits.models import predictions
+from general_circuits.training.branch import Branched
+from general_circuits.training.interventions import at_temperature, ignoring
+from general_circuits.training.losses import LOSSES
+from general_circuits.training.replica import Replica
+
+LEAVES = 7
+DECAY_ALONE = {"optimiser": "sgd", "decay": "decoupled", "batch_size": "full"}
+
+
+def branched(seed: int = 0, settings: dict[str, Any] | None = None, **how: Any) -> Branched:
+    setting = condition(**(settings or {}))
+    parent = Replica(setting, addition(), VOCABULARY, seed)
+    for _ in range(LEAVES):
+        parent.update(is_observed=False)
+    return Branched(parent, branch_of(setting, **how), setting, addition(), seed)
+
+
+def weights(replica: Branched) -> dict[str, Tensor]:
+    return {name: weight.detach().clone() for name, weight in replica.model.named_parameters()}
+
+
+def accuracy(replica: Branched) -> float:
+    train = addition()["train"]
+    return float((predictions.margins(replica.model.answer(train.tokens), train.labels) > 0).double().mean())
+
+
+@pytest.mark.parametrize("size", [0.01, 0.5])
+def test_a_kick_moves_every_tensor_by_a_share_of_its_norm(size: float) -> None:
+    before, after = weights(branched()), weights(branched(kick=size))
+    for name, weight in before.items():
+        torch.testing.assert_close((after[name] - weight).norm(), size * weight.norm(), rtol=1e-3, atol=1e-7)
+
+
+def test_its_direction_is_the_replicas() -> None:
+    """The same for every size, and of no other replica."""
+    start = weights(branched())
+    small, large = (weights(branched(kick=size))["embed.W_E"] - start["embed.W_E"] for size in (0.1, 0.2))
+    torch.testing.assert_close(2 * small, large, rtol=1e-3, atol=1e-6)
+    other = weights(branched(seed=1, kick=0.1))["embed.W_E"] - weights(branched(seed=1))["embed.W_E"]
+    assert abs(torch.cosine_similarity(small.flatten(), other.flatten(), dim=0)) < 0.5
+
+
+@pytest.mark.parametrize("lowest", [0.0, 0.2, 0.5])
+def test_a_kick_lets_accuracy_fall_as_low_as_it_is_told_and_hardly_lower(lowest: float) -> None:
+    parent = Replica(condition(), addition(), VOCABULARY, 0)
+    for _ in range(400):
+        parent.update(is_observed=False)
+    kicked = Branched(parent, branch_of(condition(), kick="another"), condition(), addition(), 0, lowest)
+    assert lowest - 1 / 15 - 1e-9 <= accuracy(kicked) <= lowest
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
+def test_a_mask_holds_the_smallest_of_every_matrix_at_zero(share: float) -> None:
+    start, ours = weights(branched()), branched(mask=share)
+    for steps in range(3):
+        for name, weight in weights(ours).items():
+            is_zero = weight == 0
+            if weight.dim() == 1:
+                continue
+            assert int(is_zero.sum()) == weight.numel() - round((1 - share) * weight.numel()), name
+            assert start[name][is_zero].abs().max() <= start[name][~is_zero].abs().min()
+            assert steps == 0 or not torch.equal(weight[~is_zero], start[name][~is_zero]), "the others train"
+        ours.update(is_observed=False)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize(
+    "change",
+    [lambda loss: at_temperature(loss, 0.3), lambda loss: ignoring(loss, 0.25)],
+    ids=["temperature", "ignoring"],
+)
+def test_gradients_of_changed_losses_are_those_that_autograd_finds(name: str, change: Any) -> None:
+    loss = change(LOSSES[name])
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(12, 5, generator=generator, dtype=torch.float64, requires_grad=True)
+    labels = torch.randint(5, (12,), generator=generator)
+    (expected,) = torch.autograd.grad(loss.of_each(logits, labels).sum(), logits)
+    torch.testing.assert_close(loss.gradient(logits.detach(), labels), expected)
+
+
+def test_a_low_temperature_makes_the_same_logits_confident() -> None:
+    logits, labels = torch.tensor([[2.0, 0.0, 0.0]]), torch.tensor([0])
+    for temperature in (1.0, 0.5, 0.1):
+        expected = LOSSES["cross_entropy"].mean(logits / temperature, labels)
+        assert at_temperature(LOSSES["cross_entropy"], temperature).mean(logits, labels) == expected
+    assert at_temperature(LOSSES["cross_entropy"], 0.1).mean(logits, labels) < 1e-7
+
+
+def test_examples_that_are_known_have_no_part_in_the_loss() -> None:
+    """Of four logit vectors with probabilities 0.9, 0.5, 0.5 and 0.1, those below 0.5 count, as a part of four."""
+    p = torch.tensor([0.9, 0.5, 0.5, 0.1], dtype=torch.float64)
+    logits = torch.stack([p.log(), (1 - p).log()], dim=1)
+    found = ignoring(LOSSES["cross_entropy"], 0.4).mean(logits, torch.zeros(4, dtype=torch.long))
+    assert found.item() == pytest.approx(-torch.tensor(0.1).log().item() / 4, rel=1e-6)
+
+
+def test_metrics_are_of_the_loss_itself() -> None:
+    plain, ours = branched(), branched(temperature=0.1, ignore_above=0.1)
+    torch.testing.assert_close(plain.evaluate(), ours.evaluate(), rtol=0, atol=0, equal_nan=True)
+
+
+def test_without_a_gradient_only_decay_is_left() -> None:
+    """Every step keeps 1 − rate × decay of each weight: 1 − 0.01 × 0.5."""
+    ours = branched(settings=DECAY_ALONE, noise_instead=0.0)
+    start = weights(ours)
+    for _ in range(20):
+        ours.update(is_observed=False)
+    for name, weight in weights(ours).items():
+        torch.testing.assert_close(weight, start[name] * (1 - 0.01 * 0.5) ** 20, rtol=1e-5, atol=1e-9)
+
+
+def test_noise_in_place_of_the_gradient_moves_weights_as_much_as_that_decay() -> None:
+    settings = {**DECAY_ALONE, "weight_decay": 0.0, "learning_rate": 1e-4}
+    ours = branched(settings=settings, noise_instead=0.5)
+    moved, by_decay = {}, {}
+    for _ in range(200):
+        before = weights(ours)
+        ours.update(is_observed=False)
+        for name, weight in weights(ours).items():
+            moved[name] = moved.get(name, 0.0) + (weight - before[name]).abs().mean()
+            by_decay[name] = by_decay.get(name, 0.0) + 1e-4 * 0.5 * before[name].abs().mean()
+    for name, size in moved.items():
+        torch.testing.assert_close(size, by_decay[name], rtol=0.1, atol=1e-9, msg=name)
+
+
+def test_batch_noise_is_as_large_as_what_batches_differ_by() -> None:
+    """Over many draws, the squared distance from the whole gradient, in every tensor."""
+    ours = branched(settings={"batch_size": "full"}, batch_noise=4).current
+    assert ours.intervening is not None
+    train = addition()["train"]
+
+    def gradients() -> dict[str, Tensor]:
+        return {name: grad(weight).clone() for name, weight in ours.model.named_parameters()}
+
+    def whole() -> dict[str, Tensor]:
+        ours.network.gradients(train.tokens, train.labels, torch.float32)
+        return gradients()
+
+    expected = whole()
+    noisy, drawn = (dict.fromkeys(expected, 0.0) for _ in range(2))
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(400):
+        whole()
+        ours.intervening.replace(ours._draw_gradients)
+        for name, gradient in gradients().items():
+            noisy[name] += float((gradient - expected[name]).square().sum())
+        ours._draw_gradients(4, generator)
+        for name, gradient in gradients().items():
+            drawn[name] += float((gradient - expected[name]).square().sum())
+    for name in expected:
+        assert noisy[name] == pytest.approx(drawn[name], rel=0.25, abs=1e-12), name
+
+
+def grad(weight: nn.Parameter) -> Tensor:
+    assert weight.grad is not None
+    return weight.grad
+
+
+def test_each_kind_of_arithmetic_intervenes_alike() -> None:
+    """Plain gradients and reduced ones, to rounding."""
+    found = []
+    for arithmetic in ("plain", "reduced"):
+        ours = branched(settings={"arithmetic": arithmetic}, temperature=0.5, ignore_above=0.5, mask=0.3)
+        for _ in range(5):
+            ours.update(is_observed=False)
+        found.append(ours.model.answer(random_questions().tokens).detach())
+    torch.testing.assert_close(*found, rtol=1e-3, atol=1e-4)
