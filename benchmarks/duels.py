@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from general_circuits import devices, markdown
+from general_circuits import devices, formatting
 from general_circuits.config.duels import PlantedSettings, ToySettings
 from general_circuits.duels import planted_training, toy_training
 from general_circuits.duels.module_training import Ground, plant
@@ -32,7 +32,7 @@ SEED = 1000
 
 def main() -> None:
     """Measure, print, write and refresh."""
-    devices.device("cpu")
+    devices.set_up("cpu")
     grid = ToySettings().resolve(REPLICAS, SEED)
     start = time.perf_counter()
     with ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool:
@@ -54,14 +54,14 @@ def main() -> None:
     TABLE.parent.mkdir(exist_ok=True)
     table.to_parquet(TABLE)
     rows = [(row.what, row.goal, f"{row.seconds:.0f} s") for row in table.itertuples()]
-    text = markdown.table(("what", "goal", "measured"), rows)
+    text = formatting.markdown_table(("what", "goal", "measured"), rows)
     print(text)
     PAGE.write_text(between(PAGE.read_text(encoding="utf-8"), "bench", text), encoding="utf-8")
 
 
 def _toys(grid: Grid, optimiser: str) -> float:
     """Seconds of all toys with one update rule."""
-    devices.device("cpu")
+    devices.set_up("cpu")
     start = time.perf_counter()
     toy_training.train(grid, optimiser)
     return time.perf_counter() - start

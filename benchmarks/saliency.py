@@ -20,7 +20,7 @@ import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor
 
-from general_circuits import devices, markdown
+from general_circuits import devices, formatting
 from general_circuits.measurements.ablation.answers import recomputed
 from general_circuits.measurements.ablation.nested import Nested
 from general_circuits.measurements.ablation.rankings import sizes
@@ -34,7 +34,7 @@ from general_circuits.models.network import Network, Place
 from general_circuits.models.presets import PRESETS
 from general_circuits.pipeline import launch
 from general_circuits.pipeline.readme import between
-from general_circuits.records import Vocabulary
+from general_circuits.tasks.vocabulary import Vocabulary
 
 ROOT = Path(__file__).parents[1]
 TABLE, README = ROOT / "results" / "benchmarks_saliency.parquet", ROOT / "README.md"
@@ -51,7 +51,7 @@ SOME_K = (1, 32, 128, 256, 384, 512)
 
 def main() -> None:
     """Measure, print, write and refresh."""
-    devices.device("cpu")
+    devices.set_up("cpu")
     found = _forty() | _against_captum() | _curve()
     TABLE.parent.mkdir(exist_ok=True)
     pd.DataFrame([found]).to_parquet(TABLE)
@@ -202,7 +202,7 @@ def _markdown(found: dict[str, float]) -> str:
         ),
     ]
     return (
-        f"{markdown.table(('what', 'goal', 'measured', 'made of'), rows)}\n"
+        f"{formatting.markdown_table(('what', 'goal', 'measured', 'made of'), rows)}\n"
         f"On one thread of {launch.machine()}. Captum's saliency and the product's differ by at most"
         f" {found['largest_difference']:.0e} of the largest.\n"
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from general_circuits import markdown
+from general_circuits import formatting
 from general_circuits.pipeline.readme import between
 
 ROOT = Path(__file__).parents[1]
@@ -96,7 +96,7 @@ def _markdown(table: pd.DataFrame) -> str:
         )
         for row in table.itertuples()
     ]
-    return markdown.table(header, rows)
+    return formatting.markdown_table(header, rows)
 
 
 if __name__ == "__main__":

@@ -21,11 +21,10 @@ from typing import Any
 import pandas as pd
 import torch
 
-from general_circuits import devices, markdown
+from general_circuits import devices, formatting
 from general_circuits.config.study import load
 from general_circuits.pipeline.readme import between
 from general_circuits.pipeline.timings import generated_replica, generated_splits
-from general_circuits.records import Condition
 from general_circuits.storage import checkpoints
 from general_circuits.storage.training_states import States
 from general_circuits.tasks import registry
@@ -33,6 +32,7 @@ from general_circuits.training import loop
 from general_circuits.training.reduced import SLICE
 from general_circuits.training.reduced.network import Reduced
 from general_circuits.training.replica import Replica
+from general_circuits.training.settings import Condition
 
 ROOT = Path(__file__).parents[1]
 TABLE, README = ROOT / "results" / "benchmarks.parquet", ROOT / "README.md"
@@ -56,7 +56,7 @@ PRODUCTS = {"mm", "addmm", "bmm", "addmm_", "baddbmm_"}
 
 def main() -> None:
     """Measure, print, write and refresh."""
-    devices.device("cpu")
+    devices.set_up("cpu")
     table = pd.DataFrame([_steps(name, settings) for name, settings in CASES.items()])
     overhead = _overhead()
     TABLE.parent.mkdir(exist_ok=True)
@@ -198,7 +198,7 @@ def _markdown(table: pd.DataFrame, overhead: dict[str, float]) -> str:
         rows.append((row.case, f"{row.batch:,}", *times, rate, spent))
     checkpoint_share, state_share = overhead["checkpoint_writing_share"], overhead["state_writing_share"]
     return (
-        f"{markdown.table(HEADER, rows)}\n"
+        f"{formatting.markdown_table(HEADER, rows)}\n"
         f"A training job takes {overhead['start_up_s']:.1f} s to start; writing its checkpoints takes"
         f" {checkpoint_share:.1%} of its time, and its states {state_share:.1%}.\n"
     )

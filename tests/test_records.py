@@ -12,28 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from general_circuits.records import (
-    Boolean,
-    Condition,
-    Digits,
-    Group,
-    Model,
-    Modular,
-    Optimiser,
-    Parity,
-    Schedule,
-    Spacing,
-    Split,
-    chosen,
-    from_json,
-    to_json,
-)
+from general_circuits.models.settings import Model
+from general_circuits.records import from_json, to_json
+from general_circuits.tasks.bits import Boolean, Parity
+from general_circuits.tasks.digits import Digits
+from general_circuits.tasks.groups import GroupTask
+from general_circuits.tasks.modular import Modular
+from general_circuits.tasks.settings import Split
+from general_circuits.training.schedule import Schedule, Spacing, evenly_chosen
+from general_circuits.training.settings import Condition, Optimiser
 
 POSITIVE = st.floats(0, 1e6, allow_nan=False)
 NAMES = st.text(min_size=1)
 TASKS = st.one_of(
     st.builds(Modular, formulas=st.lists(NAMES, min_size=1).map(tuple), modulus=st.integers(2, 1024)),
-    st.builds(Group, operation=NAMES, group=NAMES | st.just(((0, 1), (1, 0)))),
+    st.builds(GroupTask, operation=NAMES, group=NAMES | st.just(((0, 1), (1, 0)))),
     st.builds(Parity, bits=st.integers(1), relevant_bits=st.integers(1), examples=st.integers(2)),
     st.builds(Boolean, bits=st.integers(1), function=NAMES),
     st.just(Digits()),
@@ -153,14 +146,14 @@ def test_steps_ascend_from_zero_to_the_last_through_every_multiple(log, every, l
     ],
 )
 def test_chosen_steps_are_even_by_position_with_both_ends(how_many, expected):
-    assert chosen([0, 1, 3, 5, 10, 12, 20], how_many) == expected
+    assert evenly_chosen([0, 1, 3, 5, 10, 12, 20], how_many) == expected
 
 
 def test_chosen_is_as_many_as_asked_without_repeats():
     for n in range(2, 60):
         steps = list(range(0, 7 * n, 7))
         for how_many in range(2, n + 1):
-            found = chosen(steps, how_many)
+            found = evenly_chosen(steps, how_many)
             assert len(found) == len(set(found)) == how_many
             assert (found[0], found[-1]) == (steps[0], steps[-1])
             assert found == sorted(found)

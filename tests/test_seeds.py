@@ -52,7 +52,7 @@ def test_torch_and_numpy_take_every_seed():
 
 
 def test_another_process_with_another_hash_seed_agrees():
-    code = "from general_circuits.randomness import stream_seed; print(stream_seed(7, 'split'))"
+    code = "from general_circuits.seeds import stream_seed; print(stream_seed(7, 'split'))"
     for hash_seed in ("0", "1"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
         found = subprocess.run(

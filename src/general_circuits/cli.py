@@ -74,7 +74,7 @@ def plan(
     from general_circuits.pipeline.memory import machine_mb
     from general_circuits.pipeline.plan import plan as planned
 
-    devices.device("cpu")
+    devices.set_up("cpu")
     if claim:
         settings = _of_claim(settings, claim)
     table = planned(settings, seconds)

@@ -11,7 +11,7 @@ import os
 import torch
 
 
-def device(name: str) -> torch.device:
+def set_up(name: str) -> torch.device:
     """Set torch up for one job and return its device, "cpu" or "cuda"."""
     torch.set_num_threads(1)
     if name == "cuda":

@@ -1,6 +1,8 @@
-"""Numbers as a reader sees them: a true minus, and a dash for what is not known."""
+"""Numbers and tables as a reader sees them: a true minus, a dash for what is not known."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -40,3 +42,10 @@ def p_value(value: float) -> str:
     if not np.isfinite(value):
         return UNKNOWN
     return "< 0.001" if value < 0.001 else f"{value:.2g}"
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table of texts; escape what would end a cell."""
+    lines = [header, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    texts = ["| " + " | ".join(cells) + " |" for cells in lines]
+    return "\n".join([texts[0], "|" + "---|" * len(header), *texts[1:]]) + "\n"

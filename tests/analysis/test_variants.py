@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from general_circuits.analysis.variants import Arms, differences, flat, together
+from general_circuits.analysis.variants import Arms, differences, together
 from general_circuits.config.study import load
+from general_circuits.records import flat
 
 RATE, DECAY = "optimiser.learning_rate", "optimiser.weight_decay"
 FAST = {"from": "grokking", "at": "onset", "change": {"learning_rate": "x10"}}

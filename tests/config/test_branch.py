@@ -8,7 +8,8 @@ import pytest
 
 from general_circuits.config.branch import ALL
 from general_circuits.config.study import ConfigError, Study, load
-from general_circuits.records import Branch, from_json, to_json
+from general_circuits.records import from_json, to_json
+from general_circuits.training.settings import Branch
 
 DEFAULTS = {"modulus": 13, "train_fraction": 0.7, "batch_size": 64, "steps": 600, "learning_rate": "1e-3"}
 HERE = "conditions.fast.branch"

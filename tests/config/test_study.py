@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from general_circuits.config.condition import SECTIONS, Settings
-from general_circuits.config.condition import Spacing as SpacingSettings
+from general_circuits.config.condition import SECTIONS, Settings, SpacingSettings
 from general_circuits.config.duels import DuelSettings, PlantedSettings, RuleSettings, ToySettings
 from general_circuits.config.measurements import (
     AblationSettings,
@@ -22,8 +21,10 @@ from general_circuits.config.measurements import (
 )
 from general_circuits.config.study import ConfigError, KeepSettings, Study, load
 from general_circuits.models.presets import PRESETS
-from general_circuits.records import Condition, Spacing, from_json, to_json
+from general_circuits.records import from_json, to_json
 from general_circuits.storage.schemas import registry as schemas
+from general_circuits.training.schedule import Spacing
+from general_circuits.training.settings import Condition
 
 ROOT = Path(__file__).parents[2]
 

@@ -53,7 +53,13 @@ def test_a_figure_belongs_to_a_claim_to_all_or_to_training_and_has_a_caption(nam
 
 def test_every_figures_file_is_listed() -> None:
     (folder,) = figures.__path__
-    files = {file.stem for file in Path(folder).glob("*.py")} - {"__init__", "registry", "style", "captions", "steps_left"}
+    files = {file.stem for file in Path(folder).glob("*.py")} - {
+        "__init__",
+        "registry",
+        "style",
+        "captions",
+        "steps_left",
+    }
     assert files == set(FIGURES)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from general_circuits.models.build import build
 from general_circuits.models.presets import PRESETS
-from general_circuits.records import Vocabulary
+from general_circuits.tasks.vocabulary import Vocabulary
 
 P97 = Vocabulary(2, 97, 97)
 D, M = 128, 512

@@ -14,8 +14,8 @@ from torch_networks import PlainPerceptron, in_plain_perceptron
 
 from general_circuits.models.network import Place
 from general_circuits.models.perceptron import Perceptron
-from general_circuits.records import Vocabulary
 from general_circuits.tasks.examples import Examples
+from general_circuits.tasks.vocabulary import Vocabulary
 
 BITS = Vocabulary(n_inputs=6, n_symbols=2, n_classes=2)
 INPUTS = ("one_hot", "embedding", "ordinal")

@@ -12,7 +12,7 @@ from torch_networks import PlainTransformer, in_plain_layout, waves
 
 from general_circuits.models.network import Place
 from general_circuits.models.transformer import Transformer, sinusoids
-from general_circuits.records import Vocabulary
+from general_circuits.tasks.vocabulary import Vocabulary
 
 P113 = Vocabulary(2, 113, 113)
 NORMALISATIONS, BIASES = ("none", "pre", "post"), ("none", "mlp", "blocks", "all")

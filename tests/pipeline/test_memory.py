@@ -23,12 +23,14 @@ from general_circuits.config.study import load
 from general_circuits.models.perceptron import Perceptron
 from general_circuits.models.transformer import Transformer
 from general_circuits.pipeline import memory
-from general_circuits.records import Condition, Vocabulary, to_json
+from general_circuits.records import to_json
 from general_circuits.stages import generate_task, split_examples
 from general_circuits.storage import tables
 from general_circuits.storage.checkpoints import Checkpoints, file_name, write
 from general_circuits.storage.schemas.events import TABLE as EVENTS
+from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training.reduced import network
+from general_circuits.training.settings import Condition
 
 DRAWS = 1
 MOST = 2.5

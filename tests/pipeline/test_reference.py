@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from general_circuits.config.condition import SECTIONS, Spacing
+from general_circuits.config.condition import SECTIONS, SpacingSettings
 from general_circuits.config.measurements import AblationSettings, SaliencySettings
 from general_circuits.config.study import ConfigError, Study, load
 from general_circuits.pipeline import reference
@@ -29,7 +29,7 @@ def test_the_page_documents_every_key() -> None:
         *SECTIONS,
         SaliencySettings,
         AblationSettings,
-        Spacing,
+        SpacingSettings,
     ):
         for key in section.model_fields:
             assert f"| `{key}` |" in reference.page()

@@ -15,7 +15,8 @@ from builders import branch_of, condition
 from jobs import Job, wait_until
 from safetensors.torch import load_file
 
-from general_circuits.records import Condition, Spacing
+from general_circuits.training.schedule import Spacing
+from general_circuits.training.settings import Condition
 
 STEPS = 1700
 NAMES = ["condition", "split", "diverged"]

@@ -12,13 +12,14 @@ from builders import MODULUS, random_transformer, split_settings
 
 from general_circuits.config.measurements import SaliencySettings
 from general_circuits.measurements.saliency.order_statistics import neuron_statistics
-from general_circuits.records import Modular, to_json
+from general_circuits.records import to_json
 from general_circuits.stages import extract_example_saliency, extract_saliency, generate_task, split_examples
 from general_circuits.storage import checkpoints, tables
 from general_circuits.storage.schemas.attribution import TABLE as ATTRIBUTION
 from general_circuits.storage.schemas.example_saliency import TABLE as EXAMPLE_SALIENCY
 from general_circuits.storage.schemas.saliency import TABLE as SALIENCY
 from general_circuits.storage.schemas.split import TABLE as SPLIT
+from general_circuits.tasks.modular import Modular
 
 REPLICAS, STEPS = (3, 4), [0, 10, 25]
 ASKED = SaliencySettings(

@@ -9,11 +9,13 @@ import pytest
 from builders import condition
 from safetensors.torch import load_file
 
-from general_circuits.records import Condition, Spacing, to_json
+from general_circuits.records import to_json
 from general_circuits.stages import generate_task, measure_progress, replay_block, split_examples, train_block
 from general_circuits.storage import tables
 from general_circuits.storage.schemas import registry
 from general_circuits.storage.schemas.events import TABLE as EVENTS
+from general_circuits.training.schedule import Spacing
+from general_circuits.training.settings import Condition
 
 STEPS, ONSET = 40, 23
 NAMES = ("progress", "structure", "matrices", "spectrum", "reinforcement")

@@ -13,9 +13,10 @@ from builders import condition
 from jobs import Job, finish
 from safetensors.torch import load_file
 
-from general_circuits.records import Condition, Schedule, Spacing
 from general_circuits.storage import tables
 from general_circuits.storage.schemas.metrics import TABLE as METRICS
+from general_circuits.training.schedule import Schedule, Spacing
+from general_circuits.training.settings import Condition
 
 STEPS = 1700
 OF_BRANCHES = ("branch", "parent", "parent_states", "as_kicked")

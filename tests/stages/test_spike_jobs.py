@@ -13,7 +13,7 @@ from jobs import Job, finish
 from safetensors.torch import load_file
 
 from general_circuits.measurements.progress import forces, learned
-from general_circuits.records import Spacing, to_json
+from general_circuits.records import to_json
 from general_circuits.storage import checkpoints, tables
 from general_circuits.storage.blocks import Block
 from general_circuits.storage.schemas.answers import TABLE as ANSWERS
@@ -24,6 +24,7 @@ from general_circuits.storage.schemas.spike_effects import TABLE as EFFECTS
 from general_circuits.storage.schemas.spikes import TABLE as SPIKES
 from general_circuits.training import spikes
 from general_circuits.training.replica import Replica
+from general_circuits.training.schedule import Spacing
 
 STEPS, MEMORISED, THRESHOLD, MOST = 1700, 60, 2.0, 2
 SETTINGS = condition(STEPS, Spacing(log=3, every=100), Spacing(log=10, every=50))

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from builders import split_settings
 
-from general_circuits.records import Modular, to_json
+from general_circuits.records import to_json
 from general_circuits.stages import generate_task, split_examples
 from general_circuits.storage import tables
 from general_circuits.storage.schemas.split import TABLE as SPLIT
 from general_circuits.storage.schemas.task import TABLE as TASK
+from general_circuits.tasks.modular import Modular
 
 
 def test_blocks_have_consecutive_seeds_and_all_that_a_network_reads(tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ import pytest
 from builders import MODULUS, condition, model_settings, split_settings
 
 from general_circuits.config.measurements import SaliencySettings
-from general_circuits.devices import device
-from general_circuits.records import Modular, to_json
+from general_circuits.devices import set_up
+from general_circuits.records import to_json
 from general_circuits.stages import extract_saliency, generate_task, split_examples, track_updates
 from general_circuits.storage import checkpoints, tables
 from general_circuits.storage.blocks import Block
 from general_circuits.storage.schemas.saliency import TABLE as SALIENCY
 from general_circuits.storage.schemas.updates import TABLE as UPDATES
+from general_circuits.tasks.modular import Modular
 from general_circuits.training import loop
 
 REPLICAS = (3, 4)
@@ -31,7 +32,7 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
     generate_task.main(to_json(Modular(("x+y",), MODULUS)), folder / "task.parquet")
     drawn = {"first_seed": REPLICAS[0], "block": 0, "replicas": len(REPLICAS), "output": folder / "split.parquet"}
     split_examples.main(folder / "task.parquet", to_json(split_settings()), "tiny", **drawn)
-    block = Block(folder / "split.parquet", device("cpu"))
+    block = Block(folder / "split.parquet", set_up("cpu"))
     for position, replica, examples in block.replicas():
         run = loop.train(TRAINED, examples, block.vocabulary, replica)
         name = checkpoints.file_name(position)

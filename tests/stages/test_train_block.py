@@ -16,8 +16,9 @@ import pytest
 from builders import condition
 from jobs import Job, wait_until
 
-from general_circuits.records import Condition, Spacing
 from general_circuits.training.loop import STATE_EVERY
+from general_circuits.training.schedule import Spacing
+from general_circuits.training.settings import Condition
 
 KILLS = int(os.environ.get("KILLS", "3"))
 """How often a job is killed at a random moment; 20 and more say more."""

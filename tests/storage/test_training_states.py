@@ -16,6 +16,7 @@ from torch import Tensor
 
 from general_circuits.storage import training_states as states_module
 from general_circuits.storage.training_states import State, States, folder_of
+from general_circuits.training.schedule import STATE_EVERY
 
 STEPS = (500, 1000, 1500, 2000, 2500)
 """Of the states that `kept` holds."""
@@ -133,7 +134,7 @@ def test_nothing_kept_is_nothing_to_go_on_from(tmp_path):
     states = States(tmp_path / "never made")
     assert states.resume() is None
     assert states.nearest(10**6) is None
-    states.thin(3)
+    states.thin(3, STATE_EVERY)
     assert not (tmp_path / "never made").exists()
 
 
@@ -358,7 +359,7 @@ def test_the_nearest_state_is_a_whole_one(kept):
 
 
 def test_the_nearest_state_needs_no_records_and_removes_nothing(kept):
-    kept.states.thin(5)
+    kept.states.thin(5, STATE_EVERY)
     assert same(kept.states.nearest(1700), state(1500))
     assert kept.steps("state") == list(STEPS)
 
@@ -377,10 +378,10 @@ def test_the_nearest_state_needs_no_records_and_removes_nothing(kept):
     ],
 )
 def test_a_finished_run_keeps_so_many_states_and_no_record(kept, how_many, expected):
-    kept.states.thin(how_many)
+    kept.states.thin(how_many, STATE_EVERY)
     assert kept.steps("state") == expected
     assert kept.steps("record") == []
-    kept.states.thin(how_many)
+    kept.states.thin(how_many, STATE_EVERY)
     assert kept.steps("state") == expected
 
 
@@ -390,7 +391,7 @@ def test_thinning_keeps_as_many_as_asked_evenly_with_the_last(tmp_path):
             states = States(tmp_path / f"{n} {how_many}")
             for i in range(1, n + 1):
                 states._write("state", State(500 * i, {"weights.W": torch.zeros(1)}, {}))
-            states.thin(how_many)
+            states.thin(how_many, STATE_EVERY)
             steps = sorted(int(path.name.split("-")[1]) // 500 for path in states.folder.iterdir())
             assert len(steps) == how_many
             assert steps[-1] == n
@@ -400,7 +401,7 @@ def test_thinning_keeps_as_many_as_asked_evenly_with_the_last(tmp_path):
 
 def test_a_thinned_run_is_not_gone_on_from(kept):
     """Its records went; a job that is asked for again trains again."""
-    kept.states.thin(5)
+    kept.states.thin(5, STATE_EVERY)
     assert kept.resumed() is None
 
 
@@ -464,7 +465,7 @@ def test_the_folder_does_not_depend_on_where_the_split_lies(tmp_path, split):
 SMALL = """
 import resource, sys, torch
 from pathlib import Path
-from general_circuits.states import State, States
+from general_circuits.storage.training_states import State, States
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 record = State(3000, {"metrics.3000": torch.zeros(1)}, {"after": 2500})
 try:

@@ -11,20 +11,14 @@ from torch import Tensor, nn
 
 from general_circuits.models.perceptron import Perceptron
 from general_circuits.models.presets import PRESETS
+from general_circuits.models.settings import Model
 from general_circuits.models.transformer import Transformer
-from general_circuits.records import (
-    Branch,
-    Condition,
-    Intervention,
-    Model,
-    Modular,
-    Optimiser,
-    Schedule,
-    Spacing,
-    Split,
-    Vocabulary,
-)
 from general_circuits.tasks.examples import Examples
+from general_circuits.tasks.modular import Modular
+from general_circuits.tasks.settings import Split
+from general_circuits.tasks.vocabulary import Vocabulary
+from general_circuits.training.schedule import Schedule, Spacing
+from general_circuits.training.settings import Branch, Condition, Intervention, Optimiser
 
 NANDA = PRESETS["nanda"].model
 

@@ -7,9 +7,10 @@ from builders import model_settings
 
 from general_circuits.models import ground_truth
 from general_circuits.models.transformer import Transformer
-from general_circuits.records import Modular, Vocabulary
 from general_circuits.tasks import registry
 from general_circuits.tasks.examples import Examples
+from general_circuits.tasks.modular import Modular
+from general_circuits.tasks.vocabulary import Vocabulary
 
 P, N_TRAIN = 13, 100
 

@@ -14,7 +14,7 @@ from general_circuits.duels import module_training, planted_training, toy_traini
 from general_circuits.duels.planted_grid import arms
 from general_circuits.duels.settings import Duels, Planting
 from general_circuits.duels.toy_grid import Grid, RuleSettings
-from general_circuits.records import Vocabulary
+from general_circuits.tasks.vocabulary import Vocabulary
 
 
 def grid(rate: float = 0.5, decays: tuple[float, ...] = (0.0,), **changes: Any) -> Grid:

@@ -18,7 +18,8 @@ from typing import Any
 
 import pandas as pd
 
-from general_circuits.records import Branch, Condition, to_json
+from general_circuits.records import to_json
+from general_circuits.training.settings import Branch, Condition
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from general_circuits.records import Optimiser
 from general_circuits.training.optimisers.updater import Updater
+from general_circuits.training.settings import Optimiser
 
 
 class Quadratic(nn.Module):

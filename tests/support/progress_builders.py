@@ -13,9 +13,11 @@ from general_circuits.measurements.progress.components import Ground
 from general_circuits.measurements.progress.solution import find
 from general_circuits.models.ground_truth import fourier, lookup_table
 from general_circuits.models.transformer import Transformer
-from general_circuits.records import Group, Modular, Vocabulary
 from general_circuits.tasks import groups
 from general_circuits.tasks.examples import Examples
+from general_circuits.tasks.groups import GroupTask
+from general_circuits.tasks.modular import Modular
+from general_circuits.tasks.vocabulary import Vocabulary
 
 MODULUS = 13
 
@@ -32,16 +34,16 @@ def sums(modulus: int = MODULUS, by_pair: bool = True) -> dict[str, Examples]:
     }
 
 
-def permutations() -> tuple[dict[str, Examples], Group]:
+def permutations() -> tuple[dict[str, Examples], GroupTask]:
     """x·y in S3: one of three examples validates."""
-    table = groups.generate(Group("x*y", "S3"))
+    table = groups.generate(GroupTask("x*y", "S3"))
     tokens = torch.cat([torch.as_tensor(table.inputs).long(), torch.full((36, 1), 6)], dim=1)
     targets, numbers = torch.as_tensor(table.target).long(), torch.arange(36)
     validates = numbers % 3 == 0
     return {
         name: Examples(tokens[rows], targets[rows], None, numbers[rows], targets[rows])
         for name, rows in (("train", ~validates), ("validation", validates))
-    }, Group("x*y", "S3")
+    }, GroupTask("x*y", "S3")
 
 
 def ground(splits: dict[str, Examples] | None = None, task: Any = None) -> Ground:

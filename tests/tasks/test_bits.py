@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from general_circuits.records import Boolean, Digits, Parity, Vocabulary
 from general_circuits.tasks import bits, digits
+from general_circuits.tasks.bits import Boolean, Parity
+from general_circuits.tasks.digits import Digits
 from general_circuits.tasks.table import NO_WRAP
+from general_circuits.tasks.vocabulary import Vocabulary
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(2, 300))

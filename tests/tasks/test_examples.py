@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 import torch
 
-from general_circuits.records import Vocabulary
 from general_circuits.tasks.examples import Examples, by_split
+from general_circuits.tasks.vocabulary import Vocabulary
 
 CPU = torch.device("cpu")
 SPLIT = pd.DataFrame(

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from general_circuits.records import Group, Vocabulary
 from general_circuits.tasks import groups, registry
-from general_circuits.tasks.groups import GroupError
+from general_circuits.tasks.groups import GroupError, GroupTask
+from general_circuits.tasks.vocabulary import Vocabulary
 
 NAMES = st.one_of(
     st.integers(2, 5).map(lambda n: f"S{n}"),
@@ -49,7 +49,7 @@ def test_a_named_groups_table_passes_as_a_given_one(name: str) -> None:
 
 @given(NAMES, st.sampled_from(list(registry.IN_GROUPS)))
 def test_operations_follow_from_the_multiplication(name: str, operation: str) -> None:
-    table, times = groups.generate(Group(operation, name)), groups.multiplication(name)
+    table, times = groups.generate(GroupTask(operation, name)), groups.multiplication(name)
     n = len(times)
     assert len(table) == n * n
     assert table.vocabulary == Vocabulary(2, n, n)
@@ -91,12 +91,12 @@ def test_a_cyclic_group_is_addition() -> None:
     ("name", "commutes"), [("S2", True), ("S3", False), ("D2", True), ("D3", False), ("C12", True), (KLEIN, True)]
 )
 def test_which_groups_commute(name: object, commutes: bool) -> None:
-    assert groups.generate(Group("x*y", name)).is_commutative == commutes  # type: ignore[arg-type]
+    assert groups.generate(GroupTask("x*y", name)).is_commutative == commutes  # type: ignore[arg-type]
 
 
 def test_numbers_of_elements_known_from_theory() -> None:
     """In S5 conjugation by x has as many fixed points as x's centraliser has elements; their sum is 7 classes · 120."""
-    table = groups.generate(Group("x*y*x^-1", "S5"))
+    table = groups.generate(GroupTask("x*y*x^-1", "S5"))
     assert len(table) == 120**2
     assert int((table.target == table.inputs[:, 1]).sum()) == 7 * 120
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from general_circuits.records import Modular, Vocabulary
 from general_circuits.tasks import modular
+from general_circuits.tasks.modular import Modular
 from general_circuits.tasks.table import NO_WRAP
+from general_circuits.tasks.vocabulary import Vocabulary
 
 PRIMES = st.sampled_from([2, 3, 5, 7, 11, 13, 17, 19, 23])
 MODULI = st.integers(2, 24)

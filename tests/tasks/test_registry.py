@@ -10,13 +10,17 @@ from typing import Any
 
 import pytest
 
-from general_circuits.records import Boolean, Digits, Group, Modular, Parity, Task
 from general_circuits.tasks import registry
+from general_circuits.tasks.bits import Boolean, Parity
+from general_circuits.tasks.digits import Digits
+from general_circuits.tasks.groups import GroupTask
+from general_circuits.tasks.modular import Modular
+from general_circuits.tasks.settings import Task, family_module
 
 KLEIN = tuple(tuple(a ^ b for b in range(4)) for a in range(4))
 NAMED = [
     *(Modular((operation,), 7) for operation in registry.MODULAR),
-    *(Group(operation, group) for operation in registry.IN_GROUPS for group in ("S3", "D4", "C5", KLEIN)),
+    *(GroupTask(operation, group) for operation in registry.IN_GROUPS for group in ("S3", "D4", "C5", KLEIN)),
     Parity(10, 3, 100),
     Boolean(3, "majority"),
     Boolean(3, "01101001"),
@@ -32,7 +36,7 @@ def settings(**given: Any) -> SimpleNamespace:
 
 @pytest.mark.parametrize("task", NAMED, ids=registry.file_stem)
 def test_every_task_is_made_by_its_familys_module(task: Task) -> None:
-    table = importlib.import_module(registry.family_module(task)).generate(task)
+    table = importlib.import_module(family_module(task.family)).generate(task)
     assert table.target.tolist() == registry.generate(task).target.tolist()
     vocabulary = table.vocabulary
     assert table.inputs.shape == (len(table), vocabulary.n_inputs)
@@ -52,7 +56,7 @@ def test_every_task_is_made_by_its_familys_module(task: Task) -> None:
         (Modular(("x^3+x*y^2+y",), 97), "x_to_3_plus_x_times_y_to_2_plus_y_mod_97"),
         (Modular(("x/y if y is odd else x-y",), 97), "x_over_y_if_y_is_odd_else_x_minus_y_mod_97"),
         (Modular(("x+y", "x+2*y"), 97), "x_plus_y_then_x_plus_2_times_y_mod_97"),
-        (Group("x*y*x^-1", "S5"), "x_times_y_times_x_to_inverse_in_s5"),
+        (GroupTask("x*y*x^-1", "S5"), "x_times_y_times_x_to_inverse_in_s5"),
         (Parity(40, 3, 2000), "parity_of_3_of_40_bits_2000"),
         (Digits(), "digits"),
     ],
@@ -78,8 +82,8 @@ def test_different_tasks_have_different_and_portable_stems() -> None:
         ({"operation": "x ** 2 + x*y + y**2"}, Modular(("x^2+x*y+y^2",), 7)),
         ({"operation": ["x+y", "x-y"]}, Modular(("x+y", "x-y"), 7)),
         ({"expression": "3 * x"}, Modular(("3*x",), 7)),
-        ({"operation": "x*y", "group": "S4"}, Group("x*y", "S4")),
-        ({"operation": "x*y", "group": [[0, 1], [1, 0]]}, Group("x*y", ((0, 1), (1, 0)))),
+        ({"operation": "x*y", "group": "S4"}, GroupTask("x*y", "S4")),
+        ({"operation": "x*y", "group": [[0, 1], [1, 0]]}, GroupTask("x*y", ((0, 1), (1, 0)))),
         ({"operation": "sparse_parity"}, Parity(10, 3, 100)),
         ({"operation": "sparse_parity", "bits": 5}, Parity(5, 3, 32)),
         ({"operation": "boolean", "function": "parity"}, Boolean(10, "parity")),

@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from general_circuits.records import Modular
 from general_circuits.tasks import splits
-from general_circuits.tasks.modular import generate
+from general_circuits.tasks.modular import Modular, generate
 
 SEEDS = st.integers(0, 10_000)
 FRACTIONS = st.floats(0.02, 0.98)

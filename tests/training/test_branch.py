@@ -11,11 +11,11 @@ import torch
 from builders import VOCABULARY, addition, branch_of, condition
 from torch import Tensor
 
-from general_circuits.records import Condition
 from general_circuits.tasks.examples import Examples
 from general_circuits.training.branch import Branched
-from general_circuits.training.optimisers.rules import Adam
+from general_circuits.training.optimisers.adam import Adam
 from general_circuits.training.replica import COLUMNS, Replica
+from general_circuits.training.settings import Condition
 
 LEAVES = 7
 """The step at which branches leave their parent here; an epoch is three batches."""

@@ -10,9 +10,9 @@ from builders import VOCABULARY, addition, branch_of, condition, random_question
 from torch import Tensor, nn
 
 from general_circuits.models import predictions
+from general_circuits.training import losses
 from general_circuits.training.branch import Branched
 from general_circuits.training.interventions import at_temperature, ignoring
-from general_circuits.training.losses import LOSSES
 from general_circuits.training.replica import Replica
 
 LEAVES = 7
@@ -75,14 +75,14 @@ def test_a_mask_holds_the_smallest_of_every_matrix_at_zero(share: float) -> None
         ours.update(is_observed=False)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", losses.names())
 @pytest.mark.parametrize(
     "change",
     [lambda loss: at_temperature(loss, 0.3), lambda loss: ignoring(loss, 0.25)],
     ids=["temperature", "ignoring"],
 )
 def test_gradients_of_changed_losses_are_those_that_autograd_finds(name: str, change: Any) -> None:
-    loss = change(LOSSES[name])
+    loss = change(losses.named(name))
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(12, 5, generator=generator, dtype=torch.float64, requires_grad=True)
     labels = torch.randint(5, (12,), generator=generator)
@@ -93,16 +93,16 @@ def test_gradients_of_changed_losses_are_those_that_autograd_finds(name: str, ch
 def test_a_low_temperature_makes_the_same_logits_confident() -> None:
     logits, labels = torch.tensor([[2.0, 0.0, 0.0]]), torch.tensor([0])
     for temperature in (1.0, 0.5, 0.1):
-        expected = LOSSES["cross_entropy"].mean(logits / temperature, labels)
-        assert at_temperature(LOSSES["cross_entropy"], temperature).mean(logits, labels) == expected
-    assert at_temperature(LOSSES["cross_entropy"], 0.1).mean(logits, labels) < 1e-7
+        expected = losses.named("cross_entropy").mean(logits / temperature, labels)
+        assert at_temperature(losses.named("cross_entropy"), temperature).mean(logits, labels) == expected
+    assert at_temperature(losses.named("cross_entropy"), 0.1).mean(logits, labels) < 1e-7
 
 
 def test_examples_that_are_known_have_no_part_in_the_loss() -> None:
     """Of four logit vectors with probabilities 0.9, 0.5, 0.5 and 0.1, those below 0.5 count, as a part of four."""
     p = torch.tensor([0.9, 0.5, 0.5, 0.1], dtype=torch.float64)
     logits = torch.stack([p.log(), (1 - p).log()], dim=1)
-    found = ignoring(LOSSES["cross_entropy"], 0.4).mean(logits, torch.zeros(4, dtype=torch.long))
+    found = ignoring(losses.named("cross_entropy"), 0.4).mean(logits, torch.zeros(4, dtype=torch.long))
     assert found.item() == pytest.approx(-torch.tensor(0.1).log().item() / 4, rel=1e-6)
 
 

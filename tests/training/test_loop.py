@@ -16,13 +16,14 @@ from torch import Tensor, nn
 
 from general_circuits.models import predictions
 from general_circuits.models.transformer import Transformer
-from general_circuits.records import Condition, Spacing
 from general_circuits.seeds import stream_seed
 from general_circuits.storage.training_states import States
 from general_circuits.tasks.examples import SPLITS
 from general_circuits.training import loop
 from general_circuits.training.loop import Looks, Stopped
 from general_circuits.training.replica import COLUMNS, Batches, build_network
+from general_circuits.training.schedule import Spacing
+from general_circuits.training.settings import Condition
 
 EVERY_STEP = Spacing(log=1, every=1)
 ARITHMETIC = pytest.mark.parametrize("arithmetic", ["reduced", "plain"])

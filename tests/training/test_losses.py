@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from general_circuits.training.losses import LOSSES
+from general_circuits.training import losses
 
-EVERY_LOSS = pytest.mark.parametrize("name", LOSSES)
+EVERY_LOSS = pytest.mark.parametrize("name", losses.names())
 
 
 def of(name: str, logits: list[float], label: int) -> tuple[float, list[float]]:
     """Loss and gradient of one example."""
     rows, labels = torch.tensor([logits], dtype=torch.float64), torch.tensor([label])
-    return LOSSES[name].of_each(rows, labels).item(), LOSSES[name].gradient(rows, labels)[0].tolist()
+    return losses.named(name).of_each(rows, labels).item(), losses.named(name).gradient(rows, labels)[0].tolist()
 
 
 def random_examples(n: int = 20, n_classes: int = 4, spread: float = 3.0) -> tuple[Tensor, Tensor]:
@@ -52,9 +52,9 @@ def test_worked_values(name, logits, label, loss, gradient):
 def test_gradients_are_autograds_of_the_sum(name):
     logits, labels = random_examples()
     leaf = logits.clone().requires_grad_()
-    (expected,) = torch.autograd.grad(LOSSES[name].mean(leaf, labels) * len(labels), leaf)
+    (expected,) = torch.autograd.grad(losses.named(name).mean(leaf, labels) * len(labels), leaf)
     with torch.no_grad():  # as training asks for it
-        found = LOSSES[name].gradient(logits, labels)
+        found = losses.named(name).gradient(logits, labels)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     assert not found.requires_grad
 
@@ -62,15 +62,15 @@ def test_gradients_are_autograds_of_the_sum(name):
 @EVERY_LOSS
 def test_gradients_are_slopes(name):
     logits, labels = random_examples()
-    assert torch.autograd.gradcheck(lambda x: LOSSES[name].mean(x, labels), logits.requires_grad_())
+    assert torch.autograd.gradcheck(lambda x: losses.named(name).mean(x, labels), logits.requires_grad_())
 
 
 @EVERY_LOSS
 def test_leading_axes_are_averaged_one_by_one(name):
     logits, labels = random_examples(n=12)
     stacked = torch.stack([logits, 2 * logits])
-    found = LOSSES[name].mean(stacked, labels)
-    assert found.tolist() == [LOSSES[name].mean(each, labels).item() for each in stacked]
+    found = losses.named(name).mean(stacked, labels)
+    assert found.tolist() == [losses.named(name).mean(each, labels).item() for each in stacked]
 
 
 def test_three_of_them_are_torchs_own():
@@ -80,10 +80,10 @@ def test_three_of_them_are_torchs_own():
         ("cross_entropy", nn.functional.cross_entropy(logits, labels)),
         ("mean_squared_error", nn.functional.mse_loss(logits, one_hot)),
     ):
-        torch.testing.assert_close(LOSSES[name].mean(logits, labels), expected)
+        torch.testing.assert_close(losses.named(name).mean(logits, labels), expected)
     two, of_two = logits[:, :2], labels % 2  # with two classes, torch's halves what is summed over one wrong one
     torch.testing.assert_close(
-        LOSSES["hinge"].mean(two, of_two), 2 * nn.functional.multi_margin_loss(two, of_two), rtol=1e-12, atol=0
+        losses.named("hinge").mean(two, of_two), 2 * nn.functional.multi_margin_loss(two, of_two), rtol=1e-12, atol=0
     )
 
 
@@ -96,9 +96,9 @@ def test_two_logits_of_half_of_f_have_the_binary_hinge(label, y, f):
 def test_stablemax_has_a_gradient_where_cross_entropy_has_none_left():
     """The softmax collapse that it is made for: in float32, softmax rounds to 1 at a margin of 20."""
     rows, label = torch.tensor([[20.0, 0.0]]), torch.tensor([0])
-    assert LOSSES["cross_entropy"].gradient(rows, label)[0, 0] == 0.0
+    assert losses.named("cross_entropy").gradient(rows, label)[0, 0] == 0.0
     # slope / Σ − slope / s = 1/22 − 1/21
-    assert LOSSES["stablemax"].gradient(rows, label)[0, 0].item() == pytest.approx(-1 / (21 * 22), rel=1e-4)
+    assert losses.named("stablemax").gradient(rows, label)[0, 0].item() == pytest.approx(-1 / (21 * 22), rel=1e-4)
 
 
 @pytest.mark.parametrize("x", [-1e4, -1.0, 0.0, 1.0, 1e4])

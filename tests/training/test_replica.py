@@ -21,11 +21,10 @@ from torch import Tensor, nn
 
 from general_circuits.models import predictions
 from general_circuits.models.transformer import Transformer
-from general_circuits.records import Vocabulary
 from general_circuits.seeds import stream_seed
 from general_circuits.tasks.examples import Examples
-from general_circuits.training import replica
-from general_circuits.training.losses import LOSSES
+from general_circuits.tasks.vocabulary import Vocabulary
+from general_circuits.training import losses, replica
 from general_circuits.training.optimisers.updater import Updater
 from general_circuits.training.reduced.network import Reduced
 from general_circuits.training.replica import COLUMNS, Batches, Plain, Replica, build_network
@@ -210,7 +209,7 @@ def test_the_reduced_network_knows_how_many_examples_a_batch_has(batch_size, n_e
 @pytest.mark.parametrize("precision", [torch.float32, torch.float64])
 def test_plain_gradients_are_autograds_of_the_mean_cross_entropy(precision):
     model, examples = random_transformer(dtype=torch.float32), random_questions(9)
-    plain = Plain(model)
+    plain = Plain(model, losses.named("cross_entropy"))
     for _ in range(2):  # which replaces and does not add
         plain.gradients(examples.tokens, examples.labels, precision)
     loss = nn.functional.cross_entropy(model.answer(examples.tokens).to(precision), examples.labels)
@@ -223,7 +222,7 @@ def test_plain_gradients_are_autograds_of_the_mean_cross_entropy(precision):
 @pytest.mark.parametrize("network_of", [random_transformer, random_perceptron])
 def test_plain_answers_are_the_networks_however_many(network_of, n):
     model, examples = network_of(), random_questions(n)
-    answers = Plain(model).answer(examples.tokens)
+    answers = Plain(model, losses.named("cross_entropy")).answer(examples.tokens)
     assert not answers.requires_grad
     torch.testing.assert_close(answers, model.answer(examples.tokens).detach(), rtol=0, atol=1e-12)
 
@@ -304,15 +303,15 @@ def test_inputs_that_are_not_two_have_no_mirror_image():
 
 
 @ARITHMETIC
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", losses.names())
 def test_the_loss_in_a_row_is_what_is_trained_on(loss, arithmetic):
     ours = replica_of(arithmetic=arithmetic, loss=loss)
     for values, examples in zip(ours.evaluate()[:2], addition().values(), strict=True):
         logits = ours.network.answer(examples.tokens).double()
-        assert values[0].item() == LOSSES[loss].mean(logits, examples.labels).item()
+        assert values[0].item() == losses.named(loss).mean(logits, examples.labels).item()
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", losses.names())
 def test_every_loss_is_learned_alike_by_both_networks(loss):
     found = []
     for arithmetic in ("reduced", "plain"):

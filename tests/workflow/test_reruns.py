@@ -48,7 +48,7 @@ def test_editing_saliency_trains_nothing(project: Project) -> None:
 
 
 def test_editing_training_keeps_tasks_and_splits(project: Project) -> None:
-    project.edit("src/general_circuits/training/optimisers/rules.py", "dampening=0.0", "dampening=0.1")
+    project.edit("src/general_circuits/training/optimisers/sgd.py", "dampening=0.0", "dampening=0.1")
     planned = project.planned()
     assert planned["train_block"] == 4
     assert not planned.keys() & {"generate_task", "split_examples"}

@@ -10,11 +10,11 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 import general_circuits
-from general_circuits import cluster
-from general_circuits.analysis.variants import flat
+from general_circuits.pipeline import slurm
+from general_circuits.records import flat, to_json
 from general_circuits.config.branch import replay_refusal
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.records import chosen, to_json
+from general_circuits.training.schedule import evenly_chosen
 from general_circuits.config.study import ConfigError, load
 from general_circuits.pipeline.memory import SNAKEMAKE_MB, Size, machine_mb, toy_mb
 from general_circuits.figures.registry import DRAWINGS, FIGURES, FRONT_PAGE, drawings
@@ -185,7 +185,7 @@ def example_saliency():
             continue  # whose steps are known once its parent is trained
         condition = CONDITIONS[name]
         steps = condition.schedule.checkpoints.steps(condition.schedule.steps)
-        axes = {"condition": [name], "block": AXES["block"], "step": chosen(steps, SALIENCY.by_example)}
+        axes = {"condition": [name], "block": AXES["block"], "step": evenly_chosen(steps, SALIENCY.by_example)}
         files_wanted += [f"<results>/{file}" for file in files(table, axes)]
     return files_wanted
 

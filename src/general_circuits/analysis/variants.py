@@ -83,15 +83,6 @@ def _is_one_of(key: str, keys: Collection[str]) -> bool:
     return any(key.startswith(other) if other.endswith(".") else key == other for other in keys)
 
 
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one mapping, keys joined by dots."""
-    found: dict[str, Any] = {}
-    for key, value in settings.items():
-        name = f"{prefix}{key}"
-        found |= flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
-    return found
-
-
 def differences(conditions: Conditions, name: str, base: str = BASE) -> dict[str, Any]:
     """What a condition has that the other one has not; of a branch of that one, where it leaves and what it changes.
 

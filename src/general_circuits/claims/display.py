@@ -9,8 +9,7 @@ import pandas as pd
 
 from general_circuits.claims.findings import NOT_TESTABLE, UNDECIDED, judged_for
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.formatting import NO_DATA, interval, is_change, of_unit, p_value
-from general_circuits.markdown import table as markdown_table
+from general_circuits.formatting import NO_DATA, interval, is_change, markdown_table, of_unit, p_value
 
 SURVIVES = {True: "confirmed", False: "not confirmed"}
 

@@ -19,7 +19,8 @@ from general_circuits.config.condition import (
     Number,
     Settings,
 )
-from general_circuits.records import EVENTS, STEP, Branch, Condition, Intervention
+from general_circuits.training.events import EVENTS
+from general_circuits.training.settings import STEP, Branch, Condition, Intervention
 
 TIMES = re.compile(r"[x×] ?(\d+(?:\.\d*)?(?:e[+-]?\d+)?)")
 """So many times the parent's value: x10."""

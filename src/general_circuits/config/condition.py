@@ -7,10 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from general_circuits import records as records
 from general_circuits.models.compatibility import why_not_reduced
 from general_circuits.models.presets import PRESETS
+from general_circuits.models.settings import Model
 from general_circuits.tasks import registry
+from general_circuits.tasks.settings import Split
+from general_circuits.training.schedule import Schedule, Spacing
+from general_circuits.training.settings import Condition, Optimiser
 
 LINE_SEARCHING = ("line_search", "lbfgs")
 """Update rules that evaluate the loss several times in a step, and find their step size by it."""
@@ -38,7 +41,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class Spacing(Settings):
+class SpacingSettings(Settings):
     """Steps spaced evenly on both axes. The first and the last step always belong."""
 
     log: int = Field(10, ge=1, description="how many steps, evenly spaced on a log axis")
@@ -179,14 +182,16 @@ class ScheduleSettings(Settings):
     """How long training lasts, and when it is looked at."""
 
     steps: int = Field(6000, ge=0, description="updates; 0 looks at the weights as they begin")
-    checkpoints: Spacing = Field(Spacing(log=10, every=250), description="when weights are kept")
-    metrics: Spacing = Field(Spacing(log=30, every=50), description="when both splits are evaluated whole")
+    checkpoints: SpacingSettings = Field(SpacingSettings(log=10, every=250), description="when weights are kept")
+    metrics: SpacingSettings = Field(
+        SpacingSettings(log=30, every=50), description="when both splits are evaluated whole"
+    )
 
 
 class ConditionSettings(TaskSettings, SplitSettings, ModelSettings, OptimiserSettings, ScheduleSettings):
     """One complete setting."""
 
-    def resolve(self) -> records.Condition:
+    def resolve(self) -> Condition:
         """The frozen records that stages work on: presets filled in, nothing left open."""
         values = self.model_dump()
         preset = asdict(PRESETS[self.preset].model)
@@ -206,16 +211,16 @@ class ConditionSettings(TaskSettings, SplitSettings, ModelSettings, OptimiserSet
         def part(kind: Any) -> Any:
             return kind(**{key: values[key] for key in kind.__dataclass_fields__})
 
-        model = part(records.Model)
+        model = part(Model)
         task = registry.resolve(self)
         if values["arithmetic"] is None:
             values["arithmetic"] = "plain" if why_not_reduced(model, registry.n_inputs(task)) else "reduced"
-        schedule = records.Schedule(
+        schedule = Schedule(
             steps=self.steps,
-            checkpoints=records.Spacing(**values["checkpoints"]),
-            metrics=records.Spacing(**values["metrics"]),
+            checkpoints=Spacing(**values["checkpoints"]),
+            metrics=Spacing(**values["metrics"]),
         )
-        return records.Condition(task, part(records.Split), model, part(records.Optimiser), schedule)
+        return Condition(task, part(Split), model, part(Optimiser), schedule)
 
 
 SECTIONS = (TaskSettings, SplitSettings, ModelSettings, OptimiserSettings, ScheduleSettings)

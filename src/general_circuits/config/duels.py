@@ -17,7 +17,7 @@ from general_circuits.config.condition import (
 )
 from general_circuits.duels import settings as duels
 from general_circuits.duels import toy_grid
-from general_circuits.records import Condition
+from general_circuits.training.settings import Condition
 
 Rate = Annotated[Number, Field(gt=0)]
 Decay = Annotated[Number, Field(ge=0)]

@@ -14,8 +14,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from general_circuits import records as records
-from general_circuits.analysis.variants import flat
+from general_circuits import records
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.config.branch import (
     Measurement,
@@ -40,9 +39,11 @@ from general_circuits.config.measurements import AblationSettings, AttributionSe
 from general_circuits.models.compatibility import by_hand_misfits, lacking, misfits, why_not_reduced
 from general_circuits.models.shapes import weight_shapes
 from general_circuits.pipeline.memory import Attributions, Deletions, Size
+from general_circuits.records import flat
 from general_circuits.storage.schemas import registry as schemas
 from general_circuits.tasks import registry
 from general_circuits.tasks.splits import SplitError
+from general_circuits.training.settings import Branch, Condition
 
 MEASUREMENTS: Mapping[Measurement, str] = {
     "saliency": "saliency",
@@ -114,7 +115,7 @@ class Study(Settings):
         return self.replicas // self.block
 
     @property
-    def branches(self) -> dict[str, records.Branch]:
+    def branches(self) -> dict[str, Branch]:
         """By name, of the conditions that continue another one, how."""
         return {
             name: settings.branch_from(self.conditions[settings.branch.parent].resolve())
@@ -379,9 +380,7 @@ def _against_toy(toy: ToySettings) -> Iterator[tuple[tuple[str, ...], Any, str]]
             yield ("duels", "toy", key), getattr(toy, key), f"should be at most pairs = {toy.pairs}"
 
 
-def _against_planted(
-    planted: PlantedSettings, resolved: records.Condition, n_training: int
-) -> Iterator[tuple[str, Any, str]]:
+def _against_planted(planted: PlantedSettings, resolved: Condition, n_training: int) -> Iterator[tuple[str, Any, str]]:
     """Values that leave modules nothing to train on, or to begin from: key, what, and what would be right."""
     for key in ("parts", "batch_sizes"):
         if any(number > n_training for number in getattr(planted, key)):

@@ -17,9 +17,9 @@ from general_circuits.duels.update_rules import Stepper
 from general_circuits.models import predictions
 from general_circuits.models.build import build
 from general_circuits.models.network import Network
-from general_circuits.records import Vocabulary
 from general_circuits.seeds import stream_seed
 from general_circuits.tasks.examples import Examples
+from general_circuits.tasks.vocabulary import Vocabulary
 
 EVERY, SOLVED = 100, 1.0
 """Steps between two looks at whether a generaliser solves everything, and the margin that it must have everywhere."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from general_circuits.duels.toy_grid import RuleSettings
-from general_circuits.records import Model
+from general_circuits.models.settings import Model
 
 Scaling = Literal["outside", "halfway", "inside"]
 Contest = Literal["duel", "generalisers", "memorisers", "copy"]

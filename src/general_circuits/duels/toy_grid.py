@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from general_circuits.records import Spacing
+from general_circuits.training.schedule import Spacing
 
 Attention = Literal["linear", "softmax"]
 Sharing = Literal["shared", "apart"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from general_circuits.models.network import Network
 from general_circuits.models.perceptron import Perceptron
+from general_circuits.models.settings import Model
 from general_circuits.models.transformer import Transformer
-from general_circuits.records import Model, Vocabulary
+from general_circuits.tasks.vocabulary import Vocabulary
 
 
 def build(settings: Model, vocabulary: Vocabulary) -> Network:

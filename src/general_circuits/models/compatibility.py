@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from general_circuits.models.presets import PRESETS
-from general_circuits.records import Model, Modular, Task, Vocabulary
+from general_circuits.models.settings import Model
+from general_circuits.tasks.modular import Modular
+from general_circuits.tasks.settings import Task
+from general_circuits.tasks.vocabulary import Vocabulary
 
 CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
     "transformer": {

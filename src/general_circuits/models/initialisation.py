@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from general_circuits.records import Model, Vocabulary
+from general_circuits.models.settings import Model
+from general_circuits.tasks.vocabulary import Vocabulary
 
 Draw = Callable[[nn.Module, str, Tensor, torch.Generator], object]
 """Fills the weight of this module and name, or leaves it at zero."""

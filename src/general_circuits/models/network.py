@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from general_circuits.models import predictions
 from general_circuits.models.initialisation import initialise
 from general_circuits.models.parts import ACTIVATIONS
-from general_circuits.records import Model, Vocabulary
+from general_circuits.models.settings import Model
+from general_circuits.tasks.vocabulary import Vocabulary
 
 Site = Literal["mlp", "head_outputs", "heads"]
 

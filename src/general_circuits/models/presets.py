@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from general_circuits.records import Model, Vocabulary
+from general_circuits.models.settings import Model
+from general_circuits.tasks.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

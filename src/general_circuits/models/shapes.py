@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from general_circuits.records import Model, Vocabulary
+from general_circuits.models.settings import Model
+from general_circuits.tasks.vocabulary import Vocabulary
 
 Shapes = dict[str, tuple[int, ...]]
 

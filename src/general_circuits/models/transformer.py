@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from general_circuits.models.network import Network, Place, Site
 from general_circuits.models.parts import ACTIVATIONS, Embed, Unembed, bias
-from general_circuits.records import Model, Vocabulary
+from general_circuits.models.settings import Model
+from general_circuits.tasks.vocabulary import Vocabulary
 
 
 class PosEmbed(nn.Module):

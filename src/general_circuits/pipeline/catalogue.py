@@ -6,13 +6,14 @@ import dataclasses
 import json
 from pathlib import Path
 
-from general_circuits import markdown
+from general_circuits import formatting
 from general_circuits.config.condition import TaskSettings
 from general_circuits.models.compatibility import CHOICES
 from general_circuits.models.presets import PRESETS
-from general_circuits.records import Model, Vocabulary
+from general_circuits.models.settings import Model
 from general_circuits.tasks import registry
 from general_circuits.tasks.table import NO_WRAP
+from general_circuits.tasks.vocabulary import Vocabulary
 
 TASKS_INTRODUCTION = """\
 # Tasks
@@ -100,7 +101,7 @@ def tasks_page() -> str:
         counts = (f"{table.vocabulary.n_classes:,}", f"{len(table):,}")
         rows.append((f"`{spelled}`", *counts, commutes, has_band, source))
     header = ("task", "classes", "examples", "commutative", "band", "source")
-    return "\n".join([TASKS_INTRODUCTION, markdown.table(header, rows), TASKS_NOTES])
+    return "\n".join([TASKS_INTRODUCTION, formatting.markdown_table(header, rows), TASKS_NOTES])
 
 
 def networks_page() -> str:
@@ -118,7 +119,10 @@ def networks_page() -> str:
     ]
     keys = [field.name for field in dataclasses.fields(Model)]
     settings = [(f"`{key}`", *(_choice(preset.model, key) for preset in PRESETS.values())) for key in keys]
-    tables = markdown.table(header, rows), markdown.table(("key", *(f"`{name}`" for name in PRESETS)), settings)
+    tables = (
+        formatting.markdown_table(header, rows),
+        formatting.markdown_table(("key", *(f"`{name}`" for name in PRESETS)), settings),
+    )
     return "\n".join([NETWORKS_INTRODUCTION, *tables, NETWORKS_NOTES])
 
 

@@ -17,11 +17,15 @@ import psutil
 
 from general_circuits.duels.planted_grid import TOGETHER
 from general_circuits.duels.toy_grid import Grid, looked_at, toys
+from general_circuits.models.settings import Model
 from general_circuits.models.shapes import weight_shapes
-from general_circuits.records import STATE_EVERY, Condition, Model, Split, Task, Vocabulary
 from general_circuits.tasks import registry, splits
+from general_circuits.tasks.settings import Split, Task
+from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training.optimisers import HISTORY
 from general_circuits.training.reduced import SLICE
+from general_circuits.training.schedule import STATE_EVERY
+from general_circuits.training.settings import Condition
 
 MB = 10**6
 FLOAT = 4

@@ -30,9 +30,10 @@ from general_circuits.measurements.saliency.histograms import STATISTICS
 from general_circuits.pipeline import timings
 from general_circuits.pipeline.memory import FLOAT, MB, Size, toy_mb
 from general_circuits.pipeline.timings import Rates
-from general_circuits.records import STATE_EVERY, Condition, chosen
 from general_circuits.report.registry import PAGES
 from general_circuits.storage.schemas import registry as schemas
+from general_circuits.training.schedule import STATE_EVERY, evenly_chosen
+from general_circuits.training.settings import Condition
 from general_circuits.training.spikes import LATER
 
 ROW_BYTES = {
@@ -337,7 +338,7 @@ def _specified(conditions: Mapping[str, Condition]) -> dict[str, list[str]]:
 def _read_by_claims(condition: Condition, checkpoints: int | Literal["all"]) -> list[int]:
     """The checkpoints that claims would read if it memorised after a tenth of its steps, and generalised half-way."""
     last = condition.schedule.steps
-    kept = chosen(condition.schedule.checkpoints.steps(last), None if checkpoints == "all" else checkpoints)
+    kept = evenly_chosen(condition.schedule.checkpoints.steps(last), None if checkpoints == "all" else checkpoints)
     return steps_read(kept, {"memorised": last / 10, "generalised": last / 2})
 
 

@@ -11,9 +11,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from general_circuits import markdown
+from general_circuits import formatting
 from general_circuits.config.branch import BranchSettings, ChangeSettings, StudyCondition
-from general_circuits.config.condition import SECTIONS, ConditionSettings, Spacing
+from general_circuits.config.condition import SECTIONS, ConditionSettings, SpacingSettings
 from general_circuits.config.duels import PlantedSettings, RuleSettings, ToySettings
 from general_circuits.config.measurements import (
     AblationSettings,
@@ -138,7 +138,7 @@ def page() -> str:
     sections = [
         ("The study", Study, ""),
         *((_title(section), section, "In `defaults` or in a condition.") for section in SECTIONS),
-        ("Spacing", Spacing, "Of `checkpoints` and `metrics`."),
+        ("Spacing", SpacingSettings, "Of `checkpoints` and `metrics`."),
         ("In a condition", StudyCondition, "In a condition alone."),
         ("Branch", BranchSettings, f"Under `branch:` of a condition.\n\n{BRANCH}"),
         ("Branch: change", ChangeSettings, "Under `branch: change:`."),
@@ -189,7 +189,7 @@ def results_page() -> str:
     """What a study leaves, and what every column of its tables means."""
     tables = [registry.table(name) for name in registry.names()]
     of_tables = [(f"`{table.path}`", table.row, f"[{table.name}](#{table.name})") for table in tables]
-    overview = markdown.table(("path", "one row per", "what"), [*of_tables, *OTHER_FILES])
+    overview = formatting.markdown_table(("path", "one row per", "what"), [*of_tables, *OTHER_FILES])
     return "\n".join([RESULTS_INTRODUCTION, overview, RESULTS_NOTES, *map(_columns, tables)])
 
 
@@ -210,7 +210,7 @@ def _table(model: type[BaseModel]) -> str:
             continue
         meaning = field.description or (field.annotation.__doc__ if field.annotation else "") or ""
         rows.append((f"`{name}`", _type(field.annotation) + _bounds(field), _default(name, field), meaning))
-    return markdown.table(("key", "type", "default", "meaning"), rows)
+    return formatting.markdown_table(("key", "type", "default", "meaning"), rows)
 
 
 def _columns(table: Table) -> str:
@@ -218,7 +218,7 @@ def _columns(table: Table) -> str:
     key = ", ".join(f"`{column}`" for column in table.key)
     rows = [(f"`{column}`", *words) for column, words in table.described().items()]
     about = f"## {table.name}\n\n`{table.path}`: one row per {table.row}. Key: {key}.\n\n"
-    return about + markdown.table(("column", "type", "meaning"), rows)
+    return about + formatting.markdown_table(("column", "type", "meaning"), rows)
 
 
 def _type(annotation: Any) -> str:
@@ -251,7 +251,7 @@ def _default(name: str, field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.default
-    if isinstance(value, Spacing):
+    if isinstance(value, SpacingSettings):
         return f"`{{log: {value.log}, every: {value.every}}}`"
     if isinstance(value, BaseModel):
         return "as below"

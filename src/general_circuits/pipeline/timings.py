@@ -24,13 +24,14 @@ from general_circuits.measurements.progress.components import Ground as AllExamp
 from general_circuits.measurements.saliency import measure as saliency
 from general_circuits.measurements.updates.measure import track
 from general_circuits.models.network import Network
-from general_circuits.records import Condition, from_json
+from general_circuits.records import from_json
 from general_circuits.registered import REGISTERED, rows_of
 from general_circuits.storage.tables import INPUTS
 from general_circuits.tasks import registry
 from general_circuits.tasks.examples import Examples, by_split
 from general_circuits.tasks.splits import draw
 from general_circuits.training.replica import Replica
+from general_circuits.training.settings import Condition
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,6 @@ import pandas as pd
 
 from general_circuits import devices
 from general_circuits.measurements.ablation.measure import Settings, measure
-from general_circuits.records import chosen
 from general_circuits.registered import REGISTERED, rows_of
 from general_circuits.stages.command import run
 from general_circuits.storage import checkpoints, tables
@@ -18,6 +17,7 @@ from general_circuits.storage.blocks import Block
 from general_circuits.storage.schemas.ablation import TABLE as ABLATION
 from general_circuits.storage.schemas.damage import TABLE as DAMAGE
 from general_circuits.storage.schemas.saliency import TABLE as SALIENCY
+from general_circuits.training.schedule import evenly_chosen
 
 
 def main(
@@ -42,7 +42,7 @@ def main(
 
     Of ATTRIBUTIONS the registered one, or all, for specification curves, which read areas only.
     """
-    torch_device = devices.device(device)
+    torch_device = devices.set_up(device)
     lists: dict[str, Any] = {
         "sites": sites.split(","),
         "deletions": deletions.split(","),
@@ -67,7 +67,7 @@ def main(
             train = everything["train"].tokens
             of_replica = salience[salience["replica"] == replica]
             stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-            wanted = chosen(sorted(of_replica["step"].unique()), steps or None)
+            wanted = evenly_chosen(sorted(of_replica["step"].unique()), steps or None)
             for step, model in stored.models(wanted, torch_device):
                 print(f"{condition}, replica {replica}: step {step:,}", flush=True)
                 here, scale = of_replica[of_replica["step"] == step], model.logit_scale(train)

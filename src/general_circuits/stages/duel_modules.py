@@ -22,7 +22,7 @@ from general_circuits.storage.schemas.planted import TABLE as PLANTED
 
 def main(split: Path, weights: Path, planting: str, duels: str, device: str, output: Path) -> None:
     """Let the modules in WEIGHTS fight for the training examples of SPLIT, in every duel of DUELS (JSON)."""
-    block = Block(split, devices.device(device))
+    block = Block(split, devices.set_up(device))
     how, varied = from_json(Planting, planting), from_json(Duels, duels)
     frames = []
     for _, replica, splits in block.replicas():

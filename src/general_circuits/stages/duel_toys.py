@@ -16,7 +16,7 @@ from general_circuits.storage.schemas.toy import TABLE as TOY
 
 def main(grid: str, optimiser: str, output: Path) -> None:
     """Train the toys of GRID (JSON) with OPTIMISER."""
-    devices.device("cpu")
+    devices.set_up("cpu")
     settings = from_json(Grid, grid)
     rows = toy_training.train(settings, optimiser)
     tables.write(output, TOY, rows.assign(optimiser=optimiser), {"toy": json.loads(grid)})

@@ -19,7 +19,7 @@ from general_circuits.storage.schemas.example_saliency import TABLE
 
 def main(split: Path, condition: str, step: int, asked: str, device: str, output: Path) -> None:
     """Read the weights beside SPLIT at one STEP and keep whatever is ASKED (as JSON), example by example."""
-    torch_device, questions = devices.device(device), from_json(Questions, asked)
+    torch_device, questions = devices.set_up(device), from_json(Questions, asked)
 
     def parts() -> Iterator[pd.DataFrame]:
         for position, replica, examples in Block(split, torch_device).replicas():

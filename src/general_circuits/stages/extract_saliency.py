@@ -10,13 +10,14 @@ import pandas as pd
 from general_circuits import devices
 from general_circuits.analysis.windows import steps_of_events, steps_read
 from general_circuits.measurements.saliency.measure import Questions, measure
-from general_circuits.records import chosen, from_json
+from general_circuits.records import from_json
 from general_circuits.stages.command import run
 from general_circuits.storage import checkpoints, tables
 from general_circuits.storage.blocks import Block
 from general_circuits.storage.schemas.attribution import TABLE as ATTRIBUTION
 from general_circuits.storage.schemas.events import TABLE as EVENTS
 from general_circuits.storage.schemas.saliency import TABLE as SALIENCY
+from general_circuits.training.schedule import evenly_chosen
 
 
 def main(
@@ -26,14 +27,14 @@ def main(
 
     At STEPS checkpoints, 0 for all; with an EVENTS table, at those of them that a claim reads around its events.
     """
-    torch_device, questions = devices.device(device), from_json(Questions, asked)
+    torch_device, questions = devices.set_up(device), from_json(Questions, asked)
     claimed = _by_replica(Path(events)) if events else None
     layers: list[pd.DataFrame] = []
 
     def parts() -> Iterator[pd.DataFrame]:
         for position, replica, examples in Block(split, torch_device).replicas():
             stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-            wanted = chosen(stored.steps(), steps or None)
+            wanted = evenly_chosen(stored.steps(), steps or None)
             if claimed is not None:
                 wanted = steps_read(wanted, claimed.loc[replica])
             for step, model in stored.models(wanted, torch_device):

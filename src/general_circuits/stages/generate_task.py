@@ -7,16 +7,17 @@ import importlib
 import json
 from pathlib import Path
 
-from general_circuits.records import Task, from_json
+from general_circuits.records import from_json
 from general_circuits.stages.command import run
 from general_circuits.storage import tables
 from general_circuits.storage.schemas.task import TABLE as TASK
+from general_circuits.tasks.settings import AnyTask, Task, family_module
 
 
 def main(task: str, output: Path) -> None:
     """Write the examples of TASK (JSON) to OUTPUT."""
-    settings: Task = from_json(Task, task)  # type: ignore[arg-type]
-    table = importlib.import_module(f"general_circuits.tasks.{settings.family}").generate(settings)
+    settings: Task = from_json(AnyTask, task)
+    table = importlib.import_module(family_module(settings.family)).generate(settings)
     metadata = {
         "task": json.loads(task),
         "vocabulary": dataclasses.asdict(table.vocabulary),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from general_circuits.analysis.variants import flat
+from general_circuits.records import flat
 from general_circuits.stages.command import run
 from general_circuits.storage import tables
 from general_circuits.storage.schemas.conditions import TABLE as CONDITIONS

@@ -10,7 +10,7 @@ import torch
 from general_circuits import devices
 from general_circuits.measurements.progress import learned
 from general_circuits.measurements.progress.measure import measure, single_examples
-from general_circuits.records import Condition, chosen, from_json
+from general_circuits.records import from_json
 from general_circuits.stages.command import run
 from general_circuits.storage import checkpoints, tables
 from general_circuits.storage.blocks import Block
@@ -19,6 +19,8 @@ from general_circuits.storage.schemas.progress import TABLE as PROGRESS
 from general_circuits.storage.schemas.reinforcement import TABLE as REINFORCEMENT
 from general_circuits.storage.schemas.spectrum import TABLE as SPECTRUM
 from general_circuits.storage.schemas.structure import TABLE as STRUCTURE
+from general_circuits.training.schedule import evenly_chosen
+from general_circuits.training.settings import Condition
 
 TABLES = {"progress": PROGRESS, "structure": STRUCTURE, "matrices": MATRICES, "spectrum": SPECTRUM}
 
@@ -39,18 +41,18 @@ def main(
     At EXAMPLES_STEPS checkpoints, what the gradients of EXAMPLES training examples do. SETTINGS (JSON) name the task.
     OUTPUT is the table `progress`; the others lie beside it.
     """
-    torch_device, resolved = devices.device(device), from_json(Condition, settings)
+    torch_device, resolved = devices.set_up(device), from_json(Condition, settings)
     block = Block(split, torch_device)
     precision = torch.float64 if resolved.optimiser.loss_precision == "float64" else torch.float32
     frames: dict[str, list[pd.DataFrame]] = {name: [] for name in [*TABLES, "reinforcement"]}
     for position, replica, splits in block.replicas():
         stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-        wanted = chosen(stored.steps(), steps or None)
+        wanted = evenly_chosen(stored.steps(), steps or None)
         if not wanted:  # a branch of which this replica has none
             continue
         general = learned.general(resolved, splits, block.vocabulary, stored.backwards(torch_device))
         ground = general.ground
-        closely = chosen(wanted, examples_steps)
+        closely = evenly_chosen(wanted, examples_steps)
         seen, around = [stored.models(wanted, torch_device)], []
         if onset:
             replayed = checkpoints.Checkpoints(Path(onset) / checkpoints.file_name(position))

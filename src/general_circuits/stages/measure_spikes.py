@@ -9,17 +9,18 @@ import pandas as pd
 from general_circuits import devices
 from general_circuits.measurements.progress import learned
 from general_circuits.measurements.progress.shares import Shares, effects
-from general_circuits.records import Condition, from_json
+from general_circuits.records import from_json
 from general_circuits.stages.command import run
 from general_circuits.storage import checkpoints, tables
 from general_circuits.storage.blocks import Block
 from general_circuits.storage.schemas.spike_effects import TABLE as EFFECTS
 from general_circuits.storage.schemas.spikes import TABLE as SPIKES
+from general_circuits.training.settings import Condition
 
 
 def main(split: Path, spikes: Path, weights: Path, condition: str, settings: str, device: str, output: Path) -> None:
     """Read the table SPIKES and the folder WEIGHTS; what is general is told by the last weights beside SPLIT."""
-    resolved, torch_device = from_json(Condition, settings), devices.device(device)
+    resolved, torch_device = from_json(Condition, settings), devices.set_up(device)
     table, block = tables.read(spikes, SPIKES), Block(split, torch_device)
     frames = []
     for position, replica, splits in block.replicas():

@@ -9,12 +9,14 @@ import torch
 
 from general_circuits import devices
 from general_circuits.measurements import answers
-from general_circuits.records import Condition, chosen, from_json
+from general_circuits.records import from_json
 from general_circuits.stages.command import run
 from general_circuits.storage import checkpoints, tables
 from general_circuits.storage.blocks import Block
 from general_circuits.storage.schemas.answers import TABLE as ANSWERS
 from general_circuits.storage.schemas.deciles import TABLE as DECILES
+from general_circuits.training.schedule import evenly_chosen
+from general_circuits.training.settings import Condition
 
 
 def main(split: Path, condition: str, settings: str, steps: int, device: str, output: Path) -> None:
@@ -22,13 +24,13 @@ def main(split: Path, condition: str, settings: str, steps: int, device: str, ou
 
     OUTPUT is the table `answers`; `deciles` lies beside it.
     """
-    torch_device, optimiser = devices.device(device), from_json(Condition, settings).optimiser
+    torch_device, optimiser = devices.set_up(device), from_json(Condition, settings).optimiser
     precision = torch.float64 if optimiser.loss_precision == "float64" else torch.float32
     frames: list[pd.DataFrame] = []
     of_tenths: list[pd.DataFrame] = []
     for position, replica, splits in Block(split, torch_device).replicas():
         stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-        for step, model in stored.models(chosen(stored.steps(), steps or None), torch_device):
+        for step, model in stored.models(evenly_chosen(stored.steps(), steps or None), torch_device):
             print(f"{condition}, replica {replica}: step {step:,}", flush=True)
             names = {"condition": condition, "replica": replica, "step": step}
             frames.append(answers.answers(model, splits).assign(**names))

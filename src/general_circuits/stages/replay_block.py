@@ -10,7 +10,7 @@ import pandas as pd
 
 from general_circuits import devices
 from general_circuits.analysis.windows import steps_of_events
-from general_circuits.records import Condition, from_json
+from general_circuits.records import from_json
 from general_circuits.stages.command import run
 from general_circuits.stages.interruption import room_for
 from general_circuits.storage import checkpoints, tables
@@ -19,6 +19,7 @@ from general_circuits.storage.schemas.events import TABLE as EVENTS
 from general_circuits.storage.schemas.metrics import TABLE as METRICS
 from general_circuits.storage.training_states import States, folder_of
 from general_circuits.training import loop
+from general_circuits.training.settings import Condition
 
 
 def main(
@@ -51,7 +52,7 @@ def main(
         raise SystemExit(f"steps {first} to {last}: should be within the {trained} steps of {condition}")
     if min(checkpoints_every, metrics_every) < 1:
         raise SystemExit(f"one step in {min(checkpoints_every, metrics_every)}: should be one in 1 or more")
-    block = Block(split, devices.device(device))
+    block = Block(split, devices.set_up(device))
     whole = tables.read(finished, METRICS)
     onsets = steps_of_events(tables.read(Path(events), EVENTS), condition)["onset"] if events else None
     frames: list[pd.DataFrame] = []

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from general_circuits.records import Split, from_json
+from general_circuits.records import from_json
 from general_circuits.stages.command import run
 from general_circuits.storage import tables
 from general_circuits.storage.schemas.split import TABLE as SPLIT
 from general_circuits.storage.schemas.task import TABLE as TASK
 from general_circuits.storage.tables import INPUTS
 from general_circuits.tasks import splits
+from general_circuits.tasks.settings import Split
 
 
 def main(task: Path, split: str, condition: str, first_seed: int, block: int, replicas: int, output: Path) -> None:

@@ -10,11 +10,13 @@ import pandas as pd
 
 from general_circuits import devices
 from general_circuits.measurements.updates.measure import track
-from general_circuits.records import Condition, chosen, from_json
+from general_circuits.records import from_json
 from general_circuits.stages.command import run
 from general_circuits.storage import checkpoints, tables
 from general_circuits.storage.blocks import Block
 from general_circuits.storage.schemas.updates import TABLE as UPDATES
+from general_circuits.training.schedule import evenly_chosen
+from general_circuits.training.settings import Condition
 
 
 def main(split: Path, onset: str, condition: str, settings: str, steps: int, device: str, output: Path) -> None:
@@ -23,12 +25,12 @@ def main(split: Path, onset: str, condition: str, settings: str, steps: int, dev
 
     Of the first STEPS checkpoints, evenly chosen (0 for all); of the others all.
     """
-    torch_device, optimiser = devices.device(device), from_json(Condition, settings).optimiser
+    torch_device, optimiser = devices.set_up(device), from_json(Condition, settings).optimiser
 
     def parts() -> Iterator[pd.DataFrame]:
         for position, replica, examples in Block(split, torch_device).replicas():
             stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-            wanted, around = chosen(stored.steps(), steps or None), []
+            wanted, around = evenly_chosen(stored.steps(), steps or None), []
             models = stored.models(wanted, torch_device)
             if onset:
                 replayed = checkpoints.Checkpoints(Path(onset) / checkpoints.file_name(position))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from general_circuits import devices
 from general_circuits.models.build import build
-from general_circuits.records import Branch, Condition, from_json
+from general_circuits.records import from_json
 from general_circuits.stages.command import run
 from general_circuits.stages.interruption import Stop, room_for
 from general_circuits.storage import checkpoints, tables
@@ -19,6 +19,8 @@ from general_circuits.training import loop
 from general_circuits.training.branch import Branched
 from general_circuits.training.branch_start import Fork
 from general_circuits.training.replica import Replica
+from general_circuits.training.schedule import STATE_EVERY
+from general_circuits.training.settings import Branch, Condition
 
 
 def main(
@@ -45,7 +47,7 @@ def main(
     """
     stop = Stop()
     resolved = from_json(Condition, settings)
-    block = Block(split, devices.device(device))
+    block = Block(split, devices.set_up(device))
     fork = None
     if branch:
         like = Path(as_kicked) if as_kicked else None
@@ -78,7 +80,7 @@ def main(
             frames.append(rows.assign(diverged=rows["diverged"] | has_diverged))
         tables.write(metrics, METRICS, tables.together(METRICS, frames), {"condition": json.loads(settings)})
     for of_replica in kept:
-        of_replica.thin(keep_states)
+        of_replica.thin(keep_states, STATE_EVERY)
 
 
 if __name__ == "__main__":

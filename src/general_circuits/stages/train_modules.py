@@ -21,7 +21,7 @@ from general_circuits.storage.schemas.modules import TABLE as MODULES
 
 def main(split: Path, planting: str, device: str, weights: Path, modules: Path) -> None:
     """Train the modules of every replica of SPLIT as PLANTING (JSON) says; MODULES is written last."""
-    block = Block(split, devices.device(device))
+    block = Block(split, devices.set_up(device))
     how = from_json(Planting, planting)
     planted, frames = {}, []
     for _, replica, splits in block.replicas():

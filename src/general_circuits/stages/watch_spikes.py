@@ -9,7 +9,7 @@ import pandas as pd
 
 from general_circuits import devices
 from general_circuits.analysis.windows import steps_of_events
-from general_circuits.records import Condition, from_json
+from general_circuits.records import from_json
 from general_circuits.stages.command import run
 from general_circuits.stages.interruption import room_for
 from general_circuits.storage import checkpoints, tables
@@ -19,6 +19,7 @@ from general_circuits.storage.schemas.losses import TABLE as LOSSES
 from general_circuits.storage.schemas.spikes import TABLE as SPIKES
 from general_circuits.storage.training_states import States, folder_of
 from general_circuits.training import spike_replay, spikes
+from general_circuits.training.settings import Condition
 
 
 def main(
@@ -38,7 +39,7 @@ def main(
     A spike is a training loss above THRESHOLD times the median of the 50 steps before; of each replica at most MOST are
     looked into. OUTPUT is the table `spikes`; `losses` lies beside it, and weights in a folder of its name.
     """
-    resolved, torch_device = from_json(Condition, settings), devices.device(device)
+    resolved, torch_device = from_json(Condition, settings), devices.set_up(device)
     memorised = steps_of_events(tables.read(events, EVENTS), condition)["memorised"]
     block = Block(split, torch_device)
     frames: list[pd.DataFrame] = []

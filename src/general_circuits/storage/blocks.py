@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
-from general_circuits.records import Vocabulary
 from general_circuits.storage import tables
 from general_circuits.storage.schemas.split import TABLE as SPLIT
 from general_circuits.tasks.examples import Examples, by_split
+from general_circuits.tasks.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

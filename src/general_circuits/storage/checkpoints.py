@@ -15,8 +15,9 @@ from torch import Tensor
 
 from general_circuits.models.build import build
 from general_circuits.models.network import Network
-from general_circuits.records import Model, Vocabulary
+from general_circuits.models.settings import Model
 from general_circuits.storage.tables import replacing
+from general_circuits.tasks.vocabulary import Vocabulary
 
 HEADER = "checkpoints"
 """The only key of the file's metadata: safetensors writes several in no fixed order, and equal work is equal bytes."""

@@ -20,7 +20,6 @@ from safetensors import safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
-from general_circuits.records import STATE_EVERY
 from general_circuits.storage.tables import replacing
 
 HEADER = "state"
@@ -103,10 +102,13 @@ class States:
                 return state
         return None
 
-    def thin(self, how_many: int) -> None:
-        """Of a finished run: remove all records, and all states but so many, the last among them, evenly by step."""
+    def thin(self, how_many: int, every: int) -> None:
+        """Remove a finished run's records, and all states but `how_many`, evenly by step and the last among them.
+
+        Only states at multiples of `every`, and the last one, are kept: others depend on when a run was killed.
+        """
         files = self._files("state")
-        states = [path for path in files if _step(path) % STATE_EVERY == 0 or path == files[-1]]
+        states = [path for path in files if _step(path) % every == 0 or path == files[-1]]
         how_many = min(how_many, len(states))
         kept = {states[-1 - round(i * len(states) / how_many)] for i in range(how_many)}
         for path in [*self._files("record"), *(path for path in files if path not in kept)]:

@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
-from general_circuits.records import Boolean, Parity, Vocabulary
 from general_circuits.seeds import stream_seed
+from general_circuits.tasks.settings import Task
 from general_circuits.tasks.table import IntArray, TaskTable, unrelated
+from general_circuits.tasks.vocabulary import Vocabulary
 
 LARGEST_TRUTH_TABLE = 16
 """Bits of a boolean function: 65,536 inputs."""
 
 NAMED = ("and", "or", "parity", "majority")
+
+
+@dataclass(frozen=True)
+class Parity(Task):
+    """Parity of the first `relevant_bits` of `bits`, on so many random inputs."""
+
+    bits: int
+    relevant_bits: int
+    examples: int
+    family: Literal["bits"] = "bits"
+
+
+@dataclass(frozen=True)
+class Boolean(Task):
+    """A function of `bits`, by name or by its values for all inputs in order."""
+
+    bits: int
+    function: str
+    family: Literal["bits"] = "bits"
+
+
+RECORD = Parity | Boolean
 
 
 def generate(task: Parity | Boolean) -> TaskTable:

@@ -9,8 +9,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from general_circuits.records import Vocabulary
 from general_circuits.seeds import stream_seed
+from general_circuits.tasks.vocabulary import Vocabulary
 
 SPLITS = ("train", "validation")
 

@@ -6,12 +6,15 @@ import itertools
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from general_circuits.records import Group, Vocabulary
+from general_circuits.tasks.settings import Task
 from general_circuits.tasks.table import NO_WRAP, IntArray, TaskTable, all_pairs, unordered_pair
+from general_circuits.tasks.vocabulary import Vocabulary
 
 Multiplication = NDArray[np.int64]
 """(element, element) → element."""
@@ -20,11 +23,23 @@ LARGEST, LARGEST_TABLE = 1024, 128
 """Elements of a group, and of one that is given as a table."""
 
 
+@dataclass(frozen=True)
+class GroupTask(Task):
+    """Composition in a group, by its name or its multiplication table."""
+
+    operation: str
+    group: str | tuple[tuple[int, ...], ...]
+    family: Literal["groups"] = "groups"
+
+
+RECORD = GroupTask
+
+
 class GroupError(ValueError):
     """No group; the message says why."""
 
 
-def generate(task: Group) -> TaskTable:
+def generate(task: GroupTask) -> TaskTable:
     """All examples of an operation in a group; elements are numbered as in its multiplication table."""
     times = multiplication(task.group)
     n = len(times)

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from general_circuits.records import Modular, Vocabulary
 from general_circuits.tasks import formula
+from general_circuits.tasks.settings import Task
 from general_circuits.tasks.table import NO_WRAP, IntArray, TaskTable, all_pairs, unordered_pair
+from general_circuits.tasks.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Modular(Task):
+    """Formulas in x and y modulo p; with several, example (x, y) has the one numbered x mod their number."""
+
+    formulas: tuple[str, ...]
+    modulus: int
+    family: Literal["modular"] = "modular"
+
+
+RECORD = Modular
 
 
 def generate(task: Modular) -> TaskTable:

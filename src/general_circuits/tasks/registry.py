@@ -14,9 +14,13 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from general_circuits.records import Boolean, Digits, Group, Modular, Parity, Task, to_json
+from general_circuits.records import to_json
 from general_circuits.tasks import formula, groups
-from general_circuits.tasks.bits import LARGEST_TRUTH_TABLE, NAMED
+from general_circuits.tasks.bits import LARGEST_TRUTH_TABLE, NAMED, Boolean, Parity
+from general_circuits.tasks.digits import Digits
+from general_circuits.tasks.groups import GroupTask
+from general_circuits.tasks.modular import Modular
+from general_circuits.tasks.settings import Task, family_module
 from general_circuits.tasks.table import TaskTable
 
 POWER = "Power et al. 2022, appendix A.1.1"
@@ -110,7 +114,7 @@ def file_stem(task: Task) -> str:
         case Modular(texts, p):
             spelled = "_then_".join(_spelled(text) for text in texts)
             return f"{_short(spelled, texts)}_mod_{p}"
-        case Group(operation, group):
+        case GroupTask(operation, group):
             spelled = _spelled(operation.replace("^-1", "^inverse"))
             return f"{spelled}_in_{group.lower() if isinstance(group, str) else f'group_{_digest(group)}'}"
         case Parity(n, k, examples):
@@ -119,17 +123,13 @@ def file_stem(task: Task) -> str:
             return f"{function if function in NAMED else f'function_{_digest(function)}'}_of_{n}_bits"
         case Digits():
             return "digits"
-
-
-def family_module(task: Task) -> str:
-    """The module that makes its table."""
-    return f"general_circuits.tasks.{task.family}"
+    raise TypeError(f"{task!r}: no family has such a task")
 
 
 @lru_cache
 def generate(task: Task) -> TaskTable:
     """The task's table."""
-    return importlib.import_module(family_module(task)).generate(task)
+    return importlib.import_module(family_module(task.family)).generate(task)
 
 
 @cache
@@ -160,10 +160,10 @@ def _arithmetic(key: str, written: str | Sequence[str], p: int) -> Modular:
     return task
 
 
-def _group(operation: Any, group: str | Sequence[Sequence[int]]) -> Group:
+def _group(operation: Any, group: str | Sequence[Sequence[int]]) -> GroupTask:
     if operation not in IN_GROUPS:
         raise TaskError("operation", operation, f"in a group should be one of {', '.join(IN_GROUPS)}")
-    task = Group(operation, group if isinstance(group, str) else tuple(map(tuple, group)))
+    task = GroupTask(operation, group if isinstance(group, str) else tuple(map(tuple, group)))
     try:
         generate(task)
     except groups.GroupError as error:

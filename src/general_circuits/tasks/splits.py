@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from general_circuits.records import Split
 from general_circuits.seeds import stream_seed
+from general_circuits.tasks.settings import Split
 from general_circuits.tasks.table import IntArray
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from general_circuits.records import Vocabulary
+from general_circuits.tasks.vocabulary import Vocabulary
 
 IntArray = NDArray[np.int32]
 

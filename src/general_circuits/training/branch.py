@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from general_circuits.models.network import Network
-from general_circuits.records import Branch, Condition
 from general_circuits.storage.training_states import State
 from general_circuits.tasks.examples import Examples
 from general_circuits.training.replica import Replica
+from general_circuits.training.settings import Branch, Condition
 
 
 class Branched:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from general_circuits import devices
-from general_circuits.records import STEP, Branch, Condition, to_json
+from general_circuits.records import to_json
 from general_circuits.storage import tables
 from general_circuits.storage.blocks import Block
 from general_circuits.storage.schemas.events import TABLE as EVENTS
@@ -20,6 +20,7 @@ from general_circuits.storage.training_states import States, folder_of
 from general_circuits.tasks.examples import Examples
 from general_circuits.training.branch import Branched
 from general_circuits.training.replica import Replica
+from general_circuits.training.settings import STEP, Branch, Condition
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Fork:
 
     @cached_property
     def _block(self) -> Block:
-        return Block(self.runs / "split.parquet", devices.device(self.device))
+        return Block(self.runs / "split.parquet", devices.set_up(self.device))
 
     @cached_property
     def _replicas(self) -> dict[int, tuple[int, dict[str, Examples]]]:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from general_circuits.records import EVENTS
+EVENTS = ("memorised", "validation_loss_peak", "onset", "generalised")
+"""What is looked for in a run, by name."""
 
 BRANCHED = "branched"
 LEARNED = ("memorised", "onset", "generalised")

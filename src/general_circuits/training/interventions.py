@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from general_circuits.models import predictions
-from general_circuits.records import Intervention
 from general_circuits.seeds import stream_seed
 from general_circuits.training.losses import Loss
+from general_circuits.training.settings import Intervention
 
 HALVINGS = 20
 """Of a kick's size, once it is large enough."""

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from general_circuits.models.network import Network
-from general_circuits.records import STATE_EVERY, Condition, Vocabulary
 from general_circuits.storage.training_states import State, States
 from general_circuits.tasks.examples import SPLITS, Examples
+from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training.branch import Branched
 from general_circuits.training.replica import COLUMNS, Replica
+from general_circuits.training.schedule import STATE_EVERY
+from general_circuits.training.settings import Condition
 
 
 class Stopped(Exception):

@@ -12,14 +12,16 @@ from general_circuits.models import ground_truth, predictions
 from general_circuits.models.build import build
 from general_circuits.models.network import Network
 from general_circuits.models.transformer import Transformer
-from general_circuits.records import Condition, Intervention, Optimiser, Vocabulary
 from general_circuits.seeds import stream_seed
 from general_circuits.storage.training_states import State
 from general_circuits.tasks.examples import SPLITS, Examples
+from general_circuits.tasks.vocabulary import Vocabulary
+from general_circuits.training import losses
 from general_circuits.training.interventions import Intervening
-from general_circuits.training.losses import LOSSES, Loss
+from general_circuits.training.losses import Loss
 from general_circuits.training.optimisers.updater import Updater
 from general_circuits.training.reduced.network import Reduced
+from general_circuits.training.settings import Condition, Intervention, Optimiser
 
 COLUMNS = (
     *("loss", "accuracy", "margin", "correct_probability", "correct_probability_q10", "correct_probability_q90"),
@@ -61,7 +63,7 @@ class Replica:
         self.model.to(train_set.tokens.device)
         size = len(train_set.labels) if settings.batch_size == "full" else int(settings.batch_size)
         weights = dict(self.model.named_parameters())
-        self.loss = LOSSES[settings.loss]
+        self.loss = losses.named(settings.loss)
         self.intervening = Intervening(intervention, weights, seed) if intervention else None
         trains = self.intervening.loss(self.loss) if self.intervening else self.loss
         self.network = build_network(settings, self.model, size, trains)
@@ -203,7 +205,7 @@ class Arithmetic(Protocol):
 class Plain:
     """The plain network by autograd: the reference for `Reduced`."""
 
-    def __init__(self, model: Network, loss: Loss = LOSSES["cross_entropy"]) -> None:
+    def __init__(self, model: Network, loss: Loss) -> None:
         self.model, self.loss = model, loss
 
     def answer(self, tokens: Tensor) -> Tensor:
@@ -265,7 +267,7 @@ class Batches:
 
 def build_network(settings: Optimiser, model: Network, batch_size: int, loss: Loss | None = None) -> Arithmetic:
     """How this model's answers and gradients are computed, of the settings' loss or another."""
-    loss = loss or LOSSES[settings.loss]
+    loss = loss or losses.named(settings.loss)
     if settings.arithmetic == "plain":
         return Plain(model, loss)
     if not isinstance(model, Transformer):

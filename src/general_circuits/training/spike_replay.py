@@ -10,11 +10,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from general_circuits.records import Condition, Vocabulary, chosen
 from general_circuits.storage.training_states import State
 from general_circuits.tasks.examples import SPLITS, Examples
+from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training.interventions import kick_until
 from general_circuits.training.replica import COLUMNS, Replica
+from general_circuits.training.schedule import evenly_chosen
+from general_circuits.training.settings import Condition
 from general_circuits.training.spikes import AFTER, BEFORE, LATER, Spike, inside, quiet
 
 Nearest = Callable[[int], State | None]
@@ -126,7 +128,7 @@ def windows(trained: Trained, spikes: Sequence[Spike], first: int, most: int) ->
     """
     whole = inside(spikes, first, trained.last)
     seen = []
-    for i in chosen(range(len(whole)), most) if whole else ():
+    for i in evenly_chosen(range(len(whole)), most) if whole else ():
         spike = whole[i]
         seen.append(Window(spike, "spike", spike.peak, spike.start - BEFORE))
         beside = quiet(spikes, spike, first, trained.last)

@@ -18,7 +18,7 @@ from general_circuits.measurements.ablation.nested import Nested
 from general_circuits.measurements.ablation.rankings import random_orders
 from general_circuits.models import predictions
 from general_circuits.models.layer import Layer
-from general_circuits.records import Vocabulary
+from general_circuits.tasks.vocabulary import Vocabulary
 
 SCALE = 1.7
 PARTS = ("margins", "losses", "matched_losses")

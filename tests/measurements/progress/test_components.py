@@ -13,7 +13,7 @@ from progress_builders import MODULUS, general_network, ground, permutations, ra
 from general_circuits.measurements.progress.components import General, Ground, centred, energies, key_frequencies
 from general_circuits.measurements.progress.forces import answer
 from general_circuits.models import predictions
-from general_circuits.records import Modular
+from general_circuits.tasks.modular import Modular
 
 
 def test_parts_add_up_and_are_orthogonal() -> None:

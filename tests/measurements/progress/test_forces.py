@@ -15,7 +15,7 @@ from general_circuits.measurements.progress import forces
 from general_circuits.measurements.progress.components import General, Ground, centred
 from general_circuits.models import predictions
 from general_circuits.models.network import Network
-from general_circuits.records import Vocabulary
+from general_circuits.tasks.vocabulary import Vocabulary
 
 SMALL = 1e-6
 

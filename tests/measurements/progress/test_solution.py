@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from general_circuits.measurements.progress.solution import NONE, Solution, find
-from general_circuits.records import Group, Modular, Parity, Task
 from general_circuits.tasks import bits, groups, modular
+from general_circuits.tasks.bits import Parity
+from general_circuits.tasks.groups import GroupTask
+from general_circuits.tasks.modular import Modular
+from general_circuits.tasks.settings import Task
 
 
 def found(task: Task) -> tuple[Solution | None, np.ndarray, np.ndarray]:
@@ -69,10 +72,10 @@ def test_a_product_modulo_a_composite_number_has_none() -> None:
 
 def test_composition_is_in_its_group_and_conjugation_has_no_operands() -> None:
     for operation, has_operands in (("x*y", True), ("x*y*x^-1", False)):
-        solution, inputs, target = found(Group(operation, "S3"))
+        solution, inputs, target = found(GroupTask(operation, "S3"))
         assert solution is not None
         assert (solution.operands is not None) == has_operands
-    composed, inputs, target = found(Group("x*y", "S4"))
+    composed, inputs, target = found(GroupTask("x*y", "S4"))
     assert composed is not None
     assert composed.operands is not None
     u, v = composed.operands

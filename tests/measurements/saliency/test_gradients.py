@@ -29,7 +29,7 @@ from general_circuits.measurements.saliency.gradients import (
 from general_circuits.measurements.saliency.targets import TARGETS
 from general_circuits.models.layer import Layer
 from general_circuits.models.network import Place
-from general_circuits.records import Vocabulary
+from general_circuits.tasks.vocabulary import Vocabulary
 
 DIFFERENCE = TARGETS["right_minus_mean"]
 METHODS = (activation_gradient, integrated_gradients)

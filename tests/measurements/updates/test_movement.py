@@ -9,9 +9,9 @@ from torch import Tensor
 
 from general_circuits.measurements.updates import movement
 from general_circuits.models.network import Network, Place
-from general_circuits.records import Optimiser
 from general_circuits.training.optimisers.updater import Updater
 from general_circuits.training.replica import Replica
+from general_circuits.training.settings import Optimiser
 
 APART = [
     {"optimiser": "adamw"},

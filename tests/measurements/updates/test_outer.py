@@ -15,8 +15,8 @@ from general_circuits.measurements.updates import outer
 from general_circuits.measurements.updates.outer import Moments, moments
 from general_circuits.models import predictions
 from general_circuits.models.network import Network, Place
-from general_circuits.records import Vocabulary
 from general_circuits.tasks.examples import Examples
+from general_circuits.tasks.vocabulary import Vocabulary
 
 DOUBLE = torch.float64
 

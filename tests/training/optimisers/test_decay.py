@@ -11,7 +11,7 @@ from problems import Constant, Steps, no_loss
 from torch import nn
 
 from general_circuits.models.build import build
-from general_circuits.records import Vocabulary
+from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training.optimisers.decay import groups
 from general_circuits.training.optimisers.updater import Updater
 

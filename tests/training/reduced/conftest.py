@@ -13,7 +13,7 @@ from general_circuits import devices
 @pytest.fixture(autouse=True)
 def as_in_a_job() -> Iterator[None]:
     mode = torch.get_deterministic_debug_mode()
-    devices.device("cpu")
+    devices.set_up("cpu")
     torch.utils.deterministic.fill_uninitialized_memory = True
     assert torch.empty_like(torch.ones(3)).isnan().all()
     yield

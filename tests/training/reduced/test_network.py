@@ -14,7 +14,7 @@ from torch import Tensor
 from general_circuits.models.presets import PRESETS
 from general_circuits.models.transformer import Transformer
 from general_circuits.tasks.examples import Examples
-from general_circuits.training.losses import LOSSES
+from general_circuits.training import losses
 from general_circuits.training.reduced import network
 from general_circuits.training.reduced.network import Reduced
 
@@ -47,7 +47,7 @@ def by_autograd(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Logits and gradients of the plain network, which writes no `.grad`."""
     logits = model.answer(examples.tokens)
-    value = LOSSES[loss].mean(logits.to(precision), examples.labels)
+    value = losses.named(loss).mean(logits.to(precision), examples.labels)
     names, weights = zip(*model.named_parameters(), strict=True)
     return logits.detach(), dict(zip(names, torch.autograd.grad(value, weights), strict=True))
 
@@ -97,7 +97,7 @@ def test_logits_and_gradients_are_the_plain_networks(normalisation, biases, acti
     several, one_slice = questions(11), questions(3, seed=1)  # three examples are also the remainder of eleven
     expected = [by_autograd(model, examples, torch.float64) for examples in (several, one_slice)]
     for batch_size in (SMALL, MEDIUM, LARGE):
-        reduced = Reduced(model, batch_size)
+        reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
         folds, has_table = BRANCHES[batch_size]
         assert reduced.shape.folds_output == (folds and normalisation == "none")
         assert reduced.shape.has_table == (has_table and normalisation == "none" and n_layers == 1)
@@ -114,7 +114,7 @@ def test_logits_and_gradients_are_the_plain_networks(normalisation, biases, acti
 )
 def test_quadratic_neurons(settings, batch_size):
     model = network_of(activation="quadratic", biases="all", **settings)
-    assert_equal(Reduced(model, batch_size), model, questions())
+    assert_equal(Reduced(model, batch_size, losses.named("cross_entropy")), model, questions())
 
 
 @pytest.mark.parametrize("batch_size", [64, 600], ids=["nothing folded", "as much as can be"])
@@ -125,7 +125,7 @@ def test_the_presets_of_the_field(preset, batch_size, monkeypatch):
     chosen = PRESETS[preset]
     model = Transformer(chosen.model, chosen.vocabulary).initialise(torch.Generator().manual_seed(0)).double()
     examples = questions(batch_size, 0, chosen.vocabulary.n_symbols, chosen.vocabulary.n_classes)
-    assert_equal(Reduced(model, batch_size), model, examples)
+    assert_equal(Reduced(model, batch_size, losses.named("cross_entropy")), model, examples)
 
 
 @pytest.mark.parametrize("batch_size", [SMALL, MEDIUM, LARGE])
@@ -133,7 +133,7 @@ def test_the_presets_of_the_field(preset, batch_size, monkeypatch):
 @pytest.mark.parametrize("n_layers", [1, 2])
 def test_one_head_and_heads_of_one_coordinate(n_layers, n_heads, batch_size):
     model = network_of(n_layers=n_layers, n_heads=n_heads, biases="all")
-    assert_equal(Reduced(model, batch_size), model, questions())
+    assert_equal(Reduced(model, batch_size, losses.named("cross_entropy")), model, questions())
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_one_head_and_heads_of_one_coordinate(n_layers, n_heads, batch_size):
 def test_other_numbers_of_symbols_and_classes(n_symbols, n_classes, d_model, has_table):
     model = network_of(n_symbols, n_classes, d_model=d_model, n_heads=1 if d_model == 7 else 2, biases="all")
     for batch_size in (SMALL, LARGE):
-        reduced = Reduced(model, batch_size)
+        reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
         assert reduced.shape.has_table == (has_table and batch_size == LARGE)
         assert_equal(reduced, model, questions(11, 0, n_symbols, n_classes))
 
@@ -165,7 +165,7 @@ def test_a_batch_larger_than_the_real_slice(normalisation, monkeypatch):
     monkeypatch.undo()
     assert network.SLICE == 1024
     model, examples = network_of(normalisation=normalisation), questions(1100)
-    reduced = Reduced(model, 1100)
+    reduced = Reduced(model, 1100, losses.named("cross_entropy"))
     assert reduced.shape.has_table == (normalisation == "none")
     assert_equal(reduced, model, examples)
     assert sorted(reduced.slices) == [76, 1024]
@@ -174,13 +174,13 @@ def test_a_batch_larger_than_the_real_slice(normalisation, monkeypatch):
 @pytest.mark.parametrize("precision", [torch.float32, torch.float64])
 @pytest.mark.parametrize("batch_size", [SMALL, MEDIUM, LARGE])
 @pytest.mark.parametrize("settings", [{}, {"n_layers": 2, "normalisation": "pre"}], ids=str)
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", losses.names())
 def test_every_loss_has_the_plain_networks_gradients(loss, settings, batch_size, precision):
     model, examples = network_of(biases="all", **settings), questions()
     expected = by_autograd(model, examples, precision, loss)
     assert any(gradient.abs().max() > 0.1 for gradient in expected[1].values())
     tolerance = 1e-10 if precision == torch.float64 else 1e-5
-    assert_equal(Reduced(model, batch_size, LOSSES[loss]), model, examples, expected, precision, tolerance)
+    assert_equal(Reduced(model, batch_size, losses.named(loss)), model, examples, expected, precision, tolerance)
 
 
 # What is multiplied out
@@ -189,12 +189,12 @@ def test_every_loss_has_the_plain_networks_gradients(loss, settings, batch_size,
 @pytest.mark.parametrize(("batch_size", "expected"), [(4, False), (5, True)])
 def test_the_output_is_folded_from_the_batch_that_saves_by_it(batch_size, expected):
     """batch_size · (8 − 3) multiplications are saved per neuron, and 8 · 3 = 24 are made."""
-    assert Reduced(network_of(n_layers=2), batch_size).shape.folds_output == expected
+    assert Reduced(network_of(n_layers=2), batch_size, losses.named("cross_entropy")).shape.folds_output == expected
 
 
 @pytest.mark.parametrize(("batch_size", "expected"), [(52, False), (53, True)])
 def test_there_is_a_table_in_batches_over_four_times_width_and_symbols(batch_size, expected):
-    reduced = Reduced(network_of(), batch_size)  # 4 · (8 + 5) = 52
+    reduced = Reduced(network_of(), batch_size, losses.named("cross_entropy"))  # 4 · (8 + 5) = 52
     assert reduced.shape.folds_output
     assert reduced.shape.has_table == expected
 
@@ -203,14 +203,14 @@ def test_there_is_a_table_in_batches_over_four_times_width_and_symbols(batch_siz
     "settings", [{"normalisation": "pre"}, {"normalisation": "post"}, {"n_layers": 2}, {"n_layers": 3}], ids=str
 )
 def test_there_is_no_table_where_more_than_linear_maps_stands_between(settings):
-    assert not Reduced(network_of(**settings), LARGE).shape.has_table
+    assert not Reduced(network_of(**settings), LARGE, losses.named("cross_entropy")).shape.has_table
 
 
 def test_every_way_of_multiplying_out_gives_the_same():
     model, examples = network_of(biases="all"), questions()
     answers, gradients = [], []
     for batch_size in BRANCHES:
-        reduced = Reduced(model, batch_size)
+        reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
         assert (reduced.shape.folds_output, reduced.shape.has_table) == BRANCHES[batch_size]
         answers.append(reduced.answer(examples.tokens))
         reduced.gradients(examples.tokens, examples.labels, torch.float64)
@@ -244,7 +244,7 @@ CASES = pytest.mark.parametrize(
 def test_batches_in_turn_leave_nothing_behind(settings, batch_size, slices, monkeypatch):
     monkeypatch.setattr(network, "SLICE", slices)
     model = network_of(**settings)
-    reduced = Reduced(model, batch_size)
+    reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
     for turn, n in enumerate((9, 1, 4, 11, 2, 9, 8)):
         reduced.answer(questions(5, seed=100 + turn).tokens)  # of other examples, in between
         assert_equal(reduced, model, questions(n, seed=turn))
@@ -253,7 +253,7 @@ def test_batches_in_turn_leave_nothing_behind(settings, batch_size, slices, monk
 @CASES
 def test_every_pair_and_every_label_alone(settings, batch_size):
     model = network_of(n_symbols=2, **settings)
-    reduced = Reduced(model, batch_size)
+    reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
     for question in all_pairs(2):
         for label in range(N_CLASSES):
             assert_equal(reduced, model, Examples(question[None], torch.tensor([label])))
@@ -264,7 +264,7 @@ def test_symbols_and_pairs_may_repeat(settings, batch_size):
     model = network_of(**settings)
     tokens = torch.tensor([[2, 2, 5], [0, 4, 5], [2, 2, 5], [4, 0, 5], [0, 0, 5], [2, 2, 5], [0, 4, 5]])
     labels = torch.tensor([0, 1, 2, 1, 1, 0, 1])
-    reduced = Reduced(model, batch_size)
+    reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
     assert_equal(reduced, model, Examples(tokens, labels))
     assert_equal(reduced, model, Examples(tokens[:1].expand(6, 3), labels[:1].expand(6)))
 
@@ -273,7 +273,7 @@ def test_symbols_and_pairs_may_repeat(settings, batch_size):
 def test_symbols_that_no_example_has_get_no_gradient(settings, batch_size):
     model = network_of(**settings)
     examples = Examples(torch.tensor([[0, 1, 5], [1, 3, 5]]), torch.tensor([0, 2]))
-    reduced = Reduced(model, batch_size)
+    reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
     reduced.gradients(all_pairs(5), torch.zeros(25, dtype=torch.long), torch.float64)
     assert (model.embed.W_E.grad != 0).all()
     assert_equal(reduced, model, examples)
@@ -288,7 +288,7 @@ def test_symbols_that_no_example_has_get_no_gradient(settings, batch_size):
 @CASES
 def test_gradients_are_replaced(settings, batch_size):
     model, examples = network_of(**settings), questions()
-    reduced = Reduced(model, batch_size)
+    reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
     reduced.gradients(examples.tokens, examples.labels, torch.float64)
     once = gradients_of(model)
     for weight in model.parameters():
@@ -300,7 +300,7 @@ def test_gradients_are_replaced(settings, batch_size):
 @CASES
 def test_gradients_stay_in_the_memory_they_began_in(settings, batch_size):
     model, examples = network_of(**settings), questions()
-    reduced = Reduced(model, batch_size)
+    reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
     places = [weight.grad.data_ptr() for weight in model.parameters()]
     reduced.gradients(examples.tokens, examples.labels, torch.float64)
     assert [weight.grad.data_ptr() for weight in model.parameters()] == places
@@ -309,7 +309,7 @@ def test_gradients_stay_in_the_memory_they_began_in(settings, batch_size):
 @CASES
 def test_a_bias_of_keys_has_no_gradient_and_no_effect(settings, batch_size):
     model, examples = network_of(**settings), questions()
-    reduced = Reduced(model, batch_size)
+    reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
     before = reduced.answer(examples.tokens)
     for block in model.blocks:
         with torch.no_grad():
@@ -326,7 +326,7 @@ def test_weights_are_read_and_never_written(settings, batch_size):
     model, examples = network_of(**settings), questions()
     before = copy.deepcopy(model.state_dict())
     positions = model.pos_embed.W_pos.clone()
-    reduced = Reduced(model, batch_size)
+    reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
     reduced.answer(examples.tokens)
     reduced.gradients(examples.tokens, examples.labels, torch.float64)
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
@@ -336,7 +336,7 @@ def test_weights_are_read_and_never_written(settings, batch_size):
 @CASES
 def test_examples_are_not_written(settings, batch_size):
     model, examples = network_of(**settings), questions()
-    reduced = Reduced(model, batch_size)
+    reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
     reduced.gradients(examples.tokens, examples.labels, torch.float64)
     reduced.answer(examples.tokens)
     assert torch.equal(examples.tokens, questions().tokens)
@@ -346,7 +346,7 @@ def test_examples_are_not_written(settings, batch_size):
 @CASES
 def test_answers_follow_weights_that_change_in_place(settings, batch_size):
     model, other = network_of(**settings), network_of(seed=1, **settings)
-    reduced = Reduced(model, batch_size)
+    reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
     assert_equal(reduced, model, questions())
     model.load_state_dict(other.state_dict())
     assert_equal(reduced, model, questions(), by_autograd(other, questions(), torch.float64))
@@ -354,7 +354,7 @@ def test_answers_follow_weights_that_change_in_place(settings, batch_size):
 
 @CASES
 def test_answers_are_memory_of_their_own(settings, batch_size):
-    reduced = Reduced(network_of(**settings), batch_size)
+    reduced = Reduced(network_of(**settings), batch_size, losses.named("cross_entropy"))
     first = reduced.answer(questions(3, seed=1).tokens)
     kept = first.clone()
     reduced.answer(questions(3, seed=2).tokens)
@@ -368,7 +368,7 @@ def test_answers_are_memory_of_their_own(settings, batch_size):
 @CASES
 def test_equal_networks_give_equal_bytes(settings, batch_size):
     models = [network_of(dtype=torch.float32, **settings) for _ in range(2)]
-    first, second = (Reduced(model, batch_size) for model in models)
+    first, second = (Reduced(model, batch_size, losses.named("cross_entropy")) for model in models)
     examples = questions()
     before = questions(6, seed=3)
     second.gradients(before.tokens, before.labels, torch.float32)  # what came before does not matter
@@ -392,7 +392,7 @@ def test_equal_networks_give_equal_bytes(settings, batch_size):
 def test_a_network_in_float32_is_equal_to_rounding(settings, batch_size, precision):
     """To 2e-5 of the largest entry; under 2e-6 was found."""
     model = network_of(dtype=torch.float32, **settings)
-    reduced = Reduced(model, batch_size)
+    reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
     assert reduced.answer(questions().tokens).dtype == torch.float32
     assert_equal(reduced, model, questions(), precision=precision, tolerance=2e-5)
     assert all(weight.grad.dtype == torch.float32 for weight in model.parameters())
@@ -407,7 +407,7 @@ def test_a_loss_in_float64_keeps_gradients_that_float32_rounds_away(batch_size):
         model.unembed.b_U.copy_(torch.tensor([20.0, 0.0, 0.0]))
     tokens = questions().tokens
     examples = Examples(tokens, torch.zeros(len(tokens), dtype=torch.long))
-    reduced = Reduced(model, batch_size)
+    reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
     reduced.gradients(examples.tokens, examples.labels, torch.float32)
     assert model.unembed.b_U.grad[0] == 0
     reduced.gradients(examples.tokens, examples.labels, torch.float64)
@@ -434,7 +434,7 @@ def spoiled(model: Transformer, value: float) -> Iterator[tuple[str, int]]:
 def test_a_weight_that_is_nan_reaches_the_logits_that_it_reaches_in_the_plain_network(settings, batch_size):
     """But a bias of keys, which is not read; and by a table the first symbol's embedding reaches every example."""
     model, tokens = network_of(**settings), all_pairs(5)
-    reduced = Reduced(model, batch_size)
+    reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
     for name, row in spoiled(model, float("nan")):
         found = reduced.answer(tokens).isnan()
         with torch.no_grad():
@@ -452,7 +452,7 @@ def test_a_weight_that_is_nan_reaches_the_logits_that_it_reaches_in_the_plain_ne
 def test_a_weight_that_is_infinite_leaves_no_logit_finite_that_the_plain_network_does_not(settings, batch_size, value):
     """But a bias of keys; and W_K where keys are relative, which gives attention to one position or NaN."""
     model, tokens = network_of(**settings), all_pairs(5)
-    reduced = Reduced(model, batch_size)
+    reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
     for name, row in spoiled(model, value):
         found = reduced.answer(tokens).isfinite()
         with torch.no_grad():
@@ -466,7 +466,7 @@ def test_a_weight_that_is_infinite_leaves_no_logit_finite_that_the_plain_network
 @CASES
 def test_gradients_of_a_diverged_network_are_nan_until_its_weights_are_finite_again(settings, batch_size):
     model, examples = network_of(**settings), questions()
-    reduced = Reduced(model, batch_size)
+    reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
     with torch.no_grad():
         model.embed.W_E[-1, 0] = float("nan")
     reduced.gradients(examples.tokens, examples.labels, torch.float64)

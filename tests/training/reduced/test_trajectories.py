@@ -18,9 +18,11 @@ from builders import addition, condition, model_settings
 
 from general_circuits.config.study import load
 from general_circuits.pipeline.timings import generated_splits
-from general_circuits.records import Condition, Spacing, Vocabulary
+from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training import loop
 from general_circuits.training.replica import Replica
+from general_circuits.training.schedule import Spacing
+from general_circuits.training.settings import Condition
 
 MODULUS, N_CLASSES = 11, 5
 VOCABULARY = Vocabulary(2, MODULUS, N_CLASSES)

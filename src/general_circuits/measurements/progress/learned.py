@@ -10,8 +10,9 @@ from torch import Tensor
 from general_circuits.measurements.progress import forces, solution
 from general_circuits.measurements.progress.components import General, Ground
 from general_circuits.models.network import Network
-from general_circuits.records import Condition, Vocabulary
 from general_circuits.tasks.examples import Examples
+from general_circuits.tasks.vocabulary import Vocabulary
+from general_circuits.training.settings import Condition
 
 
 def general(

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from general_circuits.measurements.progress.harmonics import Part, parts
-from general_circuits.records import Group, Modular, Task
-from general_circuits.tasks.groups import Multiplication, cyclic, inverses, multiplication
+from general_circuits.tasks.groups import GroupTask, Multiplication, cyclic, inverses, multiplication
+from general_circuits.tasks.modular import Modular
+from general_circuits.tasks.settings import Task
 
 Integers = NDArray[np.int64]
 
@@ -56,7 +57,7 @@ def find(task: Task, inputs: Integers, target: Integers) -> Solution | None:
 
 def _candidates(task: Task) -> Iterator[tuple[Integers, Multiplication]]:
     """Elements of the classes, and the multiplication table."""
-    if isinstance(task, Group):
+    if isinstance(task, GroupTask):
         group = task.group if isinstance(task.group, str) else [list(row) for row in task.group]
         times = multiplication(group)
         yield np.arange(len(times)), times

@@ -16,9 +16,9 @@ from general_circuits.measurements.updates.outer import moments
 from general_circuits.models import predictions
 from general_circuits.models.layer import Layer
 from general_circuits.models.network import AT_ONCE, Network, Place
-from general_circuits.records import Optimiser
 from general_circuits.seeds import stream_seed
 from general_circuits.tasks.examples import Examples
+from general_circuits.training.settings import Optimiser
 
 Columns = dict[str, NDArray[Any]]
 """By name, one number of each neuron, (neuron)."""

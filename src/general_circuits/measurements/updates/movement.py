@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from general_circuits.models.network import Network, Place
-from general_circuits.records import Optimiser
+from general_circuits.training.settings import Optimiser
 
 Weights = dict[str, Tensor]
 """By name, one row for each neuron, (neuron, how many it has)."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from general_circuits.records import Optimiser
+from general_circuits.training.settings import Optimiser
 
 Objective = Callable[[bool], Tensor]
 """The loss () at the weights as they are, of the examples of this step; asked with True, it sets their `.grad` too."""

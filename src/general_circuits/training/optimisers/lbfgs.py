@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from general_circuits.records import Optimiser
 from general_circuits.training.optimisers import HISTORY
 from general_circuits.training.optimisers.decay import Group, Objective, add_to_gradients, penalty
+from general_circuits.training.settings import Optimiser
 
 TRIALS = 25
 """Step sizes that a line search tries at most; torch's own bound."""
@@ -26,7 +26,7 @@ class LBFGS:
     """
 
     def __init__(self, settings: Optimiser, parts: list[Group]) -> None:
-        self.parts = parts
+        self.settings, self.parts = settings, parts
         # No tolerance: an iteration that hardly moves is a step all the same, and the next begins from what it leaves.
         self.optimiser = torch.optim.LBFGS(  # made here only, since its class imports torch's compiler: 1.4 s, 80 MB
             [weight for part in parts for weight in part.weights.values()],
@@ -96,3 +96,6 @@ class LBFGS:
     def _memory(self) -> dict[str, Any]:
         """torch's, which it keeps under the first weight."""
         return self.optimiser.state[self.optimiser.param_groups[0]["params"][0]]
+
+
+RULE = LBFGS

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from general_circuits.records import Optimiser
 from general_circuits.training.optimisers.decay import Group, Objective, add_to_gradients, penalty
+from general_circuits.training.settings import Optimiser
 
 SUFFICIENT = 1e-4
 """Of the decrease that the slope promises, what a step must make (Nocedal and Wright 2006, section 3.1)."""
@@ -26,7 +26,7 @@ class LineSearch:
     """
 
     def __init__(self, settings: Optimiser, parts: list[Group]) -> None:
-        self.parts, self.first = parts, settings.learning_rate
+        self.settings, self.parts, self.first = settings, parts, settings.learning_rate
 
     def step(self, step: int, objective: Objective) -> float:
         """Returns t, or 0 where the weights stay."""
@@ -55,3 +55,6 @@ class LineSearch:
 
     def _value(self, objective: Objective) -> float:
         return objective(False).item() + penalty(self.parts)
+
+
+RULE = LineSearch

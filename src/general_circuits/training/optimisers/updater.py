@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
@@ -9,17 +10,16 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from general_circuits.records import Optimiser
+from general_circuits.training import optimisers
 from general_circuits.training.optimisers.decay import Group, Objective, groups
 from general_circuits.training.optimisers.gradients import Grokfast, Noise
-from general_circuits.training.optimisers.lbfgs import LBFGS
-from general_circuits.training.optimisers.line_search import LineSearch
-from general_circuits.training.optimisers.rules import SGD, Adam
+from general_circuits.training.settings import Optimiser
 
 
 class Rule(Protocol):
     """What makes a step of gradients, of `parts` that decay alike."""
 
+    settings: Optimiser
     parts: list[Group]
 
     def step(self, step: int, objective: Objective) -> float:
@@ -32,13 +32,9 @@ class Rule(Protocol):
         """Take what `tensors` gave after so many steps of its own."""
 
 
-RULES: dict[str, type[Adam | SGD | LineSearch | LBFGS]] = {
-    "adamw": Adam,
-    "adam": Adam,
-    "sgd": SGD,
-    "line_search": LineSearch,
-    "lbfgs": LBFGS,
-}
+def module_of(name: str) -> str:
+    """Return the dotted name of the module that has this update rule."""
+    return f"{optimisers.__name__}.{name}"
 
 
 class Updater:
@@ -62,7 +58,7 @@ class Updater:
             else None
         )
         parts = groups(settings, self.weights)
-        self.rule: Rule = RULES[settings.optimiser](settings, parts)
+        self.rule: Rule = importlib.import_module(module_of(settings.optimiser)).RULE(settings, parts)
         self.remembering = [part for part in (self.noise, self.grokfast, self.rule) if part is not None]
         self.since = {type(part): 0 for part in self.remembering}  # the step of each one's first update
 
@@ -104,8 +100,7 @@ class Updater:
                 part.restore(known, step - self.since[kind])
 
     def use(self, learning_rate: float, weight_decay: float) -> None:
-        """Take other numbers from the next update on; of Adam and SGD."""
-        assert isinstance(self.rule, (Adam, SGD))
+        """Use another rate and decay from the next update on; only for rules that keep to the rate they are given."""
         self.rule.settings = replace(self.rule.settings, learning_rate=learning_rate)
         for part in self.rule.parts:
             part.decay = weight_decay * part.is_named

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from general_circuits.models.transformer import Transformer
-from general_circuits.training.losses import LOSSES, Loss
+from general_circuits.training.losses import Loss
 from general_circuits.training.reduced import SLICE
 from general_circuits.training.reduced.bags import Bags, Pairs, add_up
 from general_circuits.training.reduced.shape import Shape, bias
@@ -23,7 +23,7 @@ class Reduced:
         loss: what gradients are of.
     """
 
-    def __init__(self, model: Transformer, batch_size: int, loss: Loss = LOSSES["cross_entropy"]) -> None:
+    def __init__(self, model: Transformer, batch_size: int, loss: Loss) -> None:
         self.loss = loss
         for weight in model.parameters():
             weight.grad = torch.zeros_like(weight)

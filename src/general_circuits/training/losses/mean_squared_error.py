@@ -1,0 +1,19 @@
+"""Mean squared error of the logits against a one-hot target."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from general_circuits.training.losses import by_autograd
+
+
+def mean_squared_error(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean over classes of (logit − 1 for the label, 0 for others)², as torch's `MSELoss`.
+
+    Logits (…, example, class), labels (example) → (…, example).
+    """
+    return (logits - one_hot(labels, logits.shape[-1])).square().mean(dim=-1)
+
+
+LOSS = by_autograd(mean_squared_error)

@@ -1,0 +1,52 @@
+"""Gradient descent, by torch's functional form: the class around it imports torch's compiler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.optim.sgd import sgd
+
+from general_circuits.training.optimisers.decay import Group, Objective
+from general_circuits.training.optimisers.moments import Moments
+from general_circuits.training.settings import Optimiser
+
+
+class SGD:
+    """Gradient descent, with heavy-ball momentum (Polyak 1964, as in torch) where `momentum` is above 0."""
+
+    def __init__(self, settings: Optimiser, parts: list[Group]) -> None:
+        self.settings, self.parts = settings, parts
+        self.moments = Moments(parts, int(settings.momentum > 0))
+
+    def step(self, step: int, objective: Objective) -> float:
+        settings, rate = self.settings, self.settings.rate(step)
+        is_coupled = settings.decay == "coupled"
+        for part, moments in zip(self.parts, self.moments.of_group, strict=True):
+            if not is_coupled:  # which torch's SGD does not have
+                torch._foreach_mul_(part.tensors, 1.0 - rate * part.decay)
+            buffers: list[Tensor | None] = [*moments[0]] if moments else [None] * len(part.tensors)
+            sgd(
+                part.tensors,
+                part.gradients,
+                buffers,
+                foreach=False,
+                fused=settings.arithmetic == "reduced",
+                weight_decay=part.decay if is_coupled else 0.0,
+                momentum=settings.momentum,
+                lr=rate,
+                dampening=0.0,
+                nesterov=False,
+                maximize=False,
+            )
+        return rate
+
+    def tensors(self) -> dict[str, Tensor]:
+        return self.moments.tensors()
+
+    def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
+        self.moments.restore(tensors)
+
+
+RULE = SGD
