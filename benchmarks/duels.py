@@ -16,8 +16,8 @@ import pandas as pd
 from general_circuits import devices, formatting
 from general_circuits.config.duels import PlantedSettings, ToySettings
 from general_circuits.duels import planted_training, toy_training
-from general_circuits.duels.module_training import Ground, plant
-from general_circuits.duels.planted_grid import arms
+from general_circuits.duels.module_training import DuelExamples, plant
+from general_circuits.duels.planted_grid import planted_duels
 from general_circuits.duels.toy_grid import Grid, toys
 from general_circuits.pipeline.readme import between
 from general_circuits.pipeline.timings import generated_splits
@@ -71,12 +71,12 @@ def _planted() -> tuple[float, float]:
     """Seconds of one replica's modules, and of its duels."""
     condition, planting, duels = PlantedSettings().resolve()
     splits = generated_splits(condition, SEED)
-    ground = Ground.of(splits, registry.generate(condition.task).vocabulary)
+    ground = DuelExamples.of(splits, registry.generate(condition.task).vocabulary)
     start = time.perf_counter()
     modules = plant(planting, ground, SEED, lambda line: None)
     middle = time.perf_counter()
     for rule in duels.rules:
-        for stack in planted_training.together(arms(planting, duels, rule), ground, modules, SEED):
+        for stack in planted_training.stacks(planted_duels(planting, duels, rule), ground, modules, SEED):
             planted_training.fight(stack, rule, duels, ground, modules, SEED)
     return middle - start, time.perf_counter() - middle
 

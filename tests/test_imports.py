@@ -16,7 +16,7 @@ ROOMS = (
 """Each does the work of one stage; they meet in files. A module, or a package of them."""
 TEXT = ("numbers", "markdown")
 """What a reader sees, as text."""
-READINGS = ("damage", "contests", "growth", "sweeps", "rises", "loss_floors", "arms", "survival", "patchwork")
+READINGS = ("damage", "contests", "growth", "sweeps", "rises", "loss_floors", "variants", "survival", "patchwork")
 """What claims and figures both read off tables."""
 OF_TRAINING = (
     "spike_replays",
@@ -181,7 +181,7 @@ def test_pages_are_made_of_tables_and_settings_that_they_are_given(module: str) 
     reached = GRAPH.find_upstream_modules(module)
     assert not reached & {"torch", "captum", "safetensors", "matplotlib", "yaml"}
     inside = {name.split(".")[1] for name in reached if name.startswith(f"{PACKAGE}.")}
-    assert inside <= {"arms", "claims", "estimates", "report", "schemas", "tables", *TEXT}
+    assert inside <= {"variants", "claims", "estimates", "report", "schemas", "tables", *TEXT}
 
 
 def test_only_the_stages_that_write_pages_know_the_report() -> None:

@@ -13,7 +13,7 @@ from general_circuits.analysis import duel_outcomes
 def test_the_registered_duel_has_the_most_parts_no_decay_and_the_first_of_every_list() -> None:
     found = duel_outcomes.registered(planted_table())
     assert found == {
-        "contest": "duel",
+        "duel_kind": "duel",
         "parts": 4,
         "general_decay": 0.0,
         "shallow_decay": 0.0,

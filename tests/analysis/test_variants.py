@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from general_circuits.analysis.variants import Arms, differences, together
+from general_circuits.analysis.variants import Variants, differences, of_any
 from general_circuits.config.study import load
 from general_circuits.records import flat
 
@@ -50,31 +50,36 @@ def test_what_conditions_change(conditions: dict[str, dict]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arms", "names"),
+    ("variants", "names"),
     [
-        (Arms("", (RATE,)), ["fast"]),
-        (Arms("", (RATE,), ("branch.at",)), ["fast", "fast_later"]),
-        (Arms("", (RATE,), fixed={"branch.at": "onset"}), ["fast_later"]),
-        (Arms("", (RATE,), ("branch.at", "branch.lasts", "branch.then")), ["fast", "fast_later", "fast_for_a_while"]),
-        (Arms("", (RATE,), (DECAY,)), ["fast", "both"]),
-        (Arms("", (RATE, DECAY)), ["fast", "strong", "both"]),
-        (Arms("", ("branch.intervention.kick",), ("branch.at",)), ["kicked"]),
-        (Arms("", (RATE,), fixed={"branch.at": "memorised"}), []),
-        (Arms("", (RATE, DECAY), unlike={DECAY: 2.0}), ["fast"]),
-        (Arms("", ("optimiser.",)), ["fast", "strong", "both"]),
-        (Arms("", ("optimiser.learning_",), (DECAY,)), []),
-        (Arms("", (RATE,), ("branch.",)), ["fast", "fast_later", "fast_for_a_while"]),
-        (Arms("", (RATE,), ("branch.at",), of_others=True), ["strong", "of_another"]),
-        (Arms("", (DECAY,), ("branch.at",), of_others=True), []),
+        (Variants("", (RATE,)), ["fast"]),
+        (Variants("", (RATE,), ("branch.at",)), ["fast", "fast_later"]),
+        (Variants("", (RATE,), fixed={"branch.at": "onset"}), ["fast_later"]),
+        (
+            Variants("", (RATE,), ("branch.at", "branch.lasts", "branch.then")),
+            ["fast", "fast_later", "fast_for_a_while"],
+        ),
+        (Variants("", (RATE,), (DECAY,)), ["fast", "both"]),
+        (Variants("", (RATE, DECAY)), ["fast", "strong", "both"]),
+        (Variants("", ("branch.intervention.kick",), ("branch.at",)), ["kicked"]),
+        (Variants("", (RATE,), fixed={"branch.at": "memorised"}), []),
+        (Variants("", (RATE, DECAY), unlike={DECAY: 2.0}), ["fast"]),
+        (Variants("", ("optimiser.",)), ["fast", "strong", "both"]),
+        (Variants("", ("optimiser.learning_",), (DECAY,)), []),
+        (Variants("", (RATE,), ("branch.",)), ["fast", "fast_later", "fast_for_a_while"]),
+        (Variants("", (RATE,), ("branch.at",), of_others=True), ["strong", "of_another"]),
+        (Variants("", (DECAY,), ("branch.at",), of_others=True), []),
     ],
 )
-def test_arms_differ_in_what_they_may_and_in_nothing_else(arms: Arms, names: list[str], conditions: dict) -> None:
-    assert arms.of(conditions) == names
+def test_arms_differ_in_what_they_may_and_in_nothing_else(
+    variants: Variants, names: list[str], conditions: dict
+) -> None:
+    assert variants.of(conditions) == names
 
 
 def test_without_grokking_there_are_none(conditions: dict[str, dict]) -> None:
-    assert Arms("", (RATE,)).of({"fast": conditions["fast"]}) == []
+    assert Variants("", (RATE,)).of({"fast": conditions["fast"]}) == []
 
 
 def test_kinds_together_are_in_the_studys_order(conditions: dict[str, dict]) -> None:
-    assert together([Arms("", (DECAY,)), Arms("", (RATE,))], conditions) == ["fast", "strong"]
+    assert of_any([Variants("", (DECAY,)), Variants("", (RATE,))], conditions) == ["fast", "strong"]

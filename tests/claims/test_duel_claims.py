@@ -17,7 +17,7 @@ from general_circuits.claims.findings import CONTRADICTED, SUPPORTED, UNDECIDED,
 REPLICAS = range(5)
 STEPS = (0, 50, 100)
 PLAIN = {
-    "contest": "duel",
+    "duel_kind": "duel",
     "optimiser": "sgd",
     "parts": 4,
     "general_decay": 0.0,
@@ -42,19 +42,19 @@ def planted(
     generator = np.random.default_rng(0)
     duels = [{}, *({"scaling": scaling} for scaling in duel_outcomes.SCALINGS[1:]), {"parts": 1}, {"order": "away"}]
     duels += [{"general_decay": 0.1, "shallow_decay": 0.1}, {"general_decay": 0.1}, {"shallow_decay": 0.1}]
-    duels += [{"contest": contest, "parts": 1} for contest in ("generalisers", "memorisers", "copy")]
+    duels += [{"duel_kind": duel_kind, "parts": 1} for duel_kind in ("generalisers", "memorisers", "copy")]
     rows = []
     for optimiser, duel, replica in itertools.product(("sgd", "adamw"), duels, replicas):
-        arm = {**PLAIN, "optimiser": optimiser, **duel}
-        both = by_scaling[str(arm["scaling"])]
+        variant = {**PLAIN, "optimiser": optimiser, **duel}
+        both = by_scaling[str(variant["scaling"])]
         end = np.array(ends) + noise * generator.normal(size=2)
         drawn = np.array(both) + noise * generator.normal(size=2)
-        for step, examples in itertools.product(STEPS, ("all", "away") if arm["order"] == "away" else ("all",)):
+        for step, examples in itertools.product(STEPS, ("all", "away") if variant["order"] == "away" else ("all",)):
             parts = 2.0 + (end - 2.0) * step / STEPS[-1]
             for number, side in enumerate(duel_outcomes.SIDES):
                 rows.append(
                     {
-                        **arm,
+                        **variant,
                         "replica": replica,
                         "step": step,
                         "side": side,

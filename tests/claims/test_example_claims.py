@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from arm_tables import conditions, study
+from variant_tables import conditions, study
 
 from general_circuits.claims import imperfect_confidence, partial_generalisation, spikes
 from general_circuits.claims.findings import CONTRADICTED, NOT_TESTABLE, SUPPORTED, UNDECIDED, Finding
@@ -28,7 +28,7 @@ def spiking(
 ) -> dict[str, pd.DataFrame]:
     """Grokking whose general share gains so much in each kind of window, give or take a hundredth by replica.
 
-    A replica of an arm in float64 has as many spikes as told.
+    A replica of an variant in float64 has as many spikes as told.
     """
     windows, effects = [], []
     for replica, peak in itertools.product(range(replicas), peaks):
@@ -118,10 +118,10 @@ def table(operation: str) -> pd.DataFrame:
     )
 
 
-def recorded(arms: dict[str, tuple[str, str, Learnt]], replicas: int = 5) -> dict[str, pd.DataFrame]:
-    """The tables of arms: operation, inputs, and when examples are learnt."""
+def recorded(variants: dict[str, tuple[str, str, Learnt]], replicas: int = 5) -> dict[str, pd.DataFrame]:
+    """The tables of variants: operation, inputs, and when examples are learnt."""
     splits, answers = [], []
-    for name, (operation, _, learnt) in arms.items():
+    for name, (operation, _, learnt) in variants.items():
         for replica in range(replicas):
             examples = table(operation).assign(condition=name, replica=replica)
             splits.append(examples)
@@ -131,7 +131,8 @@ def recorded(arms: dict[str, tuple[str, str, Learnt]], replicas: int = 5) -> dic
                 rows = pd.DataFrame({"example": examples["example"], "margin": margin})
                 answers.append(rows.assign(condition=name, replica=replica, step=step))
     of_arms = {
-        name: {"task.formulas": [operation], "model.inputs": inputs} for name, (operation, inputs, _) in arms.items()
+        name: {"task.formulas": [operation], "model.inputs": inputs}
+        for name, (operation, inputs, _) in variants.items()
     }
     listed = conditions({name: changes for name, changes in of_arms.items() if name != "grokking"})
     own = conditions({"grokking": of_arms["grokking"]})
@@ -155,12 +156,12 @@ def by_answer(examples: pd.DataFrame, replica: int) -> Any:
 
 
 def test_bands_are_judged_of_tokens_and_of_numbers_apart() -> None:
-    arms = {
+    variants = {
         "grokking": ("x+y", "tokens", at_random),
         "product": ("x*y", "tokens", at_random),
         "numbers": ("x*y", "ordinal", in_order),
     }
-    found = by_contrast(partial_generalisation.judge(recorded(arms)))
+    found = by_contrast(partial_generalisation.judge(recorded(variants)))
     assert found["registered, bands"].verdict in (CONTRADICTED, UNDECIDED)
     assert abs(found["registered, bands"].estimate.mean) < 0.1
     assert found["registered, bands, ordinal"].verdict == SUPPORTED

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from arm_tables import AT, DECAY, RATE, study
+from variant_tables import AT, DECAY, RATE, study
 
 from general_circuits.claims import learning_rate
 from general_circuits.claims.findings import CONTRADICTED, NOT_TESTABLE, SUPPORTED, UNDECIDED, Finding
@@ -21,13 +21,13 @@ def noise(replica: int, multiplier: float) -> float:
     return 0.05 * np.sin(2 * np.pi * replica / 5 + multiplier)
 
 
-def arms(at: str = "onset", **more: Any) -> dict[str, dict[str, Any]]:
+def variants(at: str = "onset", **more: Any) -> dict[str, dict[str, Any]]:
     return {f"times_{times}_{at.replace(' ', '_')}": {AT: at, RATE: times * 1e-3, **more} for times in TIMES}
 
 
 def judged(slope: float, replicas: int = 5, **more: Any) -> dict[str, Finding]:
     """By contrast, where steps left go as this power of the multiplier."""
-    found = arms()
+    found = variants()
     left = {"grokking": lambda replica: 1000 + replica + LEFT}
     for times, name in zip(TIMES, found, strict=True):
         left[name] = lambda replica, times=times: LEFT * times**slope * np.exp(noise(replica, times))
@@ -61,7 +61,7 @@ def test_rates_at_which_nothing_generalises_speak_against_the_rival() -> None:
 
 
 def test_replicas_that_diverge_are_counted() -> None:
-    tables = study(arms(), {"grokking": lambda r: LEFT, **dict.fromkeys(arms(), lambda r: 100.0)})
+    tables = study(variants(), {"grokking": lambda r: LEFT, **dict.fromkeys(variants(), lambda r: 100.0)})
     metrics = tables["metrics"]
     is_last = metrics["step"] == metrics["step"].max()
     lost = (metrics["condition"] == "times_10_onset") & (metrics["replica"] < 2) & is_last
@@ -86,7 +86,7 @@ def test_branches_of_other_conditions_stand_beside_it() -> None:
 
 
 def test_branches_from_elsewhere_or_with_another_decay_stand_beside_it() -> None:
-    others = {**arms("memorised"), **arms("step 300", **{DECAY: 0.1}), "fast": {RATE: 1e-2}}
+    others = {**variants("memorised"), **variants("step 300", **{DECAY: 0.1}), "fast": {RATE: 1e-2}}
     others["times_10_step_300"][DECAY] = 0.1
     others["held"] = {AT: "onset", RATE: 1e-2, DECAY: 0.1}
     left = {name: lambda replica: 500.0 for name in others}

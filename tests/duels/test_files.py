@@ -14,7 +14,7 @@ def test_modules_that_are_read_answer_as_those_that_were_written(tmp_path: Path)
     how, _ = small()
     files.write(tmp_path / "modules.safetensors", {3: modules(1), 5: modules()})
     found = files.read(tmp_path / "modules.safetensors", how, ground(), 5)
-    assert set(found) == set(modules()) == set(module_training.groups(how))
+    assert set(found) == set(modules()) == set(module_training.module_groups(how))
     for group, there in modules().items():
         assert torch.equal(found[group].answer(ground().tokens), there.answer(ground().tokens))
 

@@ -7,7 +7,7 @@ import torch
 from duel_builders import ground, modules, small
 
 from general_circuits.duels import module_training
-from general_circuits.duels.module_training import Group
+from general_circuits.duels.module_training import ModuleGroup
 from general_circuits.duels.stacked_networks import Modules
 
 
@@ -49,7 +49,7 @@ def test_parts_are_of_equal_size_and_one_for_each_example() -> None:
 
 
 def test_stacked_networks_answer_as_each_does_alone() -> None:
-    memorisers = modules()[Group("memoriser", 4, 0.0)]
+    memorisers = modules()[ModuleGroup("memoriser", 4, 0.0)]
     stacked = memorisers.answer(ground().tokens)
     for number in range(4):
         network = memorisers.network
@@ -59,7 +59,7 @@ def test_stacked_networks_answer_as_each_does_alone() -> None:
 
 
 def test_neurons_in_another_order_are_the_same_function() -> None:
-    general = modules()[Group("generaliser", 1, 0.0)]
+    general = modules()[ModuleGroup("generaliser", 1, 0.0)]
     other = general.permuted(torch.Generator().manual_seed(0))
     assert not torch.equal(general.tensors[0], other.tensors[0])
     assert torch.allclose(general.answer(ground().tokens), other.answer(ground().tokens), atol=1e-4)
@@ -67,7 +67,7 @@ def test_neurons_in_another_order_are_the_same_function() -> None:
 
 
 def test_a_scale_in_the_readout_scales_the_answer() -> None:
-    general = modules()[Group("generaliser", 1, 0.0)]
+    general = modules()[ModuleGroup("generaliser", 1, 0.0)]
     tokens = ground().tokens
     assert torch.allclose(general.scaled(3.0).answer(tokens), 3 * general.answer(tokens), rtol=1e-4, atol=1e-3)
 
@@ -77,7 +77,7 @@ def test_modules_can_be_any_network() -> None:
     for preset, options in (("nanda", {"d_model": 16, "n_heads": 2}), ("mlp", {"n_layers": 2})):
         how, _ = small(preset=preset, d_mlp=16, memory_steps=2, general_steps=2, **options)
         found = module_training.plant(how, ground(), 0, lambda line: None)
-        generaliser = found[Group("generaliser", 1, 0.0)]
+        generaliser = found[ModuleGroup("generaliser", 1, 0.0)]
         assert isinstance(generaliser, Modules)
         answers = generaliser.answer(ground().tokens)
         permuted = generaliser.permuted(torch.Generator().manual_seed(1)).answer(ground().tokens)

@@ -11,7 +11,7 @@ import torch
 from duel_builders import ground, modules, planted_table, small
 
 from general_circuits.duels import planted_training
-from general_circuits.duels.planted_grid import Arm, arms
+from general_circuits.duels.planted_grid import PlantedDuel, planted_duels
 from general_circuits.duels.sides import Side, contestants, margin, rivals, set_up
 from general_circuits.models import predictions
 from general_circuits.storage.schemas.planted import TABLE
@@ -21,16 +21,16 @@ N = 80
 KEYS = ["replica", "step", "side", "examples"]
 
 
-def registered(**changes: object) -> Arm:
+def registered(**changes: object) -> PlantedDuel:
     how, duels = small()
-    return arms(how, duels, duels.rules[0])[0]._replace(**changes)  # type: ignore[arg-type]
+    return planted_duels(how, duels, duels.rules[0])[0]._replace(**changes)  # type: ignore[arg-type]
 
 
-def sides(arm: Arm) -> tuple[Side, Side]:
+def sides(arm: PlantedDuel) -> tuple[Side, Side]:
     return set_up(arm, ground(), ground().labels(arm.label_noise, 0), *contestants(arm, ground(), modules(), 0))
 
 
-def parts(arm: Arm) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def parts(arm: PlantedDuel) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """What each side gives to every training example's margin, and the margins of the sum."""
     labels, tokens = ground().labels(arm.label_noise, 0), ground().tokens[:N]
     logits = [side.of_each(tokens)[0].sum(0) for side in sides(arm)]
@@ -39,10 +39,10 @@ def parts(arm: Arm) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return given[0], given[1], predictions.margins(logits[0] + logits[1], labels)
 
 
-@pytest.mark.parametrize("contest", ["duel", "generalisers", "memorisers", "copy"])
+@pytest.mark.parametrize("duel_kind", ["duel", "generalisers", "memorisers", "copy"])
 @pytest.mark.parametrize("share", [0.5, 0.2])
-def test_margins_are_matched_on_every_example(contest: str, share: float) -> None:
-    arm = registered(contest=contest, initial_share=share, parts=4 if contest == "duel" else 1)
+def test_margins_are_matched_on_every_example(duel_kind: str, share: float) -> None:
+    arm = registered(duel_kind=duel_kind, initial_share=share, parts=4 if duel_kind == "duel" else 1)
     general, shallow, whole = parts(arm)
     assert torch.allclose(general, torch.full((N,), 4.0 * share), atol=1e-3)
     assert torch.allclose(shallow, torch.full((N,), 4.0 * (1 - share)), atol=1e-3)
@@ -72,7 +72,7 @@ def test_a_scale_is_the_same_wherever_it_is_put() -> None:
 
 def test_parts_add_up_to_the_margin_through_a_duel() -> None:
     rows = planted_table()
-    given = rows[rows["contest"] == "duel"].set_index([*KEYS, *(set(Arm._fields) - {"order"}), "order"])
+    given = rows[rows["duel_kind"] == "duel"].set_index([*KEYS, *(set(PlantedDuel._fields) - {"order"}), "order"])
     assert np.isfinite(given["margin"]).all()
     whole = given["margin"].groupby([name for name in given.index.names if name != "side"]).transform("sum")
     assert np.allclose(given["share"], given["margin"] / whole, atol=1e-5)
@@ -131,11 +131,11 @@ def _alone(side: Side, weights: list[torch.Tensor], number: int, tokens: torch.T
 @pytest.mark.parametrize("rule", [0, 1])
 def test_duels_fought_together_are_those_fought_alone(rule: int) -> None:
     how, duels = small()
-    every = arms(how, duels, duels.rules[rule])
-    stacks = planted_training.together(every, ground(), modules(), 0)
+    every = planted_duels(how, duels, duels.rules[rule])
+    stacks = planted_training.stacks(every, ground(), modules(), 0)
     assert sorted(itertools.chain(*stacks)) == sorted(every)
     assert len(stacks) < len(every) / 3
-    keys = [*Arm._fields, "step", "side", "examples"]
+    keys = [*PlantedDuel._fields, "step", "side", "examples"]
     for stack in stacks:
         rows = planted_training.fight(stack, duels.rules[rule], duels, ground(), modules(), 0).set_index(keys)
         alone = [planted_training.fight([arm], duels.rules[rule], duels, ground(), modules(), 0) for arm in stack]
@@ -145,16 +145,16 @@ def test_duels_fought_together_are_those_fought_alone(rule: int) -> None:
 
 def test_large_networks_are_fought_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
     how, duels = small()
-    every = arms(how, duels, duels.rules[0])
-    monkeypatch.setattr(planted_training, "TOGETHER", 1)
-    assert {len(stack) for stack in planted_training.together(every, ground(), modules(), 0)} == {1}
+    every = planted_duels(how, duels, duels.rules[0])
+    monkeypatch.setattr(planted_training, "NUMBERS_PER_STACK", 1)
+    assert {len(stack) for stack in planted_training.stacks(every, ground(), modules(), 0)} == {1}
 
 
 def test_a_network_does_not_win_against_its_own_copy() -> None:
     rows = planted_table()
-    copies = rows[rows["contest"] == "copy"]
+    copies = rows[rows["duel_kind"] == "copy"]
     assert np.allclose(copies["share"], 0.5, atol=1e-3)
-    wide = copies.set_index([*Arm._fields, *KEYS])[["margin", "transfer", "reinforcement", "weight_norm"]]
+    wide = copies.set_index([*PlantedDuel._fields, *KEYS])[["margin", "transfer", "reinforcement", "weight_norm"]]
     general, shallow = (wide.xs(side, level="side") for side in planted_training.SIDES)
     assert np.allclose(general, shallow, rtol=1e-4, atol=1e-5)
 

@@ -9,7 +9,7 @@ from duel_builders import grid, toy_table
 
 from general_circuits.analysis import duel_outcomes
 from general_circuits.duels import toy_training
-from general_circuits.duels.toy_grid import Grid, RuleSettings, Toy, looked_at, toys
+from general_circuits.duels.toy_grid import Grid, RuleSettings, Toy, evaluation_steps, toys
 from general_circuits.storage.schemas.toy import TABLE
 
 ADAMW = RuleSettings("adamw", 0.003, (0.0, 1.0))
@@ -110,7 +110,7 @@ def test_orders_show_what_they_say() -> None:
 
 def test_rows_are_those_of_the_table_and_looks_include_the_ends() -> None:
     settings = grid(orders=("blocked",), rules=(RuleSettings("sgd", 0.5, (0.0,)), ADAMW))
-    assert {0, 5, 10, 15, 20} <= set(looked_at(settings))
+    assert {0, 5, 10, 15, 20} <= set(evaluation_steps(settings))
     rows = toy_training.train(settings, "adamw").assign(optimiser="adamw")
     assert set(rows.columns) == set(TABLE.schema.names)
     assert not rows.duplicated(list(TABLE.key)).any()

@@ -13,11 +13,11 @@ from functools import lru_cache
 from pathlib import Path
 from xml.etree import ElementTree
 
-import arm_tables
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import variant_tables
 from duel_builders import planted_table, toy_table
 from matplotlib.transforms import Bbox
 from PIL import Image
@@ -139,15 +139,15 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
 
 
 @lru_cache
-def arms(events_reached: bool = True) -> Mapping[str, pd.DataFrame]:
-    """Grokking and arms of every kind, or one that never left it, of two replicas."""
+def variants(events_reached: bool = True) -> Mapping[str, pd.DataFrame]:
+    """Grokking and variants of every kind, or one that never left it, of two replicas."""
     changes = ARMS if events_reached else {"fast_later": ARMS["fast_later"]}
     left = dict.fromkeys(["grokking", *changes], lambda replica: 2500.0 + 300 * replica)
     if events_reached:
         left |= {"strong": lambda replica: 900.0 + replica, "fast_later": lambda replica: 300.0 + 1e6 * replica}
-    frames = arm_tables.study(changes, left, dict.fromkeys(left, _rising), replicas=2)
+    frames = variant_tables.study(changes, left, dict.fromkeys(left, _rising), replicas=2)
     if not events_reached:
-        frames["events"] = frames["events"].assign(step=arm_tables.LAST, censored=True)
+        frames["events"] = frames["events"].assign(step=variant_tables.LAST, censored=True)
         only_grokking = frames["metrics"]["condition"] == "grokking"
         frames["metrics"] = frames["metrics"][only_grokking]
     metrics = frames["metrics"].assign(distance=np.sqrt(frames["metrics"]["step"]))
@@ -226,16 +226,16 @@ ARMS: Mapping[str, Mapping[str, object]] = {
 def frames_of(name: str, without: bool = False) -> Mapping[str, pd.DataFrame]:
     """What a figure is drawn from."""
     if FIGURES[name].claim:
-        return arms(events_reached=not without)
+        return variants(events_reached=not without)
     return tables(events_reached=False, conditions=("mine",)) if without else tables()
 
 
 @lru_cache
 def words(drawing: str, without: bool = False) -> str:
     """What a drawing says that it found."""
-    name, variant = DRAWINGS[drawing]
+    name, view = DRAWINGS[drawing]
     frames = frames_of(name, without)
-    said: str = importlib.import_module(f"general_circuits.figures.{name}").found(frames, variant)
+    said: str = importlib.import_module(f"general_circuits.figures.{name}").found(frames, view)
     return said
 
 
@@ -252,10 +252,10 @@ class Drawn:
 @lru_cache
 def drawn(drawing: str, time: int = 1, without: bool = False) -> Drawn:
     """A drawing, made for this time; `without` events and controls. Only the first one has a PNG: it takes long."""
-    name, variant = DRAWINGS[drawing]
+    name, view = DRAWINGS[drawing]
     frames = frames_of(name, without)
     with style.theme(), tempfile.TemporaryDirectory() as folder:
-        figure = importlib.import_module(f"general_circuits.figures.{name}").draw(frames, variant)
+        figure = importlib.import_module(f"general_circuits.figures.{name}").draw(frames, view)
         files = {kind: Path(folder) / f"file.{kind}" for kind in ("svg", "png")}
         wanted = {kind: file for kind, file in files.items() if kind == "svg" or (time == 1 and not without)}
         style.save(figure, wanted, FIGURES[name].title, words(drawing, without))
@@ -324,7 +324,7 @@ def test_words_are_whole_sentences_of_numbers_that_are_known(drawing: str) -> No
 
 @pytest.mark.parametrize("name", [name for name, figure in FIGURES.items() if figure.toggle])
 def test_two_variants_are_two_drawings(name: str) -> None:
-    one, two = (drawn(f"{name}-{variant}").svg for variant in FIGURES[name].variants)
+    one, two = (drawn(f"{name}-{view}").svg for view in FIGURES[name].views)
     assert one != two
 
 

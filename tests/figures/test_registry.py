@@ -22,8 +22,8 @@ CATEGORIES = sorted({figure.category for figure in FIGURES.values()})
 def test_a_figure_has_a_file_that_draws_and_says_what_it_found(name: str) -> None:
     module = importlib.import_module(f"general_circuits.figures.{name}")
     for function in (module.draw, module.found):
-        tables, variant = inspect.signature(function).parameters.values()
-        assert (tables.name, variant.annotation) == ("tables", "str")
+        tables, view = inspect.signature(function).parameters.values()
+        assert (tables.name, view.annotation) == ("tables", "str")
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -66,7 +66,7 @@ def test_every_figures_file_is_listed() -> None:
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_toggle_has_two_values_and_no_toggle_one(name: str) -> None:
     figure = FIGURES[name]
-    assert len(set(figure.variants)) == len(figure.variants) == (2 if figure.toggle else 1)
+    assert len(set(figure.views)) == len(figure.views) == (2 if figure.toggle else 1)
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
@@ -74,20 +74,20 @@ def test_each_value_of_a_toggle_is_in_half_of_its_category(category: str) -> Non
     """Else the report shows no toggle but a column."""
     here = [figure for figure in FIGURES.values() if figure.category == category]
     pages = sum(page.category == category for page in PAGES.values())
-    assert len({(figure.toggle, figure.variants) for figure in here}) == 1
+    assert len({(figure.toggle, figure.views) for figure in here}) == 1
     if here[0].toggle:
-        counts = Counter(variant for figure in here for variant in figure.variants)
+        counts = Counter(view for figure in here for view in figure.views)
         assert [2 * count for count in counts.values()] == [pages + 2 * len(here)] * 2
 
 
 def test_a_drawing_is_a_figure_in_one_of_its_variants_named_after_both() -> None:
-    assert len(DRAWINGS) == sum(len(figure.variants) for figure in FIGURES.values())
-    for drawing, (name, variant) in DRAWINGS.items():
-        assert drawing == f"{name}-{variant}"
-        assert variant in FIGURES[name].variants
+    assert len(DRAWINGS) == sum(len(figure.views) for figure in FIGURES.values())
+    for drawing, (name, view) in DRAWINGS.items():
+        assert drawing == f"{name}-{view}"
+        assert view in FIGURES[name].views
 
 
 def test_the_front_page_shows_drawings_each_of_another_figure_in_its_registered_variant() -> None:
     shown = [DRAWINGS[drawing] for drawing in FRONT_PAGE]
     assert len({name for name, _ in shown}) == len(shown)
-    assert all(variant == FIGURES[name].variants[0] for name, variant in shown)
+    assert all(view == FIGURES[name].views[0] for name, view in shown)

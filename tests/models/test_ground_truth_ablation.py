@@ -13,7 +13,7 @@ from saliency_builders import questions
 
 from general_circuits.analysis import damage
 from general_circuits.measurements.ablation.deletion import donors
-from general_circuits.measurements.ablation.measure import Settings, measure
+from general_circuits.measurements.ablation.measure import DeletionSettings, measure
 from general_circuits.measurements.ablation.rankings import random_orders
 from general_circuits.measurements.saliency import measure as saliency
 from general_circuits.models.transformer import Transformer
@@ -43,7 +43,7 @@ def ablated(model: Transformer, n_train: int = N_TRAIN, asked: dict[str, Any] = 
     }
     salience, _ = saliency.measure(model, {"train": splits["train"]}, questions(**asked), seed=0)
     scale = model.logit_scale(splits["train"].tokens)
-    found = measure(model, splits, salience, Settings(**(usual | changes)), scale, seed=0)
+    found = measure(model, splits, salience, DeletionSettings(**(usual | changes)), scale, seed=0)
     curves, areas = (
         frame.assign(condition=pd.Categorical(["by_hand"] * len(frame)), replica=0, step=0) for frame in found
     )

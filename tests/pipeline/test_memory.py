@@ -258,7 +258,7 @@ def test_so_does_all_that_saliency_can_be_asked(trained: Callable[[str], Trained
     ][: None if IS_WHOLE else 1],
 )
 def test_so_do_planted_duels(network: dict[str, object], tmp_path: Path) -> None:
-    brief = {"memory_steps": 2, "general_steps": 2, "duel_steps": 2, "looks": 1, "label_noises": [0.0]}
+    brief = {"memory_steps": 2, "general_steps": 2, "duel_steps": 2, "evaluations": 1, "label_noises": [0.0]}
     setting, planting, duels = PlantedSettings(**network, **brief).resolve()
     generate_task.main(to_json(setting.task), tmp_path / "task.parquet")
     drawn = {"split": to_json(setting.split), "condition": "planted", "first_seed": 0, "block": 0, "replicas": 1}

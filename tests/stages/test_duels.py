@@ -14,7 +14,7 @@ from general_circuits.stages import duel_modules, duel_toys, generate_task, spli
 from general_circuits.storage import tables
 from general_circuits.storage.schemas import registry
 
-SHORT = {**SMALL, "parts": [1, 2], "memory_steps": 60, "duel_steps": 4, "looks": 2}
+SHORT = {**SMALL, "parts": [1, 2], "memory_steps": 60, "duel_steps": 4, "observed": 2}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_duels_are_rerun_alone_to_the_same_bytes(folder: Path, tmp_path: Path) -
     fight(folder, tmp_path / "two.parquet")
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
     assert set(rows["replica"]) == {6, 7}
-    assert set(rows["contest"]) == {"duel", "generalisers", "memorisers", "copy"}
+    assert set(rows["duel_kind"]) == {"duel", "generalisers", "memorisers", "copy"}
     assert set(tables.read_metadata(tmp_path / "one.parquet")) == {"planting", "duels"}
 
 

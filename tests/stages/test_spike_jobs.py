@@ -109,8 +109,8 @@ def test_every_spike_has_a_row_and_so_many_are_looked_into(watched: Watched) -> 
     assert len(found) > MOST
     assert rows["step"].tolist() == [spike.peak for spike in found]
     assert rows["loss"].to_numpy() == pytest.approx(losses.loc[rows["step"], "training"].to_numpy(), rel=1e-6)
-    assert rows["seen"].notna().sum() == MOST
-    looked = rows.loc[rows["seen"].notna(), "spike"]
+    assert rows["first_observation"].notna().sum() == MOST
+    looked = rows.loc[rows["first_observation"].notna(), "spike"]
     beside = windows[windows["kind"] != "spike"]
     assert set(beside["spike"]) <= set(looked)
     assert len(beside), "a quiet window at least, and its kick"
@@ -131,18 +131,18 @@ def test_a_kick_raises_the_training_loss_as_much_as_the_spike_did(watched: Watch
 
 
 def test_weights_are_the_run_s_own_where_nothing_was_kicked(watched: Watched) -> None:
-    """To the byte, of all four looks, against training from the seed."""
+    """To the byte, of all four observations, against training from the seed."""
     ((_, _, splits), *_) = Block(watched.job.inputs / "split.parquet", CPU).replicas()
     replica = Replica(SETTINGS, splits, Block(watched.job.inputs / "split.parquet", CPU).vocabulary, 0)
     stored, wanted = watched.weights, {}
     found = {spike.peak: spike for spike in spikes.find(watched.losses.set_index("step")["training"], THRESHOLD)}
-    for row in watched.windows.dropna(subset=["seen"]).itertuples():
+    for row in watched.windows.dropna(subset=["first_observation"]).itertuples():
         start = found[row.spike].start if row.kind == "spike" else row.step
-        looks = [start - spikes.BEFORE, row.step, row.step + spikes.AFTER, row.step + spikes.LATER]
-        assert row.looks == len([step for step in looks if step <= STEPS])
-        for place, step in enumerate(looks[: int(row.looks)]):
+        observations = [start - spikes.BEFORE, row.step, row.step + spikes.AFTER, row.step + spikes.LATER]
+        assert row.observations == len([step for step in observations if step <= STEPS])
+        for place, step in enumerate(observations[: int(row.observations)]):
             if row.kind != "kick" or place == 0:
-                wanted.setdefault(step, []).append(int(row.seen) + place)
+                wanted.setdefault(step, []).append(int(row.first_observation) + place)
     while replica.step < max(wanted):
         replica.update(is_observed=False)
         for place in wanted.get(replica.step, []):
@@ -152,19 +152,19 @@ def test_weights_are_the_run_s_own_where_nothing_was_kicked(watched: Watched) ->
 
 def test_what_came_of_it_is_measured_of_those_weights(watched: Watched) -> None:
     effects = watched.table("effects", EFFECTS)
-    windows = watched.windows.dropna(subset=["seen"])
+    windows = watched.windows.dropna(subset=["first_observation"])
     key = ["spike", "kind", "step"]
     assert effects[key].to_dict("records") == windows[key].to_dict("records")
     split = watched.job.run / "split.parquet"
     ((_, _, splits), *_) = Block(split, CPU).replicas()
     stored = checkpoints.Checkpoints(watched.job.run / checkpoints.file_name(0))
     general = learned.general(SETTINGS, splits, Block(split, CPU).vocabulary, stored.backwards(CPU))
-    looks = checkpoints.Checkpoints(watched.folder / "spikes" / checkpoints.file_name(0))
+    observations = checkpoints.Checkpoints(watched.folder / "spikes" / checkpoints.file_name(0))
     row, window = effects.iloc[0], windows.iloc[0]
     ground = general.ground
     train = ground.rows["train"]
     for name, place in (("general_before", 0), ("general_after", 2)):
-        ((_, model),) = looks.models([int(window["seen"]) + place], CPU)
+        ((_, model),) = observations.models([int(window["first_observation"]) + place], CPU)
         logits = forces.answer(model, ground.tokens)
         others = forces.competitors(logits, ground.labels)
         parts = general.split(logits)
@@ -193,7 +193,7 @@ def test_answers_are_of_every_example_at_the_checkpoints_asked_for(watched: Watc
     metrics = pd.read_parquet(watched.job.metrics).set_index(["replica", "step", "split"])["accuracy"]
     sides = pd.read_parquet(split)[["replica", "example", "split"]]
     right = answers.merge(sides, on=["replica", "example"]).assign(right=answers["margin"] > 0)
-    accuracy = right.groupby(["replica", "step", "split"], observed=True)["right"].mean()
+    accuracy = right.groupby(["replica", "step", "split"], observations=True)["right"].mean()
     shared = accuracy.index.intersection(metrics.index)
     assert len(shared) >= 4
     assert accuracy[shared].to_numpy() == pytest.approx(metrics[shared].to_numpy())

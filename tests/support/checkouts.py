@@ -62,7 +62,7 @@ TINY: dict[str, Any] = {
             "margins": [4.0],
             "rules": {"sgd": {"learning_rate": 0.01, "weight_decays": [0.001]}},
             "duel_steps": 4,
-            "looks": 2,
+            "evaluations": 2,
         },
     },
 }
@@ -74,7 +74,7 @@ BRIEF = {
 """What makes it a study without duels, progress and updates."""
 _STUDY = load(TINY)
 TINY_DRAWINGS = drawings(_STUDY.absent, _STUDY.lacking)
-"""Its drawings: all but those of claims that it has no arms for."""
+"""Its drawings: all but those of claims that it has no variants for."""
 TINY_FIGURES = {name: FIGURES[name] for name, _ in TINY_DRAWINGS.values()}
 """Its figures."""
 

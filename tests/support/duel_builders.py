@@ -11,7 +11,7 @@ import torch
 from general_circuits.config.duels import PlantedSettings
 from general_circuits.config.duels import RuleSettings as RuleOf
 from general_circuits.duels import module_training, planted_training, toy_training
-from general_circuits.duels.planted_grid import arms
+from general_circuits.duels.planted_grid import planted_duels
 from general_circuits.duels.settings import Duels, Planting
 from general_circuits.duels.toy_grid import Grid, RuleSettings
 from general_circuits.tasks.vocabulary import Vocabulary
@@ -51,7 +51,7 @@ SMALL = {
         "adamw": RuleOf(learning_rate=2e-3, weight_decays=[1.0]),
     },
     "duel_steps": 8,
-    "looks": 4,
+    "evaluations": 4,
 }
 
 
@@ -62,12 +62,12 @@ def small(**changes: Any) -> tuple[Planting, Duels]:
 
 
 @lru_cache
-def ground(modulus: int = 11, n_training: int = 80, seed: int = 0) -> module_training.Ground:
+def ground(modulus: int = 11, n_training: int = 80, seed: int = 0) -> module_training.DuelExamples:
     """x + y, shuffled, so many of it for training."""
     pairs = torch.cartesian_prod(torch.arange(modulus), torch.arange(modulus))
     pairs = pairs[torch.randperm(len(pairs), generator=torch.Generator().manual_seed(seed))]
     tokens = torch.cat([pairs, torch.full((len(pairs), 1), modulus)], dim=1)
-    return module_training.Ground(tokens, pairs.sum(1) % modulus, n_training, Vocabulary(2, modulus, modulus))
+    return module_training.DuelExamples(tokens, pairs.sum(1) % modulus, n_training, Vocabulary(2, modulus, modulus))
 
 
 @lru_cache
@@ -84,7 +84,7 @@ def planted_table() -> pd.DataFrame:
         planted_training.fight(stack, rule, duels, ground(), modules(replica), replica).assign(replica=replica)
         for replica in range(2)
         for rule in duels.rules
-        for stack in planted_training.together(arms(how, duels, rule), ground(), modules(replica), replica)
+        for stack in planted_training.stacks(planted_duels(how, duels, rule), ground(), modules(replica), replica)
     ]
     return pd.concat(frames, ignore_index=True)
 

@@ -9,7 +9,7 @@ import torch
 from builders import model_settings
 from torch import Tensor
 
-from general_circuits.measurements.progress.components import Ground
+from general_circuits.measurements.progress.components import ExamplesByAnswer
 from general_circuits.measurements.progress.solution import find
 from general_circuits.models.ground_truth import fourier, lookup_table
 from general_circuits.models.transformer import Transformer
@@ -46,13 +46,13 @@ def permutations() -> tuple[dict[str, Examples], GroupTask]:
     }, GroupTask("x*y", "S3")
 
 
-def ground(splits: dict[str, Examples] | None = None, task: Any = None) -> Ground:
+def ground(splits: dict[str, Examples] | None = None, task: Any = None) -> ExamplesByAnswer:
     """Of x + y unless told otherwise."""
     splits = splits or sums()
     task = task or Modular(("x+y",), MODULUS)
     inputs = torch.cat([part.tokens for part in splits.values()])[:, :-1].numpy()
     targets = torch.cat([part.targets for part in splits.values() if part.targets is not None]).numpy()
-    return Ground.of(splits, find(task, inputs, targets), int(targets.max()) + 1)
+    return ExamplesByAnswer.of(splits, find(task, inputs, targets), int(targets.max()) + 1)
 
 
 def general_network(modulus: int = MODULUS, frequencies: int = 2) -> Transformer:

@@ -20,7 +20,7 @@ from general_circuits.seeds import stream_seed
 from general_circuits.storage.training_states import States
 from general_circuits.tasks.examples import SPLITS
 from general_circuits.training import loop
-from general_circuits.training.loop import Looks, Stopped
+from general_circuits.training.loop import Observed, Stopped
 from general_circuits.training.replica import COLUMNS, Batches, build_network
 from general_circuits.training.schedule import Spacing
 from general_circuits.training.settings import Condition
@@ -259,7 +259,7 @@ def test_once_diverged_stays_diverged_on_both_splits():
     }
 
 
-# Looks
+# Observed
 
 
 @pytest.mark.parametrize(
@@ -275,9 +275,9 @@ def test_once_diverged_stays_diverged_on_both_splits():
     ],
 )
 def test_a_schedule_is_looked_at_from_a_step_on_and_until_another(first: int, last: int | None, metrics: set) -> None:
-    looks = Looks.of(condition(steps=12), first, last)
-    assert looks.metrics == metrics
-    assert looks.last == max(metrics)
+    observed = Observed.of(condition(steps=12), first, last)
+    assert observed.metrics == metrics
+    assert observed.last == max(metrics)
 
 
 # Progress
@@ -437,15 +437,15 @@ def test_a_diverged_run_stays_diverged_when_it_goes_on(tmp_path: Path):
 # Replays
 
 
-def replayed(looks: Looks, state=None, setting: Condition = LONG) -> loop.Run:
-    return loop.replay(setting, addition(), VOCABULARY, 0, looks, state)
+def replayed(observed: Observed, state=None, setting: Condition = LONG) -> loop.Run:
+    return loop.replay(setting, addition(), VOCABULARY, 0, observed, state)
 
 
 def test_looks_are_the_conditions_schedule():
-    looks = Looks.of(condition(12))
-    assert looks.last == 12
-    assert looks.checkpoints == {0, 1, 3, 5, 10, 12}
-    assert looks.metrics == {0, 1, 2, 4, 5, 8, 12}
+    observed = Observed.of(condition(12))
+    assert observed.last == 12
+    assert observed.checkpoints == {0, 1, 3, 5, 10, 12}
+    assert observed.metrics == {0, 1, 2, 4, 5, 8, 12}
 
 
 @pytest.mark.parametrize(
@@ -457,8 +457,8 @@ def test_looks_are_the_conditions_schedule():
     ],
 )
 def test_looks_between_two_steps_see_both(arguments, checkpoints, metrics):
-    looks = Looks.between(*arguments)
-    assert (looks.last, set(looks.checkpoints), set(looks.metrics)) == (arguments[1], checkpoints, metrics)
+    observed = Observed.between(*arguments)
+    assert (observed.last, set(observed.checkpoints), set(observed.metrics)) == (arguments[1], checkpoints, metrics)
 
 
 @pytest.mark.usefixtures("a_state_every_seven")
@@ -468,7 +468,7 @@ def test_a_replay_has_the_bytes_of_the_run(arithmetic, before, tmp_path: Path):
     setting = condition(30, EVERY_STEP, EVERY_STEP, arithmetic=arithmetic)
     states = States(tmp_path / "states")
     run = trained(setting, states=states)
-    replay = replayed(Looks.between(16, 22, 3, 2), before and states.nearest(before), setting)
+    replay = replayed(Observed.between(16, 22, 3, 2), before and states.nearest(before), setting)
     assert replay.steps == [16, 19, 22]
     for name, weight in replay.weights.items():
         assert torch.equal(weight, run.weights[name][[16, 19, 22]]), name
@@ -478,7 +478,7 @@ def test_a_replay_has_the_bytes_of_the_run(arithmetic, before, tmp_path: Path):
 
 def test_a_replay_of_everything_is_the_run():
     run = trained(LONG)
-    replay = replayed(Looks.of(LONG))
+    replay = replayed(Observed.of(LONG))
     assert_same_run(replay, run)
 
 
@@ -488,4 +488,4 @@ def test_a_replay_cannot_look_at_its_state_or_before(first, tmp_path: Path):
     states = States(tmp_path / "states")
     trained(LONG, states=states)
     with pytest.raises(ValueError, match="the state at step 14 is not before what is looked at"):
-        replayed(Looks.between(first, 20, 1, 1), states.nearest(14))
+        replayed(Observed.between(first, 20, 1, 1), states.nearest(14))

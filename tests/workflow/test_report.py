@@ -115,11 +115,11 @@ def test_a_figure_opens_and_its_toggle_shows_another_picture(name: str, opened: 
     figure = FIGURES[name]
     _listed(opened, figure.category, figure.title).get_by_role("link").first.click()
     sources: list[str | None] = []
-    for variant in figure.variants:
+    for view in figure.views:
         if figure.toggle:
-            opened.locator("nav fieldset").filter(has_text=figure.toggle).get_by_text(variant, exact=True).click()
+            opened.locator("nav fieldset").filter(has_text=figure.toggle).get_by_text(view, exact=True).click()
         opened.wait_for_function(ANOTHER, arg=[SHOWN, sources])
-        opened.screenshot(path=screenshots / f"{name}-{variant}.png")
+        opened.screenshot(path=screenshots / f"{name}-{view}.png")
         sources.append(opened.locator(SHOWN).get_attribute("src"))
         image, content = _edges(opened.locator(SHOWN)), _edges(opened.locator(CONTENT))
         assert image["left"] >= content["left"], "cut off where one cannot scroll to"
@@ -144,7 +144,7 @@ def test_a_figure_is_described_with_the_numbers_of_this_run(
     _listed(opened, figure.category, figure.title).get_by_role("link").last.click()
     caption = " ".join(opened.locator("nav .prose").inner_text().split())
     assert figure.caption in caption
-    words = (finished.results / f"figures/{name}-{figure.variants[0]}.txt").read_text()
+    words = (finished.results / f"figures/{name}-{figure.views[0]}.txt").read_text()
     assert " ".join(words.split()) in caption
     opened.screenshot(path=screenshots / f"{name}-described.png")
 

@@ -201,11 +201,11 @@ def test_a_diverged_run_is_data_down_to_the_figures(project: Project) -> None:
     project.configure(replicas=1, conditions={**TINY["conditions"], "explosion": explosion, "other": other})
     apart = {"specification", "toy", "planted"}  # which no condition is in
     shown = {
-        name: figure.variants[0]
+        name: figure.views[0]
         for name, figure in TINY_FIGURES.items()
         if not (apart & set(figure.tables) or figure.claim)
     }
-    drawings = [project.results / f"figures/{name}-{variant}.svg" for name, variant in shown.items()]
+    drawings = [project.results / f"figures/{name}-{view}.svg" for name, view in shown.items()]
     before = [path.stat().st_mtime_ns for path in drawings]
     run = project.snakemake("--cores", "2", *(str(path.relative_to(project.root)) for path in drawings))
     assert run.returncode == 0, run.stderr

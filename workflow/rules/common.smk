@@ -326,7 +326,7 @@ def claim_lacks(wildcards):
     """What a claim needs and this study has not, in words; nothing where it can be judged."""
     claim = CLAIMS[wildcards.claim]
     missing = [f"condition {name}" for name in claim.needs if name not in CONDITIONS]
-    missing += [arms.words for arms in claim.needs_arms if not arms.of(FLAT)]
+    missing += [variants.words for variants in claim.needs_variants if not variants.of(FLAT)]
     missing += dict.fromkeys(STUDY.absent[name] for name in claim.tables if name in STUDY.absent)
     for measurement in dict.fromkeys(schemas.table(name).measurement for name in claim.tables):
         measured = STUDY.measured(measurement) if measurement else []
@@ -363,7 +363,7 @@ def specified_damage_mb(wildcards, attempt):
 
 
 def figure_of(wildcards):
-    """The figure that a drawing is a variant of."""
+    """The figure that a drawing is a view of."""
     return FIGURES[DRAWINGS[wildcards.drawing][0]]
 
 
@@ -387,8 +387,8 @@ def claim_drawings(claim):
 
 def figure_labels(wildcards):
     """What the report lists a drawing by; a label with two values becomes a toggle."""
-    figure, variant = figure_of(wildcards), DRAWINGS[wildcards.drawing][1]
-    return {"shows": figure.title} | ({figure.toggle: variant} if figure.toggle else {})
+    figure, view = figure_of(wildcards), DRAWINGS[wildcards.drawing][1]
+    return {"shows": figure.title} | ({figure.toggle: view} if figure.toggle else {})
 
 
 def reader_code(stage, module, tables):

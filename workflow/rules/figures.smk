@@ -20,7 +20,7 @@ rule plot_figure:
         mem_mb=2000,
     params:
         figure=lambda wildcards: DRAWINGS[wildcards.drawing][0],
-        variant=lambda wildcards: DRAWINGS[wildcards.drawing][1],
+        view=lambda wildcards: DRAWINGS[wildcards.drawing][1],
         title=lambda wildcards: figure_of(wildcards).title,
         caption=lambda wildcards: figure_of(wildcards).caption,
         results=results_folder,
@@ -32,6 +32,6 @@ rule plot_figure:
     message:
         "Drawing {wildcards.drawing}"
     shell:
-        "python -m general_circuits.stages.plot_figure --figure {params.figure} --variant {params.variant}"
+        "python -m general_circuits.stages.plot_figure --figure {params.figure} --view {params.view}"
         " --title {params.title:q} --results {params.results} --reads {params.reads} --axes <(echo {params.axes:q})"
         " --svg {output.svg} --png {output.png} --found {output.found} > {log} 2>&1"

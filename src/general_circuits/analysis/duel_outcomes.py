@@ -42,8 +42,8 @@ def optimisers(planted: pd.DataFrame) -> list[str]:
 
 def registered(planted: pd.DataFrame) -> dict[str, object]:
     """What a registered duel is, but for its optimiser: the most parts, no decay, the first of everything varied."""
-    control = planted[planted["contest"] == "copy"].iloc[0]
-    plain = {"contest": "duel", "parts": planted["parts"].max(), "general_decay": 0.0, "shallow_decay": 0.0}
+    control = planted[planted["duel_kind"] == "copy"].iloc[0]
+    plain = {"duel_kind": "duel", "parts": planted["parts"].max(), "general_decay": 0.0, "shallow_decay": 0.0}
     return plain | {name: control[name] for name in BASE}
 
 
@@ -68,8 +68,8 @@ def with_wrong_labels(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[s
 
 def null_controls() -> Iterator[tuple[str, dict[str, object]]]:
     """By name, how the null controls differ from it."""
-    for contest in CONTROLS:
-        yield f"null control {contest}", {"contest": contest, "parts": 1}
+    for duel_kind in CONTROLS:
+        yield f"null control {duel_kind}", {"duel_kind": duel_kind, "parts": 1}
 
 
 def is_fair(modules: pd.DataFrame) -> pd.Series:

@@ -1,4 +1,4 @@
-"""Arms of grokking as claims and figures read them: what they are, and when each generalised."""
+"""Variants of grokking as claims and figures read them: what they are, and when each generalised."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def settings(conditions: pd.DataFrame) -> Conditions:
 
 
 def place(changed: dict[str, Any]) -> str:
-    """Where an arm leaves grokking: an event or a step."""
+    """Where an variant leaves grokking: an event or a step."""
     return str(changed.get(AT, START))
 
 
 def left(events: pd.DataFrame, condition: str, at: str, base: str = BASE) -> pd.DataFrame:
-    """What was left to generalise, of each replica of an arm, or of grokking itself from the same place on.
+    """What was left to generalise, of each replica of an variant, or of grokking itself from the same place on.
 
     Args:
         events: the table.
-        condition: an arm that leaves grokking there, or grokking.
+        condition: an variant that leaves grokking there, or grokking.
         at: where.
         base: in place of grokking.
 
@@ -66,7 +66,7 @@ def left(events: pd.DataFrame, condition: str, at: str, base: str = BASE) -> pd.
         started = branched["step"].where(~branched["censored"]).astype(float)
     steps = end["step"] - started
     censored = end["censored"].astype(bool)
-    # What had generalised before is no arm of something that has yet to.
+    # What had generalised before is no variant of something that has yet to.
     steps = steps.where((steps > 0) & started.notna())
     return pd.DataFrame({"start": started, "steps": steps, "censored": censored}).sort_index()
 
@@ -167,7 +167,7 @@ def log_ratio(of: pd.DataFrame, to: pd.DataFrame) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Rate:
-    """An arm with another learning rate, or a kick beside those.
+    """An variant with another learning rate, or a kick beside those.
 
     Attributes:
         condition: its name.
@@ -187,7 +187,7 @@ class Rate:
 
 
 def rates(conditions: Conditions, of: str = BASE) -> list[Rate]:
-    """Those among the conditions, by multiplier: arms of grokking, or of another condition the branches."""
+    """Those among the conditions, by multiplier: variants of grokking, or of another condition the branches."""
     found = []
     base = conditions[of]
     for name, own in conditions.items():
@@ -209,4 +209,4 @@ def rates(conditions: Conditions, of: str = BASE) -> list[Rate]:
         else:
             how = "with another decay"
         found.append(Rate(name, place(changed), how, rate / base[RATE]))
-    return sorted(found, key=lambda arm: arm.multiplier)
+    return sorted(found, key=lambda variant: variant.multiplier)

@@ -14,7 +14,7 @@ Conditions = Mapping[str, Mapping[str, Any]]
 """By name, flat settings."""
 
 BASE = "grokking"
-"""What arms are arms of."""
+"""What variants are variants of."""
 AT, PARENT = "branch.at", "branch.parent"
 RATE, DECAY, BATCH = "optimiser.learning_rate", "optimiser.weight_decay", "optimiser.batch_size"
 FRACTION = "split.train_size"
@@ -34,7 +34,7 @@ UNTOUCHED: Mapping[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Arms:
+class Variants:
     """Conditions that differ from grokking in these keys alone; "model." are all that begin so.
 
     Attributes:
@@ -96,7 +96,7 @@ def differences(conditions: Conditions, name: str, base: str = BASE) -> dict[str
     return {key: value for key, value in changed.items() if key not in UNTOUCHED or UNTOUCHED[key] != value}
 
 
-def together(kinds: Collection[Arms], conditions: Conditions) -> list[str]:
+def of_any(kinds: Collection[Variants], conditions: Conditions) -> list[str]:
     """The conditions of any of these kinds, in order."""
     found = {name for kind in kinds for name in kind.of(conditions)}
     return [name for name in conditions if name in found]

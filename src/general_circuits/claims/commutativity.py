@@ -42,7 +42,7 @@ AT_PLATEAU = 3
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    """Findings from the `conditions`, `events`, `metrics` and `split` tables of grokking and its arms."""
+    """Findings from the `conditions`, `events`, `metrics` and `split` tables of grokking and its variants."""
     conditions = variant_outcomes.settings(tables["conditions"])
     by_example = [name for name in conditions if conditions[name][SPLIT_BY] == "example"]
     registered = next(name for name in by_example if differences(conditions, name).keys() == {SPLIT_BY})

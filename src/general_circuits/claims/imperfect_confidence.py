@@ -43,7 +43,7 @@ LEAST = 1e-17
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    """Findings from `conditions`, `events` and `metrics` of grokking and its arms, and `deciles` where it is."""
+    """Findings from `conditions`, `events` and `metrics` of grokking and its variants, and `deciles` where it is."""
     metrics, events = tables["metrics"], tables["events"]
     findings = [_registered(_doubts(metrics, events, "correct_probability"))]
     for column, words in {"correct_probability_q10": "least sure", "correct_probability_q90": "surest"}.items():

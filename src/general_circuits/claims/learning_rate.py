@@ -52,37 +52,39 @@ SLOPE_UNIT = "power of the multiplier"
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    """Findings from the `conditions`, `events` and `metrics` tables of grokking and its arms."""
+    """Findings from the `conditions`, `events` and `metrics` tables of grokking and its variants."""
     events, metrics, conditions = tables["events"], tables["metrics"], variant_outcomes.settings(tables["conditions"])
     found = variant_outcomes.rates(conditions)
     replicas = events.loc[events["condition"] == BASE, "replica"].nunique()
     findings = [_speed(_slopes(events, found, "onset", "free"), replicas)]
-    shifts = {arm: _shifts(events, metrics, arm) for arm in found if arm.at == "memorised"}
+    shifts = {variant: _shifts(events, metrics, variant) for variant in found if variant.at == "memorised"}
     findings.append(_mode_shift(shifts, replicas))
-    for at, how in dict.fromkeys((arm.at, arm.how) for arm in found if arm.how != "kick"):
+    for at, how in dict.fromkeys((variant.at, variant.how) for variant in found if variant.how != "kick"):
         if (at, how) != ("onset", "free"):
             slope = estimate(_slopes(events, found, at, how))
             findings.append(beside(f"slope from {at}, {how}", SLOPE_UNIT, slope))
-    for arm in found:
-        base = variant_outcomes.left(events, BASE, arm.at)
-        ratio = estimate(variant_outcomes.log_ratio(variant_outcomes.left(events, arm.condition, arm.at), base))
-        findings.append(beside(f"steps left, {_named(arm)}", "log10 of the ratio to no change", ratio))
-        diverged = estimate(_diverged(metrics, arm))
-        findings.append(beside(f"diverged, {_named(arm)}", "share of replicas", diverged, is_change=False))
-    for arm, shift in shifts.items():
+    for variant in found:
+        base = variant_outcomes.left(events, BASE, variant.at)
+        ratio = estimate(variant_outcomes.log_ratio(variant_outcomes.left(events, variant.condition, variant.at), base))
+        findings.append(beside(f"steps left, {_named(variant)}", "log10 of the ratio to no change", ratio))
+        diverged = estimate(_diverged(metrics, variant))
+        findings.append(beside(f"diverged, {_named(variant)}", "share of replicas", diverged, is_change=False))
+    for variant, shift in shifts.items():
         for what, unit in UNITS.items():
             values = estimate([getattr(of_replica, what) for of_replica in shift])
-            findings.append(beside(f"{what.replace('_', ' ')}, {_named(arm)}", unit, values))
+            findings.append(beside(f"{what.replace('_', ' ')}, {_named(variant)}", unit, values))
     return [*findings, *_of_others(events, conditions)]
 
 
-def _named(arm: Rate) -> str:
-    return f"kick at {arm.at}" if arm.how == "kick" else f"×{arm.multiplier:g} at {arm.at}, {arm.how}"
+def _named(variant: Rate) -> str:
+    return (
+        f"kick at {variant.at}" if variant.how == "kick" else f"×{variant.multiplier:g} at {variant.at}, {variant.how}"
+    )
 
 
-def _diverged(metrics: pd.DataFrame, arm: Rate) -> list[float]:
-    """Of each replica of an arm, 1 if a loss or the weights were not finite any more."""
-    rows = metrics[metrics["condition"] == arm.condition]
+def _diverged(metrics: pd.DataFrame, variant: Rate) -> list[float]:
+    """Of each replica of an variant, 1 if a loss or the weights were not finite any more."""
+    rows = metrics[metrics["condition"] == variant.condition]
     return rows.groupby("replica")["diverged"].any().astype(float).to_list()
 
 
@@ -92,16 +94,19 @@ def _of_others(events: pd.DataFrame, conditions: Conditions) -> Iterator[Finding
         if base in (None, BASE):
             continue
         found = variant_outcomes.rates(conditions, base)
-        for at, how in dict.fromkeys((arm.at, arm.how) for arm in found):
+        for at, how in dict.fromkeys((variant.at, variant.how) for variant in found):
             slope = estimate(_slopes(events, found, at, how, base))
             yield beside(f"slope from {at} of {base}, {how}", SLOPE_UNIT, slope)
 
 
 def _slopes(events: pd.DataFrame, found: list[Rate], at: str, how: str, base: str = BASE) -> Array:
-    """One pseudo-value per replica, of the arms of a kind and grokking from the same place on."""
-    kind = [arm for arm in found if (arm.at, arm.how) == (at, how)]
+    """One pseudo-value per replica, of the variants of a kind and grokking from the same place on."""
+    kind = [variant for variant in found if (variant.at, variant.how) == (at, how)]
     parts = [variant_outcomes.left(events, base, at, base).assign(multiplier=1.0)]
-    parts += [variant_outcomes.left(events, arm.condition, at, base).assign(multiplier=arm.multiplier) for arm in kind]
+    parts += [
+        variant_outcomes.left(events, variant.condition, at, base).assign(multiplier=variant.multiplier)
+        for variant in kind
+    ]
     rows = pd.concat(parts).reset_index()
     return slopes(np.log(rows["multiplier"]), rows["steps"], rows["censored"], rows["replica"])
 
@@ -139,15 +144,19 @@ class _Shift:
     coupling: float
 
 
-def _shifts(events: pd.DataFrame, metrics: pd.DataFrame, arm: Rate) -> list[_Shift]:
+def _shifts(events: pd.DataFrame, metrics: pd.DataFrame, variant: Rate) -> list[_Shift]:
     """One for each replica that has a branch."""
     memorised = steps_of_events(events, BASE)["memorised"]
-    return list(_each(metrics, arm, variant_outcomes.left(events, arm.condition, arm.at)["start"].dropna(), memorised))
+    return list(
+        _each(
+            metrics, variant, variant_outcomes.left(events, variant.condition, variant.at)["start"].dropna(), memorised
+        )
+    )
 
 
-def _each(metrics: pd.DataFrame, arm: Rate, starts: pd.Series, memorised: pd.Series) -> Iterator[_Shift]:
+def _each(metrics: pd.DataFrame, variant: Rate, starts: pd.Series, memorised: pd.Series) -> Iterator[_Shift]:
     for replica, start in starts.items():
-        accuracy = variant_outcomes.curves(metrics, arm.condition, replica)
+        accuracy = variant_outcomes.curves(metrics, variant.condition, replica)
         # A kick has fallen at its start already: what it fell from is grokking's.
         before = variant_outcomes.curves(metrics, BASE, replica)
         train = accuracy["train"]
@@ -161,13 +170,16 @@ def _each(metrics: pd.DataFrame, arm: Rate, starts: pd.Series, memorised: pd.Ser
         gap = float((while_rising["train"] - while_rising["validation"]).mean())
         recovery = np.log10((end - start) / memorised[replica]) if len(back) and end > start else np.nan
         yield _Shift(
-            dip, gap if is_back else np.nan, recovery if is_back else np.nan, _coupling(metrics, arm, replica, start)
+            dip,
+            gap if is_back else np.nan,
+            recovery if is_back else np.nan,
+            _coupling(metrics, variant, replica, start),
         )
 
 
-def _coupling(metrics: pd.DataFrame, arm: Rate, replica: int, start: float) -> float:
+def _coupling(metrics: pd.DataFrame, variant: Rate, replica: int, start: float) -> float:
     """Correlation of the steps of log losses on both splits, after less before, over spans as long."""
-    after = variant_outcomes.curves(metrics, arm.condition, replica, "loss")
+    after = variant_outcomes.curves(metrics, variant.condition, replica, "loss")
     before = variant_outcomes.curves(metrics, BASE, replica, "loss")
     after, before = after.loc[start : 2 * start], before.loc[:start]
     both = []
@@ -180,7 +192,9 @@ def _coupling(metrics: pd.DataFrame, arm: Rate, replica: int, start: float) -> f
 
 def _mode_shift(shifts: Mapping[Rate, list[_Shift]], replicas: int) -> Finding:
     name = f"{REGISTERED}, mode shift"
-    tenfold = [shift for arm, shift in shifts.items() if arm.how == "free" and np.isclose(arm.multiplier, 10)]
+    tenfold = [
+        shift for variant, shift in shifts.items() if variant.how == "free" and np.isclose(variant.multiplier, 10)
+    ]
     if not tenfold:
         return not_testable("no branch at t_m with ten times the rate", name)
     dips, gaps = (

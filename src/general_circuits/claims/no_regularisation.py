@@ -45,7 +45,7 @@ ADAM = ("adamw", "adam")
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    """Findings from the `conditions`, `events` and `metrics` tables of grokking and its arms."""
+    """Findings from the `conditions`, `events` and `metrics` tables of grokking and its variants."""
     conditions = variant_outcomes.settings(tables["conditions"])
     bare = [name for name in conditions if conditions[name][DECAY] == 0 and conditions[name][BATCH] == "full"]
     gains = {name: _gains(tables, name) for name in [BASE, *bare]}

@@ -13,7 +13,7 @@ Registered before any result of a study was seen, three verdicts:
   if right ones are drawn at random; the mean of both. Mirror images count as one. Supported where the interval is above
   1.5, contradicted where it is below 1.25.
 - Examples with a zero for an operand, whose product is nothing but zero, are left out.
-- Beside: the same of the other arms; and with what lateness goes: few training examples with the same operand or
+- Beside: the same of the other variants; and with what lateness goes: few training examples with the same operand or
   answer, or equal operands.
 - A replica without bands or without such a checkpoint has no value, and is counted.
 """
@@ -49,7 +49,7 @@ CORRELATION, RATIO = "rank correlation", "ratio of variances"
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    """Findings from the `conditions`, `split` and `answers` tables of grokking and its arms."""
+    """Findings from the `conditions`, `split` and `answers` tables of grokking and its variants."""
     conditions = variant_outcomes.settings(tables["conditions"])
     seen = set(tables["answers"]["condition"].astype(str))
     recorded = {

@@ -16,14 +16,14 @@ from general_circuits.analysis.variants import (
     KICK,
     NOISE,
     RATE,
-    Arms,
     Conditions,
-    together,
+    Variants,
+    of_any,
 )
 
 OPTIMISER = "optimiser.optimiser"
 HOW_LONG = ("branch.lasts", "branch.then")
-MOVED_ALONE = Arms(
+MOVED_ALONE = Variants(
     "decay or noise alone",
     (INSTEAD,),
     (AT, DECAY, *HOW_LONG, "optimiser.optimiser", "optimiser.decay"),
@@ -51,8 +51,8 @@ class Claim:
         specified: what it reads for its specification curve, of `needs` alone.
         needs: conditions without which it cannot be judged.
         beside: control conditions shown beside it, where the study has them.
-        needs_arms: kinds of arms of grokking, of each of which it needs one.
-        arms_beside: kinds shown beside it.
+        needs_variants: kinds of variants of grokking, of each of which it needs one.
+        variants_beside: kinds shown beside it.
     """
 
     statement: str
@@ -63,17 +63,17 @@ class Claim:
     specified: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
-    needs_arms: tuple[Arms, ...] = ()
-    arms_beside: tuple[Arms, ...] = ()
+    needs_variants: tuple[Variants, ...] = ()
+    variants_beside: tuple[Variants, ...] = ()
 
     @property
     def is_measured(self) -> bool:
         return bool(self.tables)
 
     def among(self, conditions: Conditions) -> list[str]:
-        """The conditions of a study that it is judged from: those it needs, its arms, and what stands beside them."""
+        """The conditions of a study that it is judged from: needed, variants, and shown beside them."""
         named = [name for name in self.needs + self.beside if name in conditions]
-        return list(dict.fromkeys([*named, *together(self.needs_arms + self.arms_beside, conditions)]))
+        return list(dict.fromkeys([*named, *of_any(self.needs_variants + self.variants_beside, conditions)]))
 
 
 CLAIMS = {
@@ -126,8 +126,12 @@ CLAIMS = {
         tables=("conditions", "events"),
         tables_beside=("progress",),
         needs=("grokking",),
-        needs_arms=(Arms("conditions with another weight decay", (DECAY,), unlike={DECAY: 0.0}),),
-        arms_beside=(MOVED_ALONE, Arms("none", (DECAY,)), Arms("other training fractions", (FRACTION,), (DECAY,))),
+        needs_variants=(Variants("conditions with another weight decay", (DECAY,), unlike={DECAY: 0.0}),),
+        variants_beside=(
+            MOVED_ALONE,
+            Variants("none", (DECAY,)),
+            Variants("other training fractions", (FRACTION,), (DECAY,)),
+        ),
     ),
     "stochasticity": Claim(
         "minibatch noise speeds generalisation, because it degrades shallow circuits more than general ones",
@@ -137,10 +141,10 @@ CLAIMS = {
         tables=("conditions", "events"),
         tables_beside=("progress",),
         needs=("grokking",),
-        needs_arms=(Arms("conditions with another batch size", (BATCH,)),),
-        arms_beside=(
+        needs_variants=(Variants("conditions with another batch size", (BATCH,)),),
+        variants_beside=(
             MOVED_ALONE,
-            Arms("noise like that of batches", (NOISE,), (AT, BATCH)),
+            Variants("noise like that of batches", (NOISE,), (AT, BATCH)),
         ),
     ),
     "spikes": Claim(
@@ -151,7 +155,7 @@ CLAIMS = {
         " margins gains more than in windows without spikes, and than after random kicks of the weights as large",
         tables=("losses", "spikes", "spike_effects"),
         needs=("grokking",),
-        arms_beside=(Arms("losses in float64", ("optimiser.loss_precision",)),),
+        variants_beside=(Variants("losses in float64", ("optimiser.loss_precision",)),),
     ),
     "validation_leads": Claim(
         "after the overfitting peak, validation loss starts to fall thousands of steps before training loss does",
@@ -169,7 +173,7 @@ CLAIMS = {
         tables=("metrics", "events"),
         needs=("grokking",),
         beside=("no_delay",),
-        arms_beside=(Arms("other tasks", ("task.",), ("model.", "optimiser.", "split.")),),
+        variants_beside=(Variants("other tasks", ("task.",), ("model.", "optimiser.", "split.")),),
     ),
     "partial_generalisation": Claim(
         "mid-way the network is a patchwork: x·y mod p is right first where x·y < p, then band by band",
@@ -178,9 +182,9 @@ CLAIMS = {
         " mid-way accuracies differ between operands and answers by more than chance",
         tables=("conditions", "split", "answers"),
         needs=("grokking",),
-        arms_beside=(
-            Arms("another formula", ("task.formulas",)),
-            Arms(
+        variants_beside=(
+            Variants("another formula", ("task.formulas",)),
+            Variants(
                 "ordinal inputs",
                 ("model.inputs",),
                 ("model.", "optimiser.", "task.formulas", FRACTION),
@@ -192,14 +196,14 @@ CLAIMS = {
         "once grokking has started, 5–100 times the learning rate speeds it up as much",
         "comments, rival account",
         predicts="the steps left to generalise fall as the rate grows, to the power −0.8 or less; or, by the author's"
-        " account, ten times the rate lets training accuracy fall to validation accuracy, and both rise together",
+        " account, ten times the rate lets training accuracy fall to validation accuracy, and both rise of_any",
         tables=("conditions", "events", "metrics"),
         needs=("grokking",),
-        needs_arms=(Arms("branches at onset with another learning rate", (RATE,), fixed={AT: "onset"}),),
-        arms_beside=(
-            Arms("other learning rates", (RATE,), (AT, DECAY, *HOW_LONG)),
-            Arms("kicks", (KICK,), (AT,)),
-            Arms("the same of other conditions", (RATE,), (AT, DECAY, *HOW_LONG), of_others=True),
+        needs_variants=(Variants("branches at onset with another learning rate", (RATE,), fixed={AT: "onset"}),),
+        variants_beside=(
+            Variants("other learning rates", (RATE,), (AT, DECAY, *HOW_LONG)),
+            Variants("kicks", (KICK,), (AT,)),
+            Variants("the same of other conditions", (RATE,), (AT, DECAY, *HOW_LONG), of_others=True),
         ),
     ),
     "commutativity": Claim(
@@ -209,8 +213,8 @@ CLAIMS = {
         " are right, beyond what a split by pair has",
         tables=("conditions", "events", "metrics", "split"),
         needs=("grokking",),
-        needs_arms=(Arms("condition split by example", ("split.split_by",)),),
-        arms_beside=(Arms("other operations", ("task.",), (FRACTION,), BY_EXAMPLE),),
+        needs_variants=(Variants("condition split by example", ("split.split_by",)),),
+        variants_beside=(Variants("other operations", ("task.",), (FRACTION,), BY_EXAMPLE),),
     ),
     "no_regularisation": Claim(
         "full batch with no regularisation still groks, but much less; a perfectly tuned step size would prevent it",
@@ -219,8 +223,8 @@ CLAIMS = {
         " with a line search it does not",
         tables=("conditions", "events", "metrics"),
         needs=("grokking",),
-        needs_arms=(
-            Arms("condition on full batches without decay", (DECAY,), UNREGULARISED, {DECAY: 0.0, BATCH: "full"}),
+        needs_variants=(
+            Variants("condition on full batches without decay", (DECAY,), UNREGULARISED, {DECAY: 0.0, BATCH: "full"}),
         ),
     ),
     "imperfect_confidence": Claim(
@@ -230,12 +234,12 @@ CLAIMS = {
         tables=("conditions", "events", "metrics"),
         tables_beside=("deciles",),
         needs=("grokking",),
-        arms_beside=(
-            Arms("confident examples left out", ("branch.intervention.ignore_above",), (AT,)),
-            Arms("a temperature", ("branch.intervention.temperature",), (AT,)),
-            Arms("no decay", (DECAY,), ("optimiser.loss_precision",), {DECAY: 0.0, AT: "memorised"}),
+        variants_beside=(
+            Variants("confident examples left out", ("branch.intervention.ignore_above",), (AT,)),
+            Variants("a temperature", ("branch.intervention.temperature",), (AT,)),
+            Variants("no decay", (DECAY,), ("optimiser.loss_precision",), {DECAY: 0.0, AT: "memorised"}),
             MOVED_ALONE,
-            Arms(
+            Variants(
                 "gradient descent", ("optimiser.optimiser",), (AT, RATE, DECAY, "optimiser.decay", "optimiser.momentum")
             ),
         ),

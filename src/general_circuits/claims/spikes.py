@@ -46,7 +46,7 @@ INTERVALS = 3
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    """Findings from the `losses`, `spikes` and `spike_effects` tables of grokking and of its arms in float64."""
+    """Findings from the `losses`, `spikes` and `spike_effects` tables of grokking and of its variants in float64."""
     spikes, effects, losses = (tables[name] for name in ("spikes", "spike_effects", "losses"))
     replicas = sorted(losses.loc[losses["condition"] == BASE, "replica"].unique())
     of_base = effects[effects["condition"] == BASE]

@@ -27,7 +27,7 @@ from general_circuits.claims.speed_and_mechanism import mechanism, speed
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    """Findings from the `conditions`, `events` and `progress` tables of grokking and its arms."""
+    """Findings from the `conditions`, `events` and `progress` tables of grokking and its variants."""
     events, conditions = tables["events"], variant_outcomes.settings(tables["conditions"])
     batches = variant_outcomes.levels(conditions, BATCH)
     findings = [speed(events, batches, BATCH, 1.0), mechanism(tables.get("progress"), conditions, noise=True)]

@@ -139,7 +139,7 @@ class PlantedSettings(TaskSettings, SplitSettings, ModelSettings):
         " half in each",
     )
     duel_steps: Count = Field(500, description="of a duel")
-    looks: Count = Field(25, description="of which so many are measured, evenly")
+    evaluations: Count = Field(25, description="of which so many are measured, evenly")
 
     @property
     def condition(self) -> ConditionSettings:
@@ -167,7 +167,11 @@ class PlantedSettings(TaskSettings, SplitSettings, ModelSettings):
         )
         lists = ("batch_sizes", "margins", "initial_shares", "scalings")
         varied = {name: tuple(getattr(self, name)) for name in lists}
-        return condition, planting, duels.Duels(rules=rules, steps=self.duel_steps, looks=self.looks, **varied)
+        return (
+            condition,
+            planting,
+            duels.Duels(rules=rules, steps=self.duel_steps, evaluations=self.evaluations, **varied),
+        )
 
 
 class DuelSettings(Settings):

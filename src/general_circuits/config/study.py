@@ -125,12 +125,12 @@ class Study(Settings):
 
     @property
     def lacking(self) -> list[str]:
-        """The claims for which it lacks a condition or arms of grokking."""
+        """The claims for which it lacks a condition or variants of grokking."""
         found = self.flat
         return [
             name
             for name, claim in CLAIMS.items()
-            if set(claim.needs) - set(found) or not all(arms.of(found) for arms in claim.needs_arms)
+            if set(claim.needs) - set(found) or not all(variants.of(found) for variants in claim.needs_variants)
         ]
 
     @property

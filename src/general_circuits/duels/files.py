@@ -8,7 +8,7 @@ from pathlib import Path
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from general_circuits.duels.module_training import Ground, Group, Planted, groups, network
+from general_circuits.duels.module_training import DuelExamples, ModuleGroup, Planted, module_groups, network
 from general_circuits.duels.settings import Planting
 from general_circuits.duels.stacked_networks import Modules
 from general_circuits.storage.tables import replacing
@@ -26,11 +26,11 @@ def write(path: Path, planted: Mapping[int, Planted]) -> None:
         save_file(tensors, temporary)
 
 
-def read(path: Path, planting: Planting, ground: Ground, replica: int) -> Planted:
+def read(path: Path, planting: Planting, ground: DuelExamples, replica: int) -> Planted:
     """One replica's modules from that file, where its examples are."""
     found = {}
     with safe_open(path, "pt") as file:
-        for group in groups(planting):
+        for group in module_groups(planting):
             like = network(planting, ground, group.parts)
             weights = {name: file.get_tensor(_key(replica, group, name)) for name, _ in like.named_parameters()}
             moved = {name: weight.to(ground.device) for name, weight in weights.items()}
@@ -38,5 +38,5 @@ def read(path: Path, planting: Planting, ground: Ground, replica: int) -> Plante
     return found
 
 
-def _key(replica: int, group: Group, name: str) -> str:
+def _key(replica: int, group: ModuleGroup, name: str) -> str:
     return "/".join([str(replica), *map(str, group), name])

@@ -26,7 +26,7 @@ EVERY, SOLVED = 100, 1.0
 
 
 @dataclass(frozen=True)
-class Ground:
+class DuelExamples:
     """One replica's examples.
 
     Attributes:
@@ -42,7 +42,7 @@ class Ground:
     vocabulary: Vocabulary
 
     @classmethod
-    def of(cls, splits: dict[str, Examples], vocabulary: Vocabulary) -> Ground:
+    def of(cls, splits: dict[str, Examples], vocabulary: Vocabulary) -> DuelExamples:
         """From both splits; without label noise, which duels have of their own."""
         both = splits["train"], splits["validation"]
         tokens, targets = torch.cat([part.tokens for part in both]), torch.cat([part.labels for part in both])
@@ -74,7 +74,7 @@ def width(d_mlp: int, parts: int) -> int:
     return max(8, round(d_mlp / parts**0.5))
 
 
-class Group(NamedTuple):
+class ModuleGroup(NamedTuple):
     """Modules that are trained together, by what they are."""
 
     kind: Literal["generaliser", "memoriser", "rival_memoriser"]
@@ -82,22 +82,22 @@ class Group(NamedTuple):
     label_noise: float
 
 
-Planted = dict[Group, Modules]
+Planted = dict[ModuleGroup, Modules]
 """One replica's modules."""
 
 
-def groups(planting: Planting) -> list[Group]:
+def module_groups(planting: Planting) -> list[ModuleGroup]:
     """All that the duels need: memorisers of every number of parts, and at the most parts of every rate of noise."""
     noise = planting.label_noises[0]
-    wanted = [Group("memoriser", parts, noise) for parts in sorted({1, *planting.parts})]
-    wanted += [Group("memoriser", max(planting.parts), other) for other in planting.label_noises]
-    return list(dict.fromkeys([Group("generaliser", 1, 0.0), *wanted, Group("rival_memoriser", 1, noise)]))
+    wanted = [ModuleGroup("memoriser", parts, noise) for parts in sorted({1, *planting.parts})]
+    wanted += [ModuleGroup("memoriser", max(planting.parts), other) for other in planting.label_noises]
+    return list(dict.fromkeys([ModuleGroup("generaliser", 1, 0.0), *wanted, ModuleGroup("rival_memoriser", 1, noise)]))
 
 
-def plant(planting: Planting, ground: Ground, replica: int, say: Callable[[str], None]) -> Planted:
+def plant(planting: Planting, ground: DuelExamples, replica: int, say: Callable[[str], None]) -> Planted:
     """Train all modules of one replica."""
     found = {}
-    for group in groups(planting):
+    for group in module_groups(planting):
         if group.kind == "generaliser":
             found[group] = _generalisers(planting, ground, replica)
         else:
@@ -106,7 +106,7 @@ def plant(planting: Planting, ground: Ground, replica: int, say: Callable[[str],
     return found
 
 
-def quality(planted: Planted, ground: Ground, replica: int) -> pd.DataFrame:
+def quality(planted: Planted, ground: DuelExamples, replica: int) -> pd.DataFrame:
     """How well modules know what they are to know: rows of the table `modules`, but for the replica."""
     rows = []
     n = ground.n_training
@@ -137,13 +137,13 @@ def quality(planted: Planted, ground: Ground, replica: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def network(planting: Planting, ground: Ground, parts: int) -> Network:
+def network(planting: Planting, ground: DuelExamples, parts: int) -> Network:
     """A generaliser, or with its neurons a memoriser of one of so many parts; its weights are not drawn yet."""
     model = replace(planting.model, d_mlp=width(planting.model.d_mlp, parts))
     return build(model, ground.vocabulary)
 
 
-def _memorisers(planting: Planting, ground: Ground, group: Group, replica: int) -> Modules:
+def _memorisers(planting: Planting, ground: DuelExamples, group: ModuleGroup, replica: int) -> Modules:
     """One network for each part: it knows the labels there, and answers with equal probabilities everywhere else."""
     first = 0 if group.kind == "memoriser" else 1_000_000
     seeds = [stream_seed(replica * 10_000_019 + first + part, "memorisers") for part in range(group.parts)]
@@ -167,7 +167,7 @@ def _memorisers(planting: Planting, ground: Ground, group: Group, replica: int) 
     return modules
 
 
-def _generalisers(planting: Planting, ground: Ground, replica: int) -> Modules:
+def _generalisers(planting: Planting, ground: DuelExamples, replica: int) -> Modules:
     """Two networks that train on more examples, each on its own, until both answer all of them rightly.
 
     Those that have not come so far by `general_steps` are returned as they are.
@@ -193,7 +193,7 @@ def _generalisers(planting: Planting, ground: Ground, replica: int) -> Modules:
 
 
 @torch.no_grad()
-def _solve(modules: Modules, ground: Ground) -> bool:
+def _solve(modules: Modules, ground: DuelExamples) -> bool:
     """Whether each answers every example rightly, and with some margin."""
     return bool((predictions.margins(modules.answer(ground.tokens), ground.targets) >= SOLVED).all())
 

@@ -6,20 +6,20 @@ import itertools
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from general_circuits.duels.settings import Contest, Duels, Planting, Scaling
+from general_circuits.duels.settings import DuelKind, Duels, Planting, Scaling
 from general_circuits.duels.toy_grid import RuleSettings
 
-CONTROLS: tuple[Contest, ...] = ("generalisers", "memorisers", "copy")
+CONTROLS: tuple[DuelKind, ...] = ("generalisers", "memorisers", "copy")
 """Duels of equals, in which nothing should win."""
-TOGETHER = 2**20
+NUMBERS_PER_STACK = 2**20
 """Most weights and logits of duels that are fought at once, unless a single one has more: small networks cost little
 beside the calls that run them."""
 
 
-class Arm(NamedTuple):
+class PlantedDuel(NamedTuple):
     """One duel. `batch` 0 is all training examples."""
 
-    contest: Contest
+    duel_kind: DuelKind
     optimiser: str
     parts: int
     general_decay: float
@@ -32,14 +32,16 @@ class Arm(NamedTuple):
     order: Literal["shuffled", "away"]
 
 
-def arms(planting: Planting, duels: Duels, rule: RuleSettings) -> list[Arm]:
+def planted_duels(planting: Planting, duels: Duels, rule: RuleSettings) -> list[PlantedDuel]:
     """Every duel with one update rule, the registered one first: no decay, the most parts, the first of each list."""
     first = duels.batch_sizes[0], duels.margins[0], duels.initial_shares[0], duels.scalings[0]
-    base = Arm("duel", rule.optimiser, max(planting.parts), 0.0, 0.0, *first, planting.label_noises[0], "shuffled")
+    base = PlantedDuel(
+        "duel", rule.optimiser, max(planting.parts), 0.0, 0.0, *first, planting.label_noises[0], "shuffled"
+    )
     return list(dict.fromkeys([base, *_varied(base, planting, duels, sorted({0.0, *rule.weight_decays}))]))
 
 
-def _varied(base: Arm, planting: Planting, duels: Duels, decays: list[float]) -> Iterator[Arm]:
+def _varied(base: PlantedDuel, planting: Planting, duels: Duels, decays: list[float]) -> Iterator[PlantedDuel]:
     for parts, decay in itertools.product(planting.parts, decays):
         yield base._replace(parts=parts, general_decay=decay, shallow_decay=decay)
     for decay in decays[1:]:
@@ -51,5 +53,5 @@ def _varied(base: Arm, planting: Planting, duels: Duels, decays: list[float]) ->
     yield from (base._replace(scaling=scaling) for scaling in duels.scalings)
     yield from (base._replace(label_noise=noise) for noise in planting.label_noises)
     yield base._replace(order="away")
-    for contest, decay in itertools.product(CONTROLS, (0.0, decays[-1])):
-        yield base._replace(contest=contest, parts=1, general_decay=decay, shallow_decay=decay)
+    for duel_kind, decay in itertools.product(CONTROLS, (0.0, decays[-1])):
+        yield base._replace(duel_kind=duel_kind, parts=1, general_decay=decay, shallow_decay=decay)

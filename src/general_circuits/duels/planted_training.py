@@ -15,8 +15,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from general_circuits.duels.module_training import Ground, Planted
-from general_circuits.duels.planted_grid import TOGETHER, Arm
+from general_circuits.duels.module_training import DuelExamples, Planted
+from general_circuits.duels.planted_grid import NUMBERS_PER_STACK, PlantedDuel
 from general_circuits.duels.settings import Duels
 from general_circuits.duels.sides import Side, contestants, margin, rivals, set_up
 from general_circuits.duels.toy_grid import RuleSettings
@@ -36,70 +36,77 @@ class Move(NamedTuple):
     by_decay: Part
 
 
-def together(arms: Sequence[Arm], ground: Ground, planted: Planted, replica: int) -> list[list[Arm]]:
+def stacks(
+    planted_duels: Sequence[PlantedDuel], ground: DuelExamples, planted: Planted, replica: int
+) -> list[list[PlantedDuel]]:
     """Which duels are fought at once: of as many modules of one shape, on the same batches."""
 
-    def kind(arm: Arm) -> tuple[int, int, str]:
+    def kind(arm: PlantedDuel) -> tuple[int, int, str]:
         return arm.parts, arm.batch, arm.order
 
     stacks = []
-    for _, same in itertools.groupby(sorted(arms, key=kind), kind):
+    for _, same in itertools.groupby(sorted(planted_duels, key=kind), kind):
         alike = list(same)
         *_, shallow, _ = contestants(alike[0], ground, planted, replica)
         logits = len(shallow) * ground.n_training * ground.vocabulary.n_classes
-        at_once = max(1, TOGETHER // (logits + sum(weight.numel() for weight in shallow.tensors)))
+        at_once = max(1, NUMBERS_PER_STACK // (logits + sum(weight.numel() for weight in shallow.tensors)))
         stacks += [alike[first : first + at_once] for first in range(0, len(alike), at_once)]
     return stacks
 
 
 def fight(
-    arms: Sequence[Arm], rule: RuleSettings, duels: Duels, ground: Ground, planted: Planted, replica: int
+    planted_duels: Sequence[PlantedDuel],
+    rule: RuleSettings,
+    duels: Duels,
+    ground: DuelExamples,
+    planted: Planted,
+    replica: int,
 ) -> pd.DataFrame:
     """Duels that are fought at once, from their modules to their end: rows of the table `planted`, but for the replica.
 
     The sum of both sides trains, of each duel by itself: stacked networks share nothing but the batches.
     """
     n = ground.n_training
-    labels = torch.stack([ground.labels(arm.label_noise, replica) for arm in arms])
+    labels = torch.stack([ground.labels(arm.label_noise, replica) for arm in planted_duels])
     pairs = [
         set_up(arm, ground, own, *contestants(arm, ground, planted, replica))
-        for arm, own in zip(arms, labels, strict=True)
+        for arm, own in zip(planted_duels, labels, strict=True)
     ]
-    sides = Side.together([pair[0] for pair in pairs]), Side.together([pair[1] for pair in pairs])
-    decays = [arm.general_decay for arm in arms], [arm.shallow_decay for arm in arms]
+    sides = Side.stacked([pair[0] for pair in pairs]), Side.stacked([pair[1] for pair in pairs])
+    decays = [arm.general_decay for arm in planted_duels], [arm.shallow_decay for arm in planted_duels]
     steppers = [
         Stepper(
             rule.optimiser,
             rule.learning_rate,
-            torch.tensor(of_each).repeat_interleave(len(side.modules) // len(arms)),
+            torch.tensor(of_each).repeat_interleave(len(side.modules) // len(planted_duels)),
             side.modules.tensors,
         )
         for side, of_each in zip(sides, decays, strict=True)
     ]
     generator = torch.Generator().manual_seed(stream_seed(replica, "batches"))
     away = torch.zeros(n, dtype=torch.bool)
-    if arms[0].order == "away":
+    if planted_duels[0].order == "away":
         away[torch.randperm(n, generator=generator)[: max(1, round(AWAY * n))]] = True
-    groups = {"all": labels == ground.targets[:n]}
+    module_groups = {"all": labels == ground.targets[:n]}
     if away.any():
-        groups["away"] = groups["all"] & away.to(ground.device)
-    looks = set(np.linspace(0, duels.steps, duels.looks + 1).round().astype(int).tolist())
+        module_groups["away"] = module_groups["all"] & away.to(ground.device)
+    evaluated = set(np.linspace(0, duels.steps, duels.evaluations + 1).round().astype(int).tolist())
     frames = []
-    for step, batch in enumerate(_batches(n, arms[0].batch, away, duels.steps, generator)):
+    for step, batch in enumerate(_batches(n, planted_duels[0].batch, away, duels.steps, generator)):
         moves = _moves(sides, steppers, ground, labels, batch.to(ground.device))
-        if step in looks:
+        if step in evaluated:
             is_in_batch = torch.zeros(n, dtype=torch.bool)
             is_in_batch[batch] = True
-            seen = _look(sides, moves, ground, labels, is_in_batch.to(ground.device), groups)
+            seen = _look(sides, moves, ground, labels, is_in_batch.to(ground.device), module_groups)
             frames.append(seen.assign(step=step))
         sides = sides[0].moved(*moves[0]), sides[1].moved(*moves[1])
     rows = pd.concat(frames, ignore_index=True)
-    settings = pd.DataFrame(list(arms)).loc[rows.pop("duel")].reset_index(drop=True)
+    settings = pd.DataFrame(list(planted_duels)).loc[rows.pop("duel")].reset_index(drop=True)
     return pd.concat([rows, settings], axis="columns")
 
 
 def _moves(
-    sides: tuple[Side, Side], steppers: list[Stepper], ground: Ground, labels: Tensor, batch: Tensor
+    sides: tuple[Side, Side], steppers: list[Stepper], ground: DuelExamples, labels: Tensor, batch: Tensor
 ) -> list[Move]:
     """What the step on this batch does to each side: labels (duel, training example)."""
     leaves = [
@@ -122,10 +129,10 @@ def _moves(
 def _look(
     sides: tuple[Side, Side],
     moves: list[Move],
-    ground: Ground,
+    ground: DuelExamples,
     labels: Tensor,
     is_in_batch: Tensor,
-    groups: Mapping[str, Tensor],
+    module_groups: Mapping[str, Tensor],
 ) -> pd.DataFrame:
     """Where both sides stand, and what the step does to them net of decay.
 
@@ -135,7 +142,7 @@ def _look(
         ground: the examples.
         labels: (duel, training example).
         is_in_batch: (training example), whether the step is of it.
-        groups: by name, (duel, training example), which of them are meant.
+        module_groups: by name, (duel, training example), which of them are meant.
 
     Returns:
         A row for each duel, by its number, each side, and each group of examples.
@@ -162,7 +169,7 @@ def _look(
             name: side.modules.norms(tensors).unflatten(0, (len(labels), -1)).norm(dim=1)
             for name, tensors in zip(("update_norm", "decay_norm", "weight_norm"), (*move, None), strict=True)
         }
-        for name, group in groups.items():
+        for name, group in module_groups.items():
             given = _mean(parts[number], group)
             of_group = {
                 "margin": given,
@@ -178,7 +185,7 @@ def _look(
     return pd.concat(frames, ignore_index=True)
 
 
-def _validation_accuracy(sides: tuple[Side, Side], ground: Ground) -> Tensor:
+def _validation_accuracy(sides: tuple[Side, Side], ground: DuelExamples) -> Tensor:
     """Of the sum on examples that never train, where a side has its median gain: (duel)."""
     n = ground.n_training
     logits = [side.answer(ground.tokens[n:]).sum(1) * side.gains.median(dim=1).values[:, None, None] for side in sides]

@@ -9,7 +9,7 @@ from general_circuits.duels.toy_grid import RuleSettings
 from general_circuits.models.settings import Model
 
 Scaling = Literal["outside", "halfway", "inside"]
-Contest = Literal["duel", "generalisers", "memorisers", "copy"]
+DuelKind = Literal["duel", "generalisers", "memorisers", "copy"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Duels:
         scalings: where the scale is put that makes both sides' margins equal: outside, inside a module's readout
             weights, or half of it in each.
         steps: of a duel.
-        looks: how often the effect of one step is measured, evenly over the duel.
+        evaluations: how often the effect of one step is measured, evenly over the duel.
     """
 
     rules: tuple[RuleSettings, ...]
@@ -57,4 +57,4 @@ class Duels:
     initial_shares: tuple[float, ...]
     scalings: tuple[Scaling, ...]
     steps: int
-    looks: int
+    evaluations: int

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from general_circuits.duels.module_training import Ground, Group, Planted
-from general_circuits.duels.planted_grid import Arm
+from general_circuits.duels.module_training import DuelExamples, ModuleGroup, Planted
+from general_circuits.duels.planted_grid import PlantedDuel
 from general_circuits.duels.settings import Scaling
 from general_circuits.duels.stacked_networks import Modules
 from general_circuits.models import predictions
@@ -42,7 +42,7 @@ class Side:
     covers: Tensor
 
     @classmethod
-    def together(cls, sides: Sequence[Side]) -> Side:
+    def stacked(cls, sides: Sequence[Side]) -> Side:
         """Of several duels, whose modules are of one shape and cover the same examples."""
         stacked = [torch.cat(tensors) for tensors in zip(*(side.modules.tensors for side in sides), strict=True)]
         return replace(sides[0].with_weights(stacked), gains=torch.cat([side.gains for side in sides]))
@@ -66,23 +66,25 @@ class Side:
         return self.with_weights(weights)
 
 
-def contestants(arm: Arm, ground: Ground, planted: Planted, replica: int) -> tuple[Modules, Modules, Tensor]:
+def contestants(
+    arm: PlantedDuel, ground: DuelExamples, planted: Planted, replica: int
+) -> tuple[Modules, Modules, Tensor]:
     """Both sides' networks, and which of the second's knows each training example."""
-    generalisers = planted[Group("generaliser", 1, 0.0)]
-    memorisers = planted[Group("memoriser", arm.parts, arm.label_noise)]
+    generalisers = planted[ModuleGroup("generaliser", 1, 0.0)]
+    memorisers = planted[ModuleGroup("memoriser", arm.parts, arm.label_noise)]
     general, shallow = generalisers.some([0]), memorisers
-    if arm.contest == "generalisers":
+    if arm.duel_kind == "generalisers":
         shallow = generalisers.some([1])
-    elif arm.contest == "memorisers":
-        general = planted[Group("rival_memoriser", 1, arm.label_noise)]
-    elif arm.contest == "copy":
+    elif arm.duel_kind == "memorisers":
+        general = planted[ModuleGroup("rival_memoriser", 1, arm.label_noise)]
+    elif arm.duel_kind == "copy":
         shallow = general.permuted(torch.Generator().manual_seed(stream_seed(replica, "parts")))
     return general, shallow, ground.parts(arm.parts, replica)
 
 
 @torch.no_grad()
 def set_up(
-    arm: Arm, ground: Ground, labels: Tensor, general: Modules, shallow: Modules, covers: Tensor
+    arm: PlantedDuel, ground: DuelExamples, labels: Tensor, general: Modules, shallow: Modules, covers: Tensor
 ) -> tuple[Side, Side]:
     """Both sides scaled so that their parts in every training example's margin are what the arm says.
 

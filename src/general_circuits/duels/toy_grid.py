@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from general_circuits.training.schedule import Spacing
+from general_circuits.training.schedule import log_spaced
 
 Attention = Literal["linear", "softmax"]
 Sharing = Literal["shared", "apart"]
@@ -15,8 +15,8 @@ Order = Literal["shuffled", "sequential", "blocked"]
 Rule = Literal["sgd", "momentum", "adam", "adamw"]
 
 
-LOOKS = Spacing(log=12, every=10**9)
-"""Steps that are recorded, and beside them the ends of the blocks of blocked order."""
+EVALUATIONS = 12
+"""Steps that are recorded, on a log axis; the ends of the blocks of blocked order are recorded too."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _variants(grid: Grid, base: Toy) -> Iterator[Toy]:
         yield base._replace(frequency=frequency)
 
 
-def looked_at(grid: Grid) -> list[int]:
+def evaluation_steps(grid: Grid) -> list[int]:
     """The steps that are recorded."""
     ends = range(grid.block_steps, grid.steps, grid.block_steps) if "blocked" in grid.orders else ()
-    return sorted({*LOOKS.steps(grid.steps), *ends})
+    return sorted(log_spaced(EVALUATIONS, grid.steps) | {*ends})

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from general_circuits.duels import gradient_flow, toy_network
-from general_circuits.duels.toy_grid import Grid, RuleSettings, Toy, looked_at, toys
+from general_circuits.duels.toy_grid import Grid, RuleSettings, Toy, evaluation_steps, toys
 from general_circuits.duels.toy_network import Heads
 from general_circuits.duels.update_rules import Stepper
 from general_circuits.seeds import stream_seed
@@ -58,14 +58,14 @@ def _trained(grid: Grid, rule: RuleSettings, stack: Stack) -> pd.DataFrame:
         weights.tensors,
     )
     shown = torch.stack([_schedule(grid, toy) for toy in stack.toys], dim=1)  # (step, toy, pair)
-    looks = set(looked_at(grid))
+    evaluated = set(evaluation_steps(grid))
     seen = []
     for step in range(grid.steps + 1):
         ran = toy_network.forward(weights, is_linear)
         back = toy_network.backward(weights, ran, is_linear)
         gradient = toy_network.gradients(weights, ran, back, shown[step])
         by_gradient, by_decay = stepper.step(weights.tensors, gradient.tensors)
-        if step in looks:
+        if step in evaluated:
             per_pair = toy_network.gradient_norms(weights, ran, back, circuits)
             largest = per_pair.amax(dim=(1, 2), keepdim=True)
             numbers = [
@@ -99,7 +99,7 @@ def _rows(grid: Grid, stack: Stack, step: int, numbers: Tensor, contributions: T
 
 def _theory(grid: Grid, rule: RuleSettings, stack: Stack) -> NDArray[np.float32]:
     """What gradient flow says of each row, (step · toy · circuit); NaN where it says nothing."""
-    steps = looked_at(grid)
+    steps = evaluation_steps(grid)
     found = np.full((len(steps), len(stack.toys), 1 + grid.pairs), np.nan, dtype=np.float32)
     is_linear = stack.attention == "linear"
     strength = grid.margin * (1 - 1 / grid.pairs)

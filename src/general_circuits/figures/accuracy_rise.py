@@ -19,7 +19,7 @@ from general_circuits.figures import captions, style
 CLOCKS = ("steps, log axis", "steps", "distance travelled, Σ‖Δθ‖")
 
 
-def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     """Grokking's accuracies against each clock, from 5 % to 95 % of the rise in colour; from `metrics` and `events`."""
     metrics, events = tables["metrics"], tables["events"]
     figure, panels = plt.subplots(1, 3, figsize=(style.WIDTH, 2.6), sharey=True)
@@ -49,7 +49,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """The shares of the time that rises take."""
     of_all = rises(tables["metrics"], tables["events"], BASE)
     shares = {"steps": [rise.share for rise in of_all], "distance": [rise.share_of_distance for rise in of_all]}

@@ -23,8 +23,8 @@ GROUPS = 6
 TRAINED, WRONG, RIGHT = "#d9d9d9", "#ffffff", style.VERDICT_COLOURS["supported"]
 
 
-def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
-    """One row per arm: maps of its first replica, and accuracy by band over all; from all three tables."""
+def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
+    """One row per variant: maps of its first replica, and accuracy by band over all; from all three tables."""
     shown = _shown(tables)
     rows, columns = max(1, len(shown)), len(MAPPED) + 1
     widths = [1.0] * len(MAPPED) + [1.7]
@@ -40,7 +40,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """How much of the lowest and of the highest bands is right at the last checkpoint."""
     said = []
     for condition, of_replicas in _shown(tables).items():
@@ -51,7 +51,7 @@ def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
 
 
 def _shown(tables: Mapping[str, pd.DataFrame]) -> dict[str, list[Record]]:
-    """The arms whose answers have bands, by name."""
+    """The variants whose answers have bands, by name."""
     names = dict.fromkeys(tables["answers"]["condition"].astype(str))
     found = {name: list(records(tables["answers"], tables["split"], name)) for name in names}
     return {name: of for name, of in found.items() if of and of[0].bands is not None}

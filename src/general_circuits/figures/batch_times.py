@@ -15,7 +15,7 @@ from general_circuits.analysis.variants import BASE, BATCH, NOISE, differences
 from general_circuits.figures import steps_left, style
 
 
-def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     """Steps by batch size, the same in epochs, and what branches without a gradient lose."""
     conditions = variant_outcomes.settings(tables["conditions"])
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(style.WIDTH, 2.8), width_ratios=[3, 3, 2])
@@ -38,7 +38,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Medians by batch size."""
     words = [f"{batch:g}: {steps_left.said(time)}" for batch, time in steps_left.medians(_by_batch(tables)).items()]
     noisy = [f"{batch:g}: {steps_left.said(time)}" for batch, time in steps_left.medians(_noisy(tables)).items()]

@@ -22,7 +22,7 @@ LEAST = 1e-9
 """Of 1 − p, that is drawn."""
 
 
-def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     """Left, 1 − p on training examples; right, steps left to generalise in branches."""
     metrics, branches = tables["metrics"], _left(tables)
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, 2.9), width_ratios=[3, 2])
@@ -58,7 +58,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Medians of the steps left."""
     medians = {name: steps_left.medians({0.0: rows})[0.0] for name, rows in _left(tables).items()}
     words = [f"{style.readable(name)} {steps_left.said(median)}" for name, median in medians.items()]

@@ -24,7 +24,7 @@ COLOURS = {"general": style.VERDICT_COLOURS["supported"], "shallow": style.VERDI
 CAUSES = ("decay", "updates on others", "updates on its own")
 
 
-def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     """Above, planted duels with decay, an optimiser each; below, ordinary training; from `planted` and `progress`."""
     planted, progress = tables["planted"], tables["progress"]
     optimisers = duel_outcomes.optimisers(planted)
@@ -60,7 +60,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """What decay takes from both sides of planted duels, and what updates on others give."""
     said = []
     for optimiser in duel_outcomes.optimisers(tables["planted"]):

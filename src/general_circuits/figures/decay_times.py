@@ -14,7 +14,7 @@ from general_circuits.analysis.variants import DECAY
 from general_circuits.figures import steps_left, style
 
 
-def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     """Steps by decay, and what branches without a gradient lose; from `conditions`, `events` and `progress`."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, 2.8), width_ratios=[3, 2])
     by_decay = _by_decay(tables)
@@ -33,7 +33,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Medians by decay."""
     words = [f"{decay:g}: {steps_left.said(time)}" for decay, time in steps_left.medians(_by_decay(tables)).items()]
     return f"Median steps to generalise by weight decay: {'; '.join(words)}."

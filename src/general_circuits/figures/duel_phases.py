@@ -15,7 +15,7 @@ from general_circuits.formatting import plain
 from general_circuits.registered import rows_of
 
 
-def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     """The general share at the end, a panel per optimiser: above of `planted` duels, below of toys, from `toy`."""
     rows = {"K, memorisers": _planted(tables["planted"]), "coverage c": _toys(tables["toy"])}
     columns = max(map(len, rows.values()))
@@ -38,7 +38,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Least and largest share by decay."""
     said = []
     for kind, panels in (("planted", _planted(tables["planted"])), ("toy", _toys(tables["toy"]))):

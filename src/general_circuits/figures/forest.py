@@ -34,7 +34,7 @@ OF_NEURONS = ("saliency_skew", "topk_damage")
 """Claims whose contrasts are changes over training."""
 
 
-def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     """One panel per claim and unit that it is judged in, of those with data, from `claim`."""
     claims = tables["claim"]
     claims = claims.assign(claim=claims["claim"].astype(str), verdict=claims["verdict"].astype(str))
@@ -55,7 +55,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """The registered contrasts: those that have a verdict."""
     registered = tables["claim"][tables["claim"]["verdict"] != ""]
     return " ".join(f"{_named(row)}: {row.verdict}. {row.sentence}" for row in registered.itertuples())

@@ -17,7 +17,7 @@ from general_circuits.formatting import plain
 STYLES = {"general": "-", "shallow": "--"}
 
 
-def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     """Left, absent examples' margins; right, what a step on others does, by the number of parts; from `planted`."""
     planted = tables["planted"]
     optimisers = duel_outcomes.optimisers(planted)
@@ -54,7 +54,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """What is left when absent examples come back, and T by side."""
     planted = tables["planted"]
     said = []

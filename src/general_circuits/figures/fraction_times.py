@@ -14,7 +14,7 @@ from general_circuits.analysis.variant_outcomes import START
 from general_circuits.figures import steps_left, style
 
 
-def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     """A line per weight decay; from `conditions` and `events`."""
     by_decay = _left(tables)
     figure, axes = plt.subplots(figsize=(style.WIDTH * 0.62, 2.9))
@@ -29,7 +29,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Medians by share and decay."""
     said = []
     for decay, left in _left(tables).items():

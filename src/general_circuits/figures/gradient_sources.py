@@ -17,7 +17,7 @@ from general_circuits.figures import style
 COLUMNS = {"probability": "probability of the label", "gradient_norm": "gradient norm"}
 
 
-def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     """Ten lines in either panel, one per tenth of the training examples; from `deciles` and `events`."""
     rows = tables["deciles"][tables["deciles"]["condition"] == BASE]
     figure, panels = plt.subplots(1, 2, figsize=(style.WIDTH, 2.8))
@@ -36,7 +36,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """What share of the tenths' gradient norms is the least sure one's, at t_m and at onset."""
     rows = tables["deciles"][tables["deciles"]["condition"] == BASE]
     total = rows.groupby(["replica", "step"])["gradient_norm"].sum().rename("total").reset_index()

@@ -19,7 +19,7 @@ WORDS = {"operands": "neighbours\nby operand", "answer": "neighbours\nby answer"
 SIDES = {"train": style.GREY, "validation": style.VERDICT_COLOURS["supported"]}
 
 
-def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     """Left, how many of either side are learnt; right, with what lateness goes; from `answers` and `split`."""
     found = list(records(tables["answers"], tables["split"], BASE))
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, 2.7), width_ratios=[3, 2])
@@ -50,7 +50,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """When examples are learnt, and the correlations of validation examples."""
     of_all = list(records(tables["answers"], tables["split"], BASE))
     said = []

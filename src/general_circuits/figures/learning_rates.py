@@ -29,7 +29,7 @@ AROUND = 0.5
 """Of a branch's start, how much before it is shown too."""
 
 
-def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     """Above, accuracies in branches that change the rate alone; below, steps left by the rate's multiplier."""
     rates = [
         rate for rate in variant_outcomes.rates(variant_outcomes.settings(tables["conditions"])) if rate.how != "kick"
@@ -59,7 +59,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Medians of the steps left, by place and multiplier."""
     rates = [
         rate for rate in variant_outcomes.rates(variant_outcomes.settings(tables["conditions"])) if rate.how == "free"
@@ -77,7 +77,7 @@ def _place(at: str) -> str:
 
 
 def _places(rates: Sequence[Rate]) -> list[str]:
-    """Where arms leave grokking, in the order that these come in."""
+    """Where variants leave grokking, in the order that these come in."""
     return list(dict.fromkeys(rate.at for rate in sorted(rates, key=_in_order)))
 
 

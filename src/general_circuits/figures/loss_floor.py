@@ -18,7 +18,7 @@ MOST = 6
 """Replicas shown."""
 
 
-def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     """One column per replica: validation loss above, training loss with its floor below; from `metrics`."""
     metrics = tables["metrics"]
     found = leads(metrics)
@@ -43,7 +43,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """When validation loss began to fall, and when the floor did."""
     of_all = leads(tables["metrics"]).values()
     changes = captions.span([lead.change for lead in of_all], "{:+.2f}").replace("-", formatting.MINUS)

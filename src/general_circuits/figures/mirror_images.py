@@ -22,7 +22,7 @@ COLOURS = {
 }
 
 
-def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     """One panel per condition that is split by example, on a log axis; from `conditions`, `metrics` and `events`."""
     metrics, shown = tables["metrics"], _shown(tables)
     figure, panels = plt.subplots(1, max(1, len(shown)), figsize=(style.WIDTH, 2.7), sharey=True, squeeze=False)
@@ -42,7 +42,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Accuracies where training examples are memorised."""
     said = []
     for condition in _shown(tables):

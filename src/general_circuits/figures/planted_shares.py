@@ -17,7 +17,7 @@ from general_circuits.formatting import plain
 STYLES = {"general": "-", "shallow": "--"}
 
 
-def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     """Columns are optimisers without decay and with it, a line per number of memorisers; from `planted`."""
     planted = tables["planted"]
     columns = [(name, *decay) for name in duel_outcomes.optimisers(planted) for decay in _decays(planted, name)]
@@ -26,8 +26,8 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     parts = sorted(planted["parts"].unique())
     shades = dict(zip(parts, plt.get_cmap("viridis")(np.linspace(0, 0.8, len(parts))), strict=True))
     for (above, below), (optimiser, name, decays) in zip(grid.T, columns, strict=True):
-        for contest in duel_outcomes.CONTROLS:
-            rows = duel_outcomes.duels(planted, optimiser, contest=contest, parts=1, **decays)
+        for duel_kind in duel_outcomes.CONTROLS:
+            rows = duel_outcomes.duels(planted, optimiser, duel_kind=duel_kind, parts=1, **decays)
             style.draw_band(above, style.wide(rows[rows["side"] == "general"], "share"), style.GREY, ":")
         for how_many in parts:
             rows = duel_outcomes.duels(planted, optimiser, parts=how_many, **decays)
@@ -55,7 +55,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Where each duel ends."""
     planted = tables["planted"]
     said = []

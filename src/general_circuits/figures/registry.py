@@ -24,7 +24,7 @@ class Figure:
     tables: tuple[str, ...]
     caption: str
     toggle: str = ""
-    variants: tuple[str, ...] = ("all",)
+    views: tuple[str, ...] = ("all",)
     claim: str = ""
 
 
@@ -371,8 +371,8 @@ FIGURES = {
     ),
 }
 
-DRAWINGS = {f"{name}-{variant}": (name, variant) for name, figure in FIGURES.items() for variant in figure.variants}
-"""Every file stem, and which figure in which variant it holds."""
+DRAWINGS = {f"{name}-{view}": (name, view) for name, figure in FIGURES.items() for view in figure.views}
+"""Every file stem, and which figure in which view it holds."""
 
 
 def drawings(absent: Collection[str], lacking: Collection[str] = ()) -> dict[str, tuple[str, str]]:

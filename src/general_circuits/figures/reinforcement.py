@@ -24,7 +24,7 @@ LINEAR = 0.1
 """Values up to this are drawn on a linear scale, larger ones on a log scale."""
 
 
-def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     """One panel per condition, over steps; from `reinforcement` and `events`.
 
     The general part is the unseen component's: a table of the training examples has a restricted one too, which every
@@ -59,7 +59,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """What reinforces each part, at the steps that were looked at."""
     relative = _relative(tables["reinforcement"])
     said = []

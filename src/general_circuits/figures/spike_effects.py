@@ -25,7 +25,7 @@ COLOURS = {
 }
 
 
-def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     """Left, losses of a few replicas; right, gains by kind of window; from `losses`, `spikes` and `spike_effects`."""
     losses = tables["losses"][tables["losses"]["condition"] == BASE]
     shown = sorted(losses["replica"].unique())[:MOST]
@@ -43,7 +43,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """How many spikes, and mean gains."""
     rows = tables["spikes"][(tables["spikes"]["condition"] == BASE) & (tables["spikes"]["kind"] == "spike")]
     replicas = tables["losses"].loc[tables["losses"]["condition"] == BASE, "replica"].nunique()

@@ -1,4 +1,4 @@
-"""Times until arms of grokking generalise, as several figures draw them."""
+"""Times until variants of grokking generalise, as several figures draw them."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from general_circuits.figures import style
 COLUMNS = 4
 
 
-def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
+def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     """One panel per condition; from `conditions` and `metrics`."""
     metrics, shown = tables["metrics"], _shown(tables)
     rows = max(1, -(-len(shown) // COLUMNS))
@@ -41,7 +41,7 @@ def draw(tables: Mapping[str, pd.DataFrame], variant: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], variant: str) -> str:
+def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Validation accuracies at the end, and after how many steps."""
     metrics, said = tables["metrics"], []
     for condition in _shown(tables):

@@ -15,8 +15,8 @@ from typing import Literal
 
 import psutil
 
-from general_circuits.duels.planted_grid import TOGETHER
-from general_circuits.duels.toy_grid import Grid, looked_at, toys
+from general_circuits.duels.planted_grid import NUMBERS_PER_STACK
+from general_circuits.duels.toy_grid import Grid, evaluation_steps, toys
 from general_circuits.models.settings import Model
 from general_circuits.models.shapes import weight_shapes
 from general_circuits.tasks import registry, splits
@@ -290,7 +290,7 @@ class Size:
             per_neuron = 4 * model.n_layers * self._positions * model.d_mlp
             per_module = model.n_layers * (16 * self._positions * model.d_model + self._patterns)
         at_once = self.n_examples * (math.sqrt(parts) * per_neuron + parts * (per_module + 8 * vocabulary.n_classes))
-        return _mb(MODULES_BASE + FLOAT * (2 * at_once + 12 * parts * self.parameters + 8 * TOGETHER))
+        return _mb(MODULES_BASE + FLOAT * (2 * at_once + 12 * parts * self.parameters + 8 * NUMBERS_PER_STACK))
 
     def example_saliency_mb(self, asked: Attributions) -> int:
         """Peak memory of `extract_example_saliency`: the same, and one attribution of one place as rows."""
@@ -329,7 +329,7 @@ def toy_mb(grid: Grid) -> int:
     trained = max(len(toys(grid, rule)) for rule in grid.rules)
     n = grid.pairs
     weights = 2 * n * (2 * n + max(grid.coverages) * 3 * n)
-    rows = trained * len(looked_at(grid)) * (1 + n)
+    rows = trained * len(evaluation_steps(grid)) * (1 + n)
     return _mb(MODULES_BASE + FLOAT * 20 * trained * weights // len(set(grid.coverages)) + TOY_ROW * rows)
 
 

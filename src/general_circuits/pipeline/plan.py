@@ -20,10 +20,10 @@ from general_circuits.config.branch import Measurement
 from general_circuits.config.duels import DuelSettings
 from general_circuits.config.study import Study
 from general_circuits.duels import toy_training
-from general_circuits.duels.module_training import Ground, Planted, groups, plant
-from general_circuits.duels.planted_grid import arms
-from general_circuits.duels.planted_training import fight, together
-from general_circuits.duels.toy_grid import looked_at, toys
+from general_circuits.duels.module_training import DuelExamples, Planted, module_groups, plant
+from general_circuits.duels.planted_grid import planted_duels
+from general_circuits.duels.planted_training import fight, stacks
+from general_circuits.duels.toy_grid import evaluation_steps, toys
 from general_circuits.figures.registry import drawings
 from general_circuits.measurements import answers
 from general_circuits.measurements.saliency.histograms import STATISTICS
@@ -53,7 +53,7 @@ ROW_BYTES = {
     "losses": 16,
 }
 """Bytes a row of a table's file, measured in a finished study."""
-LOOKS = 20
+EVALUATIONS = 20
 """At most, around a spike, in the quiet windows on either side, and after the kicks there."""
 SHORT = 10
 """Steps by which the length of a duel is judged."""
@@ -273,11 +273,11 @@ def _watching(study: Study, size: Size, rates: Rates, with_torch: float) -> dict
     (_, watched), steps, each = study.measurements.watched, size.condition.schedule.steps, study.block
     # Once for the record, once for what is around spikes, and what follows two kicks beside each.
     training = steps * (2 * rates.step + rates.evaluation) + watched.most * 2 * LATER * rates.step
-    looks = each * watched.most * LOOKS
-    kept = float(looks * size.parameters * FLOAT * study.keep.weights + each * steps * ROW_BYTES["losses"])
+    observations = each * watched.most * EVALUATIONS
+    kept = float(observations * size.parameters * FLOAT * study.keep.weights + each * steps * ROW_BYTES["losses"])
     return {
         "watch_spikes": (study.blocks, with_torch + each * training, size.spikes_mb(watched.most, each), kept),
-        "measure_spikes": (study.blocks, with_torch + looks * rates.evaluation, size.progress_mb(), 0.0),
+        "measure_spikes": (study.blocks, with_torch + observations * rates.evaluation, size.progress_mb(), 0.0),
     }
 
 
@@ -290,23 +290,28 @@ def _duels(study: Study, with_torch: float, without: float) -> dict[str, tuple[i
         seconds = np.mean([timings.once(partial(toy_training.train, short, rule.optimiser)) for rule in grid.rules])
         circuits = float(np.mean([len(toys(grid, rule)) for rule in grid.rules])) * (1 + grid.pairs)
         in_all = with_torch + float(seconds) * grid.steps / SHORT
-        found["duel_toys"] = len(grid.rules), in_all, toy_mb(grid), circuits * len(looked_at(grid)) * ROW_BYTES["toy"]
+        found["duel_toys"] = (
+            len(grid.rules),
+            in_all,
+            toy_mb(grid),
+            circuits * len(evaluation_steps(grid)) * ROW_BYTES["toy"],
+        )
     if study.duels.planted:
         condition, planting, duels = study.duels.planted.resolve()
         size = Size.of(condition)
-        ground = Ground.of(timings.generated_splits(condition, seed=1000), size.vocabulary)
+        ground = DuelExamples.of(timings.generated_splits(condition, seed=1000), size.vocabulary)
         quick = dataclasses.replace(planting, memory_steps=SHORT, general_steps=SHORT)
         modules: list[Planted] = []
         training = timings.once(lambda: modules.append(plant(quick, ground, 1000, lambda line: None)))
-        brief = dataclasses.replace(duels, steps=SHORT, looks=1)
-        fought = {rule: arms(planting, duels, rule) for rule in duels.rules}
+        brief = dataclasses.replace(duels, steps=SHORT, evaluations=1)
+        fought = {rule: planted_duels(planting, duels, rule) for rule in duels.rules}
         fighting = sum(
             timings.once(partial(fight, stack, rule, brief, ground, modules[0], 1000))
             for rule, of_rule in fought.items()
-            for stack in together(of_rule, ground, modules[0], 1000)
+            for stack in stacks(of_rule, ground, modules[0], 1000)
         )
-        rows = 2 * (duels.looks + 1) * sum(map(len, fought.values()))
-        weights = FLOAT * size.parameters * sum(group.parts for group in groups(planting))
+        rows = 2 * (duels.evaluations + 1) * sum(map(len, fought.values()))
+        weights = FLOAT * size.parameters * sum(group.parts for group in module_groups(planting))
         jobs, each, mem_mb = study.blocks, study.block, size.modules_mb(max(planting.parts))
         at_length = with_torch + each * training * planting.memory_steps / SHORT
         found["split_modules"] = jobs, without, 500, each * size.n_examples * ROW_BYTES["split"]

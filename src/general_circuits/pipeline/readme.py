@@ -192,10 +192,10 @@ def _untested(verdicts: pd.DataFrame, costs: Mapping[str, float]) -> list[str]:
 def _kept(drawn: Mapping[str, tuple[str, str]]) -> dict[str, str]:
     """Pictures kept with the code, by name, and their drawings: each figure as registered, or of every claim."""
     kept = {}
-    for drawing, (name, variant) in drawn.items():
+    for drawing, (name, view) in drawn.items():
         if FIGURES[name].toggle == "claim":
             kept[drawing] = drawing
-        elif variant == FIGURES[name].variants[0]:
+        elif view == FIGURES[name].views[0]:
             kept[name] = drawing
     return kept
 

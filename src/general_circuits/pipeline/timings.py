@@ -19,8 +19,7 @@ from general_circuits.config.study import Study
 from general_circuits.measurements.ablation import measure as ablation
 from general_circuits.measurements.progress import forces, solution
 from general_circuits.measurements.progress import measure as progress
-from general_circuits.measurements.progress.components import General
-from general_circuits.measurements.progress.components import Ground as AllExamples
+from general_circuits.measurements.progress.components import ExamplesByAnswer, General
 from general_circuits.measurements.saliency import measure as saliency
 from general_circuits.measurements.updates.measure import track
 from general_circuits.models.network import Network
@@ -109,8 +108,8 @@ def _of_ablation(
     salience, _ = _attributed(settings.saliency, replica.model, {"train": replica.splits["train"]})
     if not every_saliency:
         salience = rows_of(salience, **{name: REGISTERED[name] for name in ("method", "target", "normalisation")})
-    names = {field.name for field in dataclasses.fields(ablation.Settings)} - {"areas_only"}
-    told = ablation.Settings(**{name: getattr(deleted, name) for name in names}, areas_only=every_saliency)
+    names = {field.name for field in dataclasses.fields(ablation.DeletionSettings)} - {"areas_only"}
+    told = ablation.DeletionSettings(**{name: getattr(deleted, name) for name in names}, areas_only=every_saliency)
     rows: dict[str, int] = {}
 
     def work() -> None:
@@ -134,11 +133,11 @@ def following(condition: Condition) -> float:
     return max(0.0, (three - one) / 2)
 
 
-def _general(condition: Condition) -> tuple[Network, AllExamples, General]:
+def _general(condition: Condition) -> tuple[Network, ExamplesByAnswer, General]:
     """An untrained network, all examples, and what it would be measured by."""
     replica, task = generated_replica(condition, seed=1000), registry.generate(condition.task)
     found = solution.find(condition.task, task.inputs.astype(np.int64), task.target.astype(np.int64))
-    ground = AllExamples.of(replica.splits, found, task.vocabulary.n_classes)
+    ground = ExamplesByAnswer.of(replica.splits, found, task.vocabulary.n_classes)
     return replica.model, ground, General.of(ground, forces.answer(replica.model, ground.tokens))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from general_circuits import devices
-from general_circuits.measurements.ablation.measure import Settings, measure
+from general_circuits.measurements.ablation.measure import DeletionSettings, measure
 from general_circuits.registered import REGISTERED, rows_of
 from general_circuits.stages.command import run
 from general_circuits.storage import checkpoints, tables
@@ -49,7 +49,7 @@ def main(
         "rankings": rankings.split(","),
         "dead_units": dead_units.split(","),
     }
-    settings = Settings(
+    settings = DeletionSettings(
         **lists,
         k_points=k_points or "all",
         random_draws=random_draws,
@@ -78,7 +78,7 @@ def main(
 
     metadata = tables.read_metadata(saliency)
     tables.write_in_parts(ablation, ABLATION, parts(), metadata)
-    tables.write(damage, DAMAGE, tables.together(DAMAGE, areas), metadata)
+    tables.write(damage, DAMAGE, tables.joined(DAMAGE, areas), metadata)
 
 
 if __name__ == "__main__":

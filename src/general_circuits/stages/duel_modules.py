@@ -9,9 +9,9 @@ import pandas as pd
 
 from general_circuits import devices
 from general_circuits.duels.files import read
-from general_circuits.duels.module_training import Ground
-from general_circuits.duels.planted_grid import arms
-from general_circuits.duels.planted_training import fight, together
+from general_circuits.duels.module_training import DuelExamples
+from general_circuits.duels.planted_grid import planted_duels
+from general_circuits.duels.planted_training import fight, stacks
 from general_circuits.duels.settings import Duels, Planting
 from general_circuits.records import from_json
 from general_circuits.stages.command import run
@@ -26,10 +26,10 @@ def main(split: Path, weights: Path, planting: str, duels: str, device: str, out
     how, varied = from_json(Planting, planting), from_json(Duels, duels)
     frames = []
     for _, replica, splits in block.replicas():
-        ground = Ground.of(splits, block.vocabulary)
+        ground = DuelExamples.of(splits, block.vocabulary)
         modules = read(weights, how, ground, replica)
         for rule in varied.rules:
-            for stack in together(arms(how, varied, rule), ground, modules, replica):
+            for stack in stacks(planted_duels(how, varied, rule), ground, modules, replica):
                 print(f"replica {replica}:", *stack, sep="\n  ", flush=True)
                 frames.append(fight(stack, rule, varied, ground, modules, replica).assign(replica=replica))
     metadata = {"planting": json.loads(planting), "duels": json.loads(duels)}

@@ -47,7 +47,7 @@ def main(
     # Checkpoint by checkpoint: tables of many would keep what each had in memory from being given back.
     metadata = tables.read_metadata(split)
     tables.write_in_parts(output, SALIENCY, parts(), metadata)
-    tables.write(attribution, ATTRIBUTION, tables.together(ATTRIBUTION, layers), metadata)
+    tables.write(attribution, ATTRIBUTION, tables.joined(ATTRIBUTION, layers), metadata)
 
 
 def _by_replica(path: Path) -> pd.DataFrame:

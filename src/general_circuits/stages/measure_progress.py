@@ -72,7 +72,7 @@ def main(
     metadata = tables.read_metadata(split)
     for name, table in {**TABLES, "reinforcement": REINFORCEMENT}.items():
         path = output if name == "progress" else output.with_name(f"{output.stem}-{name}.parquet")
-        tables.write(path, table, tables.together(table, frames[name]), metadata)
+        tables.write(path, table, tables.joined(table, frames[name]), metadata)
 
 
 if __name__ == "__main__":

@@ -24,21 +24,23 @@ def main(split: Path, spikes: Path, weights: Path, condition: str, settings: str
     table, block = tables.read(spikes, SPIKES), Block(split, torch_device)
     frames = []
     for position, replica, splits in block.replicas():
-        of_replica = table[(table["replica"] == replica) & table["seen"].notna()]
+        of_replica = table[(table["replica"] == replica) & table["first_observation"].notna()]
         if of_replica.empty:
             continue
         name = checkpoints.file_name(position)
         trained = checkpoints.Checkpoints(split.parent / name).backwards(torch_device)
         general = learned.general(resolved, splits, block.vocabulary, trained)
         stored = checkpoints.Checkpoints(weights / name)
-        looks = [Shares.of(model, general) for _, model in stored.models(stored.steps(), torch_device)]
+        observations = [Shares.of(model, general) for _, model in stored.models(stored.steps(), torch_device)]
         rows = []
         for row in of_replica.itertuples():
-            found = effects(looks[int(row.seen) : int(row.seen) + int(row.looks)])
+            found = effects(
+                observations[int(row.first_observation) : int(row.first_observation) + int(row.observations)]
+            )
             rows.append({"spike": row.spike, "kind": row.kind, "step": row.step, **found})
         print(f"{condition}, replica {replica}: {len(rows)} windows", flush=True)
         frames.append(pd.DataFrame(rows).assign(condition=condition, replica=replica))
-    tables.write(output, EFFECTS, tables.together(EFFECTS, frames), tables.read_metadata(split))
+    tables.write(output, EFFECTS, tables.joined(EFFECTS, frames), tables.read_metadata(split))
 
 
 if __name__ == "__main__":

@@ -13,15 +13,15 @@ from general_circuits.storage.schemas import registry
 
 
 def main(
-    figure: str, variant: str, title: str, results: Path, reads: str, axes: Path, svg: Path, png: Path, found: Path
+    figure: str, view: str, title: str, results: Path, reads: str, axes: Path, svg: Path, png: Path, found: Path
 ) -> None:
     """Draw FIGURE in a VARIANT from the tables it READS along AXES (a JSON file); TITLE and FOUND are its words."""
     along = json.loads(axes.read_text(encoding="utf-8"))
     frames = registry.read(results, reads.split(","), along)
     module = importlib.import_module(f"general_circuits.figures.{figure}")
-    words = module.found(frames, variant)
+    words = module.found(frames, view)
     with style.theme():
-        drawn = module.draw(frames, variant)
+        drawn = module.draw(frames, view)
         with tables.replacing(svg) as new_svg, tables.replacing(png) as new_png:
             style.save(drawn, {"svg": new_svg, "png": new_png}, title, words)
     with tables.replacing(found) as temporary:

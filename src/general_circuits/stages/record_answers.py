@@ -36,9 +36,9 @@ def main(split: Path, condition: str, settings: str, steps: int, device: str, ou
             frames.append(answers.answers(model, splits).assign(**names))
             of_tenths.append(answers.deciles(model, splits, precision).assign(**names))
     metadata = tables.read_metadata(split)
-    tables.write(output, ANSWERS, tables.together(ANSWERS, frames), metadata)
+    tables.write(output, ANSWERS, tables.joined(ANSWERS, frames), metadata)
     beside = output.with_name(f"{output.stem}-deciles.parquet")
-    tables.write(beside, DECILES, tables.together(DECILES, of_tenths), metadata)
+    tables.write(beside, DECILES, tables.joined(DECILES, of_tenths), metadata)
 
 
 if __name__ == "__main__":

@@ -58,20 +58,20 @@ def main(
     frames: list[pd.DataFrame] = []
     with room_for(condition):
         for position, replica, examples in block.replicas():
-            looks, start = loop.Looks(0, (), ()), first
+            observed, start = loop.Observed(0, (), ()), first
             if onsets is None:
-                looks = loop.Looks.between(first, last, checkpoints_every, metrics_every)
+                observed = loop.Observed.between(first, last, checkpoints_every, metrics_every)
             elif onsets.notna()[replica]:
                 onset = int(onsets[replica])
                 # Counted from each onset the same steps, as far as there are any.
                 start = onset + first + checkpoints_every * max(0, -((onset + first) // checkpoints_every))
                 end = start + (min(trained, onset + last) - start) // checkpoints_every * checkpoints_every
-                looks = loop.Looks.between(start, end, checkpoints_every, metrics_every)
+                observed = loop.Observed.between(start, end, checkpoints_every, metrics_every)
             say = partial(print, f"{condition}, replica {replica}:", flush=True)
             kept = States(folder_of(states, position, training_code, settings, device, split), say)
-            state = kept.nearest(start - 1) if looks.checkpoints else None
+            state = kept.nearest(start - 1) if observed.checkpoints else None
             say(f"replays from {f'the state at step {state.step:,}' if state else 'its seed'}")
-            run = loop.replay(resolved, examples, block.vocabulary, replica, looks, state)
+            run = loop.replay(resolved, examples, block.vocabulary, replica, observed, state)
             path = metrics.parent / checkpoints.file_name(position)
             checkpoints.write(path, replica, run.weights, run.steps, run.model)
             if run.metrics.empty:
@@ -79,7 +79,7 @@ def main(
             before = whole[(whole["replica"] == replica) & (whole["step"] < start)]
             has_diverged = run.metrics["diverged"] | before["diverged"].any()
             frames.append(run.metrics.assign(condition=condition, replica=replica, diverged=has_diverged))
-        tables.write(metrics, METRICS, tables.together(METRICS, frames), {"condition": json.loads(settings)})
+        tables.write(metrics, METRICS, tables.joined(METRICS, frames), {"condition": json.loads(settings)})
 
 
 if __name__ == "__main__":

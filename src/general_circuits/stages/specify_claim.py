@@ -20,7 +20,7 @@ def main(claim: str, results: Path, reads: str, axes: Path, output: Path) -> Non
         frames = registry.read(results, reads.split(","), along)
         rows = importlib.import_module(f"general_circuits.claims.{claim}").specify(frames)
         found = [rows.assign(claim=claim)]
-    tables.write(output, SPECIFICATION, tables.together(SPECIFICATION, found))
+    tables.write(output, SPECIFICATION, tables.joined(SPECIFICATION, found))
 
 
 if __name__ == "__main__":

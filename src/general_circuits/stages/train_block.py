@@ -17,7 +17,7 @@ from general_circuits.storage.schemas.metrics import TABLE as METRICS
 from general_circuits.storage.training_states import States, folder_of
 from general_circuits.training import loop
 from general_circuits.training.branch import Branched
-from general_circuits.training.branch_start import Fork
+from general_circuits.training.branch_start import BranchStart
 from general_circuits.training.replica import Replica
 from general_circuits.training.schedule import STATE_EVERY
 from general_circuits.training.settings import Branch, Condition
@@ -48,11 +48,11 @@ def main(
     stop = Stop()
     resolved = from_json(Condition, settings)
     block = Block(split, devices.set_up(device))
-    fork = None
+    branch_start = None
     if branch:
         like = Path(as_kicked) if as_kicked else None
-        fork = Fork(from_json(Branch, branch), parent, parent_states, like, code, device)
-    key = fork.key() if fork else ""
+        branch_start = BranchStart(from_json(Branch, branch), parent, parent_states, like, code, device)
+    key = branch_start.key() if branch_start else ""
     frames, kept = [], []
     with room_for(condition):
         for position, replica, examples in block.replicas():
@@ -60,25 +60,27 @@ def main(
             kept.append(States(folder_of(states, position, code, settings, device, split, key), say).only())
             path = metrics.parent / checkpoints.file_name(position)
             start: Replica | Branched | None
-            if fork:
-                start = fork.start(replica, resolved, examples, say)
+            if branch_start:
+                start = branch_start.start(replica, resolved, examples, say)
             else:
                 start = Replica(resolved, examples, block.vocabulary, replica)
             if start is None:
                 model = build(resolved.model, block.vocabulary)
                 checkpoints.write(path, replica, checkpoints.none_of(model), [], model)
                 continue
-            looks = loop.Looks.of(resolved, start.step, fork.branch.last(start.step) if fork else None)
-            has_diverged = fork is not None and fork.has_diverged(replica, start.step)
+            observed = loop.Observed.of(
+                resolved, start.step, branch_start.branch.last(start.step) if branch_start else None
+            )
+            has_diverged = branch_start is not None and branch_start.has_diverged(replica, start.step)
             try:
-                run = loop.follow(start, looks, say, kept[-1], stop.is_asked)
+                run = loop.follow(start, observed, say, kept[-1], stop.is_asked)
             except loop.Stopped as end:
                 say(str(end))
                 raise SystemExit(stop.exit_status) from None
             checkpoints.write(path, replica, run.weights, run.steps, run.model)
             rows = run.metrics.assign(condition=condition, replica=replica)
             frames.append(rows.assign(diverged=rows["diverged"] | has_diverged))
-        tables.write(metrics, METRICS, tables.together(METRICS, frames), {"condition": json.loads(settings)})
+        tables.write(metrics, METRICS, tables.joined(METRICS, frames), {"condition": json.loads(settings)})
     for of_replica in kept:
         of_replica.thin(keep_states, STATE_EVERY)
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from general_circuits import devices
 from general_circuits.duels.files import write
-from general_circuits.duels.module_training import Ground, plant, quality
+from general_circuits.duels.module_training import DuelExamples, plant, quality
 from general_circuits.duels.settings import Planting
 from general_circuits.records import from_json
 from general_circuits.stages.command import run
@@ -26,7 +26,7 @@ def main(split: Path, planting: str, device: str, weights: Path, modules: Path) 
     planted, frames = {}, []
     for _, replica, splits in block.replicas():
         say = partial(print, f"replica {replica}:", flush=True)
-        ground = Ground.of(splits, block.vocabulary)
+        ground = DuelExamples.of(splits, block.vocabulary)
         found = plant(how, ground, replica, say)
         frames.append(quality(found, ground, replica).assign(replica=replica))
         planted[replica] = found

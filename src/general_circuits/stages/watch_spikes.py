@@ -65,11 +65,11 @@ def main(
             model = trained.begun().model
             weights = spike_replay.weights(seen, model.state_dict())
             path = output.parent / output.stem / checkpoints.file_name(position)
-            checkpoints.write(path, replica, weights, range(sum(len(window.looks) for window in seen)), model)
+            checkpoints.write(path, replica, weights, range(sum(len(window.observations) for window in seen)), model)
         metadata = tables.read_metadata(split)
         beside = output.with_name(f"{output.stem}-losses.parquet")
-        tables.write(beside, LOSSES, tables.together(LOSSES, records), metadata)
-        tables.write(output, SPIKES, tables.together(SPIKES, frames), metadata)
+        tables.write(beside, LOSSES, tables.joined(LOSSES, records), metadata)
+        tables.write(output, SPIKES, tables.joined(SPIKES, frames), metadata)
 
 
 if __name__ == "__main__":

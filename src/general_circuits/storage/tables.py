@@ -148,7 +148,7 @@ def write(path: Path, table: Table, frame: pd.DataFrame, metadata: Mapping[str, 
         pq.write_table(content.replace_schema_metadata(_texts(metadata)), temporary, compression="zstd")
 
 
-def together(table: Table, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def joined(table: Table, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The parts of a table below one another; without any, the table without rows."""
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=table.schema.names)
 

@@ -24,7 +24,7 @@ from general_circuits.training.settings import STEP, Branch, Condition
 
 
 @dataclass(frozen=True)
-class Fork:
+class BranchStart:
     """A block of a branch, and what its parent left.
 
     Attributes:

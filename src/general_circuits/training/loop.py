@@ -26,7 +26,7 @@ class Stopped(Exception):
 
 
 @dataclass(frozen=True)
-class Looks:
+class Observed:
     """When training is looked at, and when it ends."""
 
     last: int
@@ -34,7 +34,7 @@ class Looks:
     metrics: Collection[int]
 
     @classmethod
-    def of(cls, condition: Condition, first: int = 0, last: int | None = None) -> Looks:
+    def of(cls, condition: Condition, first: int = 0, last: int | None = None) -> Observed:
         """As the condition's schedule says, from a step on, and until another one, which are seen too.
 
         Where the schedule has ended by the first step, that one is all there is.
@@ -45,7 +45,7 @@ class Looks:
         return cls(end, *(frozenset({first, end, *(s for s in steps if first < s < end)}) for steps in spacings))
 
     @classmethod
-    def between(cls, first: int, last: int, checkpoints_every: int, metrics_every: int) -> Looks:
+    def between(cls, first: int, last: int, checkpoints_every: int, metrics_every: int) -> Observed:
         """From one step to another, both seen, and one in so many between them."""
         return cls(last, *({last, *range(first, last, every)} for every in (checkpoints_every, metrics_every)))
 
@@ -93,18 +93,18 @@ def train(
     Raises:
         Stopped: after keeping a state, when `is_stopped`.
     """
-    return follow(Replica(condition, splits, vocabulary, seed), Looks.of(condition), report, states, is_stopped)
+    return follow(Replica(condition, splits, vocabulary, seed), Observed.of(condition), report, states, is_stopped)
 
 
 def follow(
     replica: Replica | Branched,
-    looks: Looks,
+    observed: Observed,
     report: Callable[[str], None] = lambda line: None,
     states: States | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> Run:
     """Train a replica from where it is, or from the last of its states, and look at it; as `train`."""
-    log = Log(looks, replica)
+    log = Log(observed, replica)
     found = states.resume() if states else None
     if found:
         state, records = found
@@ -113,12 +113,12 @@ def follow(
         report(f"goes on from step {state.step:,}")
     else:
         log.look(replica)
-    progress = _Progress(replica.step, looks.last, report)
-    while replica.step < looks.last:
+    progress = _Progress(replica.step, observed.last, report)
+    while replica.step < observed.last:
         log.follow(replica)
-        if replica.step in looks.metrics:
+        if replica.step in observed.metrics:
             progress.update(replica.step, log.metrics[replica.step])
-        is_last, stops = replica.step == looks.last, is_stopped()
+        is_last, stops = replica.step == observed.last, is_stopped()
         if states and (replica.step % STATE_EVERY == 0 or is_last or stops):
             states.keep(replica.state(), log.record(replica.step))
         if stops and not is_last:
@@ -131,7 +131,7 @@ def replay(
     splits: dict[str, Examples],
     vocabulary: Vocabulary,
     seed: int,
-    looks: Looks,
+    observed: Observed,
     state: State | None,
 ) -> Run:
     """Train one replica again from a state of it, or from its seed, and look at other steps than its schedule says.
@@ -140,13 +140,13 @@ def replay(
     row of metrics tells of the update that led to it.
     """
     replica = Replica(condition, splits, vocabulary, seed)
-    log = Log(looks, replica)
+    log = Log(observed, replica)
     if state:
         replica.restore(state)
-        if replica.step >= min([*looks.checkpoints, *looks.metrics]):
+        if replica.step >= min([*observed.checkpoints, *observed.metrics]):
             raise ValueError(f"the state at step {replica.step} is not before what is looked at")
     log.look(replica)
-    while replica.step < looks.last:
+    while replica.step < observed.last:
         log.follow(replica)
     return log.run(replica.model)
 
@@ -155,14 +155,14 @@ class Log:
     """What was seen of a run: metrics, and checkpoints in memory taken at the start.
 
     Args:
-        looks: what will be seen.
+        observed: what will be seen.
         replica: what will be trained.
     """
 
-    def __init__(self, looks: Looks, replica: Replica | Branched) -> None:
-        self.looks, self.parts = looks, list(replica.parts)
+    def __init__(self, observed: Observed, replica: Replica | Branched) -> None:
+        self.observed, self.parts = observed, list(replica.parts)
         self.metrics: dict[int, Tensor] = {}
-        self.places = {step: i for i, step in enumerate(sorted(looks.checkpoints))}
+        self.places = {step: i for i, step in enumerate(sorted(observed.checkpoints))}
         self.weights = {
             name: torch.empty(len(self.places), *weight.shape, dtype=weight.dtype)
             for name, weight in replica.model.state_dict().items()
@@ -174,12 +174,12 @@ class Log:
         if replica.step in self.places:
             for name, weight in replica.model.state_dict().items():
                 self.weights[name][self.places[replica.step]] = weight
-        if replica.step in self.looks.metrics:
+        if replica.step in self.observed.metrics:
             self.metrics[replica.step] = replica.evaluate()
 
     def follow(self, replica: Replica | Branched) -> None:
         """Make one update, and take what is due after it."""
-        replica.update(is_observed=replica.step + 1 in self.looks.metrics)
+        replica.update(is_observed=replica.step + 1 in self.observed.metrics)
         self.look(replica)
 
     def record(self, step: int) -> State:

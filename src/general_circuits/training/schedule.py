@@ -9,6 +9,12 @@ STATE_EVERY = 500
 """Steps between two states of training. Fixed, so that they do not depend on when a run was killed."""
 
 
+def log_spaced(how_many: int, last: int) -> set[int]:
+    """Return steps from 0 to `last`, both included, and `how_many` geometrically from 1 up to it."""
+    geometric = {round(last ** (i / how_many)) for i in range(how_many)} if last else set()
+    return {0, last} | geometric
+
+
 @dataclass(frozen=True)
 class Spacing:
     """Steps spaced evenly on both axes: `log` of them from 1 geometrically, and one `every` so many steps."""
@@ -18,8 +24,7 @@ class Spacing:
 
     def steps(self, last: int) -> list[int]:
         """The ascending steps from 0 to `last`, both included."""
-        geometric = {round(last ** (i / self.log)) for i in range(self.log)} if last else set()
-        return sorted({0, last} | geometric | set(range(0, last, self.every)))
+        return sorted(log_spaced(self.log, last) | set(range(0, last, self.every)))
 
 
 def evenly_chosen(steps: Sequence[int], how_many: int | None) -> list[int]:

@@ -72,7 +72,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Look:
+class Observation:
     """Both losses at one step, and the weights by name."""
 
     training: float
@@ -80,7 +80,7 @@ class Look:
     weights: Mapping[str, Tensor]
 
     @classmethod
-    def at(cls, replica: Replica) -> Look:
+    def at(cls, replica: Replica) -> Observation:
         """At a replica as it is."""
         column = COLUMNS.index("loss")
         rows = dict(zip(replica.parts, replica.evaluate()[:, column].tolist(), strict=True))
@@ -99,7 +99,7 @@ class Window:
         step: the peak, or the middle of the quiet window.
         start: where the window begins.
         kick: how far weights were moved, if they were.
-        looks: where the window begins, at the step, and 200 and 400 steps after it, as far as it was trained.
+        observations: where the window begins, at the step, and 200 and 400 steps after it, as far as it was trained.
         state: of a quiet window, the replica's at the step.
     """
 
@@ -108,7 +108,7 @@ class Window:
     step: int
     start: int
     kick: float = math.nan
-    looks: list[Look] = field(default_factory=list)
+    observations: list[Observation] = field(default_factory=list)
     state: State | None = None
 
     @property
@@ -138,10 +138,10 @@ def windows(trained: Trained, spikes: Sequence[Spike], first: int, most: int) ->
 
 
 def rows(windows: Iterable[Window]) -> pd.DataFrame:
-    """As of the table `spikes`, without what names the replica; `seen` counts all looks in this order."""
-    found, seen = [], 0
+    """As of the table `spikes`, without what names the replica; `first_observation` counts them in this order."""
+    found, first_observation = [], 0
     for window in windows:
-        before, at = window.looks[:2]
+        before, at = window.observations[:2]
         found.append(
             {
                 "spike": window.spike.peak,
@@ -152,19 +152,23 @@ def rows(windows: Iterable[Window]) -> pd.DataFrame:
                 "validation_before": before.validation,
                 "validation": at.validation,
                 "kick": window.kick,
-                "seen": seen,
-                "looks": len(window.looks),
+                "first_observation": first_observation,
+                "observations": len(window.observations),
             }
         )
-        seen += len(window.looks)
-    return pd.DataFrame(found, columns=["spike", "kind", "step", *OF_LOSSES, "kick", "seen", "looks"])
+        first_observation += len(window.observations)
+    return pd.DataFrame(
+        found, columns=["spike", "kind", "step", *OF_LOSSES, "kick", "first_observation", "observations"]
+    )
 
 
 def weights(windows: Iterable[Window], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Of all looks, by name, (look, …)."""
-    looks = [look for window in windows for look in window.looks]
+    """Of all observations, by name, (observation, …)."""
+    observations = [observation for window in windows for observation in window.observations]
     return {
-        name: torch.stack([look.weights[name] for look in looks]) if looks else weight.new_empty(0, *weight.shape)
+        name: torch.stack([observation.weights[name] for observation in observations])
+        if observations
+        else weight.new_empty(0, *weight.shape)
         for name, weight in like.items()
     }
 
@@ -175,14 +179,14 @@ OF_LOSSES = ("loss_before", "loss", "validation_before", "validation")
 def _follow(trained: Trained, seen: Sequence[Window]) -> None:
     """Fill in what is seen, in one pass."""
     wanted = sorted({step for window in seen for step in window.steps if step <= trained.last})
-    looks, states, replica = {}, {}, None
+    observations, states, replica = {}, {}, None
     for step in wanted:
         replica = trained.at(step, replica)
-        looks[step] = Look.at(replica)
+        observations[step] = Observation.at(replica)
         if any(window.kind == "quiet" and window.step == step for window in seen):
             states[step] = _copied(replica.state())
     for window in seen:
-        window.looks = [looks[step] for step in window.steps if step in looks]
+        window.observations = [observations[step] for step in window.steps if step in observations]
         window.state = states.get(window.step)
 
 
@@ -194,7 +198,9 @@ def _copied(state: State) -> State:
 def _kicks(trained: Trained, seen: Iterable[Window]) -> list[Window]:
     """The quiet windows once more, with a kick that lets training loss rise as much as it did in their spike."""
     rises = {
-        window.spike: window.looks[1].training - window.looks[0].training for window in seen if window.kind == "spike"
+        window.spike: window.observations[1].training - window.observations[0].training
+        for window in seen
+        if window.kind == "spike"
     }
     return [_kicked(trained, window, rises[window.spike]) for window in seen if window.kind == "quiet"]
 
@@ -204,16 +210,18 @@ def _kicked(trained: Trained, beside: Window, rise: float) -> Window:
     assert beside.state is not None
     kicked = trained.begun()
     kicked.restore(beside.state)
-    target = beside.looks[1].training + rise
+    target = beside.observations[1].training + rise
 
     def has_risen() -> bool:
         return kicked.mean_loss("train") >= target
 
     size = kick_until(has_risen, dict(kicked.model.named_parameters()), trained.seed)
-    found = Window(beside.spike, "kick", beside.step, beside.start, size, [beside.looks[0], Look.at(kicked)])
+    found = Window(
+        beside.spike, "kick", beside.step, beside.start, size, [beside.observations[0], Observation.at(kicked)]
+    )
     for step in found.steps[2:]:
         if step <= trained.last:
             while kicked.step < step:
                 kicked.update(is_observed=False)
-            found.looks.append(Look.at(kicked))
+            found.observations.append(Observation.at(kicked))
     return found

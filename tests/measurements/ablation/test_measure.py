@@ -23,7 +23,7 @@ from deleting import DELETIONS, a_place, scored
 from general_circuits.measurements.ablation import measure as room
 from general_circuits.measurements.ablation.deletion import replacement
 from general_circuits.measurements.ablation.matching import matched
-from general_circuits.measurements.ablation.measure import Settings, measure
+from general_circuits.measurements.ablation.measure import DeletionSettings, measure
 from general_circuits.measurements.ablation.rankings import activation_norm, random_orders
 from general_circuits.models import predictions
 from general_circuits.storage import tables
@@ -33,7 +33,7 @@ from general_circuits.tasks.examples import Examples
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-SETTINGS = Settings(
+SETTINGS = DeletionSettings(
     sites=("mlp",),
     deletions=("zero",),
     rankings=("mean_magnitude",),

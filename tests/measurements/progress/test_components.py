@@ -10,7 +10,13 @@ import pytest
 import torch
 from progress_builders import MODULUS, general_network, ground, permutations, random_logits, sums, table_network
 
-from general_circuits.measurements.progress.components import General, Ground, centred, energies, key_frequencies
+from general_circuits.measurements.progress.components import (
+    ExamplesByAnswer,
+    General,
+    centred,
+    energies,
+    key_frequencies,
+)
 from general_circuits.measurements.progress.forces import answer
 from general_circuits.models import predictions
 from general_circuits.tasks.modular import Modular
@@ -113,7 +119,7 @@ def test_multiplication_leaves_examples_with_answer_0_out() -> None:
 
 def test_where_no_group_is_known_the_general_part_is_all_that_depends_on_the_answer() -> None:
     here = ground()
-    unknown = Ground.of(sums(), None, MODULUS)
+    unknown = ExamplesByAnswer.of(sums(), None, MODULUS)
     logits = random_logits(len(here), MODULUS)
     parts = General.of(unknown, logits).split(logits)
     means = unknown.by_answer(centred(logits))
@@ -154,7 +160,7 @@ def test_classes_that_are_no_answer_leave_no_constant_in_the_general_part() -> N
         name: replace(part, labels=part.tokens[:, 0] ** 2 % p, targets=part.tokens[:, 0] ** 2 % p)
         for name, part in sums(p).items()
     }
-    here = Ground.of(splits, None, p)
+    here = ExamplesByAnswer.of(splits, None, p)
     assert here.classes.tolist() == [0, 1, 2, 4]
     logits = torch.arange(p).double().expand(len(here), p)
     assert General.of(here, random_logits(len(here), p)).restricted(logits).abs().max() < 1e-12

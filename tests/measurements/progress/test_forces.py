@@ -12,7 +12,7 @@ from progress_builders import MODULUS, general_network, ground, random_logits, s
 from torch import Tensor
 
 from general_circuits.measurements.progress import forces
-from general_circuits.measurements.progress.components import General, Ground, centred
+from general_circuits.measurements.progress.components import ExamplesByAnswer, General, centred
 from general_circuits.models import predictions
 from general_circuits.models.network import Network
 from general_circuits.tasks.vocabulary import Vocabulary
@@ -31,7 +31,7 @@ def network(kind: str) -> Network:
 KINDS = ("perceptron", "transformer", "pre_norm", "post_norm")
 
 
-def prepared(kind: str) -> tuple[Network, Ground, General, Tensor]:
+def prepared(kind: str) -> tuple[Network, ExamplesByAnswer, General, Tensor]:
     here, model = ground(), network(kind)
     logits = forces.answer(model, here.tokens)
     return model, here, General.of(here, logits), logits
@@ -146,7 +146,7 @@ def test_a_step_on_one_example_does_to_margins_what_is_said() -> None:
         assert found["validation"] == pytest.approx(float(margins[validation].mean()), rel=1e-3, abs=1e-7)
 
 
-def followed(model: Network, here: Ground) -> pd.DataFrame:
+def followed(model: Network, here: ExamplesByAnswer) -> pd.DataFrame:
     """Every fourth training example's gradient, once some loss is left."""
     logits = forces.answer(model, here.tokens)
     drawn = torch.arange(0, len(here.rows["train"]), 4)

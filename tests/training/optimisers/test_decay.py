@@ -12,7 +12,7 @@ from torch import nn
 
 from general_circuits.models.build import build
 from general_circuits.tasks.vocabulary import Vocabulary
-from general_circuits.training.optimisers.decay import groups
+from general_circuits.training.optimisers.decay import decay_groups
 from general_circuits.training.optimisers.updater import Updater
 
 RULES = [
@@ -27,7 +27,7 @@ def decaying(*patterns: str) -> list[str]:
     """Names of the weights of a network of two layers that decay."""
     model = build(model_settings(n_layers=2), Vocabulary(2, 5, 5))
     settings = optimiser_settings(decay_on=patterns or "all")
-    parts = groups(settings, dict(model.named_parameters()))
+    parts = decay_groups(settings, dict(model.named_parameters()))
     assert sum(len(part.weights) for part in parts) == len(list(model.parameters()))
     return [name for part in parts if part.decay for name in part.weights]
 

@@ -25,7 +25,7 @@ DeadUnits = Literal["included", "excluded"]
 
 
 @dataclass(frozen=True)
-class Settings:
+class DeletionSettings:
     """What to delete.
 
     Attributes:
@@ -69,7 +69,7 @@ def measure(
     model: Network,
     splits: Mapping[str, Examples],
     salience: pd.DataFrame,
-    settings: Settings,
+    settings: DeletionSettings,
     scale: float,
     seed: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -158,7 +158,7 @@ def _answers(
 
 
 def _plan(
-    train: Layer, salience: pd.DataFrame, dead_units: DeadUnits, settings: Settings, orders: NDArray[np.int64]
+    train: Layer, salience: pd.DataFrame, dead_units: DeadUnits, settings: DeletionSettings, orders: NDArray[np.int64]
 ) -> Plan:
     ranked = np.ones(train.n_neurons, dtype=bool)
     if dead_units == "excluded":

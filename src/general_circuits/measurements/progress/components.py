@@ -24,7 +24,7 @@ HELD = 0.95
 
 
 @dataclass(frozen=True)
-class Ground:
+class ExamplesByAnswer:
     """All of a replica's examples together, but for those whose answer is no element of the group.
 
     Attributes:
@@ -100,12 +100,12 @@ class General:
         basis: orthonormal, (element, dimension): of these frequencies, or of all functions but the constant.
     """
 
-    ground: Ground
+    ground: ExamplesByAnswer
     frequencies: list[int]
     basis: Tensor
 
     @classmethod
-    def of(cls, ground: Ground, logits: Tensor) -> Self:
+    def of(cls, ground: ExamplesByAnswer, logits: Tensor) -> Self:
         """What a network's logits (example, class) are made of, the last of a run as a rule."""
         n, solution = len(ground.classes), ground.solution
         if solution is None:
@@ -182,7 +182,7 @@ def centred(logits: Tensor) -> Tensor:
     return logits - logits.mean(dim=-1, keepdim=True)
 
 
-def energies(ground: Ground, logits: Tensor) -> Floats:
+def energies(ground: ExamplesByAnswer, logits: Tensor) -> Floats:
     """How much of what depends on the right answer alone is in each part but the constant, (frequency − 1)."""
     assert ground.solution is not None
     means = ground.by_answer(centred(logits)).double().cpu().numpy()  # (element, class)

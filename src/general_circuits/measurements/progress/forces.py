@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jvp
 
-from general_circuits.measurements.progress.components import General, Ground, centred
+from general_circuits.measurements.progress.components import ExamplesByAnswer, General, centred
 from general_circuits.models import predictions
 from general_circuits.models.network import AT_ONCE, Network, Place
 
@@ -62,7 +62,7 @@ class Passed:
 
 
 def passed(
-    model: Network, ground: Ground, general: General, logits: Tensor, precision: torch.dtype
+    model: Network, ground: ExamplesByAnswer, general: General, logits: Tensor, precision: torch.dtype
 ) -> dict[str, Passed]:
     """Of `all`, `restricted`, `excluded` and, where there is one, `unseen`.
 
@@ -138,7 +138,7 @@ def decayed(model: Network, tokens: Tensor) -> Tensor:
 
 
 def reinforcements(
-    model: Network, ground: Ground, general: General, logits: Tensor, drawn: Tensor, precision: torch.dtype
+    model: Network, ground: ExamplesByAnswer, general: General, logits: Tensor, drawn: Tensor, precision: torch.dtype
 ) -> Iterator[dict[str, float]]:
     """What one step of gradient descent on a single training example does to margins, per unit of its rate.
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from general_circuits.measurements.progress import forces, solution
-from general_circuits.measurements.progress.components import General, Ground
+from general_circuits.measurements.progress.components import ExamplesByAnswer, General
 from general_circuits.models.network import Network
 from general_circuits.tasks.examples import Examples
 from general_circuits.tasks.vocabulary import Vocabulary
@@ -22,11 +22,11 @@ def general(
     backwards: Iterable[tuple[int, Network]],
 ) -> General:
     """Of the replica with these examples, and these checkpoints, the last one first."""
-    ground = Ground.of(splits, _solution(condition, splits), vocabulary.n_classes)
+    ground = ExamplesByAnswer.of(splits, _solution(condition, splits), vocabulary.n_classes)
     return General.of(ground, _last_answers(backwards, ground))
 
 
-def _last_answers(backwards: Iterable[tuple[int, Network]], ground: Ground) -> Tensor:
+def _last_answers(backwards: Iterable[tuple[int, Network]], ground: ExamplesByAnswer) -> Tensor:
     """Logits of the last checkpoint where they are finite; of the first one where they never are."""
     for _, model in backwards:
         logits = forces.answer(model, ground.tokens)

@@ -9,7 +9,13 @@ import torch
 from torch import Tensor
 
 from general_circuits.measurements.progress import forces, structure
-from general_circuits.measurements.progress.components import Floats, General, Ground, energies, key_frequencies
+from general_circuits.measurements.progress.components import (
+    ExamplesByAnswer,
+    Floats,
+    General,
+    energies,
+    key_frequencies,
+)
 from general_circuits.models import predictions
 from general_circuits.models.network import Network
 from general_circuits.tasks.examples import Examples
@@ -31,7 +37,7 @@ class Progress:
     spectrum: pd.DataFrame
 
 
-def measure(model: Network, ground: Ground, general: General, precision: torch.dtype) -> Progress:
+def measure(model: Network, ground: ExamplesByAnswer, general: General, precision: torch.dtype) -> Progress:
     """Everything of a checkpoint but single examples' gradients.
 
     Args:
@@ -52,7 +58,7 @@ def measure(model: Network, ground: Ground, general: General, precision: torch.d
 
 
 def single_examples(
-    model: Network, ground: Ground, general: General, precision: torch.dtype, n: int, seed: int
+    model: Network, ground: ExamplesByAnswer, general: General, precision: torch.dtype, n: int, seed: int
 ) -> pd.DataFrame:
     """What the gradient of each of n training examples does, drawn once per replica: one row each."""
     train = ground.rows["train"]
@@ -64,7 +70,7 @@ def single_examples(
 
 
 def _components(
-    model: Network, ground: Ground, general: General, logits: Tensor, norm: float, precision: torch.dtype
+    model: Network, ground: ExamplesByAnswer, general: General, logits: Tensor, norm: float, precision: torch.dtype
 ) -> pd.DataFrame:
     parts = general.split(logits)
     change = general.split(forces.decayed(model, ground.tokens))
@@ -96,7 +102,9 @@ def _components(
     return pd.DataFrame(rows, columns=[*rows[0], *(name for name in pulled["all"] if name not in rows[0])])
 
 
-def _structure(model: Network, ground: Ground, logits: Tensor, energy: Floats | None, norm: float) -> dict[str, float]:
+def _structure(
+    model: Network, ground: ExamplesByAnswer, logits: Tensor, energy: Floats | None, norm: float
+) -> dict[str, float]:
     found = {"weight_norm": norm, "symmetry_violation": structure.symmetry_violation(logits, ground.tokens)}
     found["tuned_share"] = structure.tuned_share(model, ground)
     for name, of in (("logits", energy), ("embedding", structure.embedding_energies(model, ground))):

@@ -49,15 +49,15 @@ class Shares:
         return cls(float(unseen.mean() / margins.mean()), unseen / margins, losses, margins)
 
 
-def effects(looks: Sequence[Shares]) -> dict[str, float]:
-    """What came of a spike, as of the table `spike_effects`: looks before it, at it, after it and perhaps later."""
-    before, at, after = looks[:3]
+def effects(observations: Sequence[Shares]) -> dict[str, float]:
+    """Return a row of the table `spike_effects` from observations before a spike, at it, after it and perhaps later."""
+    before, at, after = observations[:3]
     is_shared = (before.margins > 0) & (before.shares > FIFTH) & (before.shares < 1 - FIFTH)
     rise, fall = at.losses - before.losses, before.margins - at.margins
     return {
         "general_before": before.general,
         "general_after": after.general,
-        "general_later": looks[3].general if len(looks) > 3 else math.nan,
+        "general_later": observations[3].general if len(observations) > 3 else math.nan,
         "shared": int(is_shared.sum()),
         "rise_shared": float(rise[is_shared].mean()),
         "rise_others": float(rise[~is_shared].mean()),

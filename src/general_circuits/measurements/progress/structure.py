@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from general_circuits.analysis import distribution_shape
-from general_circuits.measurements.progress.components import Ground, centred
+from general_circuits.measurements.progress.components import ExamplesByAnswer, centred
 from general_circuits.measurements.progress.harmonics import Part
 from general_circuits.measurements.progress.solution import NONE
 from general_circuits.models.layer import Layer
@@ -28,7 +28,7 @@ def concentration(energy: Floats) -> dict[str, float]:
     return {"gini": float(distribution_shape.gini(energy)), "inverse_participation": ratio}
 
 
-def embedding_energies(model: Network, ground: Ground) -> Floats | None:
+def embedding_energies(model: Network, ground: ExamplesByAnswer) -> Floats | None:
     """Of the first operand's vectors as functions of the element it stands for, by frequency from 1, (frequency − 1).
 
     None where operands stand for no elements, or are read as numbers.
@@ -42,7 +42,7 @@ def embedding_energies(model: Network, ground: Ground) -> Floats | None:
     return np.array([np.square(part.basis.T @ vectors).sum() for part in solution.parts[1:]])
 
 
-def tuned_share(model: Network, ground: Ground) -> float:
+def tuned_share(model: Network, ground: ExamplesByAnswer) -> float:
     """Share of the last layer's MLP units, of those that vary, tuned to one frequency of both operands.
 
     What one frequency explains are functions of either operand in it, and their products. NaN where operands stand for

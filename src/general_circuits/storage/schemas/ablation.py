@@ -13,7 +13,7 @@ KEY = {
 }
 """Which neurons are deleted, how, and on which examples: a curve over their number."""
 
-WORDS = {
+MEANINGS = {
     "split": (
         "on which examples: train or validation; after label noise also train_corrupted and train_true, the training"
         " examples whose labels are wrong and right"
@@ -39,11 +39,11 @@ WORDS = {
 TABLE = Table(
     "ablation",
     "ablation/{condition}/{block}.parquet",
-    "replica, step, split, layer, site, dead_units, deletion, ranking, what it is by, draw and k",
-    {**KEY, "k": INTEGER},
-    {"accuracy": NUMBER, "loss": NUMBER, "margin": NUMBER, "matched_loss": NUMBER, "matched_margin": NUMBER},
-    {
-        **WORDS,
+    row="replica, step, split, layer, site, dead_units, deletion, ranking, what it is by, draw and k",
+    key={**KEY, "k": INTEGER},
+    columns={"accuracy": NUMBER, "loss": NUMBER, "margin": NUMBER, "matched_loss": NUMBER, "matched_margin": NUMBER},
+    meanings={
+        **MEANINGS,
         "k": "neurons deleted, of one site of one layer; 0 is the whole network",
         "accuracy": (
             "share of the measured examples whose label has the largest logit, 0 to 1, ties excluded; missing where the"

@@ -5,9 +5,9 @@ from general_circuits.storage.tables import ATTRIBUTION, INTEGER, NEURONS, NUMBE
 TABLE = Table(
     "attribution",
     "saliency/{condition}/{block}-attribution.parquet",
-    "replica, step, split, layer, site, method, target and normalisation",
-    {**NEURONS, **ATTRIBUTION},
-    {
+    row="replica, step, split, layer, site, method, target and normalisation",
+    key={**NEURONS, **ATTRIBUTION},
+    columns={
         "examples": INTEGER,
         "logit_scale": NUMBER,
         "completeness_error": NUMBER,
@@ -16,7 +16,7 @@ TABLE = Table(
         "saturated": NUMBER,
         "closed_form_gap": NUMBER,
     },
-    {
+    meanings={
         "examples": "of the split, those that the method saw",
         "logit_scale": (
             "root mean square over training examples and classes of a logit minus its example's mean logit: what logits"

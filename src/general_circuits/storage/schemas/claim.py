@@ -18,9 +18,9 @@ FINDING: Mapping[str, str] = {
 TABLE = Table(
     "claim",
     "claims/{claim}.parquet",
-    "contrast",
-    {"claim": CATEGORY, "contrast": TEXT},
-    {
+    row="contrast",
+    key={"claim": CATEGORY, "contrast": TEXT},
+    columns={
         "unit": TEXT,
         "estimate": NUMBER,
         "low": NUMBER,
@@ -30,7 +30,7 @@ TABLE = Table(
         "verdict": CATEGORY,
         "sentence": TEXT,
     },
-    {
+    meanings={
         **FINDING,
         "contrast": (
             "registered, which carries the verdict (of a claim with several, each with what it is of); or what else"

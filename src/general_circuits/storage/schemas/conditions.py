@@ -5,10 +5,10 @@ from general_circuits.storage.tables import CATEGORY, NUMBER, TEXT, Table
 TABLE = Table(
     "conditions",
     "conditions.parquet",
-    "condition and setting",
-    {"condition": CATEGORY, "setting": CATEGORY},
-    {"value": TEXT, "number": NUMBER},
-    {
+    row="condition and setting",
+    key={"condition": CATEGORY, "setting": CATEGORY},
+    columns={"value": TEXT, "number": NUMBER},
+    meanings={
         "setting": (
             "as optimiser.learning_rate: of task, split, model, optimiser and schedule, nothing left open; of a branch"
             " also branch.parent and how it leaves it; and examples.training, how many train"

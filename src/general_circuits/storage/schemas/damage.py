@@ -1,16 +1,22 @@
 """What deleting neurons costs, in one number for each curve of the table `ablation`."""
 
-from general_circuits.storage.schemas.ablation import KEY, WORDS
+from general_circuits.storage.schemas.ablation import KEY, MEANINGS
 from general_circuits.storage.tables import INTEGER, NUMBER, Table
 
 TABLE = Table(
     "damage",
     "damage/{condition}/{block}.parquet",
-    "replica, step, split, layer, site, dead_units, deletion, ranking, what it is by, and draw",
-    KEY,
-    {"neurons": INTEGER, "area": NUMBER, "margin_area": NUMBER, "matched_margin_area": NUMBER, "half_k": NUMBER},
-    {
-        **WORDS,
+    row="replica, step, split, layer, site, dead_units, deletion, ranking, what it is by, and draw",
+    key=KEY,
+    columns={
+        "neurons": INTEGER,
+        "area": NUMBER,
+        "margin_area": NUMBER,
+        "matched_margin_area": NUMBER,
+        "half_k": NUMBER,
+    },
+    meanings={
+        **MEANINGS,
         "neurons": "how many are ranked",
         "area": (
             "mean of the accuracy lost over every k from 1 to a quarter of the ranked neurons, −1 to 1; every k is"

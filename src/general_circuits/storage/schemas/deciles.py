@@ -5,16 +5,16 @@ from general_circuits.storage.tables import INTEGER, REPLICA, SINGLE, Table
 TABLE = Table(
     "deciles",
     "answers/{condition}/{block}-deciles.parquet",
-    "replica, step and tenth of the training examples, at some checkpoints",
-    {**REPLICA, "step": INTEGER, "decile": INTEGER},
-    {
+    row="replica, step and tenth of the training examples, at some checkpoints",
+    key={**REPLICA, "step": INTEGER, "decile": INTEGER},
+    columns={
         "examples": INTEGER,
         "probability": SINGLE,
         "gradient_norm": SINGLE,
         "gradient_share": SINGLE,
         "validation_fall": SINGLE,
     },
-    {
+    meanings={
         "decile": "1: the tenth whose labels have the smallest probability, to 10: the tenth that is surest",
         "examples": "how many training examples these are",
         "probability": "mean over them of the probability given to the label, 0 to 1",

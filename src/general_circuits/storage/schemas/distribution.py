@@ -5,9 +5,9 @@ from general_circuits.storage.tables import ATTRIBUTION, CATEGORY, FLAG, INTEGER
 TABLE = Table(
     "distribution",
     "distribution/{condition}/{block}.parquet",
-    "replica, step, split, layer, site, method, target, normalisation, statistic, and dead units in or out",
-    {**NEURONS, **ATTRIBUTION, "statistic": CATEGORY, "dead_units": CATEGORY},
-    {
+    row="replica, step, split, layer, site, method, target, normalisation, statistic, and dead units in or out",
+    key={**NEURONS, **ATTRIBUTION, "statistic": CATEGORY, "dead_units": CATEGORY},
+    columns={
         "neurons": INTEGER,
         "median": NUMBER,
         "zero_fraction": NUMBER,
@@ -17,7 +17,7 @@ TABLE = Table(
         "gini": NUMBER,
         "degenerate": FLAG,
     },
-    {
+    meanings={
         "statistic": (
             "what the histogram is of, a column of the saliency table: median, median_magnitude, mean_magnitude,"
             " q95_magnitude or breadth"

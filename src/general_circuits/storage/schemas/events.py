@@ -5,10 +5,10 @@ from general_circuits.storage.tables import CATEGORY, FLAG, INTEGER, REPLICA, Ta
 TABLE = Table(
     "events",
     "runs/{condition}/{block}/events.parquet",
-    "replica and event",
-    {**REPLICA, "event": CATEGORY},
-    {"step": INTEGER, "censored": FLAG},
-    {
+    row="replica and event",
+    key={**REPLICA, "event": CATEGORY},
+    columns={"step": INTEGER, "censored": FLAG},
+    meanings={
         "event": (
             "memorised: the first of three evaluations in a row with training accuracy ≥ 0.99; onset and generalised:"
             " from then on, validation accuracy has first made 5 % and 99 % of its way to 1 from its mean over those"

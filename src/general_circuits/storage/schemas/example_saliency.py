@@ -5,8 +5,8 @@ from general_circuits.storage.tables import ATTRIBUTION, CATEGORY, INTEGER, REPL
 TABLE = Table(
     "example_saliency",
     "example_saliency/{condition}/{block}/step={step}/saliency.parquet",
-    "replica, split, layer, site, method, target, normalisation, example and neuron",
-    {
+    row="replica, split, layer, site, method, target, normalisation, example and neuron",
+    key={
         **REPLICA,
         "split": CATEGORY,
         "layer": INTEGER,
@@ -15,8 +15,8 @@ TABLE = Table(
         "example": INTEGER,
         "neuron": INTEGER,
     },
-    {"saliency": SINGLE},
-    {
+    columns={"saliency": SINGLE},
+    meanings={
         "example": "its number in the task table",
         "neuron": "its number, as in the saliency table",
         "saliency": "of this neuron on this example, in the unit of the saliency table; the step is the folder's",

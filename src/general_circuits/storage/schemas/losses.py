@@ -5,10 +5,10 @@ from general_circuits.storage.tables import INTEGER, NUMBER, REPLICA, Table
 TABLE = Table(
     "losses",
     "spikes/{condition}/{block}-losses.parquet",
-    "replica and step, each from t_m on",
-    {**REPLICA, "step": INTEGER},
-    {"training": NUMBER, "validation": NUMBER},
-    {
+    row="replica and step, each from t_m on",
+    key={**REPLICA, "step": INTEGER},
+    columns={"training": NUMBER, "validation": NUMBER},
+    meanings={
         "training": "mean over all training examples of what the condition trains on, as the loss of metrics",
         "validation": "the same, over validation examples",
     },

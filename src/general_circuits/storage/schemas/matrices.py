@@ -1,16 +1,16 @@
 """Norm and effective rank of every weight."""
 
-from general_circuits.storage.schemas.progress import FLAG_WORDS, FLAGS
+from general_circuits.storage.schemas.progress import FLAG_MEANINGS, FLAGS
 from general_circuits.storage.tables import CATEGORY, INTEGER, NUMBER, REPLICA, Table
 
 TABLE = Table(
     "matrices",
     "progress/{condition}/{block}-matrices.parquet",
-    "replica, step and weight",
-    {**REPLICA, "step": INTEGER, "weight": CATEGORY},
-    {**FLAGS, "norm": NUMBER, "effective_rank": NUMBER},
-    {
-        **FLAG_WORDS,
+    row="replica, step and weight",
+    key={**REPLICA, "step": INTEGER, "weight": CATEGORY},
+    columns={**FLAGS, "norm": NUMBER, "effective_rank": NUMBER},
+    meanings={
+        **FLAG_MEANINGS,
         "weight": "its TransformerLens name",
         "norm": "Frobenius norm",
         "effective_rank": (

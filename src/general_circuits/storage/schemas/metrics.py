@@ -5,9 +5,9 @@ from general_circuits.storage.tables import CATEGORY, FLAG, INTEGER, NUMBER, REP
 TABLE = Table(
     "metrics",
     "runs/{condition}/{block}/metrics.parquet",
-    "replica, step and split",
-    {**REPLICA, "step": INTEGER, "split": CATEGORY},
-    {
+    row="replica, step and split",
+    key={**REPLICA, "step": INTEGER, "split": CATEGORY},
+    columns={
         "loss": NUMBER,
         "accuracy": NUMBER,
         "margin": NUMBER,
@@ -20,7 +20,7 @@ TABLE = Table(
         "learning_rate": NUMBER,
         "diverged": FLAG,
     },
-    {
+    meanings={
         "split": (
             "on which examples: train or validation; under label noise also train_corrupted and train_true: the"
             " training examples whose label is wrong, and right; where (b, a) trains of some validation examples (a,"

@@ -5,9 +5,9 @@ from general_circuits.storage.tables import CATEGORY, INTEGER, NUMBER, SINGLE, T
 TABLE = Table(
     "modules",
     "duels/planted/{block}/modules.parquet",
-    "replica, group of modules and module",
-    {"replica": INTEGER, "kind": CATEGORY, "parts": INTEGER, "label_noise": NUMBER, "number": INTEGER},
-    {
+    row="replica, group of modules and module",
+    key={"replica": INTEGER, "kind": CATEGORY, "parts": INTEGER, "label_noise": NUMBER, "number": INTEGER},
+    columns={
         "neurons": INTEGER,
         "examples": INTEGER,
         "accuracy": SINGLE,
@@ -16,7 +16,7 @@ TABLE = Table(
         "elsewhere": SINGLE,
         "weight_norm": SINGLE,
     },
-    {
+    meanings={
         "replica": "the seed",
         "kind": "generaliser, memoriser, or rival_memoriser (one of all training examples, for the null control)",
         "parts": "K, how many memorisers share the training examples; of generalisers 1",

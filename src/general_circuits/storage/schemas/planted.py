@@ -5,10 +5,10 @@ from general_circuits.storage.tables import CATEGORY, INTEGER, NUMBER, SINGLE, T
 TABLE = Table(
     "planted",
     "duels/planted/{block}/duels.parquet",
-    "replica, duel, step, side and group of examples",
-    {
+    row="replica, duel, step, side and group of examples",
+    key={
         "replica": INTEGER,
-        "contest": CATEGORY,
+        "duel_kind": CATEGORY,
         "optimiser": CATEGORY,
         "parts": INTEGER,
         "general_decay": NUMBER,
@@ -23,7 +23,7 @@ TABLE = Table(
         "side": CATEGORY,
         "examples": CATEGORY,
     },
-    {
+    columns={
         "margin": SINGLE,
         "share": SINGLE,
         "transfer": SINGLE,
@@ -38,9 +38,9 @@ TABLE = Table(
         "validation_accuracy": SINGLE,
         "loss": SINGLE,
     },
-    {
+    meanings={
         "replica": "the seed, of split, modules and batches",
-        "contest": (
+        "duel_kind": (
             "duel (a generaliser against memorisers); or a null control: generalisers or memorisers (two trained"
             " alike), copy (a generaliser and the same one with its neurons in another order)"
         ),

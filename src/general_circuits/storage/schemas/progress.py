@@ -3,7 +3,7 @@
 from general_circuits.storage.tables import CATEGORY, FLAG, INTEGER, REPLICA, SINGLE, Table
 
 FLAGS = {"is_scheduled": FLAG, "around_onset": FLAG}
-FLAG_WORDS = {
+FLAG_MEANINGS = {
     "is_scheduled": "whether the checkpoint is one of those spaced over all of training",
     "around_onset": "whether it is one of those spaced alike around each replica's onset, of which most are replayed",
 }
@@ -12,9 +12,9 @@ FLAG_WORDS = {
 TABLE = Table(
     "progress",
     "progress/{condition}/{block}.parquet",
-    "replica, step, split and component",
-    {**REPLICA, "step": INTEGER, "split": CATEGORY, "component": CATEGORY},
-    {
+    row="replica, step, split and component",
+    key={**REPLICA, "step": INTEGER, "split": CATEGORY, "component": CATEGORY},
+    columns={
         **FLAGS,
         "loss": SINGLE,
         "accuracy": SINGLE,
@@ -27,8 +27,8 @@ TABLE = Table(
         "gradient_share": SINGLE,
         "gradient_norm": SINGLE,
     },
-    {
-        **FLAG_WORDS,
+    meanings={
+        **FLAG_MEANINGS,
         "component": (
             "all (the logits); restricted (what depends on nothing but the right answer, in the key frequencies);"
             " excluded (all less restricted); unseen (restricted, as those validation examples alone tell it whose"

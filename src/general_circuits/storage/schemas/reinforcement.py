@@ -5,9 +5,9 @@ from general_circuits.storage.tables import INTEGER, REPLICA, SINGLE, Table
 TABLE = Table(
     "reinforcement",
     "progress/{condition}/{block}-reinforcement.parquet",
-    "replica, step and example; at some checkpoints, of some training examples",
-    {**REPLICA, "step": INTEGER, "example": INTEGER},
-    {
+    row="replica, step and example; at some checkpoints, of some training examples",
+    key={**REPLICA, "step": INTEGER, "example": INTEGER},
+    columns={
         "own": SINGLE,
         "own_restricted": SINGLE,
         "own_unseen": SINGLE,
@@ -17,7 +17,7 @@ TABLE = Table(
         "helped": SINGLE,
         "validation": SINGLE,
     },
-    {
+    meanings={
         "example": "its number in the task table",
         "own": "change of the example's own margin, per unit of the rate, logits",
         "own_restricted": "of that, the part of the restricted component (table progress)",

@@ -5,9 +5,9 @@ from general_circuits.storage.tables import ATTRIBUTION, FLAG, INTEGER, NEURONS,
 TABLE = Table(
     "saliency",
     "saliency/{condition}/{block}.parquet",
-    "replica, step, split, layer, site, method, target, normalisation and neuron",
-    {**NEURONS, **ATTRIBUTION, "neuron": INTEGER},
-    {
+    row="replica, step, split, layer, site, method, target, normalisation and neuron",
+    key={**NEURONS, **ATTRIBUTION, "neuron": INTEGER},
+    columns={
         "median": SINGLE,
         "median_magnitude": SINGLE,
         "mean_magnitude": SINGLE,
@@ -15,7 +15,7 @@ TABLE = Table(
         "breadth": SINGLE,
         "alive": FLAG,
     },
-    {
+    meanings={
         "neuron": "its number, from 0: the MLP's unit, the unit of the heads' outputs (head after head), or the head",
         "median": (
             "over the examples, of the signed saliency, which is what the neuron adds to the target; logits (of"

@@ -6,8 +6,8 @@ from general_circuits.storage.tables import ATTRIBUTION, CATEGORY, FLAG, INTEGER
 TABLE = Table(
     "specification",
     "specifications/{claim}.parquet",
-    "specification, one combination of choices; none where the claim is not testable",
-    {
+    row="specification, one combination of choices; none where the claim is not testable",
+    key={
         "claim": CATEGORY,
         **ATTRIBUTION,
         "statistic": CATEGORY,
@@ -17,7 +17,7 @@ TABLE = Table(
         "deletion": CATEGORY,
         "control": CATEGORY,
     },
-    {
+    columns={
         "registered": FLAG,
         "unit": TEXT,
         "threshold": NUMBER,
@@ -28,7 +28,7 @@ TABLE = Table(
         "replicas": INTEGER,
         "failure": TEXT,
     },
-    {
+    meanings={
         "claim": FINDING["claim"],
         "method": "how saliency is computed: docs/saliency.md has the list; none where the choice does not apply",
         "target": "what saliency explains, as in the saliency table; none where the choice does not apply",

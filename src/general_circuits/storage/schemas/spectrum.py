@@ -1,16 +1,16 @@
 """The energy of every frequency in what of the logits depends on nothing but the right answer."""
 
-from general_circuits.storage.schemas.progress import FLAG_WORDS, FLAGS
+from general_circuits.storage.schemas.progress import FLAG_MEANINGS, FLAGS
 from general_circuits.storage.tables import FLAG, INTEGER, NUMBER, REPLICA, Table
 
 TABLE = Table(
     "spectrum",
     "progress/{condition}/{block}-spectrum.parquet",
-    "replica, step and frequency; none where no group is known",
-    {**REPLICA, "step": INTEGER, "frequency": INTEGER},
-    {**FLAGS, "dimensions": INTEGER, "energy": NUMBER, "is_key": FLAG},
-    {
-        **FLAG_WORDS,
+    row="replica, step and frequency; none where no group is known",
+    key={**REPLICA, "step": INTEGER, "frequency": INTEGER},
+    columns={**FLAGS, "dimensions": INTEGER, "energy": NUMBER, "is_key": FLAG},
+    meanings={
+        **FLAG_MEANINGS,
         "frequency": (
             "from 1: the k of cos(2πkj / n) where the group of answers is cyclic, and its logarithms in multiplication;"
             " else the number of an irreducible representation, by dimension"

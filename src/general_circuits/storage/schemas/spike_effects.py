@@ -1,14 +1,14 @@
 """What came of the general circuit, and of examples, around spikes, in quiet windows and after kicks."""
 
-from general_circuits.storage.schemas.spikes import WINDOW, WINDOW_WORDS
+from general_circuits.storage.schemas.spikes import WINDOW, WINDOW_MEANINGS
 from general_circuits.storage.tables import INTEGER, SINGLE, Table
 
 TABLE = Table(
     "spike_effects",
     "spikes/{condition}/{block}-effects.parquet",
-    "replica, spike, kind and step, of spikes that were looked into",
-    WINDOW,
-    {
+    row="replica, spike, kind and step, of spikes that were looked into",
+    key=WINDOW,
+    columns={
         "general_before": SINGLE,
         "general_after": SINGLE,
         "general_later": SINGLE,
@@ -18,8 +18,8 @@ TABLE = Table(
         "fall_shared": SINGLE,
         "fall_others": SINGLE,
     },
-    {
-        **WINDOW_WORDS,
+    meanings={
+        **WINDOW_MEANINGS,
         "general_before": (
             "where the window begins, of the mean training margin the share that unseen examples show (component unseen"
             " of progress); missing where an answer has no such example"

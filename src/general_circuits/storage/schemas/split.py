@@ -5,10 +5,10 @@ from general_circuits.storage.tables import CATEGORY, INPUTS, INTEGER, REPLICA, 
 TABLE = Table(
     "split",
     "runs/{condition}/{block}/split.parquet",
-    "replica and example",
-    {**REPLICA, "example": INTEGER},
-    {**INPUTS, "wrap": INTEGER, "split": CATEGORY, "target": INTEGER, "label": INTEGER},
-    {
+    row="replica and example",
+    key={**REPLICA, "example": INTEGER},
+    columns={**INPUTS, "wrap": INTEGER, "split": CATEGORY, "target": INTEGER, "label": INTEGER},
+    meanings={
         "example": "its number in the task table",
         "wrap": "m where the value before reduction modulo p lies in [m·p, (m + 1)·p); missing where there is none",
         "split": "the side it is on: train or validation",

@@ -1,14 +1,14 @@
 """How concentrated a network's solution is, in one number each."""
 
-from general_circuits.storage.schemas.progress import FLAG_WORDS, FLAGS
+from general_circuits.storage.schemas.progress import FLAG_MEANINGS, FLAGS
 from general_circuits.storage.tables import INTEGER, NUMBER, REPLICA, Table
 
 TABLE = Table(
     "structure",
     "progress/{condition}/{block}-structure.parquet",
-    "replica and step",
-    {**REPLICA, "step": INTEGER},
-    {
+    row="replica and step",
+    key={**REPLICA, "step": INTEGER},
+    columns={
         **FLAGS,
         "gini_of_logits": NUMBER,
         "inverse_participation_of_logits": NUMBER,
@@ -19,8 +19,8 @@ TABLE = Table(
         "symmetry_violation": NUMBER,
         "weight_norm": NUMBER,
     },
-    {
-        **FLAG_WORDS,
+    meanings={
+        **FLAG_MEANINGS,
         "gini_of_logits": (
             "Gini coefficient of the frequencies' energies in the logits (table spectrum), each over its dimensions: 0"
             " (all alike) to 1; missing where no group is known"

@@ -5,10 +5,10 @@ from general_circuits.storage.tables import INPUTS, INTEGER, Table
 TABLE = Table(
     "task",
     "tasks/{task}.parquet",
-    "example",
-    {"example": INTEGER},
-    {**INPUTS, "target": INTEGER, "pair": INTEGER, "wrap": INTEGER},
-    {
+    row="example",
+    key={"example": INTEGER},
+    columns={**INPUTS, "target": INTEGER, "pair": INTEGER, "wrap": INTEGER},
+    meanings={
         "example": "its number, from 0, in the order of its inputs",
         "target": "the right class, from 0",
         "pair": "number of the unordered pair {a, b}: (a, b) and (b, a) share it; without operands, of the example",

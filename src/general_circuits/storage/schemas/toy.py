@@ -5,8 +5,8 @@ from general_circuits.storage.tables import CATEGORY, INTEGER, NUMBER, SINGLE, S
 TABLE = Table(
     "toy",
     "duels/toy-{optimiser}.parquet",
-    "toy, step and circuit",
-    {
+    row="toy, step and circuit",
+    key={
         "optimiser": CATEGORY,
         "attention": CATEGORY,
         "sharing": CATEGORY,
@@ -20,7 +20,7 @@ TABLE = Table(
         "step": INTEGER,
         "circuit": CATEGORY,
     },
-    {
+    columns={
         "reinforced": INTEGER,
         "gradient_norm": SINGLE,
         "update_norm": SINGLE,
@@ -28,7 +28,7 @@ TABLE = Table(
         "contributions": SINGLES,
         "gradient_flow": SINGLE,
     },
-    {
+    meanings={
         "optimiser": "sgd, momentum (0.9), adam or adamw; decay is coupled but in adamw",
         "attention": "linear, or softmax over the two tokens and nothing",
         "sharing": "whether the general circuit is one head (shared), or a head for each of its pairs (apart)",

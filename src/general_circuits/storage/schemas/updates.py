@@ -1,14 +1,14 @@
 """Neurons in training: how general they are, how training examples agree on them, and what updates make of them."""
 
-from general_circuits.storage.schemas.progress import FLAG_WORDS, FLAGS
+from general_circuits.storage.schemas.progress import FLAG_MEANINGS, FLAGS
 from general_circuits.storage.tables import FLAG, INTEGER, REPLICA, SINGLE, Table
 
 TABLE = Table(
     "updates",
     "updates/{condition}/{block}.parquet",
-    "replica, step, layer and neuron",
-    {**REPLICA, "step": INTEGER, "layer": INTEGER, "neuron": INTEGER},
-    {
+    row="replica, step, layer and neuron",
+    key={**REPLICA, "step": INTEGER, "layer": INTEGER, "neuron": INTEGER},
+    columns={
         **FLAGS,
         "saliency": SINGLE,
         "breadth": SINGLE,
@@ -23,8 +23,8 @@ TABLE = Table(
         "update_norm": SINGLE,
         "decay_norm": SINGLE,
     },
-    {
-        **FLAG_WORDS,
+    meanings={
+        **FLAG_MEANINGS,
         "neuron": "its number, from 0: an MLP's unit",
         "saliency": (
             "mean over training examples, with the labels that train, of |activation × gradient of right_minus_mean|;"

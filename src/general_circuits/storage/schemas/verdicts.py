@@ -6,9 +6,9 @@ from general_circuits.storage.tables import CATEGORY, FLAG, INTEGER, NUMBER, TEX
 TABLE = Table(
     "verdicts",
     "claims/verdicts.parquet",
-    "claim, or thing that it is judged for apart",
-    {"claim": CATEGORY, "contrast": TEXT},
-    {
+    row="claim, or thing that it is judged for apart",
+    key={"claim": CATEGORY, "contrast": TEXT},
+    columns={
         "unit": TEXT,
         "estimate": NUMBER,
         "low": NUMBER,
@@ -20,7 +20,7 @@ TABLE = Table(
         "verdict": CATEGORY,
         "sentence": TEXT,
     },
-    {
+    meanings={
         **FINDING,
         "contrast": "registered; or, of a claim with several verdicts, “registered, ” and what each is of",
         "p_value": "of the claim's registered rule, 0 to 1; missing where too few replicas have data",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
-from general_circuits.training.optimisers.decay import Group, Objective
+from general_circuits.training.optimisers.decay import DecayGroup, Objective
 from general_circuits.training.optimisers.moments import Moments
 from general_circuits.training.settings import Optimiser
 
@@ -16,7 +16,7 @@ from general_circuits.training.settings import Optimiser
 class Adam:
     """Kingma and Ba 2015; with decoupled decay, AdamW (Loshchilov and Hutter 2019), decay times rate as in torch."""
 
-    def __init__(self, settings: Optimiser, parts: list[Group]) -> None:
+    def __init__(self, settings: Optimiser, parts: list[DecayGroup]) -> None:
         self.settings, self.parts, self.moments = settings, parts, Moments(parts, 2)
         self.counts = [[torch.zeros((), device=weight.device) for weight in part.tensors] for part in parts]
 

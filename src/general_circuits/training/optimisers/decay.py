@@ -15,7 +15,7 @@ Objective = Callable[[bool], Tensor]
 
 
 @dataclass
-class Group:
+class DecayGroup:
     """Weights that decay alike.
 
     Attributes:
@@ -37,7 +37,7 @@ class Group:
         return [weight.grad for weight in self.weights.values() if weight.grad is not None]
 
 
-def groups(settings: Optimiser, weights: Mapping[str, nn.Parameter]) -> list[Group]:
+def decay_groups(settings: Optimiser, weights: Mapping[str, nn.Parameter]) -> list[DecayGroup]:
     """The weights, by name, that decay and those that do not, without an empty one.
 
     Raises:
@@ -45,20 +45,20 @@ def groups(settings: Optimiser, weights: Mapping[str, nn.Parameter]) -> list[Gro
     """
     decayed = settings.decays(weights)
     parts = [
-        Group({name: weight for name, weight in weights.items() if name in decayed}, True, settings.weight_decay),
-        Group({name: weight for name, weight in weights.items() if name not in decayed}, False, 0.0),
+        DecayGroup({name: weight for name, weight in weights.items() if name in decayed}, True, settings.weight_decay),
+        DecayGroup({name: weight for name, weight in weights.items() if name not in decayed}, False, 0.0),
     ]
     return [part for part in parts if part.weights]
 
 
-def add_to_gradients(parts: list[Group]) -> None:
+def add_to_gradients(parts: list[DecayGroup]) -> None:
     """Coupled decay: to each `.grad`, decay × weight; that of ½ · decay · ‖weight‖²."""
     for part in parts:
         if part.decay:
             torch._foreach_add_(part.gradients, part.tensors, alpha=part.decay)
 
 
-def penalty(parts: list[Group]) -> float:
+def penalty(parts: list[DecayGroup]) -> float:
     """½ · decay · ‖weight‖², summed over all weights in float64."""
     return sum(
         0.5 * part.decay * weight.double().square().sum().item()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from general_circuits.training.optimisers import HISTORY
-from general_circuits.training.optimisers.decay import Group, Objective, add_to_gradients, penalty
+from general_circuits.training.optimisers.decay import DecayGroup, Objective, add_to_gradients, penalty
 from general_circuits.training.settings import Optimiser
 
 TRIALS = 25
@@ -25,7 +25,7 @@ class LBFGS:
     is usual; the very first tries `learning_rate` × min(1, 1 / Σ|g|).
     """
 
-    def __init__(self, settings: Optimiser, parts: list[Group]) -> None:
+    def __init__(self, settings: Optimiser, parts: list[DecayGroup]) -> None:
         self.settings, self.parts = settings, parts
         # No tolerance: an iteration that hardly moves is a step all the same, and the next begins from what it leaves.
         self.optimiser = torch.optim.LBFGS(  # made here only, since its class imports torch's compiler: 1.4 s, 80 MB

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from general_circuits.training.optimisers.decay import Group, Objective, add_to_gradients, penalty
+from general_circuits.training.optimisers.decay import DecayGroup, Objective, add_to_gradients, penalty
 from general_circuits.training.settings import Optimiser
 
 SUFFICIENT = 1e-4
@@ -25,7 +25,7 @@ class LineSearch:
     f(w − t·g) ≤ f(w) − 10⁻⁴ · t · ‖g‖². The first try is `learning_rate`, and then twice the last accepted t.
     """
 
-    def __init__(self, settings: Optimiser, parts: list[Group]) -> None:
+    def __init__(self, settings: Optimiser, parts: list[DecayGroup]) -> None:
         self.settings, self.parts, self.first = settings, parts, settings.learning_rate
 
     def step(self, step: int, objective: Objective) -> float:

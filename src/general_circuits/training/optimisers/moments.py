@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from general_circuits.training.optimisers.decay import Group
+from general_circuits.training.optimisers.decay import DecayGroup
 
 
 class Moments:
@@ -17,7 +17,7 @@ class Moments:
         of_group: for each group, for each moment, one tensor per weight.
     """
 
-    def __init__(self, parts: list[Group], how_many: int) -> None:
+    def __init__(self, parts: list[DecayGroup], how_many: int) -> None:
         self.parts = parts
         self.of_group = [
             [[torch.zeros_like(weight) for weight in part.tensors] for _ in range(how_many)] for part in parts

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim.sgd import sgd
 
-from general_circuits.training.optimisers.decay import Group, Objective
+from general_circuits.training.optimisers.decay import DecayGroup, Objective
 from general_circuits.training.optimisers.moments import Moments
 from general_circuits.training.settings import Optimiser
 
@@ -16,7 +16,7 @@ from general_circuits.training.settings import Optimiser
 class SGD:
     """Gradient descent, with heavy-ball momentum (Polyak 1964, as in torch) where `momentum` is above 0."""
 
-    def __init__(self, settings: Optimiser, parts: list[Group]) -> None:
+    def __init__(self, settings: Optimiser, parts: list[DecayGroup]) -> None:
         self.settings, self.parts = settings, parts
         self.moments = Moments(parts, int(settings.momentum > 0))
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from general_circuits.training import optimisers
-from general_circuits.training.optimisers.decay import Group, Objective, groups
+from general_circuits.training.optimisers.decay import DecayGroup, Objective, decay_groups
 from general_circuits.training.optimisers.gradients import Grokfast, Noise
 from general_circuits.training.settings import Optimiser
 
@@ -20,7 +20,7 @@ class Rule(Protocol):
     """What makes a step of gradients, of `parts` that decay alike."""
 
     settings: Optimiser
-    parts: list[Group]
+    parts: list[DecayGroup]
 
     def step(self, step: int, objective: Objective) -> float:
         """Update `step` (from 0) by the weights' `.grad`, and return its rate."""
@@ -57,7 +57,7 @@ class Updater:
             if settings.grokfast_lambda
             else None
         )
-        parts = groups(settings, self.weights)
+        parts = decay_groups(settings, self.weights)
         self.rule: Rule = importlib.import_module(module_of(settings.optimiser)).RULE(settings, parts)
         self.remembering = [part for part in (self.noise, self.grokfast, self.rule) if part is not None]
         self.since = {type(part): 0 for part in self.remembering}  # the step of each one's first update

@@ -1,4 +1,4 @@
-"""Small tables of grokking and its arms, of which is known when each generalised and how its accuracies went."""
+"""Small tables of grokking and its variants, of which is known when each generalised and how its accuracies went."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ EVENTS = {"memorised": 200, "onset": 1000}
 LAST = 4000
 
 Curves = Callable[[float], tuple[float, float]]
-"""Steps since an arm left → training and validation accuracy."""
+"""Steps since an variant left → training and validation accuracy."""
 
 
-def conditions(arms: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """The `conditions` table: grokking, and arms by what they change; those with a place are branches."""
+def conditions(variants: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """The `conditions` table: grokking, and variants by what they change; those with a place are branches."""
     rows = []
-    for name, changes in {BASE: {}, **arms}.items():
+    for name, changes in {BASE: {}, **variants}.items():
         branch = {**UNTOUCHED, "branch.parent": BASE} if AT in changes else {}
         for key, value in {**SETTINGS, **branch, **changes}.items():
             rows.append((name, key, json.dumps(value), value if isinstance(value, (int, float)) else np.nan))
@@ -44,24 +44,24 @@ def conditions(arms: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def start(changes: Mapping[str, Any], replica: int) -> int:
-    """Where a replica of an arm leaves grokking."""
+    """Where a replica of an variant leaves grokking."""
     at = str(changes.get(AT, "step 0"))
     return EVENTS[at] + replica if at in EVENTS else int(at.split()[-1])
 
 
 def events(
-    arms: Mapping[str, Mapping[str, Any]], left: Mapping[str, Callable[[int], float]], replicas: int = 5
+    variants: Mapping[str, Mapping[str, Any]], left: Mapping[str, Callable[[int], float]], replicas: int = 5
 ) -> pd.DataFrame:
     """The `events` table.
 
     Args:
-        arms: as of `conditions`.
+        variants: as of `conditions`.
         left: by name, replica → steps from where it left grokking until it generalised, from t = 0 for grokking; beyond
             the last step it is censored.
         replicas: how many.
     """
     rows = []
-    for name, changes in {BASE: {}, **arms}.items():
+    for name, changes in {BASE: {}, **variants}.items():
         for replica in range(replicas):
             begin = start(changes, replica)
             end = begin + left[name](replica)
@@ -72,11 +72,11 @@ def events(
 
 
 def metrics(
-    arms: Mapping[str, Mapping[str, Any]], curves: Mapping[str, Curves] | None = None, replicas: int = 5
+    variants: Mapping[str, Mapping[str, Any]], curves: Mapping[str, Curves] | None = None, replicas: int = 5
 ) -> pd.DataFrame:
-    """The `metrics` table: an arm's accuracies as told, grokking's perfect on training examples and 0 on others."""
+    """The `metrics` table: an variant's accuracies as told, grokking's perfect on training examples and 0 on others."""
     rows = []
-    for name, changes in {BASE: {}, **arms}.items():
+    for name, changes in {BASE: {}, **variants}.items():
         for replica in range(replicas):
             begin = start(changes, replica)
             for step in sorted({begin, *(EVENTS[event] + replica for event in EVENTS), *range(0, LAST + 1, 100)}):
@@ -87,15 +87,15 @@ def metrics(
                     loss = float(np.exp(-accuracy) * (1 + 0.1 * np.sin(step * (1 + replica))))
                     rows.append((name, replica, step, split, accuracy, loss))
     frame = pd.DataFrame(rows, columns=["condition", "replica", "step", "split", "accuracy", "loss"])
-    return frame.assign(condition=pd.Categorical(frame["condition"], categories=[BASE, *arms]), diverged=False)
+    return frame.assign(condition=pd.Categorical(frame["condition"], categories=[BASE, *variants]), diverged=False)
 
 
 def study(
-    arms: Mapping[str, Mapping[str, Any]],
+    variants: Mapping[str, Mapping[str, Any]],
     left: Mapping[str, Callable[[int], float]],
     curves: Mapping[str, Curves] | None = None,
     replicas: int = 5,
 ) -> dict[str, pd.DataFrame]:
     """All three."""
-    found = {"conditions": conditions(arms), "events": events(arms, left, replicas)}
-    return {**found, "metrics": metrics(arms, curves, replicas)}
+    found = {"conditions": conditions(variants), "events": events(variants, left, replicas)}
+    return {**found, "metrics": metrics(variants, curves, replicas)}

@@ -1,4 +1,4 @@
-"""Verdicts on arms of grokking whose effect is known: decay, batches, splits, and nothing that regularises."""
+"""Verdicts on variants of grokking whose effect is known: decay, batches, splits, and nothing that regularises."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from arm_tables import AT, DECAY, RATE, study
+from variant_tables import AT, DECAY, RATE, study
 
 from general_circuits.claims import commutativity, imperfect_confidence, no_regularisation, stochasticity, weight_decay
 from general_circuits.claims.findings import CONTRADICTED, NOT_TESTABLE, SUPPORTED, UNDECIDED, Finding
@@ -39,12 +39,12 @@ def by_contrast(findings: list[Finding]) -> dict[str, Finding]:
 
 def decays(power: float, **more: Any) -> dict[str, pd.DataFrame]:
     """t_g as this power of the decay, 2,000 at grokking's 1."""
-    arms = {f"decay_{i}": {DECAY: decay} for i, decay in enumerate((0.0, 0.5, 2.0))}
+    variants = {f"decay_{i}": {DECAY: decay} for i, decay in enumerate((0.0, 0.5, 2.0))}
     left: dict[str, Any] = {"grokking": lambda r: 2000.0 + r, "decay_0": lambda r: LONG}
     for i, decay in ((1, 0.5), (2, 2.0)):
         left[f"decay_{i}"] = lambda r, decay=decay: 2000 * decay**power * (1 + 0.01 * np.sin(r + decay))
     others = more.get("others", {})
-    return study({**arms, **others}, {**left, **dict.fromkeys(others, lambda r: LONG)})
+    return study({**variants, **others}, {**left, **dict.fromkeys(others, lambda r: LONG)})
 
 
 @pytest.mark.parametrize(("power", "verdict"), [(-0.7, SUPPORTED), (0.7, CONTRADICTED), (0.0, UNDECIDED)])
@@ -91,13 +91,13 @@ def test_decay_alone_is_judged_by_what_either_part_loses_while_it_lasts(
 
 
 def test_noise_is_judged_by_its_own_branch() -> None:
-    arms = {"small": {BATCH: 64}, "large": {BATCH: 512}, "full": {BATCH: "full"}, **MOVED}
-    left: dict[str, Any] = dict.fromkeys(arms, lambda r: LONG)
+    variants = {"small": {BATCH: 64}, "large": {BATCH: 512}, "full": {BATCH: "full"}, **MOVED}
+    left: dict[str, Any] = dict.fromkeys(variants, lambda r: LONG)
     left |= {"grokking": lambda r: 2000.0 + r}
     for name, batch in (("small", 64), ("large", 512), ("full", 1024)):
         left[name] = lambda r, batch=batch: 2000 * (batch / 256) ** 0.3 * (1 + 0.01 * np.sin(r))
     frames = [progress(0.1, 0.3, "noisy"), progress(0.3, 0.1, "decaying")]
-    found = by_contrast(stochasticity.judge({**study(arms, left), "progress": pd.concat(frames)}))
+    found = by_contrast(stochasticity.judge({**study(variants, left), "progress": pd.concat(frames)}))
     assert found["registered, speed"].verdict == SUPPORTED
     assert found["registered, speed"].estimate.mean == pytest.approx(0.3, abs=0.02)
     assert found["slope in epochs"].estimate.mean == pytest.approx(1.3, abs=0.02)
@@ -119,9 +119,11 @@ def split(condition: str, by_pair: bool) -> pd.DataFrame:
 @pytest.mark.parametrize(("accuracy", "verdict"), [(0.5, SUPPORTED), (0.2, UNDECIDED), (0.05, CONTRADICTED)])
 def test_half_of_validation_is_free_where_its_mirror_images_are_known(accuracy: float, verdict: str) -> None:
     """Of (a, b) with an odd a half have a mirror image with an even one: a plateau of a half is all of those."""
-    arms = {"by_example": {"split.split_by": "example"}}
+    variants = {"by_example": {"split.split_by": "example"}}
     tables = study(
-        arms, dict.fromkeys(["grokking", *arms], lambda r: 2000.0), {"by_example": lambda since: (1.0, accuracy)}
+        variants,
+        dict.fromkeys(["grokking", *variants], lambda r: 2000.0),
+        {"by_example": lambda since: (1.0, accuracy)},
     )
     metrics = tables["metrics"]
     apart = metrics[(metrics["condition"] == "by_example") & (metrics["split"] == "validation")]
@@ -145,13 +147,13 @@ def gaining(gain: float) -> Any:
 
 
 def test_what_is_not_regularised_is_judged_by_what_it_gains() -> None:
-    arms = {
+    variants = {
         "adam": bare("adamw"),
         "search": bare("line_search"),
         "double": bare("adamw", **{"optimiser.loss_precision": "float64"}),
     }
     curves = {"grokking": gaining(1.0), "adam": gaining(0.4), "search": gaining(0.0), "double": gaining(0.9)}
-    tables = study(arms, dict.fromkeys(["grokking", *arms], lambda r: LONG), curves)
+    tables = study(variants, dict.fromkeys(["grokking", *variants], lambda r: LONG), curves)
     found = by_contrast(no_regularisation.judge(tables))
     verdicts = {name: found[f"registered, {name}"].verdict for name in ("groks", "less", "step size")}
     assert verdicts == dict.fromkeys(verdicts, SUPPORTED)
@@ -161,9 +163,11 @@ def test_what_is_not_regularised_is_judged_by_what_it_gains() -> None:
 
 
 def test_what_is_not_regularised_and_does_not_gain_does_not_grok() -> None:
-    arms = {"adam": bare("adamw")}
+    variants = {"adam": bare("adamw")}
     tables = study(
-        arms, dict.fromkeys(["grokking", *arms], lambda r: LONG), {"adam": gaining(0.0), "grokking": gaining(0.0)}
+        variants,
+        dict.fromkeys(["grokking", *variants], lambda r: LONG),
+        {"adam": gaining(0.0), "grokking": gaining(0.0)},
     )
     found = by_contrast(no_regularisation.judge(tables))
     verdicts = {name: found[f"registered, {name}"].verdict for name in ("groks", "less", "step size")}
@@ -171,13 +175,13 @@ def test_what_is_not_regularised_and_does_not_gain_does_not_grok() -> None:
 
 
 def test_leftover_gradients_are_asked_by_branches() -> None:
-    arms = {"sure": {AT: "memorised", "branch.intervention.ignore_above": 0.9}, "elsewhere": {RATE: 0.1}}
+    variants = {"sure": {AT: "memorised", "branch.intervention.ignore_above": 0.9}, "elsewhere": {RATE: 0.1}}
     left = {
         "grokking": lambda r: 2200.0,
         "sure": lambda r: 4 * (2000.0 - r) if r else LONG,
         "elsewhere": lambda r: 10.0,
     }
-    tables = study(arms, left)
+    tables = study(variants, left)
     tables["metrics"] = tables["metrics"].assign(**{f"correct_probability{name}": 0.9 for name in ("", "_q10", "_q90")})
     found = by_contrast(imperfect_confidence.judge(tables))
     assert "steps left, elsewhere" not in found
