@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from general_circuits.analysis.accuracy_rise import crossing, rises
+from general_circuits.analysis.accuracy_rise import rises
+from general_circuits.analysis.windows import crossing
 from general_circuits.claims import gradual, imperfect_confidence, validation_leads
 from general_circuits.claims.findings import CONTRADICTED, SUPPORTED, UNDECIDED, Finding
 

@@ -12,7 +12,7 @@ from duel_builders import ground, modules, planted_table, small
 
 from general_circuits.duels import planted_training
 from general_circuits.duels.planted_grid import PlantedDuel, planted_duels
-from general_circuits.duels.sides import Side, contestants, margin, rivals, set_up
+from general_circuits.duels.sides import Side, contestants, set_up
 from general_circuits.models import predictions
 from general_circuits.storage.schemas.planted import TABLE
 
@@ -34,8 +34,8 @@ def parts(arm: PlantedDuel) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """What each side gives to every training example's margin, and the margins of the sum."""
     labels, tokens = ground().labels(arm.label_noise, 0), ground().tokens[:N]
     logits = [side.of_each(tokens)[0].sum(0) for side in sides(arm)]
-    others = rivals(logits[0] + logits[1], labels)
-    given = [margin(of_side, labels, others) for of_side in logits]
+    others = predictions.rivals(logits[0] + logits[1], labels)
+    given = [predictions.margins_over(of_side, labels, others) for of_side in logits]
     return given[0], given[1], predictions.margins(logits[0] + logits[1], labels)
 
 
@@ -106,14 +106,14 @@ def test_what_a_step_does_is_what_doing_it_does() -> None:
         place += len(side)
     leaves = [[weight.detach() for weight in side] for side in leaves]
     before, after = logits(leaves, every), logits(moved, every)
-    others = rivals(before[0].sum(0) + before[1].sum(0), labels)
+    others = predictions.rivals(before[0].sum(0) + before[1].sum(0), labels)
     outside = torch.ones(N, dtype=torch.bool)
     outside[batch] = False
     start = rows[rows["step"] == 0].set_index("side")
     for number, name in enumerate(planted_training.SIDES):
         covers = both[number].covers
-        own = margin(before[number][covers, every], labels, others)
-        change = margin(after[number][covers, every], labels, others) - own
+        own = predictions.margins_over(before[number][covers, every], labels, others)
+        change = predictions.margins_over(after[number][covers, every], labels, others) - own
         assert float((change / own)[outside].median()) == pytest.approx(start["transfer"][name], rel=1e-3)
         assert float((change / own)[batch].median()) == pytest.approx(start["reinforcement"][name], rel=1e-3)
         assert float((change > 0).double().mean()) == pytest.approx(start["frequency"][name])

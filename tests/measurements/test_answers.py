@@ -74,7 +74,7 @@ def test_examples_go_through_in_parts_of_any_size(monkeypatch: pytest.MonkeyPatc
     model, examples = random_perceptron(VOCABULARY), splits()
     at_once = answers.deciles(model, examples, torch.float64), answers.answers(model, examples)
     for module in (answers, network):
-        monkeypatch.setattr(module, "AT_ONCE", 4)
+        monkeypatch.setattr(module, "EXAMPLES_PER_PASS", 4)
     for whole, parts in zip(
         at_once, (answers.deciles(model, examples, torch.float64), answers.answers(model, examples)), strict=True
     ):

@@ -13,6 +13,7 @@ from jobs import Job, finish
 from safetensors.torch import load_file
 
 from general_circuits.measurements.progress import forces, learned
+from general_circuits.models import predictions
 from general_circuits.records import to_json
 from general_circuits.storage import checkpoints, tables
 from general_circuits.storage.blocks import Block
@@ -166,9 +167,11 @@ def test_what_came_of_it_is_measured_of_those_weights(watched: Watched) -> None:
     for name, place in (("general_before", 0), ("general_after", 2)):
         ((_, model),) = observations.models([int(window["first_observation"]) + place], CPU)
         logits = forces.answer(model, ground.tokens)
-        others = forces.competitors(logits, ground.labels)
+        others = predictions.rivals(logits, ground.labels)
         parts = general.split(logits)
-        unseen, whole = (forces.against(parts[of], ground.labels, others)[train].mean() for of in ("unseen", "all"))
+        unseen, whole = (
+            predictions.margins_over(parts[of], ground.labels, others)[train].mean() for of in ("unseen", "all")
+        )
         assert row[name] == pytest.approx(float(unseen / whole), rel=1e-4, nan_ok=True)
     assert (effects["shared"] <= len(train)).all()
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from general_circuits.analysis import variant_outcomes
-from general_circuits.analysis.windows import steps_of_events
+from general_circuits.analysis.windows import crossing, steps_of_events
 
 FROM, TO = 0.05, 0.95
 """Of a rise, what counts as its beginning and its end."""
@@ -42,18 +42,6 @@ def rises(metrics: pd.DataFrame, events: pd.DataFrame, condition: str) -> list[R
     """One for each replica of a condition, from `metrics` and `events`."""
     memorised = steps_of_events(events, condition)["memorised"]
     return [_rise(metrics, condition, replica, step) for replica, step in memorised.items()]
-
-
-def crossing(series: pd.Series, level: float) -> float:
-    """The first step, linear between those of the series, at which it reaches a level; missing if it never does."""
-    reached = np.flatnonzero(series.to_numpy() >= level)
-    if not len(reached):
-        return float("nan")
-    i = int(reached[0])
-    if i == 0:
-        return float(series.index[0])
-    (before, after), (low, high) = series.index[i - 1 : i + 1], series.to_numpy()[i - 1 : i + 1]
-    return float(before + (after - before) * (level - low) / (high - low))
 
 
 def _rise(metrics: pd.DataFrame, condition: str, replica: int, memorised: float) -> Rise:

@@ -22,6 +22,18 @@ def value_at(series: pd.Series, step: float) -> float:
     return float(np.interp(step, series.index, series.to_numpy(), left=np.nan, right=np.nan)) if len(series) else np.nan
 
 
+def crossing(series: pd.Series, level: float) -> float:
+    """The first step, linear between those of the series, at which it reaches a level; missing if it never does."""
+    reached = np.flatnonzero(series.to_numpy() >= level)
+    if not len(reached):
+        return float("nan")
+    i = int(reached[0])
+    if i == 0:
+        return float(series.index[0])
+    (before, after), (low, high) = series.index[i - 1 : i + 1], series.to_numpy()[i - 1 : i + 1]
+    return float(before + (after - before) * (level - low) / (high - low))
+
+
 def late_window(series: pd.Series, generalised: float) -> float:
     """The median over the checkpoints in the late window [t_g, 1.5 t_g], as far as it was trained; NaN if censored.
 

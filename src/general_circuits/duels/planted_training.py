@@ -18,7 +18,7 @@ from torch import Tensor
 from general_circuits.duels.module_training import DuelExamples, Planted
 from general_circuits.duels.planted_grid import NUMBERS_PER_STACK, PlantedDuel
 from general_circuits.duels.settings import Duels
-from general_circuits.duels.sides import Side, contestants, margin, rivals, set_up
+from general_circuits.duels.sides import Side, contestants, set_up
 from general_circuits.duels.toy_grid import RuleSettings
 from general_circuits.duels.update_rules import Part, Stepper
 from general_circuits.models import predictions
@@ -151,8 +151,8 @@ def _look(
     tokens, every = ground.tokens[:n], torch.arange(n, device=ground.device)
     before = [side.of_each(tokens) for side in sides]
     total = before[0].sum(1) + before[1].sum(1)
-    others = rivals(total, labels)
-    parts = [margin(logits.sum(1), labels, others) for logits in before]
+    others = predictions.rivals(total, labels)
+    parts = [predictions.margins_over(logits.sum(1), labels, others) for logits in before]
     of_sum = {
         "accuracy": _mean(total.argmax(-1) == labels),
         "validation_accuracy": _validation_accuracy(sides, ground),
@@ -161,9 +161,12 @@ def _look(
     frames = []
     for number, (side, move, logits) in enumerate(zip(sides, moves, before, strict=True)):
         after = side.moved(move.by_gradient).of_each(tokens)
-        own = margin(logits[:, side.covers, every], labels, others)
-        change = margin(after[:, side.covers, every], labels, others) - own
-        decayed = margin(side.moved(move.by_decay).of_each(tokens)[:, side.covers, every], labels, others) - own
+        own = predictions.margins_over(logits[:, side.covers, every], labels, others)
+        change = predictions.margins_over(after[:, side.covers, every], labels, others) - own
+        decayed = (
+            predictions.margins_over(side.moved(move.by_decay).of_each(tokens)[:, side.covers, every], labels, others)
+            - own
+        )
         is_right = logits.sum(1).argmax(-1) == labels
         of_side = {
             name: side.modules.norms(tensors).unflatten(0, (len(labels), -1)).norm(dim=1)

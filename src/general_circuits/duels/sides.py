@@ -109,7 +109,7 @@ def set_up(
         for gain, right in zip(gains, is_right, strict=True):
             if right.any():
                 gain[~right] = gain[right].median()
-        given = margin(whole, labels, rivals((gains[..., None] * whole).sum(0), labels))
+        given = predictions.margins_over(whole, labels, predictions.rivals((gains[..., None] * whole).sum(0), labels))
         needed = torch.where(is_right, wanted, gains * given)
         needed[1] = torch.where(is_right[0], needed[1], arm.initial_margin - needed[0])
         gains = torch.where(is_right & (given > LEAST), needed / given.clamp(min=LEAST), gains)
@@ -119,13 +119,3 @@ def set_up(
         Side(general.scaled(inside[0]), gains[:1] / inside[0], torch.zeros_like(covers)),
         Side(shallow.scaled(inside[1]), gains[1:] / inside[1], knows),
     )
-
-
-def margin(logits: Tensor, labels: Tensor, others: Tensor) -> Tensor:
-    """Right logit minus that of the given other class: logits (…, example, class) → (…, example)."""
-    return predictions.right_logit(logits, labels) - predictions.right_logit(logits, others)
-
-
-def rivals(logits: Tensor, labels: Tensor) -> Tensor:
-    """The largest other class of each example: logits (…, example, class), labels (…, example) → (…, example)."""
-    return logits.scatter(-1, labels[..., None], float("-inf")).argmax(-1)

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from general_circuits.analysis import duel_outcomes
+from general_circuits.analysis.windows import crossing
 from general_circuits.figures import style
 
 SHARE = 0.6
@@ -73,17 +74,7 @@ def _read(toy: pd.DataFrame, attention: str) -> tuple[pd.DataFrame, int]:
     keys = ["optimiser", "weight_decay", "coverage"]
     shares = duel_outcomes.toy_shares(rows).reset_index().set_index([*keys, "step"])["share"].unstack("step")
     predicted = duel_outcomes.flow_shares(rows, [*keys, "step"])["share"].unstack("step").reindex(shares.index)
-    times = pd.DataFrame({"time": shares.apply(_crossing, axis=1), "flow": predicted.apply(_crossing, axis=1)})
+    times = pd.DataFrame(
+        {"time": shares.apply(crossing, axis=1, level=SHARE), "flow": predicted.apply(crossing, axis=1, level=SHARE)}
+    )
     return times.reset_index(), int(toy["step"].max())
-
-
-def _crossing(series: pd.Series) -> float:
-    """The first step at which a share exceeds `SHARE`, linear between steps; NaN where it never does."""
-    above = np.flatnonzero(series.to_numpy() > SHARE)
-    if not len(above):
-        return float("nan")
-    i = int(above[0])
-    if i == 0:
-        return float(series.index[0])
-    steps, values = series.index[i - 1 : i + 1], series.iloc[i - 1 : i + 1]
-    return float(np.interp(SHARE, values, steps))

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from general_circuits.models import predictions
-from general_circuits.models.network import AT_ONCE, Network
+from general_circuits.models.network import Network
+from general_circuits.models.settings import EXAMPLES_PER_PASS
 from general_circuits.tasks.examples import Examples
 
 DECILES = 10
@@ -72,7 +73,9 @@ def _gradient(model: Network, examples: Examples, precision: torch.dtype) -> Ten
     """Of their mean cross-entropy in all weights, flat."""
     weights = list(model.parameters())
     total = torch.zeros(sum(weight.numel() for weight in weights), dtype=torch.float64, device=weights[0].device)
-    for tokens, labels in zip(examples.tokens.split(AT_ONCE), examples.labels.split(AT_ONCE), strict=True):
+    for tokens, labels in zip(
+        examples.tokens.split(EXAMPLES_PER_PASS), examples.labels.split(EXAMPLES_PER_PASS), strict=True
+    ):
         loss = predictions.surprise(model.answer(tokens).to(precision), labels).sum() / len(examples)
         gradients = torch.autograd.grad(loss, weights)
         total += torch.cat([gradient.double().flatten() for gradient in gradients])

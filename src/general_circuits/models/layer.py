@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -48,6 +49,19 @@ class Layer:
     def answer(self, units: Tensor) -> Tensor:
         """Logits (example, class) of other units (example, position, unit); gradients go through it."""
         return self.model.answer_from(self.past, units, self.place)
+
+    def unit_gradients(self, targets: Sequence[Callable[[Tensor, Tensor], Tensor]]) -> list[Tensor]:
+        """Return each target's gradient in the units, (example, position, unit), by autograd.
+
+        Args:
+            targets: logits (example, class), labels (example) → one number per example.
+        """
+        units = self.units.detach().clone().requires_grad_()
+        logits = self.answer(units)
+        # A target's sum over examples has every example's own gradient: examples do not meet in the network.
+        return [
+            torch.autograd.grad(target(logits, self.labels).sum(), units, retain_graph=True)[0] for target in targets
+        ]
 
     @property
     def is_linear(self) -> bool:

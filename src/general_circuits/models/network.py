@@ -13,13 +13,10 @@ from torch import Tensor, nn
 from general_circuits.models import predictions
 from general_circuits.models.initialisation import initialise
 from general_circuits.models.parts import ACTIVATIONS
-from general_circuits.models.settings import Model
+from general_circuits.models.settings import EXAMPLES_PER_PASS, Model
 from general_circuits.tasks.vocabulary import Vocabulary
 
 Site = Literal["mlp", "head_outputs", "heads"]
-
-AT_ONCE = 2048
-"""Examples that go through a network together, where any number is asked for."""
 
 
 class Place(NamedTuple):
@@ -72,7 +69,7 @@ class Network(nn.Module, ABC):
     @torch.no_grad()
     def answer_all(self, tokens: Tensor) -> Tensor:
         """The same for any number of examples, without what gradients would need."""
-        return torch.cat([self.answer(part) for part in tokens.split(AT_ONCE)])
+        return torch.cat([self.answer(part) for part in tokens.split(EXAMPLES_PER_PASS)])
 
     @abstractmethod
     def read(self, tokens: Tensor) -> Tensor:

@@ -36,6 +36,16 @@ def margins(logits: Tensor, labels: Tensor) -> Tensor:
     return right_logit(logits, labels) - others.amax(dim=-1)
 
 
+def rivals(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return each example's best wrong class: logits (…, example, class), labels (…, example) → (…, example)."""
+    return logits.scatter(-1, labels.expand(logits.shape[:-1]).unsqueeze(-1), float("-inf")).argmax(dim=-1)
+
+
+def margins_over(logits: Tensor, labels: Tensor, others: Tensor) -> Tensor:
+    """Return the right logit minus that of a given other class, (…, example): linear in the logits."""
+    return right_logit(logits, labels) - right_logit(logits, others)
+
+
 def correct_probability(logits: Tensor, labels: Tensor) -> Tensor:
     """Probability given to each example's label, (…, example)."""
     return torch.exp(right_logit(logits, labels) - torch.logsumexp(logits, dim=-1))

@@ -7,6 +7,9 @@ from typing import Literal
 
 from general_circuits.tasks.vocabulary import Vocabulary
 
+EXAMPLES_PER_PASS = 2048
+"""Examples that go through a network together, where any number may be asked for."""
+
 
 @dataclass(frozen=True)
 class Model:

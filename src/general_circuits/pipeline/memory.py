@@ -17,13 +17,14 @@ import psutil
 
 from general_circuits.duels.planted_grid import NUMBERS_PER_STACK
 from general_circuits.duels.toy_grid import Grid, evaluation_steps, toys
-from general_circuits.models.settings import Model
+from general_circuits.measurements.saliency import LOGITS_PER_PASS
+from general_circuits.models.settings import EXAMPLES_PER_PASS, Model
 from general_circuits.models.shapes import weight_shapes
 from general_circuits.tasks import registry, splits
 from general_circuits.tasks.settings import Split, Task
 from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training.optimisers import HISTORY
-from general_circuits.training.reduced import SLICE
+from general_circuits.training.reduced import EXAMPLES_PER_SLICE
 from general_circuits.training.schedule import STATE_EVERY
 from general_circuits.training.settings import Condition
 
@@ -42,10 +43,6 @@ ANSWER_ROW, LOSS_ROW = 150, 500
 ABLATION_ROW, SALIENCY_ROW, EXAMPLE_ROW = 260, 200, 170
 """Bytes that a row of `ablation` and one of `saliency` leave behind, which are written one checkpoint at a time; and
 those of a row of `example_saliency`, of which all of one place are there at once."""
-BLOCK = 2**22
-"""Most logits that one block of deletions has in saliency, unless those of a single neuron are more."""
-AT_ONCE = 2048
-"""Examples that go through a network together: as in `models.network` and `saliency.gradients`, which import torch."""
 TORCH_COMPILER = 100 * MB
 """What torch's optimiser classes import, of which only L-BFGS is one."""
 
@@ -181,10 +178,14 @@ class Size:
         """Numbers between tokens and logits of all examples that are computed at once."""
         model, p = self.condition.model, self.vocabulary.n_symbols
         if self.condition.optimiser.arithmetic == "plain":
-            return max(self._plain(self.batch, 2 * model.n_layers), self._plain(min(AT_ONCE, self.largest_split), 1))
+            return max(
+                self._plain(self.batch, 2 * model.n_layers), self._plain(min(EXAMPLES_PER_PASS, self.largest_split), 1)
+            )
         # A set of buffers for each number of examples that occurs: batches, slices and what is left over.
-        examples = sum({min(n, SLICE) for n in (self.batch, self.largest_split)})
-        examples += sum(n % SLICE for n in {self.batch, self.n_training, self.n_validation} if n > SLICE)
+        examples = sum({min(n, EXAMPLES_PER_SLICE) for n in (self.batch, self.largest_split)})
+        examples += sum(
+            n % EXAMPLES_PER_SLICE for n in {self.batch, self.n_training, self.n_validation} if n > EXAMPLES_PER_SLICE
+        )
         rows = (2 * model.n_layers - 1) * 2 * examples
         tables = 4 * p**2 * model.n_heads + 8 * p * model.n_heads * model.d_mlp
         return rows * self._per_row + tables
@@ -211,7 +212,7 @@ class Size:
     @property
     def _at_once(self) -> int:
         """Examples that the plain network computes together."""
-        return max(self.batch, min(AT_ONCE, self.largest_split))
+        return max(self.batch, min(EXAMPLES_PER_PASS, self.largest_split))
 
     def saliency_mb(self, asked: Attributions) -> int:
         """Peak memory of `extract_saliency`: a whole split's neurons, every attribution of one place, and the table."""
@@ -226,10 +227,10 @@ class Size:
         others = [method for method in asked.methods if method != "activation_gradient"]
         gradients = sum(method.startswith("integrated_gradients") for method in others)
         some = n if asked.examples == "all" else min(n, asked.examples)
-        together = max(n, AT_ONCE) if others and not is_linear else n
+        together = max(n, EXAMPLES_PER_PASS) if others and not is_linear else n
         kept = (asked.targets - 1) * n + asked.targets * (n * gradients + 2 * some * (len(others) - gradients))
         logits = some * self.vocabulary.n_classes if "ablation_effect" in others else 0
-        blocks = 5 * max(logits, min(BLOCK, logits * model.d_mlp))
+        blocks = 5 * max(logits, min(LOGITS_PER_PASS, logits * model.d_mlp))
         numbers = together * per_example + 2 * kept * model.d_mlp + blocks
         checkpoints = self.checkpoints if asked.checkpoints == "all" else min(asked.checkpoints, self.checkpoints)
         rows = asked.replicas * checkpoints * 2 * asked.combinations * self.neurons(asked.sites)
@@ -238,7 +239,7 @@ class Size:
     def progress_mb(self) -> int:
         """Peak memory of `measure_progress`: examples on their way back, all logits, and the grid of neurons."""
         model, vocabulary = self.condition.model, self.vocabulary
-        together, classes = min(AT_ONCE, self.n_examples), vocabulary.n_classes
+        together, classes = min(EXAMPLES_PER_PASS, self.n_examples), vocabulary.n_classes
         if model.architecture == "mlp":
             width = 8 * model.n_layers * model.d_mlp + 4 * model.input_width(vocabulary)
         else:
@@ -249,7 +250,7 @@ class Size:
 
     def updates_mb(self) -> int:
         """Peak memory of `track_updates`: the gradients of examples at once, in double precision, of two labelings."""
-        model, together = self.condition.model, min(AT_ONCE, self.n_training)
+        model, together = self.condition.model, min(EXAMPLES_PER_PASS, self.n_training)
         if model.architecture == "mlp":
             width = (3 + 3 * model.n_layers) * model.d_mlp + model.input_width(self.vocabulary)
             positions = 1
@@ -275,7 +276,7 @@ class Size:
     @property
     def _with_gradients(self) -> int:
         """Numbers between inputs and logits of the plain network, of as many examples as go through it together."""
-        model, together = self.condition.model, min(AT_ONCE, self.largest_split)
+        model, together = self.condition.model, min(EXAMPLES_PER_PASS, self.largest_split)
         if model.architecture == "mlp":
             return together * 5 * (model.n_layers * model.d_mlp + model.input_width(self.vocabulary))
         return self._plain(together, 2 * model.n_layers)

@@ -74,3 +74,15 @@ def by_split(split: pd.DataFrame, vocabulary: Vocabulary, device: torch.device) 
         known = (tokens[rows].to(device), labels[rows].to(device))
         found[name] = Examples(*known, corrupted, numbers[rows].to(device), targets[rows].to(device))
     return found
+
+
+def is_mirrored(some: Tensor, others: Tensor) -> Tensor:
+    """Return whether `others` have an example's operands the other way round, (example).
+
+    Args:
+        some, others: tokens (example, n_inputs + 1). Examples of other than two inputs have no mirror image.
+    """
+    if some.shape[1] != 3:
+        return torch.zeros(len(some), dtype=torch.bool, device=some.device)
+    n = int(torch.cat([some, others])[:, :2].max()) + 1
+    return torch.isin(some[:, 1] * n + some[:, 0], others[:, 0] * n + others[:, 1])

@@ -14,7 +14,7 @@ from general_circuits.models.network import Network
 from general_circuits.models.transformer import Transformer
 from general_circuits.seeds import stream_seed
 from general_circuits.storage.training_states import State
-from general_circuits.tasks.examples import SPLITS, Examples
+from general_circuits.tasks.examples import SPLITS, Examples, is_mirrored
 from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training import losses
 from general_circuits.training.interventions import Intervening
@@ -296,20 +296,11 @@ def _parts(splits: dict[str, Examples]) -> dict[str, tuple[str, Tensor | None]]:
     if corrupted is not None:
         apart = {"train_corrupted": corrupted, "train_true": ~corrupted}
         parts |= {name: ("train", chosen) for name, chosen in apart.items() if chosen.any()}
-    mirrored = _mirrored(splits)
+    mirrored = is_mirrored(splits["validation"].tokens, splits["train"].tokens)
     if mirrored.any():
         apart = {"validation_mirrored": mirrored, "validation_unmirrored": ~mirrored}
         parts |= {name: ("validation", chosen) for name, chosen in apart.items() if chosen.any()}
     return parts
-
-
-def _mirrored(splits: dict[str, Examples]) -> Tensor:
-    """Whether (b, a) trains, of each validation example (a, b); of no other inputs."""
-    trained, asked = (splits[name].tokens[:, :-1] for name in SPLITS)
-    if trained.shape[1] != 2:
-        return torch.zeros(len(asked), dtype=torch.bool, device=asked.device)
-    n = int(max(tokens.max() for tokens in (trained, asked))) + 1
-    return torch.isin(asked[:, 1] * n + asked[:, 0], trained[:, 0] * n + trained[:, 1])
 
 
 def _quantiles(probabilities: Tensor) -> list[Tensor]:

@@ -86,7 +86,7 @@ def test_examples_may_be_taken_a_few_at_once(at_once: int, deletion: str, monkey
     layer = a_layer(biases="all")
     values, (order,), kept = replacement(layer, layer, deletion, 0), random_orders(12, 1, seed=0), np.array([0, 5, 12])
     together = Nested(layer, values, SCALE).curve(order, kept)
-    monkeypatch.setattr(module, "AT_ONCE", at_once)
+    monkeypatch.setattr(module, "EXAMPLES_PER_SLICE", at_once)
     nested = Nested(layer, values, SCALE)
     assert [len(part.examples) for part in nested.parts] == {1: [1] * 20, 7: [7, 7, 6], 20: [20]}[at_once]
     assert_alike(nested.curve(order, kept), together, 1e-10)

@@ -71,7 +71,7 @@ def test_a_small_step_through_one_component_changes_that_loss_as_said(monkeypatc
     model, here, _, logits = prepared("pre_norm")
     pull = random_logits(len(here), MODULUS, seed=3)
     (whole,) = forces.gradients(model, here.tokens, [pull])
-    monkeypatch.setattr(forces, "AT_ONCE", 50)
+    monkeypatch.setattr(forces, "EXAMPLES_PER_PASS", 50)
     (in_chunks,) = forces.gradients(model, here.tokens, [pull])
     assert torch.allclose(whole, in_chunks)
     assert torch.allclose(forces.answer(model, here.tokens), logits)
@@ -123,7 +123,7 @@ def test_decay_shrinks_a_network_without_biases_as_its_degree_says() -> None:
 
 def test_a_step_on_one_example_does_to_margins_what_is_said() -> None:
     model, here, general, logits = prepared("transformer")
-    others = forces.competitors(logits, here.labels)
+    others = predictions.rivals(logits, here.labels)
     train, validation = here.rows["train"], here.rows["validation"]
     for place, found in zip(
         (0, 7), forces.reinforcements(model, here, general, logits, torch.tensor([0, 7]), torch.float64), strict=True
@@ -133,12 +133,12 @@ def test_a_step_on_one_example_does_to_margins_what_is_said() -> None:
         gradient = dict(zip(names, torch.autograd.grad(loss, list(model.parameters())), strict=True))
         after, before = (forces.answer(shifted(model, gradient, size), here.tokens) for size in (-SMALL, SMALL))
         change = centred(after - before) / (2 * SMALL)
-        margins = forces.against(change, here.labels, others)
+        margins = predictions.margins_over(change, here.labels, others)
         parts = {"restricted": general.restricted(change), "unseen": general.unseen(change)}
         rest = train[torch.arange(len(train)) != place]
         assert found["own"] == pytest.approx(float(margins[train[place]]), rel=1e-4)
         for name, part in parts.items():
-            moves = forces.against(part, here.labels, others)
+            moves = predictions.margins_over(part, here.labels, others)
             assert found[f"own_{name}"] == pytest.approx(float(moves[train[place]]), rel=1e-4, abs=1e-7)
             assert found[f"others_{name}"] == pytest.approx(float(moves[rest].sum()), rel=1e-3, abs=1e-6)
         assert found["others"] == pytest.approx(float(margins[rest].sum()), rel=1e-3, abs=1e-7)

@@ -53,7 +53,7 @@ def test_of_a_perceptron_too(place: Place) -> None:
 def test_few_neurons_at_once_are_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = a_layer()
     (whole,) = ablation_effect(layer, [TARGETS["margin"]], EFFORT)
-    monkeypatch.setattr(deletion, "LOGITS_AT_ONCE", 5 * layer.logits.numel())
+    monkeypatch.setattr(deletion, "LOGITS_PER_PASS", 5 * layer.logits.numel())
     (found,) = ablation_effect(layer, [TARGETS["margin"]], EFFORT)
     torch.testing.assert_close(found.saliency, whole.saliency)
 

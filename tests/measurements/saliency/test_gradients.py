@@ -18,7 +18,7 @@ from captum.attr import InputXGradient, IntegratedGradients, LayerIntegratedGrad
 from saliency_builders import EFFORT, EVERY_TARGET, LINEAR_TARGETS, a_layer, at, mean_of, rest_of
 from torch import Tensor
 
-from general_circuits.measurements.saliency import conductance, gradients
+from general_circuits.measurements.saliency import conductance
 from general_circuits.measurements.saliency.attribution import Attribution, Effort, relative_error
 from general_circuits.measurements.saliency.gradients import (
     activation_gradient,
@@ -105,7 +105,7 @@ def test_closed_form_is_captums_integrated_gradients_and_activation_times_gradie
     model = random_transformer(n_layers=n_layers, activation=activation, biases=biases)
     layer = at(model, random_examples(), Place(n_layers - 1))
     closed = activation_gradient(layer, LINEAR_TARGETS, EFFORT)
-    by_autograd = gradients.unit_gradients(layer, LINEAR_TARGETS)
+    by_autograd = layer.unit_gradients(LINEAR_TARGETS)
     for target, found, gradient in zip(LINEAR_TARGETS, closed, by_autograd, strict=True):
         torch.testing.assert_close(found.saliency, (layer.units * gradient).sum(dim=1), rtol=0, atol=1e-10)
         (ours,) = integrated_gradients(layer, [target], EFFORT)

@@ -45,7 +45,7 @@ NETWORKS = [
 @pytest.mark.parametrize(("model", "train"), NETWORKS)
 @pytest.mark.parametrize("at_once", [3, 2048])
 def test_saliency_and_breadth_are_those_of_the_saliency_table(model, train, at_once, monkeypatch):
-    monkeypatch.setattr(measure, "AT_ONCE", at_once)
+    monkeypatch.setattr(measure, "EXAMPLES_PER_PASS", at_once)
     (found,) = tracked(model, train=train)
     asked = questions(methods=("activation_gradient",), targets=("right_minus_mean",), normalisations=("raw",))
     expected, _ = measure_saliency(model, {"train": train}, asked, seed=0)

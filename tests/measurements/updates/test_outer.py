@@ -71,7 +71,7 @@ def test_a_perceptrons_gradients_are_those_of_one_backward_pass_per_example(sett
 
 
 def test_so_they_are_in_chunks_and_where_an_output_is_a_sign(monkeypatch):
-    monkeypatch.setattr(outer, "AT_ONCE", 4)
+    monkeypatch.setattr(outer, "EXAMPLES_PER_PASS", 4)
     model = random_perceptron(Vocabulary(2, 5, 2), outputs="sign", n_layers=2)
     assert_as_one_by_one(model, random_questions(n_classes=2))
     assert_as_one_by_one(random_transformer(n_layers=2), random_examples())

@@ -21,7 +21,7 @@ from general_circuits.measurements.ablation.curves import last_of_area
 from general_circuits.models import predictions
 from general_circuits.models.layer import Layer
 
-AT_ONCE = 4096
+EXAMPLES_PER_SLICE = 4096
 """Examples whose logits stay in a processor's cache from one deletion to the next."""
 NOTHING = -80.0
 """A logit this far below the largest adds nothing to their exponentials' sum, and much lower ones take ten times as
@@ -38,8 +38,8 @@ class Nested:
     """
 
     def __init__(self, layer: Layer, values: Tensor, scale: float) -> None:
-        starts = range(0, max(len(layer.labels), 1), AT_ONCE)
-        slices = [slice(start, start + AT_ONCE) for start in starts]
+        starts = range(0, max(len(layer.labels), 1), EXAMPLES_PER_SLICE)
+        slices = [slice(start, start + EXAMPLES_PER_SLICE) for start in starts]
         of_examples = values.ndim > layer.units[0].ndim
         self.parts = [_Part(layer.some(some), values[some] if of_examples else values, scale) for some in slices]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from general_circuits.measurements.progress.solution import NONE, Solution
-from general_circuits.tasks.examples import SPLITS, Examples
+from general_circuits.tasks.examples import SPLITS, Examples, is_mirrored
 
 Floats = NDArray[np.float64]
 
@@ -66,7 +66,7 @@ class ExamplesByAnswer:
             element[targets][known],
             numbers[known],
             rows,
-            rows["validation"][~_is_mirrored(tokens[rows["validation"]], tokens[rows["train"]])],
+            rows["validation"][~is_mirrored(tokens[rows["validation"]], tokens[rows["train"]])],
             classes[element[classes].argsort()],
             solution,
         )
@@ -167,14 +167,6 @@ def _numbered(targets: Tensor, n_classes: int) -> Tensor:
     occurring = targets.unique()
     element[occurring] = torch.arange(len(occurring), device=targets.device)
     return element
-
-
-def _is_mirrored(some: Tensor, others: Tensor) -> Tensor:
-    """Whether others have an example's operands the other way round: tokens (example, n_inputs + 1) → (example)."""
-    if some.shape[1] != 3:
-        return torch.zeros(len(some), dtype=torch.bool, device=some.device)
-    n = int(torch.cat([some, others]).max()) + 1
-    return torch.isin(some[:, 1] * n + some[:, 0], others[:, 0] * n + others[:, 1])
 
 
 def centred(logits: Tensor) -> Tensor:

@@ -11,7 +11,8 @@ from torch.func import functional_call, jvp
 
 from general_circuits.measurements.progress.components import ExamplesByAnswer, General, centred
 from general_circuits.models import predictions
-from general_circuits.models.network import AT_ONCE, Network, Place
+from general_circuits.models.network import Network, Place
+from general_circuits.models.settings import EXAMPLES_PER_PASS
 
 Direction = dict[str, Tensor]
 """A change of the weights, by name."""
@@ -32,17 +33,7 @@ class Answers(nn.Module):
 @torch.no_grad()
 def answer(model: Network, tokens: Tensor) -> Tensor:
     """Logits (example, class) for any number of examples."""
-    return torch.cat([Answers(model)(part) for part in tokens.split(AT_ONCE)])
-
-
-def competitors(logits: Tensor, labels: Tensor) -> Tensor:
-    """The class with the largest logit beside the label, (example)."""
-    return logits.scatter(1, labels.unsqueeze(1), float("-inf")).argmax(dim=1)
-
-
-def against(logits: Tensor, labels: Tensor, others: Tensor) -> Tensor:
-    """Each example's logit of its label less that of another class, (example): linear in the logits."""
-    return predictions.right_logit(logits, labels) - predictions.right_logit(logits, others)
+    return torch.cat([Answers(model)(part) for part in tokens.split(EXAMPLES_PER_PASS)])
 
 
 @dataclass(frozen=True)
@@ -106,7 +97,7 @@ def gradients(model: Network, tokens: Tensor, pulls: Sequence[Tensor]) -> list[T
     weights = list(model.parameters())
     found = [torch.zeros(sum(w.numel() for w in weights), dtype=torch.float64, device=tokens.device) for _ in pulls]
     network = Answers(model)
-    for rows in torch.arange(len(tokens), device=tokens.device).split(AT_ONCE):
+    for rows in torch.arange(len(tokens), device=tokens.device).split(EXAMPLES_PER_PASS):
         logits = network(tokens[rows])
         for total, pull in zip(found, pulls, strict=True):
             # Of a sum: given the pull itself, torch would import what its compiler needs, for over a second.
@@ -127,7 +118,7 @@ def moved(model: Network, tokens: Tensor, direction: Direction) -> Tensor:
         return torch.cat(
             [
                 jvp(lambda w, part=part: functional_call(network, w, (part,)), (weights,), (towards,))[1]
-                for part in tokens.split(AT_ONCE)
+                for part in tokens.split(EXAMPLES_PER_PASS)
             ]
         )
 
@@ -154,7 +145,7 @@ def reinforcements(
         other logit now.
     """
     train, validation = ground.rows["train"], ground.rows["validation"]
-    others = competitors(logits, ground.labels)
+    others = predictions.rivals(logits, ground.labels)
     for place in drawn.tolist():
         example = train[place]
         answers = Answers(model)(ground.tokens[example : example + 1]).to(precision)
@@ -163,7 +154,7 @@ def reinforcements(
         names = [name for name, _ in model.named_parameters()]
         change = moved(model, ground.tokens, {name: -gradient for name, gradient in zip(names, pull, strict=True)})
         parts = {"": centred(change), "_restricted": general.restricted(change), "_unseen": general.unseen(change)}
-        moves = {name: against(part, ground.labels, others).double() for name, part in parts.items()}
+        moves = {name: predictions.margins_over(part, ground.labels, others).double() for name, part in parts.items()}
         whole, rest = moves[""], torch.cat([train[:place], train[place + 1 :]])
         yield {
             **{f"own{name}": float(move[example]) for name, move in moves.items()},

@@ -74,7 +74,7 @@ def _components(
 ) -> pd.DataFrame:
     parts = general.split(logits)
     change = general.split(forces.decayed(model, ground.tokens))
-    others = forces.competitors(logits, ground.labels)
+    others = predictions.rivals(logits, ground.labels)
     pulled = {name: asdict(found) for name, found in forces.passed(model, ground, general, logits, precision).items()}
     rows = []
     for split, places in ground.rows.items():
@@ -82,8 +82,8 @@ def _components(
         for name, part in parts.items():
             here = part[places].double()
             margins = predictions.margins(here, labels)
-            part_of_margin = forces.against(here, labels, others[places]).mean()
-            lost = forces.against(change[name][places].double(), labels, others[places]).mean()
+            part_of_margin = predictions.margins_over(here, labels, others[places]).mean()
+            lost = predictions.margins_over(change[name][places].double(), labels, others[places]).mean()
             scale = here.square().mean().sqrt()
             rows.append(
                 {

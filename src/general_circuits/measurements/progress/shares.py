@@ -42,8 +42,8 @@ class Shares:
         ground = general.ground
         train, labels = ground.rows["train"], ground.labels[ground.rows["train"]]
         logits = forces.answer(model, ground.tokens)
-        others = forces.competitors(logits, ground.labels)[train]
-        unseen = forces.against(general.unseen(logits)[train], labels, others).double()
+        others = predictions.rivals(logits, ground.labels)[train]
+        unseen = predictions.margins_over(general.unseen(logits)[train], labels, others).double()
         margins = predictions.margins(logits[train].double(), labels)
         losses = predictions.surprise(logits[train].double(), labels)
         return cls(float(unseen.mean() / margins.mean()), unseen / margins, losses, margins)

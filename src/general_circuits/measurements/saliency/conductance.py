@@ -14,9 +14,10 @@ from captum.attr import LayerConductance
 from torch import Tensor, nn
 
 from general_circuits.measurements.saliency.attribution import Attribution, Effort
-from general_circuits.measurements.saliency.gradients import AT_ONCE, in_units
+from general_circuits.measurements.saliency.gradients import in_units
 from general_circuits.measurements.saliency.targets import Target
 from general_circuits.models.layer import Layer
+from general_circuits.models.settings import EXAMPLES_PER_PASS
 
 
 def conductance(layer: Layer, targets: Sequence[Target], effort: Effort, tokens: Tensor) -> list[Attribution]:
@@ -57,7 +58,7 @@ def _by_captum(layer: Layer, targets: Sequence[Target], start: Tensor, end: Tens
             additional_forward_args=(layer.labels,),
             n_steps=steps,
             method="riemann_trapezoid",
-            internal_batch_size=max(AT_ONCE, len(end)),
+            internal_batch_size=max(EXAMPLES_PER_PASS, len(end)),
         )
         found.append(attribution.detach())
     return found

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import torch
 
+from general_circuits.measurements.saliency import LOGITS_PER_PASS
 from general_circuits.measurements.saliency.attribution import Attribution, Effort, nothing
 from general_circuits.measurements.saliency.gradients import explained, silent_logits
 from general_circuits.measurements.saliency.targets import Target
 from general_circuits.models.layer import Layer
-
-LOGITS_AT_ONCE = 2**22
 
 
 @torch.no_grad()
@@ -21,7 +20,7 @@ def ablation_effect(layer: Layer, targets: Sequence[Target], effort: Effort) -> 
     whole = [target(layer.logits, labels) for target in targets]
     found = [torch.empty(len(labels), layer.n_neurons).to(layer.logits) for _ in targets]
     if layer.is_linear:
-        at_once = max(1, LOGITS_AT_ONCE // layer.logits.numel())
+        at_once = max(1, LOGITS_PER_PASS // layer.logits.numel())
         for some in torch.arange(layer.n_neurons, device=labels.device).split(at_once):
             written = layer.units[:, 0, some].T.unsqueeze(2) * layer.weights[some].unsqueeze(1)
             without = layer.logits - written  # (neuron, example, class)

@@ -12,9 +12,7 @@ from torch import Tensor
 from general_circuits.measurements.saliency.attribution import Attribution, Effort, nothing, relative_error
 from general_circuits.measurements.saliency.targets import Target
 from general_circuits.models.layer import Layer
-
-AT_ONCE = 2048
-"""Examples that go through the network together on a path of many steps."""
+from general_circuits.models.settings import EXAMPLES_PER_PASS
 
 
 def activation_gradient(layer: Layer, targets: Sequence[Target], effort: Effort) -> list[Attribution]:
@@ -26,7 +24,7 @@ def activation_gradient(layer: Layer, targets: Sequence[Target], effort: Effort)
     if layer.is_linear:
         gradients = [in_units(layer, target.gradient(layer.logits, layer.labels)) for target in targets]
     else:
-        gradients = unit_gradients(layer, targets)
+        gradients = layer.unit_gradients(targets)
     silent = silent_logits(layer, nothing(layer))
     return [
         Attribution(layer.by_neuron(layer.units * gradient), explained(layer, target, silent))
@@ -40,7 +38,7 @@ def frozen_closed_form(layer: Layer, targets: Sequence[Target]) -> list[Tensor]:
     Activation × gradient with the scale that every norm divides by held at its value ("direct logit attribution").
     """
     with layer.model.frozen_norms():
-        return [layer.by_neuron(layer.units * gradient) for gradient in unit_gradients(layer, targets)]
+        return [layer.by_neuron(layer.units * gradient) for gradient in layer.unit_gradients(targets)]
 
 
 def integrated_gradients(layer: Layer, targets: Sequence[Target], effort: Effort) -> list[Attribution]:
@@ -96,16 +94,9 @@ def _along_line(layer: Layer, target: Target, baseline: Tensor, silent: Tensor, 
         baselines=baseline.expand_as(layer.units),
         additional_forward_args=(layer.past, layer.labels),
         n_steps=steps,
-        internal_batch_size=max(AT_ONCE, len(layer.labels)),
+        internal_batch_size=max(EXAMPLES_PER_PASS, len(layer.labels)),
     )
     return layer.by_neuron(attribution.detach())
-
-
-def unit_gradients(layer: Layer, targets: Sequence[Target]) -> list[Tensor]:
-    """Of each target in the units, (example, position, unit), by autograd."""
-    units = layer.units.detach().clone().requires_grad_()
-    logits = layer.answer(units)
-    return [torch.autograd.grad(target(logits, layer.labels).sum(), units, retain_graph=True)[0] for target in targets]
 
 
 def in_units(layer: Layer, gradient: Tensor) -> Tensor:

@@ -15,7 +15,8 @@ from general_circuits.measurements.updates import movement
 from general_circuits.measurements.updates.outer import moments
 from general_circuits.models import predictions
 from general_circuits.models.layer import Layer
-from general_circuits.models.network import AT_ONCE, Network, Place
+from general_circuits.models.network import Network, Place
+from general_circuits.models.settings import EXAMPLES_PER_PASS
 from general_circuits.seeds import stream_seed
 from general_circuits.tasks.examples import Examples
 from general_circuits.training.settings import Optimiser
@@ -87,11 +88,11 @@ def salient(saliency: Tensor) -> Tensor:
 def _saliency(model: Network, train: Examples, place: Place) -> Columns:
     """How large it is, on how many examples, and whether there is any: by the registered method and target."""
     total = torch.zeros(())
-    for tokens, labels in zip(train.tokens.split(AT_ONCE), train.labels.split(AT_ONCE), strict=True):
+    for tokens, labels in zip(
+        train.tokens.split(EXAMPLES_PER_PASS), train.labels.split(EXAMPLES_PER_PASS), strict=True
+    ):
         layer = Layer.at(model, tokens, labels, place)
-        units = layer.units.clone().requires_grad_()
-        # One sum, whose gradient is every example's own.
-        (gradient,) = torch.autograd.grad(predictions.right_minus_mean(layer.answer(units), labels).sum(), units)
+        (gradient,) = layer.unit_gradients([predictions.right_minus_mean])
         found = layer.by_neuron(layer.units * gradient)
         magnitude = found.double().abs()
         parts = (magnitude, magnitude.square(), salient(found).double(), layer.fires.double())

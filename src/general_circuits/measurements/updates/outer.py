@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from general_circuits.models import predictions
-from general_circuits.models.network import AT_ONCE, Network, Place
+from general_circuits.models.network import Network, Place
+from general_circuits.models.settings import EXAMPLES_PER_PASS
 
 ROUNDING = 1e-12
 """Share of a mean square that is nothing but rounding."""
@@ -129,7 +130,7 @@ def moments(
         place: whose neurons' weights the gradients are in; of an MLP.
         precision: the logits', in which the loss is taken.
     """
-    parts = zip(*(of.split(AT_ONCE) for of in (tokens, *labelings)), strict=True)
+    parts = zip(*(of.split(EXAMPLES_PER_PASS) for of in (tokens, *labelings)), strict=True)
     found = [[outer.sums for outer in _outers(model, some, labels, place, precision)] for some, *labels in parts]
     return tuple(reduce(Sums.__add__, sums).moments for sums in zip(*found, strict=True))
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from general_circuits.models.transformer import Transformer
 from general_circuits.training.losses import Loss
-from general_circuits.training.reduced import SLICE
+from general_circuits.training.reduced import EXAMPLES_PER_SLICE
 from general_circuits.training.reduced.bags import Bags, Pairs, add_up
 from general_circuits.training.reduced.shape import Shape, bias
 from general_circuits.training.reduced.tape import Tape, Value, gradient_of, run
@@ -37,7 +37,7 @@ class Reduced:
     def answer(self, tokens: Tensor) -> Tensor:
         """Tokens (example, 3), the last one "=" → logits (example, d_vocab_out)."""
         run(self.tokens.tape.forward)
-        return torch.cat([self._forward(part).logits.data.clone() for part in tokens.split(SLICE)])
+        return torch.cat([self._forward(part).logits.data.clone() for part in tokens.split(EXAMPLES_PER_SLICE)])
 
     @torch.no_grad()
     def gradients(self, tokens: Tensor, labels: Tensor, precision: torch.dtype) -> None:
@@ -50,7 +50,7 @@ class Reduced:
         """
         torch._foreach_zero_(self.sums)
         run(self.tokens.tape.forward)
-        for part, answers in zip(tokens.split(SLICE), labels.split(SLICE), strict=True):
+        for part, answers in zip(tokens.split(EXAMPLES_PER_SLICE), labels.split(EXAMPLES_PER_SLICE), strict=True):
             examples = self._forward(part)
             d_logits = self.loss.gradient(examples.logits.data.to(precision), answers)
             torch.mul(d_logits, 1 / len(labels), out=examples.logits.grad)
