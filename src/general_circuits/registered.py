@@ -1,4 +1,7 @@
-"""What measurements, claims and figures share: the registered choices, and how they are read off tables."""
+"""Choices of the registered definitions, and the rows of tables that they read.
+
+Measurements, claims and figures share them.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,22 @@ REGISTERED = {
     "target": "right_minus_mean",
     "normalisation": "raw",
 }
-"""What the registered definitions read, of each column that a table has; and of each condition the last layer."""
+"""Values that the registered definitions read of these columns, where a table has them.
+
+Of each condition they read the last layer.
+"""
 
 SHARE = 0.25
-"""The area D of a damage curve is its mean over k from 1 to this share of the neurons."""
+"""Share of the neurons at which the area D of a damage curve ends: D is the mean over k from 1 to there."""
 
 
 def registered_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a table of saliency that the registered definitions read."""
+    """Return the rows of a saliency table that the registered definitions read."""
     return in_last_layer(rows_of(frame, **{name: value for name, value in REGISTERED.items() if name in frame}))
 
 
 def rows_of(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
-    """The rows that have these values."""
+    """Return the rows that have these values: column name = value."""
     kept = pd.Series(True, index=frame.index)
     for name, value in values.items():
         kept &= frame[name] == value
@@ -31,5 +37,5 @@ def rows_of(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
 
 
 def in_last_layer(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each condition's last layer."""
+    """Return the rows of each condition's last layer."""
     return rows[rows["layer"] == rows.groupby("condition", observed=True)["layer"].transform("max")]

@@ -1,4 +1,4 @@
-"""Separate streams of random numbers, one per replica and purpose, so that changing one choice moves no other."""
+"""Seeds of separate random streams, one per replica and purpose: changing one choice leaves all other draws alone."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ Purpose = Literal[
 
 
 def stream_seed(seed: int, purpose: Purpose) -> int:
-    """A 63-bit seed for one purpose of one replica, equal on every machine."""
+    """Return a 63-bit seed for one purpose of one replica, equal on every machine."""
+    # Python's own hash() differs between processes; SHA-256 does not.
     digest = hashlib.sha256(f"{purpose}:{seed}".encode()).digest()
+    # 63 bits: torch and NumPy both take every non-negative signed 64-bit number.
     return int.from_bytes(digest[:8], "big") >> 1

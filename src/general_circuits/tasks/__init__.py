@@ -1,1 +1,1 @@
-"""Tasks: complete tables of examples, one file per family of operations. `registry.py` lists the operations."""
+"""Tasks: complete tables of examples. Each family of operations has a file; `registry.py` lists the operations."""

@@ -1,4 +1,4 @@
-"""Functions of n bits: sparse parity on random inputs, and any boolean function on all of them."""
+"""Functions of n bits: sparse parity on random inputs, and any boolean function on all inputs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from general_circuits.tasks.table import IntArray, TaskTable, unrelated
 from general_circuits.tasks.vocabulary import Vocabulary
 
 LARGEST_TRUTH_TABLE = 16
-"""Bits of a boolean function: 65,536 inputs."""
+"""Most bits that a boolean function may have: 65,536 inputs."""
 
 NAMED = ("and", "or", "parity", "majority")
+"""Boolean functions that a config may name; any other is given by its truth table."""
 
 
 @dataclass(frozen=True)
 class Parity(Task):
-    """Parity of the first `relevant_bits` of `bits`, on so many random inputs."""
+    """Parity of the first `relevant_bits` of `bits`, on `examples` random inputs."""
 
     bits: int
     relevant_bits: int
@@ -31,7 +32,7 @@ class Parity(Task):
 
 @dataclass(frozen=True)
 class Boolean(Task):
-    """A function of `bits`, by name or by its values for all inputs in order."""
+    """A function of `bits`, given by its name or by its values for all inputs in ascending order, "0110"."""
 
     bits: int
     function: str
@@ -42,7 +43,7 @@ RECORD = Parity | Boolean
 
 
 def generate(task: Parity | Boolean) -> TaskTable:
-    """Inputs in ascending order as binary numbers, the first bit the highest."""
+    """Return a task's examples, sorted by their inputs as binary numbers, the first bit the highest."""
     if isinstance(task, Parity):
         inputs = drawn(task.bits, task.examples)
         return unrelated(inputs, inputs[:, : task.relevant_bits].sum(axis=1) % 2, Vocabulary(task.bits, 2, 2))
@@ -51,31 +52,37 @@ def generate(task: Parity | Boolean) -> TaskTable:
 
 
 def drawn(bits: int, examples: int) -> IntArray:
-    """So many different inputs, uniformly drawn, (example, bit); all 2^bits where there are no more.
+    """Draw so many different inputs uniformly, (example, bit), sorted. At 2^bits or more, return all there are.
 
-    Drawn once and for all: replicas differ in which of them train. The (40, 3) parity of "A Tale of Two Circuits"
-    (Merrill et al. 2023) has 1,000 that train.
+    The seed is fixed, so that all replicas have the same inputs and differ in which of them train. The (40, 3) parity
+    of "A Tale of Two Circuits" (Merrill et al. 2023) trains on 1,000.
     """
     if bits <= 20 and 2**bits <= examples:
         return all_inputs(bits)
     generator = np.random.default_rng(stream_seed(0, "inputs"))
-    found = np.empty((0, bits), dtype=np.int32)
-    while len(found) < examples:
+    inputs = np.empty((0, bits), dtype=np.int32)
+    while len(inputs) < examples:
         more = generator.integers(2, size=(examples, bits), dtype=np.int32)
-        together = np.concatenate([found, more])
+        together = np.concatenate([inputs, more])
+        # `np.unique` sorts. Cutting its result would favour small numbers, so the order of drawing is restored first.
         _, first = np.unique(together, axis=0, return_index=True)
-        found = together[np.sort(first)][:examples]
-    return found[np.lexsort(found.T[::-1])]
+        inputs = together[np.sort(first)][:examples]
+    return inputs[np.lexsort(inputs.T[::-1])]  # lexsort takes its last key first
 
 
 def all_inputs(bits: int) -> IntArray:
-    """(example, bit)."""
+    """Return all 2^bits inputs in ascending order, (example, bit)."""
     numbers = np.arange(2**bits)
     return (numbers[:, None] >> np.arange(bits)[::-1] & 1).astype(np.int32)
 
 
 def truth(function: str, inputs: IntArray) -> NDArray[np.int64]:
-    """The function's value for each of all inputs: by name, or digit by digit in their order."""
+    """Return a boolean function's value for every input, (example).
+
+    Args:
+        function: one of `NAMED`, or one digit 0 or 1 per input.
+        inputs: all inputs in ascending order, (example, bit).
+    """
     ones = inputs.sum(axis=1)
     match function:
         case "and":

@@ -1,7 +1,7 @@
-"""Handwritten digits, as ordinary learning: a data set on which networks generalise while they fit.
+"""Handwritten digits, an example of ordinary learning: networks generalise on them while they fit.
 
-scikit-learn's copy of the test part of "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak 1998): 1,797
-images of 8 × 8 pixels, each from 0 to 16.
+The 1,797 images have 8 × 8 pixels, each from 0 to 16. They are scikit-learn's copy of the test part of "Optical
+Recognition of Handwritten Digits" (Alpaydin and Kaynak 1998).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ RECORD = Digits
 
 
 def generate(task: Digits) -> TaskTable:
-    """All images in scikit-learn's order, pixels row by row."""
-    from sklearn.datasets import load_digits  # a second, which jobs that only read the settings need not wait
+    """Return all images in scikit-learn's order, with their pixels row by row."""
+    from sklearn.datasets import load_digits  # takes a second, which jobs that only read settings need not wait
 
     images = load_digits()
     return unrelated(images.data, images.target, Vocabulary(64, 17, 10))

@@ -1,4 +1,4 @@
-"""Split tables → the tensors that networks read."""
+"""Examples as the tensors that networks read, made from split tables."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Examples:
 
     Attributes:
         tokens: (example, n_inputs + 1), the inputs and then "=".
-        labels: (example), the classes they count as.
-        is_corrupted: (example), whether that is a wrong one, after label noise; None where none is.
-        numbers: (example), their numbers in the task table, where they are from one.
-        targets: (example), the right classes, whatever they count as; where they are from a task table.
+        labels: (example), the classes that training and measurements take for right.
+        is_corrupted: (example), whether label noise made the label wrong; None if it made none wrong.
+        numbers: (example), the examples' numbers in the task table; None if they are from no table.
+        targets: (example), the right classes, whatever the labels say; None if they are from no table.
     """
 
     tokens: Tensor
@@ -37,14 +37,14 @@ class Examples:
         return len(self.labels)
 
     def some(self, rows: Tensor) -> Examples:
-        """Those at these places."""
+        """Return the examples at these places: their indices, or a mask."""
         known = (self.is_corrupted, self.numbers, self.targets)
         return Examples(self.tokens[rows], self.labels[rows], *(None if of is None else of[rows] for of in known))
 
     def drawn(self, n: int, replica: int) -> Tensor:
-        """The places of n examples, ascending; of all if n is 0, or there are fewer.
+        """Draw n examples and return their places, ascending; all places if n is 0 or there are fewer examples.
 
-        They are drawn once per replica: the same at every checkpoint, and in every measurement.
+        A replica always draws the same ones: at every checkpoint, and in every measurement.
         """
         generator = torch.Generator().manual_seed(stream_seed(replica, "ablation"))
         order = torch.randperm(len(self), generator=generator)
@@ -52,12 +52,12 @@ class Examples:
 
 
 def by_split(split: pd.DataFrame, vocabulary: Vocabulary, device: torch.device) -> dict[str, Examples]:
-    """One replica's examples under "train" and "validation".
+    """Return one replica's examples under "train" and "validation", in the task table's order.
 
     Args:
         split: one replica's rows of the `split` table.
         vocabulary: inputs are 0 to n_symbols − 1; the token n_symbols is "=".
-        device: where they are put.
+        device: where the tensors are put.
     """
     split = split.sort_values("example")
     has_operands = vocabulary.n_inputs == 2
@@ -67,22 +67,24 @@ def by_split(split: pd.DataFrame, vocabulary: Vocabulary, device: torch.device) 
     labels, targets = (torch.tensor(split[name].to_numpy()).long() for name in ("label", "target"))
     is_corrupted = labels != targets
     numbers = torch.tensor(split["example"].to_numpy()).long()
-    found = {}
+    parts = {}
     for name in SPLITS:
         rows = torch.tensor((split["split"] == name).to_numpy())
         corrupted = is_corrupted[rows].to(device) if is_corrupted[rows].any() else None
         known = (tokens[rows].to(device), labels[rows].to(device))
-        found[name] = Examples(*known, corrupted, numbers[rows].to(device), targets[rows].to(device))
-    return found
+        parts[name] = Examples(*known, corrupted, numbers[rows].to(device), targets[rows].to(device))
+    return parts
 
 
 def is_mirrored(some: Tensor, others: Tensor) -> Tensor:
-    """Return whether `others` have an example's operands the other way round, (example).
+    """Return whether each example (a, b) has its mirror image (b, a) among `others`, (example).
 
     Args:
-        some, others: tokens (example, n_inputs + 1). Examples of other than two inputs have no mirror image.
+        some: the examples' tokens, (example, n_inputs + 1). Only examples of two inputs have a mirror image.
+        others: tokens to look among, likewise.
     """
     if some.shape[1] != 3:
         return torch.zeros(len(some), dtype=torch.bool, device=some.device)
+    # One number per ordered pair: first · n + second, of the mirrored example and of the others.
     n = int(torch.cat([some, others])[:, :2].max()) + 1
     return torch.isin(some[:, 1] * n + some[:, 0], others[:, 0] * n + others[:, 1])

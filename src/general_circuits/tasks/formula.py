@@ -1,7 +1,8 @@
-"""Formulas in x and y over the integers modulo p: parsed into a tree of Python's own syntax, and never run as code.
+"""Formulas in x and y over the integers modulo p.
 
-`1`, `x`, `y`, `+`, `-`, `*`, `/`, `^` or `**` with a whole exponent, and parentheses; and one formula or another by
-whether a letter is odd, "x/y if y is odd else x-y". Everything else is refused, saying why.
+Python's parser turns a formula into a tree, which is never run as code. A formula has whole numbers, `x`, `y`, `+`,
+`-`, `*`, `/`, parentheses, and `^` or `**` with a whole exponent. It may also choose one of two formulas by whether a
+letter is odd, "x/y if y is odd else x-y". Everything else is refused, and the message says why.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from numpy.typing import NDArray
 Integers = NDArray[np.int64]
 
 LONGEST, DEEPEST, LARGEST_EXPONENT, LARGEST_CONSTANT = 200, 25, 100, 10**9
-"""Letters, levels of nesting, and numbers that a formula may have."""
+"""Limits of a formula: characters, levels of nesting, exponents and constants."""
 
 FITS = 2**62
-"""Values before reduction are computed where none can be larger."""
+"""Largest value before reduction that is computed, so that none exceeds 64 bits."""
 
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "^", ast.UAdd: "+", ast.USub: "-"}
 REFUSED = {
@@ -31,7 +32,7 @@ REFUSED = {
     ast.Compare: "compares; only `… if y is odd else …` chooses",
     ast.IfExp: "chooses; only `… if y is odd else …` at the outside can",
 }
-"""Why, for what users are likely to try."""
+"""Reasons for refusing what users are likely to try."""
 
 CHOICE = re.compile(r"(.+)\bif\s+([xy])\s+is\s+(odd|even)\s+else\b(.+)", re.DOTALL)
 
@@ -45,10 +46,10 @@ class Formula:
     """A parsed formula.
 
     Attributes:
-        text: in one spelling, so that equal formulas are equal texts.
-        tree: of the formula, or of the one that holds where the condition does.
-        condition: the letter and whether it must be odd; None where `tree` always holds.
-        otherwise: the tree that holds elsewhere.
+        text: the formula in its one spelling, so that equal formulas have equal texts.
+        tree: the formula's syntax tree; with a condition, the tree used where the condition holds.
+        condition: a letter, and whether it must be odd; None if `tree` always holds.
+        otherwise: the tree used where the condition does not hold.
     """
 
     text: str
@@ -58,7 +59,7 @@ class Formula:
 
     @property
     def divides(self) -> bool:
-        """Whether it needs inverses modulo p."""
+        """Return whether the formula needs inverses modulo p."""
         trees = [self.tree] if self.otherwise is None else [self.tree, self.otherwise]
         return any(isinstance(node, ast.Div) for tree in trees for node in ast.walk(tree))
 
@@ -68,9 +69,9 @@ class Values:
     """A formula's values; each array is (example).
 
     Attributes:
-        reduced: from 0 to p − 1, anything where not defined.
+        reduced: values from 0 to p − 1. They mean nothing where the formula is not defined.
         is_defined: whether no divisor is 0 modulo p.
-        unreduced: before reduction; None where there is a division or one could be larger than `FITS`.
+        unreduced: values before reduction. None if the formula divides, or if one could be larger than `FITS`.
     """
 
     reduced: Integers
@@ -79,7 +80,11 @@ class Values:
 
 
 def parse(text: str) -> Formula:
-    """The formula that a text spells; `FormulaError` says what is wrong with it."""
+    """Parse a text into a formula.
+
+    Raises:
+        FormulaError: the text is no formula; the message says why.
+    """
     if len(text) > LONGEST:
         raise FormulaError(f"is {len(text)} letters long; at most {LONGEST} are read")
     choice = CHOICE.fullmatch(text.strip())
@@ -93,7 +98,14 @@ def parse(text: str) -> Formula:
 
 
 def evaluate(formula: Formula, x: Integers, y: Integers, p: int) -> Values:
-    """The formula's values at operands x and y, each (example), modulo p, which must be prime where it divides."""
+    """Return the formula's values modulo p.
+
+    Args:
+        formula: a parsed formula.
+        x, y: the operands, each (example), from 0 to p − 1.
+        p: the modulus, a prime if the formula divides.
+    """
+    # Both trees are computed for all examples, and the condition picks between them example by example.
     values = _values(formula.tree, x, y, p)
     if formula.condition is None or formula.otherwise is None:
         return values
@@ -108,7 +120,9 @@ def evaluate(formula: Formula, x: Integers, y: Integers, p: int) -> Values:
 
 
 def _tree(text: str) -> ast.expr:
+    """Parse a formula without a condition; `FormulaError` if it is none."""
     try:
+        # In Python ^ binds more loosely than +, which ** does not.
         tree = ast.parse(text.strip().replace("^", "**"), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         hint = "; write 2*x for 2x" if re.search(r"\d\s*[xy(]|[xy)]\s*[xy(]", text) else ""
@@ -118,11 +132,12 @@ def _tree(text: str) -> ast.expr:
 
 
 def _check(node: ast.expr, depth: int) -> None:
-    """Refuse what is no formula."""
+    """Raise `FormulaError` if a node is no part of a formula, or one below it is not."""
     if depth > DEEPEST:
         raise FormulaError(f"is nested more than {DEEPEST} deep")
     match node:
         case ast.BinOp(left, ast.Pow(), right):
+            # `type(…) is int`, since True and False are instances of int too.
             is_whole = isinstance(right, ast.Constant) and type(right.value) is int
             if not is_whole or not 0 <= right.value <= LARGEST_EXPONENT:  # type: ignore[attr-defined]
                 raise FormulaError(
@@ -150,10 +165,12 @@ def _check(node: ast.expr, depth: int) -> None:
 
 
 def _only(node: ast.expr) -> str:
+    """Say what a formula may have instead of this node."""
     return f"has {ast.unparse(node)}; only +, -, *, / and ^ of x, y and whole numbers are computed"
 
 
 def _spelled(tree: ast.expr) -> str:
+    """Return a tree's one spelling: ^ for powers, no spaces, no needless parentheses."""
     return ast.unparse(tree).replace("**", "^").replace(" ", "")
 
 
@@ -165,16 +182,17 @@ def _values(tree: ast.expr, x: Integers, y: Integers, p: int) -> Values:
 
 
 def _reduced(tree: ast.expr, x: Integers, y: Integers, p: int, is_defined: NDArray[np.bool_]) -> Integers:
-    """Values modulo p; clears `is_defined` where a divisor is 0."""
+    """Return values modulo p, (example). Clear `is_defined` in place where a divisor is 0."""
     match tree:
         case ast.BinOp(left, ast.Pow(), ast.Constant(int(exponent))):
             base, power = _reduced(left, x, y, p, is_defined), np.ones_like(x) % p
-            for _ in range(exponent):
+            for _ in range(exponent):  # reduced at each factor, so that no product exceeds p²
                 power = power * base % p
             return power
         case ast.BinOp(left, ast.Div(), right):
             divisor = _reduced(right, x, y, p, is_defined)
             is_defined &= divisor != 0
+            # Where the divisor is 0 the quotient is not defined; the table's first 0 only fills its place.
             inverse = np.array([0] + [pow(n, -1, p) for n in range(1, p)], dtype=np.int64)
             return _reduced(left, x, y, p, is_defined) * inverse[divisor] % p
         case ast.BinOp(left, operator, right):
@@ -188,6 +206,7 @@ def _reduced(tree: ast.expr, x: Integers, y: Integers, p: int, is_defined: NDArr
 
 
 def _unreduced(tree: ast.expr, x: Integers, y: Integers) -> Integers:
+    """Return values before reduction, (example), of a tree that does not divide."""
     match tree:
         case ast.BinOp(left, ast.Pow(), ast.Constant(int(exponent))):
             return _unreduced(left, x, y) ** exponent
@@ -201,11 +220,15 @@ def _unreduced(tree: ast.expr, x: Integers, y: Integers) -> Integers:
 
 
 def _bound(tree: ast.expr, largest: int) -> int:
-    """No part of the tree is larger than this in size where x and y are at most `largest`."""
+    """Return a bound on the size of a tree's values and of all that they are computed from; x, y ≤ `largest`.
+
+    The base of a power of 0 may be larger, but that power is 1 whatever its base overflows to.
+    """
     match tree:
         case ast.BinOp(left, ast.Pow(), ast.Constant(int(exponent))):
             bound = max(1, _bound(left, largest)) ** exponent
         case ast.BinOp(left, operator, right):
+            # At least 1 each, or a factor of 0 would hide how large the other one is.
             first, second = max(1, _bound(left, largest)), max(1, _bound(right, largest))
             bound = first * second if isinstance(operator, ast.Mult) else first + second
         case ast.UnaryOp(_, operand):
@@ -214,7 +237,7 @@ def _bound(tree: ast.expr, largest: int) -> int:
             bound = value
         case _:
             bound = largest
-    return min(bound, FITS + 1)  # powers of powers would grow beyond all memory
+    return min(bound, FITS + 1)  # cut here, or powers of powers would grow beyond all memory
 
 
 def _applied(operator: ast.operator, left: Integers, right: Integers) -> Integers:

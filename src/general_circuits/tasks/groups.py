@@ -1,4 +1,4 @@
-"""Composition in finite groups. Everything follows from the multiplication table."""
+"""Composition in finite groups; everything follows from the group's multiplication table."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from general_circuits.tasks.table import NO_WRAP, IntArray, TaskTable, all_pairs
 from general_circuits.tasks.vocabulary import Vocabulary
 
 Multiplication = NDArray[np.int64]
-"""(element, element) → element."""
+"""Multiplication table: [x, y] = x·y, each an element's number."""
 
 LARGEST, LARGEST_TABLE = 1024, 128
-"""Elements of a group, and of one that is given as a table."""
+"""Most elements of a group by name, and of a group that is given as a table."""
 
 
 @dataclass(frozen=True)
 class GroupTask(Task):
-    """Composition in a group, by its name or its multiplication table."""
+    """Composition in a group, which is given by its name or by its multiplication table."""
 
     operation: str
     group: str | tuple[tuple[int, ...], ...]
@@ -36,11 +36,11 @@ RECORD = GroupTask
 
 
 class GroupError(ValueError):
-    """No group; the message says why."""
+    """Name or table of no group; the message says why."""
 
 
 def generate(task: GroupTask) -> TaskTable:
-    """All examples of an operation in a group; elements are numbered as in its multiplication table."""
+    """Return all n² examples of an operation in a group of n elements, numbered as in its multiplication table."""
     times = multiplication(task.group)
     n = len(times)
     x, y = all_pairs(n).T
@@ -55,11 +55,17 @@ def generate(task: GroupTask) -> TaskTable:
 
 
 def multiplication(group: str | Sequence[Sequence[int]]) -> Multiplication:
-    """A group's multiplication table, by the group's name, or as it was given; `GroupError` if it is none.
+    """Return a group's multiplication table.
 
-    `S5` are the permutations of 5 things in lexicographic order; x·y is x first, then y, as in the code of "Grokking"
-    (Power et al. 2022). `D5` are the symmetries of a 5-gon: rotations r⁰ … r⁴, then r⁰s … r⁴s with a reflection s.
-    `C12` are the numbers modulo 12 under addition.
+    The group `S5` has the permutations of 5 things, in lexicographic order. There x·y applies x first, then y, as in
+    the code of "Grokking" (Power et al. 2022). The group `D5` has the symmetries of a 5-gon: first the rotations
+    r⁰ … r⁴, then r⁰s … r⁴s with a reflection s. The group `C12` has the numbers modulo 12 under addition.
+
+    Args:
+        group: a name like these, or a table, which is checked.
+
+    Raises:
+        GroupError: there is no such group, or it is too large.
     """
     if not isinstance(group, str):
         return checked(group)
@@ -74,8 +80,9 @@ def multiplication(group: str | Sequence[Sequence[int]]) -> Multiplication:
 
 
 def symmetric(n: int) -> Multiplication:
-    """S_n, of order n!: permutations in lexicographic order, (x·y)(i) = y(x(i))."""
+    """Return the table of S_n, of order n!: permutations in lexicographic order, (x·y)(i) = y(x(i))."""
     permutations = np.array(list(itertools.permutations(range(n))))  # (element, i)
+    # Base-n numbers name the permutations: sorted, they tell where each composed permutation is in the list.
     digits = n ** np.arange(n)
     spelled = permutations @ digits
     order = np.argsort(spelled)
@@ -84,19 +91,24 @@ def symmetric(n: int) -> Multiplication:
 
 
 def dihedral(n: int) -> Multiplication:
-    """D_n, of order 2n: element k is the rotation r^k, element n + k is r^k·s, with s·r = r⁻¹·s."""
+    """Return the table of D_n, of order 2n: element k is the rotation r^k, element n + k is r^k·s, with s·r = r⁻¹·s."""
     turn, flip = np.arange(2 * n) % n, np.arange(2 * n) // n
+    # r^j·s·r^k = r^(j−k)·s: after a reflection, turns count backwards.
     turned = turn[:, None] + np.where(flip[:, None] == 1, -turn, turn)
     return turned % n + n * (flip[:, None] ^ flip)
 
 
 def cyclic(n: int) -> Multiplication:
-    """C_n: addition modulo n."""
+    """Return the table of C_n, addition modulo n."""
     return (np.arange(n)[:, None] + np.arange(n)) % n
 
 
 def checked(rows: Sequence[Sequence[int]]) -> Multiplication:
-    """The table, if it is a group's; `GroupError` names the axiom that fails, and where."""
+    """Return the table as an array if it is a group's.
+
+    Raises:
+        GroupError: the table is no group's; the message names the axiom that fails, and where.
+    """
     n = len(rows)
     if not 2 <= n <= LARGEST_TABLE:
         raise GroupError(f"has {n} rows; a table of 2 to {LARGEST_TABLE} can be given")
@@ -122,10 +134,10 @@ def checked(rows: Sequence[Sequence[int]]) -> Multiplication:
 
 
 def inverses(times: Multiplication) -> IntArray:
-    """Every element's inverse, (element)."""
+    """Return every element's inverse, (element)."""
     return np.argmax(times == neutral(times), axis=1).astype(np.int32)
 
 
 def neutral(times: Multiplication) -> int:
-    """The element that leaves every other as it is."""
+    """Return the number of the neutral element, which leaves every other as it is."""
     return int(np.flatnonzero((times == np.arange(len(times))).all(axis=1))[0])

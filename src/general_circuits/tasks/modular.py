@@ -1,4 +1,4 @@
-"""Arithmetic modulo p: formulas in x and y, or several of them, of which x modulo their number chooses one."""
+"""Arithmetic modulo p: one formula in x and y, or several, of which x modulo their number chooses one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from general_circuits.tasks.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Modular(Task):
-    """Formulas in x and y modulo p; with several, example (x, y) has the one numbered x mod their number."""
+    """One or more formulas in x and y modulo p; of q formulas, example (x, y) has number x mod q, from 0."""
 
     formulas: tuple[str, ...]
     modulus: int
@@ -27,10 +27,10 @@ RECORD = Modular
 
 
 def generate(task: Modular) -> TaskTable:
-    """All p² examples, but for those in which something is divided by 0.
+    """Return all p² examples, but for those that divide by 0.
 
-    With several formulas, example (x, y) has the one numbered x mod q, from 0. The band is missing where the example's
-    formula divides, or could reach 2⁶² before reduction.
+    Of q formulas, example (x, y) has number x mod q, from 0. Its band, `wrap`, is missing if the formula divides, or
+    could exceed 2⁶² before reduction.
     """
     p, q = task.modulus, len(task.formulas)
     x, y = all_pairs(p).T.astype(np.int64)
@@ -38,12 +38,14 @@ def generate(task: Modular) -> TaskTable:
     is_example = np.ones(len(x), dtype=bool)
     for i, text in enumerate(task.formulas):
         here = x % q == i
-        found = formula.evaluate(formula.parse(text), x[here], y[here], p)
-        target[here], is_example[here] = found.reduced, found.is_defined
-        if found.unreduced is not None:
-            band = found.unreduced // p
+        values = formula.evaluate(formula.parse(text), x[here], y[here], p)
+        target[here], is_example[here] = values.reduced, values.is_defined
+        if values.unreduced is not None:
+            band = values.unreduced // p  # rounds down, so that bands of negative values are negative
+            # A band that does not fit 32 bits, or would read as `NO_WRAP`, is missing too.
             wrap[here] = np.where(np.abs(band) < -NO_WRAP, band, NO_WRAP)
 
+    # Examples that divide by 0 are dropped from every column.
     def kept(column: NDArray[Any]) -> IntArray:
         return column[is_example].astype(np.int32)
 

@@ -1,6 +1,6 @@
-"""The tasks a config may name, and which task its settings are.
+"""Tasks that a config may name, and the task that its settings describe.
 
-A new operation is a line here, a new family also a file beside this one. No stage imports this list, so that a new line
+A new operation is a line here. A new family is also a file beside this one. No stage imports this list, so a new line
 reruns nothing.
 """
 
@@ -37,21 +37,21 @@ MODULAR = {
     "x^3+x*y": POWER,
     "x^3+x*y^2+y": POWER,
 }
-"""Operations modulo p, each a formula, with where it is from."""
+"""Operations modulo p, each a formula, and their sources."""
 
 IN_GROUPS = {
     "x*y": POWER,
     "x*y*x^-1": POWER,
     "x*y*x": POWER,
 }
-"""Operations in a group, likewise."""
+"""Operations in a group, and their sources."""
 
 OTHERS = {
     "sparse_parity": "Merrill et al. 2023, (40, 3)",
     "boolean": "as in Valle-Pérez et al. 2019",
     "digits": "scikit-learn; Alpaydin and Kaynak 1998",
 }
-"""Tasks of other inputs than two operands."""
+"""Tasks whose inputs are not two operands, and their sources."""
 
 CATALOGUE: list[tuple[dict[str, Any], str]] = [
     *(({"operation": name, "modulus": 97}, source) for name, source in MODULAR.items()),
@@ -68,13 +68,13 @@ CATALOGUE: list[tuple[dict[str, Any], str]] = [
     ({"operation": "boolean", "bits": 7, "function": "majority"}, OTHERS["boolean"]),
     ({"operation": "digits"}, OTHERS["digits"]),
 ]
-"""One example of each in a config, and where it is from: what docs/tasks.md shows."""
+"""One example of each task in a config, and its source: the table in docs/tasks.md."""
 
 _WORDS = {"+": "plus", "-": "minus", "*": "times", "/": "over", "^": "to"}
 
 
 class TaskError(ValueError):
-    """Settings that are no task: `key` is at fault with `value`, `right` says what would be right."""
+    """Settings of no task: `key` has the wrong `value`, and `right` says what would be right."""
 
     def __init__(self, key: str, value: Any, right: str) -> None:
         super().__init__(f"{key} = {value!r}: {right}")
@@ -82,7 +82,11 @@ class TaskError(ValueError):
 
 
 def resolve(settings: Any) -> Task:
-    """The task that `config.TaskSettings` describe; `TaskError` if they describe none."""
+    """Return the task that a config's `TaskSettings` describe.
+
+    Raises:
+        TaskError: they describe none.
+    """
     if settings.expression is not None:
         _refuse_beside("expression", settings, "group")
         return _arithmetic("expression", settings.expression, settings.modulus)
@@ -109,7 +113,7 @@ def resolve(settings: Any) -> Task:
 
 
 def file_stem(task: Task) -> str:
-    """The task's name in a path, "x_plus_y_mod_97"."""
+    """Return the task's name in a path, "x_plus_y_mod_97"."""
     match task:
         case Modular(texts, p):
             spelled = "_then_".join(_spelled(text) for text in texts)
@@ -128,17 +132,18 @@ def file_stem(task: Task) -> str:
 
 @lru_cache
 def generate(task: Task) -> TaskTable:
-    """The task's table."""
+    """Return the task's table."""
     return importlib.import_module(family_module(task.family)).generate(task)
 
 
 @cache
 def n_inputs(task: Task) -> int:
-    """How many inputs an example has; the table is made for it once, however many conditions share the task."""
+    """Return how many inputs an example has. Conditions that share a task make its table once."""
     return generate(task).vocabulary.n_inputs
 
 
 def _arithmetic(key: str, written: str | Sequence[str], p: int) -> Modular:
+    """Return the task of one formula or several modulo p, written under `key`."""
     texts = [written] if isinstance(written, str) else list(written)
     if not texts:
         raise TaskError(key, written, "should have at least one formula")
@@ -150,12 +155,13 @@ def _arithmetic(key: str, written: str | Sequence[str], p: int) -> Modular:
             parsed.append(formula.parse(text))
         except formula.FormulaError as error:
             raise TaskError(key, text, str(error)) from None
-    for found in parsed:
-        if found.divides and not _is_prime(p):
+    for each in parsed:
+        if each.divides and not _is_prime(p):
             primes = f"{_prime_from(p, -1)} or {_prime_from(p, 1)}"
-            raise TaskError("modulus", p, f"should be prime, since {found.text} divides; nearest: {primes}")
-    task = Modular(tuple(found.text for found in parsed), p)
-    if any(found.divides for found in parsed) and not len(generate(task)):
+            raise TaskError("modulus", p, f"should be prime, since {each.text} divides; nearest: {primes}")
+    task = Modular(tuple(each.text for each in parsed), p)
+    # The table is made only if need be: it is p² examples.
+    if any(each.divides for each in parsed) and not len(generate(task)):
         raise TaskError(key, written, "divides by 0 in every example")
     return task
 
@@ -193,12 +199,13 @@ def _boolean(n: int, function: str | None) -> Boolean:
 
 
 def _refuse_beside(what: str, settings: Any, key: str) -> None:
+    """Raise `TaskError` if a key is set that means nothing beside `what`."""
     if getattr(settings, key) is not None:
         raise TaskError(key, getattr(settings, key), f"does not go with {what}; leave it out, or set it to null")
 
 
 def _canonical(name: str) -> str:
-    """An operation's name however it is spaced, and with ** for ^."""
+    """Return an operation's one spelling, without spaces and with ^ for **; unchanged if it is no formula."""
     try:
         return formula.parse(name).text
     except formula.FormulaError:
@@ -206,16 +213,18 @@ def _canonical(name: str) -> str:
 
 
 def _spelled(text: str) -> str:
+    """Spell out a formula's signs for a path: "x+y" → "x_plus_y"."""
     words = re.sub(r"[-+*/^]", lambda sign: f"_{_WORDS[sign.group()]}_", text).replace(" ", "_")
     return re.sub(r"__+", "_", words).strip("_")
 
 
 def _short(spelled: str, texts: tuple[str, ...]) -> str:
-    """As it is spelled where that is a short name; parentheses are no part of one."""
+    """Return a spelling that is short and has no parentheses as it is, else a name with a digest of the formulas."""
     return spelled if len(spelled) <= 80 and re.fullmatch(r"\w+", spelled) else f"expression_{_digest(texts)}"
 
 
 def _digest(value: Any) -> str:
+    """Return 12 hexadecimal digits that stand for a value in a path."""
     return hashlib.sha256(to_json(value).encode()).hexdigest()[:12]
 
 
@@ -224,7 +233,7 @@ def _is_prime(n: int) -> bool:
 
 
 def _prime_from(n: int, direction: int) -> int:
-    """The nearest prime upwards (1) or downwards (−1); 2 is the lowest."""
+    """Return the nearest prime upwards (1) or downwards (−1) from n; 2 is the lowest."""
     while not _is_prime(n):
         n = max(2, n + direction)
     return n

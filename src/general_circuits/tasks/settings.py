@@ -1,4 +1,4 @@
-"""Settings of a task and of its split, as the stages get them."""
+"""Settings of a task and of its split, as stages receive them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pydantic import BeforeValidator, InstanceOf, TypeAdapter
 class Task:
     """Settings of one table of examples.
 
-    Every family of tasks has a file under `tasks/` with a subclass of this, named `RECORD` there, and with
-    `generate(task) -> TaskTable`. Nothing lists the families here, so that a new one changes no other job's code.
+    Every family of tasks has a file under `tasks/`. The file has a subclass of this class, also named `RECORD`, and a
+    function `generate(task) -> TaskTable`. Nothing here lists the families, so a new one changes no other job's code.
 
     Attributes:
-        family: the file's name.
+        family: the name of the family's file.
     """
 
     family: str
@@ -29,7 +29,7 @@ def family_module(family: str) -> str:
 
 
 def _of_family(settings: Any) -> Any:
-    """Read settings that were JSON as the record of their family."""
+    """Turn settings read from JSON into the record of their family; leave a record as it is."""
     if not isinstance(settings, Mapping):
         return settings
     record: Any = importlib.import_module(family_module(settings["family"])).RECORD
@@ -37,14 +37,14 @@ def _of_family(settings: Any) -> Any:
 
 
 AnyTask = Annotated[InstanceOf[Task], BeforeValidator(_of_family)]
-"""A task of whatever family its settings name."""
+"""Task of any family; pydantic reads it from JSON as the record that `family` names."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which examples train, and which of their labels are replaced.
+    """Rule for which examples train, and for which training labels are replaced by random ones.
 
-    `train_size` is a share of the examples, or a whole number of them.
+    `train_size` is a share of the examples (a float), or their number (an int). A seed may be the replica's own.
     """
 
     train_size: float | int

@@ -1,4 +1,4 @@
-"""Which examples train, and which of their labels are replaced by random ones."""
+"""Splits: the examples that train, and random labels for some of them."""
 
 from __future__ import annotations
 
@@ -14,25 +14,36 @@ from general_circuits.tasks.table import IntArray
 
 
 class SplitError(ValueError):
-    """A number of training examples that cannot be had; the message says why."""
+    """Number of training examples that no split can have; the message says why."""
 
 
 def units(pair: IntArray, split: Split) -> IntArray:
-    """What is drawn as a whole, (example): the unordered pair, or the example itself."""
+    """Return the unit that each example is drawn with, (example): its unordered pair, or the example by itself."""
     return pair if split.split_by == "pair" else np.arange(len(pair), dtype=np.int32)
 
 
 def training_size(pair: IntArray, split: Split) -> int:
-    """Number of training examples: the same for every seed. `SplitError` if a count cannot be had."""
+    """Return the number of training examples, which is the same for every seed.
+
+    Raises:
+        SplitError: no split has the count that `train_size` asks for.
+    """
     _, sizes = np.unique(units(pair, split), return_counts=True)
     return sum(size * n for size, n in drawn_units(sizes, split).items())
 
 
 def drawn_units(sizes: NDArray[np.int64], split: Split) -> dict[int, int]:
-    """How many units of each size train, by size; `sizes` (unit) are the examples of each.
+    """Return how many units of each size train, as size → number.
 
-    A fraction is taken of either size, so that a smaller one is a subset of a larger. A count is met exactly: singles
-    (a = b) train in proportion but for the one that makes the rest even.
+    A fraction is taken of each size separately, so that a smaller fraction trains a subset of a larger one. A count is
+    met exactly: singles (a = b) train in proportion, up to the one more or less that leaves an even rest for pairs.
+
+    Args:
+        sizes: how many examples each unit has, (unit): 1 or 2.
+        split: the split's settings.
+
+    Raises:
+        SplitError: units of these sizes do not add up to the count.
     """
     available = {size: int((sizes == size).sum()) for size in sorted(set(sizes.tolist()))}
     if isinstance(split.train_size, float):
@@ -41,6 +52,7 @@ def drawn_units(sizes: NDArray[np.int64], split: Split) -> dict[int, int]:
     if count > total:
         raise SplitError(f"should be below the {total} examples")
     singles, pairs = available.get(1, 0), available.get(2, 0)
+    # n singles leave count − n examples, which whole pairs must fill.
     possible = [n for n in range(singles + 1) if (count - n) % 2 == 0 and 0 <= (count - n) // 2 <= pairs]
     if not possible:
         raise SplitError(f"cannot be made of {pairs} pairs of two and {singles} single examples; split_by: example can")
@@ -49,14 +61,15 @@ def drawn_units(sizes: NDArray[np.int64], split: Split) -> dict[int, int]:
 
 
 def draw_training(pair: IntArray, split: Split, seed: int) -> NDArray[np.bool_]:
-    """Whether each example trains, (example).
+    """Draw whether each example trains, (example).
 
-    Units of one example (a = b) and of two are drawn separately, so that sizes are exact. A smaller fraction with the
-    same seed is a subset of a larger one: conditions that differ in it are paired.
+    Units of one example (a = b) and of two are drawn separately, so that sizes are exact. With one seed a smaller
+    fraction trains a subset of a larger one, so conditions that differ in the fraction are paired.
     """
     unit = units(pair, split)
     names, sizes = np.unique(unit, return_counts=True)
     generator = np.random.default_rng(stream_seed(seed, "split"))
+    # One order of all units, of which each size takes its first: this makes smaller fractions subsets.
     order = generator.permutation(len(names))
     chosen, wanted = [], drawn_units(sizes, split)
     for size in sorted(set(sizes.tolist())):
@@ -68,13 +81,15 @@ def draw_training(pair: IntArray, split: Split, seed: int) -> NDArray[np.bool_]:
 def draw_labels(
     target: IntArray, is_training: NDArray[np.bool_], n_classes: int, label_noise: float, seed: int
 ) -> IntArray:
-    """The labels, (example): on a fraction `label_noise` of the training examples, a uniformly random class.
+    """Draw the labels, (example): a fraction `label_noise` of the training examples gets a uniformly random class.
 
-    The random class may be the right one, so a label noise of 1 means that labels and inputs are independent. Each
-    example draws its own, also where its mirror image trains. Validation keeps the true targets.
+    The random class may be the right one, so with a label noise of 1 labels and inputs are independent. Each example
+    draws its own class, even if its mirror image trains too. Validation keeps the true targets.
     """
     generator = np.random.default_rng(stream_seed(seed, "labels"))
-    order = generator.permutation(len(target))  # of all examples, so that a larger fraction of noise adds to a smaller
+    # Order and classes are drawn for all examples, whichever train: more noise adds to less, and an example gets the
+    # same random class at every training size.
+    order = generator.permutation(len(target))
     noise = generator.integers(n_classes, size=len(target), dtype=np.int32)
     candidates = order[is_training[order]]
     replaced = candidates[: _rounded(label_noise * len(candidates))]
@@ -84,7 +99,7 @@ def draw_labels(
 
 
 def draw(pair: IntArray, target: IntArray, n_classes: int, split: Split, replica: int) -> pd.DataFrame:
-    """One replica's split: for each `example` its side, `split`, its `target` and its `label`."""
+    """Draw one replica's split: a row per example with its side, `split`, its `target` and its `label`."""
     split_seed = replica if split.split_seed == "replica" else split.split_seed
     label_seed = replica if split.label_seed == "replica" else split.label_seed
     trains = draw_training(pair, split, split_seed)
@@ -94,5 +109,5 @@ def draw(pair: IntArray, target: IntArray, n_classes: int, split: Split, replica
 
 
 def _rounded(count: float) -> int:
-    """Nearest whole number, halves up."""
+    """Return the nearest whole number, with halves rounded up. Python's `round` would take them to the even one."""
     return math.floor(count + 0.5)

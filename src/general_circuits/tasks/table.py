@@ -1,4 +1,4 @@
-"""What every family of operations produces."""
+"""Task tables: the examples that every family of operations generates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from general_circuits.tasks.vocabulary import Vocabulary
 IntArray = NDArray[np.int32]
 
 NO_WRAP = -(2**31)
-"""Stands in `wrap` where an operation has no value before reduction."""
+"""Number in `wrap` for an example without a value before reduction."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,13 @@ class TaskTable:
     """Every example of a task.
 
     Attributes:
-        inputs: (example, n_inputs), symbols from 0 to n_symbols − 1; the two operands, for most tasks.
+        inputs: (example, n_inputs), symbols from 0 to n_symbols − 1; most tasks have two, the operands.
         target: (example), the right class, from 0 to n_classes − 1.
-        pair: (example), one number per unordered pair of operands, so that (a, b) and (b, a) share it; where there are
-            not two operands, one per example.
-        wrap: (example), the band m for which the unreduced value lies in [m·p, (m + 1)·p); `NO_WRAP` where there is
+        pair: (example), one number per unordered pair of operands: (a, b) and (b, a) share it. Without two operands,
+            one number per example.
+        wrap: (example), the band m whose interval [m·p, (m + 1)·p) has the unreduced value; `NO_WRAP` if there is
             none.
-        vocabulary: how many inputs, symbols and classes.
+        vocabulary: the numbers of inputs, symbols and classes.
     """
 
     inputs: IntArray
@@ -42,15 +42,16 @@ class TaskTable:
 
     @property
     def is_commutative(self) -> bool | None:
-        """Whether a ∘ b = b ∘ a wherever both are examples; None where there are not two operands."""
+        """Return whether a ∘ b = b ∘ a wherever both are examples; None if there are not two operands."""
         if self.vocabulary.n_inputs != 2:
             return None
+        # Sorted by pair, mirror images are neighbours: compare targets of neighbours that share a pair.
         order = np.argsort(self.pair, kind="stable")
         pair, target = self.pair[order], self.target[order]
         return bool((target[1:] == target[:-1])[pair[1:] == pair[:-1]].all())
 
     def frame(self) -> pd.DataFrame:
-        """One row per example: `a` and `b` where there are two operands, else `inputs`; the others missing."""
+        """Return one row per example. Two operands are in `a` and `b`, other inputs in `inputs`; the rest is missing."""
         inputs: dict[str, object]
         if self.vocabulary.n_inputs == 2:
             inputs = {"a": self.inputs[:, 0], "b": self.inputs[:, 1], "inputs": None}
@@ -64,12 +65,18 @@ class TaskTable:
 
 
 def all_pairs(n_symbols: int) -> IntArray:
-    """Every (a, b) in order, (example, 2)."""
+    """Return every (a, b) in order, (example, 2)."""
     return np.stack(np.divmod(np.arange(n_symbols**2, dtype=np.int32), n_symbols), axis=1).astype(np.int32)
 
 
 def unrelated(inputs: NDArray[Any], target: NDArray[Any], vocabulary: Vocabulary) -> TaskTable:
-    """Examples without mirror images or bands, but where the inputs are two: then they are operands like any other."""
+    """Return the table of examples without bands. Only if there are two inputs do they count as operands of a pair.
+
+    Args:
+        inputs: (example, n_inputs).
+        target: (example).
+        vocabulary: the numbers of inputs, symbols and classes.
+    """
     n = len(target)
     pair = np.arange(n, dtype=np.int32)
     if vocabulary.n_inputs == 2:
@@ -79,5 +86,5 @@ def unrelated(inputs: NDArray[Any], target: NDArray[Any], vocabulary: Vocabulary
 
 
 def unordered_pair(a: NDArray[Any], b: NDArray[Any], n_symbols: int) -> IntArray:
-    """The number of {a, b}: equal for (a, b) and (b, a), different for different pairs."""
+    """Return a number for {a, b}, (example): equal for (a, b) and (b, a), different for different pairs."""
     return (np.minimum(a, b) * n_symbols + np.maximum(a, b)).astype(np.int32)

@@ -1,4 +1,4 @@
-"""How many inputs, symbols and classes a task has."""
+"""Numbers of a task's inputs, symbols and classes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What a network reads and answers: so many inputs, each one of so many symbols, and one of so many classes."""
+    """Numbers of inputs that a network reads, of symbols that an input can be, and of classes to answer with."""
 
     n_inputs: int
     n_symbols: int
