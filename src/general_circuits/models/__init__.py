@@ -1,1 +1,1 @@
-"""The networks, written plainly, one kind per file; `build.py` makes the one that settings ask for."""
+"""Networks, one kind per file, in plain torch. `build.py` makes the network that the settings describe."""

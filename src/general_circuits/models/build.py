@@ -1,4 +1,4 @@
-"""A network from its settings."""
+"""Build a network from its settings."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from general_circuits.tasks.vocabulary import Vocabulary
 
 
 def build(settings: Model, vocabulary: Vocabulary) -> Network:
-    """The network that the settings ask for, to read and answer this vocabulary; its weights are not drawn yet."""
+    """Return the network that the settings describe, for this vocabulary. Its weights are not drawn yet."""
     kind = {"transformer": Transformer, "mlp": Perceptron}[settings.architecture]
     return kind(settings, vocabulary)

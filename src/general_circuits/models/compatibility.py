@@ -1,4 +1,4 @@
-"""Which settings of a network go together."""
+"""Rules for settings of a network that belong together. The config reports each broken rule before any work starts."""
 
 from __future__ import annotations
 
@@ -26,16 +26,17 @@ CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
         "initialisation": ("linear", "mean_field"),
     },
 }
-"""By architecture, the values that it can have, of keys where another has more."""
+"""Values that each architecture allows, for the keys whose values depend on it. An empty tuple allows none."""
 
 DIRECTIONS = 9
-"""Neurons that a frequency needs in `models.ground_truth`, which says why; this module does without torch."""
+"""Neurons that one frequency needs, a copy of `models.ground_truth.DIRECTIONS`: importing that would load torch."""
 
 NAMES = {"transformer": "a transformer", "mlp": "an MLP"}
+"""Names of the architectures in messages."""
 
 
 def lacking(given: Mapping[str, Any]) -> Iterator[str]:
-    """Keys of a network among what is given that one of its preset does not have, or not with this value."""
+    """Yield the given keys that the preset's architecture does not have, or does not have with the given value."""
     preset = PRESETS.get(str(given.get("preset")))
     if preset is None:
         return
@@ -45,12 +46,12 @@ def lacking(given: Mapping[str, Any]) -> Iterator[str]:
 
 
 def misfits(given: Mapping[str, Any], model: Model, n_classes: int) -> Iterator[tuple[str, str]]:
-    """Keys of a network that do not go together: which, and what would be right.
+    """Yield each key of a network that contradicts another, and a message that says what would be right.
 
     Args:
-        given: what the config says, None where it leaves a key to the preset.
-        model: the network that comes of it.
-        n_classes: of the task.
+        given: values from the config, None where it leaves a key to the preset.
+        model: the network with the preset's values filled in.
+        n_classes: number of classes of the task.
     """
     name = NAMES[model.architecture]
     for key in _outside_choices(given, model.architecture):
@@ -68,27 +69,29 @@ def misfits(given: Mapping[str, Any], model: Model, n_classes: int) -> Iterator[
 
 
 def _outside_choices(given: Mapping[str, Any], architecture: str) -> Iterator[str]:
-    """Keys whose value, where one is given, this architecture cannot have."""
+    """Yield the keys whose given value this architecture does not allow."""
     for key, choices in CHOICES[architecture].items():
         if given.get(key) not in (None, *choices):
             yield key
 
 
 def by_hand_misfits(model: Model, task: Task, vocabulary: Vocabulary, n_training: int) -> Iterator[tuple[str, str]]:
-    """What keeps a network from beginning as `models.ground_truth` builds it: which key, and what would be right.
+    """Yield each key that stops `models.ground_truth` from building this network, and what would be right.
 
     Args:
         model: the network.
-        task: what it is to answer.
-        vocabulary, n_training: of the task and its split.
+        task: the task that the network should answer.
+        vocabulary: the task's symbols and classes.
+        n_training: number of training examples.
     """
+    # A lookup table needs a coordinate for each symbol of both operands, for each class and for each of 3 positions.
     kind, n, widest = model.initialisation, vocabulary.n_symbols, vocabulary.n_symbols * 2 + vocabulary.n_classes + 3
     if kind not in ("fourier", "lookup_table") or model.architecture != "transformer":
         return
     needed = {"n_layers": 1, "activation": "relu", "normalisation": "none", "positions": "learned"}
     for key, value in needed.items():
         if getattr(model, key) != value:
-            yield key, f"should be {value}, since {kind} is built of that"
+            yield key, f"should be {value}, since {kind} needs it"
     if kind == "fourier":
         if not isinstance(task, Modular) or task.formulas != ("x+y",) or task.modulus % 2 == 0:
             yield "initialisation", "adds modulo an odd number: set operation: x+y and an odd modulus"
@@ -106,7 +109,7 @@ def by_hand_misfits(model: Model, task: Task, vocabulary: Vocabulary, n_training
 
 
 def why_not_reduced(model: Model, n_inputs: int) -> str | None:
-    """What keeps the arithmetic of a network's gradients from being reduced, if anything does."""
+    """Return the reason why this network cannot train with `arithmetic: reduced`, or None if it can."""
     if model.architecture != "transformer":
         return f"{NAMES[model.architecture]} has no reduced form"
     return None if n_inputs == 2 else f"there are {n_inputs} inputs and the reduced form is of two operands"

@@ -1,4 +1,4 @@
-"""How weights begin, as the networks of the field do. Layer norms begin as the identity everywhere."""
+"""Initial weights, drawn as the published networks draw them. Every layer norm begins as the identity."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from general_circuits.models.settings import Model
 from general_circuits.tasks.vocabulary import Vocabulary
 
 Draw = Callable[[nn.Module, str, Tensor, torch.Generator], object]
-"""Fills the weight of this module and name, or leaves it at zero."""
+"""Function that fills the weight of this module and name in place, or leaves it at zero."""
 
 
 @torch.no_grad()
@@ -19,22 +19,23 @@ def initialise(network: nn.Module, settings: Model, vocabulary: Vocabulary, gene
     """Draw every weight from `generator`, in the order of `named_parameters`.
 
     Args:
-        network: whose weights are named W_…, with a bias b_… in the same module.
-        settings: `initialisation` says which:
-            `normal`, standard deviation 1/√d_model, of the unembedding 1/√d_vocab, "=" counted; biases zero (Nanda et
-            al. 2023);
-            `linear`, as torch's own `nn.Linear`, uniform up to ±1/√fan-in, biases too, and `nn.Embedding`, normal with
-            standard deviation 1;
-            `multihead`, the same, but queries, keys and values as in `nn.MultiheadAttention`, uniform up to
-            ±√(6/(4 d_model)), and biases of attention zero;
-            `mean_field`, normal with standard deviation (16 d_mlp)^(−1/3); biases zero (Doshi et al. 2023).
-        vocabulary: what the network reads and answers.
-        generator: on the CPU.
+        network: a network whose weights are named W_…, each with its bias b_… in the same module.
+        settings: the key `initialisation` chooses the distribution:
+            `normal`: normal. The standard deviation is 1/√d_vocab for the unembedding ("=" counts) and 1/√d_model for
+            other weights. Biases are zero (Nanda et al. 2023).
+            `linear`: linear maps and their biases as in `nn.Linear`, uniform within ±1/√fan-in. Embeddings as in
+            `nn.Embedding`, normal with standard deviation 1.
+            `multihead`: the same, except in attention. Queries, keys and values are as in `nn.MultiheadAttention`,
+            uniform within ±√(6/(4 d_model)), and attention's biases are zero.
+            `mean_field`: normal with standard deviation (16 d_mlp)^(−1/3). Biases are zero (Doshi et al. 2023).
+        vocabulary: the symbols and classes of the task.
+        generator: random stream on the CPU.
     """
     draw = _draw(settings, vocabulary)
+    # Every weight takes its numbers from one stream, so this order is part of a replica's seed.
     for module in network.modules():
         for name, weight in module.named_parameters(recurse=False):
-            if "_" in name:  # but w and b of a layer norm
+            if "_" in name:  # a layer norm's w and b have no underscore: they stay at 1 and 0
                 draw(module, name, weight, generator)
 
 
@@ -56,17 +57,19 @@ def _normal(deviation: float, unembedding: float) -> Draw:
 
 
 def linear(module: nn.Module, name: str, weight: Tensor, generator: torch.Generator) -> None:
-    """As `nn.Linear` and `nn.Embedding` begin."""
+    """Draw a weight as `nn.Linear` and `nn.Embedding` do."""
     if name in ("W_E", "W_pos"):
         weight.normal_(generator=generator)
     else:
+        # nn.Linear calls kaiming_uniform_ with a = √5, and its bound √(6 / ((1 + 5) fan-in)) is 1/√fan-in.
         bound = fan_in(module, name) ** -0.5
         weight.uniform_(-bound, bound, generator=generator)
 
 
 def multihead(module: nn.Module, name: str, weight: Tensor, generator: torch.Generator) -> None:
-    """As `nn.MultiheadAttention` begins, whose queries, keys and values are one map of d_model to 3 d_model numbers."""
+    """Draw a weight as `nn.MultiheadAttention` does in attention, and as `nn.Linear` elsewhere."""
     if name in ("W_Q", "W_K", "W_V"):
+        # torch draws all three as one Xavier-uniform map from d_model to 3 d_model numbers, 4 d_model together.
         bound = (6 / (4 * fan_in(module, name))) ** 0.5
         weight.uniform_(-bound, bound, generator=generator)
     elif name not in ("b_Q", "b_K", "b_V", "b_O"):
@@ -74,7 +77,8 @@ def multihead(module: nn.Module, name: str, weight: Tensor, generator: torch.Gen
 
 
 def fan_in(module: nn.Module, name: str) -> int:
-    """How many numbers a linear map adds up for each that it gives; of a bias, the map that it belongs to."""
+    """Return how many inputs a linear map sums for each output. A bias has the fan-in of its map."""
     weight = getattr(module, f"W_{name[2:]}")
-    of_all_heads = name[2:] == "O"  # (head, d_head, d_model), the other maps of a head (head, d_model, d_head)
-    return int(weight[..., 0].numel() if of_all_heads else weight.shape[-2])
+    # W_O (head, d_head, d_model) sums over all heads. W_Q, W_K and W_V (head, d_model, d_head) sum within one head.
+    sums_over_heads = name[2:] == "O"
+    return int(weight[..., 0].numel() if sums_over_heads else weight.shape[-2])

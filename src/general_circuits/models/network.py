@@ -1,4 +1,4 @@
-"""What training and measurements need of a network, whatever its kind."""
+"""Interface of every network. Training and measurements use it, and do not depend on the kind of network."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ Site = Literal["mlp", "head_outputs", "heads"]
 
 
 class Place(NamedTuple):
-    """Where in a network neurons are: in which layer, from 0, and at which site of it.
+    """Location of neurons in a network: a layer, counted from 0, and a site in this layer.
 
-    `mlp` are the MLP's units after their activation, TransformerLens' `hook_post`; `head_outputs` the units of the
-    attention heads' outputs before they are mixed, `hook_z`, head after head; `heads` the same as whole heads, each of
-    which is one neuron.
+    The sites, and the TransformerLens hook that holds the same activations:
+        `mlp`: units of the MLP after the activation, `blocks.{layer}.mlp.hook_post`.
+        `head_outputs`: units of the attention heads' outputs before W_O, `blocks.{layer}.attn.hook_z`, head by head.
+        `heads`: the same units, grouped so that each whole head is one neuron.
     """
 
     layer: int
@@ -32,16 +33,20 @@ class Place(NamedTuple):
 
 
 class Network(nn.Module, ABC):
-    """Reads the inputs of a task and answers; in each layer there are neurons where a measurement can step in.
+    """Network that reads the inputs of a task and answers. A measurement can step in at the neurons of each layer.
 
-    Tokens are (example, n_inputs + 1), the inputs and then "=". What is `read` of them goes to a place's `units`
-    (example, position, unit), and what goes `past` them, (example, position, …), is needed to go on to the answer. Of
-    the last layer only the last position reaches the answer, and only that is there. A neuron is one unit or, where
-    `width` says so, several in a row.
+    Tokens are (example, n_inputs + 1): the inputs, then "=". A forward pass has three steps:
+        `read` turns the tokens into the vectors of the first layer;
+        `run_to` runs up to a place and returns two tensors: `past` and `units`;
+        `answer_from` turns these two, changed or not, into the logits.
+
+    `units` (example, position, unit) are the activations at the place. `past` (example, position, …) holds the
+    activations that bypass them. In the last layer both hold the last position only, because no other position reaches
+    the answer. A neuron is one unit, or `width` consecutive units.
 
     Args:
         settings: widths and options.
-        vocabulary: what it reads and answers.
+        vocabulary: the symbols and classes of the task.
     """
 
     def __init__(self, settings: Model, vocabulary: Vocabulary) -> None:
@@ -56,99 +61,107 @@ class Network(nn.Module, ABC):
     @property
     @abstractmethod
     def sites(self) -> tuple[Site, ...]:
-        """Where there are neurons in each layer."""
+        """Sites that have neurons, the same in each layer."""
 
     def places(self, sites: Sequence[Site]) -> list[Place]:
-        """Those of its places that are at these sites, by layer."""
+        """List the network's places at these sites, layer by layer. Sites that it lacks are left out."""
         return [Place(i, site) for i in range(self.settings.n_layers) for site in sites if site in self.sites]
 
     @abstractmethod
     def answer(self, tokens: Tensor) -> Tensor:
-        """Tokens → logits (example, n_classes)."""
+        """Return the logits (example, n_classes) of tokens (example, n_inputs + 1)."""
 
     @torch.no_grad()
     def answer_all(self, tokens: Tensor) -> Tensor:
-        """The same for any number of examples, without what gradients would need."""
+        """Return the logits of any number of examples, without gradients and in passes of limited size."""
         return torch.cat([self.answer(part) for part in tokens.split(EXAMPLES_PER_PASS)])
 
     @abstractmethod
     def read(self, tokens: Tensor) -> Tensor:
-        """Tokens → the vectors that the first layer gets, (example, …)."""
+        """Return the vectors that the first layer receives, (example, …): a transformer's first `hook_resid_pre`."""
 
     @abstractmethod
     def blank(self, tokens: Tensor) -> Tensor:
-        """What is read where there is no input: zero in place of every input's vector; as `read` in all else."""
+        """Return the same as `read`, but with zero in place of each input's vector. Integration paths begin here."""
 
     @abstractmethod
     def run_to(self, x: Tensor, place: Place) -> tuple[Tensor, Tensor]:
-        """What was read → what goes past the place's units, and the units."""
+        """Run what `read` returned up to a place. Return `past` and `units`, as the class describes them."""
 
     @abstractmethod
     def answer_from(self, past: Tensor, units: Tensor, place: Place) -> Tensor:
-        """What `run_to` gave, changed or not → logits (example, n_classes)."""
+        """Run the rest of the network on `past` and `units`, changed or not. Return logits (example, n_classes)."""
 
     @abstractmethod
     def neuron_inputs(self, x: Tensor, place: Place) -> Tensor:
-        """What was read → what the MLP's neurons read, (example, position, width)."""
+        """Run what `read` returned up to an MLP. Return the input of its W_in, (example, position, width)."""
 
     @abstractmethod
     def neuron_weights(self, place: Place) -> dict[str, int]:
-        """The weights of the MLP's neurons: into them, their biases where they have any, and out of them.
+        """Map the names of an MLP's weights to their neuron axis, which has one entry per neuron.
 
-        By name, in this order, the axis along which there is one entry per neuron.
+        The order is: weights into the neurons, their biases if there are any, weights out of the neurons.
         """
 
     def activation(self, pre: Tensor) -> Tensor:
-        """What the MLP's neurons make of their weighted inputs, TransformerLens' `hook_pre`, of any shape."""
+        """Apply the MLP's activation function: `hook_pre` → `hook_post`, of any shape."""
         return ACTIVATIONS[self.settings.activation](pre)
 
     @abstractmethod
     def write(self, units: Tensor, place: Place) -> Tensor:
-        """The MLP's neurons (example, position, neuron) → what they add up to, (example, position, width).
+        """Apply the weights out of an MLP's neurons: (example, position, neuron) → (example, position, width).
 
-        That is linear in them and in their weights out: what is added to the residual stream, or, where there is none,
-        what the next layer of neurons or the outputs are made of.
+        The result is affine in the neurons and in these weights. In a transformer it is `hook_mlp_out`, which is added
+        to the residual stream. In a perceptron it is the next layer before its activation, or the outputs.
         """
 
     @abstractmethod
     def answer_from_written(self, past: Tensor, written: Tensor, place: Place) -> Tensor:
-        """What goes past the MLP's neurons, and what they write → logits (example, n_classes)."""
+        """Run the rest of the network on `past` and on the result of `write`. Return logits (example, n_classes)."""
 
     def width(self, place: Place) -> int:
-        """How many units in a row are one neuron."""
+        """Return how many consecutive units make up one neuron."""
         return self.settings.d_model // self.settings.n_heads if place.site == "heads" else 1
 
     @abstractmethod
     def weight_norms(self, place: Place) -> Tensor:
-        """Norm of the weights into each neuron times that of those out of it, (neuron); biases are left out.
+        """Return the norm of the weights into each neuron times the norm of the weights out of it, (neuron).
 
-        A ReLU unit may have its weights in scaled by any factor and those out by its inverse; this does not change.
+        Biases do not count. A ReLU unit computes the same function if its weights in are scaled up and its weights out
+        are scaled down by the same factor. The product is the same too, but neither norm is.
         """
 
     def is_last(self, place: Place) -> bool:
-        """Whether it is in the last layer."""
+        """Tell whether a place is in the last layer."""
         return place.layer == self.settings.n_layers - 1
 
     def is_linear_from(self, place: Place) -> bool:
-        """Whether the logits are affine in this place's units: nothing but the unembedding follows."""
+        """Tell whether the logits are affine in the units of a place.
+
+        They are after the last MLP without a layer norm: only linear maps follow, W_out and W_U.
+        """
         return self.is_last(place) and place.site == "mlp" and self.settings.normalisation == "none"
 
     def logit_weights(self, place: Place) -> Tensor:
-        """How each unit moves each logit, (d_mlp, n_classes). Linear places only."""
+        """Return the effect of each unit on each logit, (d_mlp, n_classes). A transformer's is W_out W_U.
+
+        Raises:
+            ValueError: if the logits are not affine in the units of this place.
+        """
         if not self.is_linear_from(place):
             raise ValueError(f"{place.site} of layer {place.layer}: the logits are not linear in its units")
         return self._logit_weights()
 
     @torch.no_grad()
     def logit_scale(self, tokens: Tensor) -> float:
-        """Of its answers to these tokens, its training examples: what logits are divided by to be matched."""
+        """Return the logit scale on these tokens, the training examples. Logits divided by it are at matched scale."""
         return predictions.logit_scale(self.answer(tokens))
 
     @contextmanager
     def frozen_norms(self) -> Iterator[None]:
-        """Gradients take the scale that each layer norm divides by for a constant."""
+        """Treat the scale that each layer norm divides by as a constant in gradients, inside this context."""
         yield
 
     @abstractmethod
     def _logit_weights(self) -> Tensor:
-        """Of the last layer, where the logits are linear in it."""
+        """Return the effect of the last layer's units on the logits, where the logits are affine in them."""

@@ -1,4 +1,4 @@
-"""What networks of every kind are made of. Weights carry TransformerLens' names."""
+"""Parts that every kind of network shares. Weights carry TransformerLens' names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class Embed(nn.Module):
-    """A vector for each token, looked up: tokens (…) → (…, d_model)."""
+    """Look up a vector for each token: tokens (…) → (…, d_model)."""
 
     def __init__(self, d_vocab: int, d_model: int) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Embed(nn.Module):
 
 
 class Unembed(nn.Module):
-    """The last linear map: (…, width) → (…, d_vocab_out)."""
+    """Last linear map, from the final activations to the logits: (…, width) → (…, d_vocab_out)."""
 
     def __init__(self, width: int, d_vocab_out: int, has_bias: bool) -> None:
         super().__init__()
@@ -40,5 +40,5 @@ class Unembed(nn.Module):
 
 
 def bias(*shape: int, exists: bool) -> nn.Parameter | None:
-    """Zeros of this shape, or nothing."""
+    """Return a bias of zeros in this shape, or None for a map without a bias."""
     return nn.Parameter(torch.zeros(shape)) if exists else None

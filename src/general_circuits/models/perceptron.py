@@ -1,4 +1,4 @@
-"""Networks of linear maps and activations alone, written plainly. Weights carry TransformerLens' names."""
+"""Multilayer perceptrons in plain torch. Weights carry TransformerLens' names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from general_circuits.tasks.vocabulary import Vocabulary
 
 
 class Neurons(nn.Module):
-    """One hidden layer: (example, width) → (example, d_mlp)."""
+    """Hidden layer: (example, width) → (example, d_mlp)."""
 
     def __init__(self, width: int, settings: Model) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class Neurons(nn.Module):
         self.activation = ACTIVATIONS[settings.activation]
 
     def pre(self, x: Tensor) -> Tensor:
-        """Before the activation: (…, width) → (…, d_mlp)."""
+        """Return the neurons before the activation, TransformerLens' `hook_pre`: (…, width) → (…, d_mlp)."""
         pre = x @ self.W_in
         return pre if self.b_in is None else pre + self.b_in
 
@@ -33,7 +33,7 @@ class Neurons(nn.Module):
 
 
 class Block(nn.Module):
-    """A layer under the name that a transformer's has."""
+    """Holder of one hidden layer, so that its weights are named as a transformer's: `blocks.0.mlp.W_in`."""
 
     def __init__(self, width: int, settings: Model) -> None:
         super().__init__()
@@ -41,13 +41,17 @@ class Block(nn.Module):
 
 
 class Perceptron(Network):
-    """A multilayer perceptron that reads all inputs at once; "=", which is the same in every example, it ignores.
+    """Multilayer perceptron that reads all inputs at once. It ignores "=", which is the same in every example.
 
-    To measurements it has one position, and nothing goes past its neurons: (example, 1, 0).
+    Measurements see one position. No path bypasses the neurons, so `past` is empty: (example, 1, 0).
 
-    Each input is a vector, and these are put side by side: one-hot, an embedding that all inputs share, or one number
-    from −1 for the first symbol to 1 for the last, so that a bit is ±1 (`ordinal`). With `outputs: sign` there is one
-    output f for two classes, whose logits are −f/2 and f/2: f is the log-odds of the second, its sign the answer.
+    Each input becomes a vector, and the vectors are concatenated. `inputs` chooses the vector:
+        `one_hot`: one coordinate per symbol;
+        `embedding`: a learned vector per symbol, the same for all inputs;
+        `ordinal`: one number from −1 (first symbol) to 1 (last symbol), so that a bit is ±1.
+
+    With `outputs: sign` there is one output f for two classes. Their logits are −f/2 and f/2. So f is the log-odds of
+    the second class, and the sign of f is the answer.
     """
 
     sites: tuple[Site, ...] = ("mlp",)
@@ -69,19 +73,19 @@ class Perceptron(Network):
         return self(tokens)
 
     def read(self, tokens: Tensor) -> Tensor:
-        """Tokens (example, n_inputs + 1) → the inputs' vectors side by side, (example, input width)."""
-        symbols, n, dtype = tokens[:, :-1], self.vocabulary.n_symbols, self.unembed.W_U.dtype
+        """Return the concatenated vectors of the inputs: tokens (example, n_inputs + 1) → (example, input width)."""
+        symbols, n, dtype = tokens[:, :-1], self.vocabulary.n_symbols, self.unembed.W_U.dtype  # (example, n_inputs)
         if self.settings.inputs == "embedding":
-            return self.embed(symbols).flatten(1)
+            return self.embed(symbols).flatten(1)  # (example, n_inputs · d_model)
         if self.settings.inputs == "one_hot":
-            return functional.one_hot(symbols, n).flatten(1).to(dtype)
-        return 2 * symbols.to(dtype) / (n - 1) - 1
+            return functional.one_hot(symbols, n).flatten(1).to(dtype)  # (example, n_inputs · n_symbols)
+        return 2 * symbols.to(dtype) / (n - 1) - 1  # (example, n_inputs)
 
     def blank(self, tokens: Tensor) -> Tensor:
         return torch.zeros_like(self.read(tokens))
 
     def run_to(self, x: Tensor, place: Place) -> tuple[Tensor, Tensor]:
-        post = self._run(x, range(place.layer + 1)).unsqueeze(1)
+        post = self._run(x, range(place.layer + 1)).unsqueeze(1)  # (example, 1, d_mlp)
         return post.new_empty(len(post), 1, 0), post
 
     def answer_from(self, past: Tensor, units: Tensor, place: Place) -> Tensor:
@@ -93,6 +97,7 @@ class Perceptron(Network):
     def neuron_weights(self, place: Place) -> dict[str, int]:
         mlp = f"blocks.{place.layer}.mlp"
         biases = {} if self.settings.biases == "none" else {f"{mlp}.b_in": 0}
+        # There is no W_out: a layer's neurons are read by the next layer's W_in, or by the unembedding.
         outward = "unembed.W_U" if self.is_last(place) else f"blocks.{place.layer + 1}.mlp.W_in"
         return {f"{mlp}.W_in": 1, **biases, outward: 0}
 
@@ -103,6 +108,7 @@ class Perceptron(Network):
     def answer_from_written(self, past: Tensor, written: Tensor, place: Place) -> Tensor:
         if self.is_last(place):
             return self._logits(written.squeeze(1))
+        # `written` is the next layer before its activation, so that layer is not run again.
         post = self.activation(written.squeeze(1))
         return self._read_out(self._run(post, range(place.layer + 2, self.settings.n_layers)))
 
@@ -114,18 +120,18 @@ class Perceptron(Network):
         return cast(Block, self.blocks[layer]).mlp
 
     def _run(self, x: Tensor, layers: range) -> Tensor:
-        """Through these layers, (example, width) → (example, d_mlp)."""
+        """Run `x` through these layers, (example, width) → (example, d_mlp)."""
         for layer in layers:
             x = self._mlp(layer)(x)
         return x
 
     def _read_out(self, post: Tensor) -> Tensor:
-        """Neurons of the last layer → logits."""
+        """Return the logits (example, n_classes) of the last layer's neurons (example, d_mlp)."""
         return self._logits(self.unembed(post))
 
     def _logit_weights(self) -> Tensor:
         return self._logits(self.unembed.W_U)
 
     def _logits(self, out: Tensor) -> Tensor:
-        """Outputs (…, output) → (…, n_classes), which is linear."""
+        """Map the outputs (…, output) to logits (…, n_classes). The map is linear, so it also maps W_U's rows."""
         return out * out.new_tensor([-0.5, 0.5]) if self.settings.outputs == "sign" else out

@@ -1,7 +1,7 @@
-"""The networks of the field by name, equal to the published ones in structure, size and initialisation.
+"""Published networks of the grokking literature by name, with the same structure, size and initialisation.
 
-Vocabularies are ours: an input per position, then "=". A preset fills in what a config leaves open, but for its
-architecture, which it fixes.
+The vocabulary is ours: one input per position, then "=". A preset supplies every setting that a config leaves open. A
+config cannot change a preset's architecture.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from general_circuits.tasks.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Preset:
-    """One network.
+    """Settings of one published network.
 
     Attributes:
-        model: its settings.
-        loss: what it is trained on in its source.
-        source: where it was published, and what is different here.
-        vocabulary: of a task in that source, to count parameters by.
-        parameters: with this vocabulary.
+        model: settings of the network.
+        loss: the loss that its source trains it on.
+        source: the publication, and any difference here.
+        vocabulary: vocabulary of one task in the source, used to count parameters.
+        parameters: number of parameters with this vocabulary.
     """
 
     model: Model
@@ -32,7 +32,7 @@ class Preset:
 
 
 PRESETS = {
-    # openai/grok, grok/transformer.py: 394,240 parameters beside embedding and head, whose vocabulary was 239 there.
+    # openai/grok, grok/transformer.py: 394,240 parameters without embedding and head. Its vocabulary had 239 symbols.
     "power": Preset(
         Model(
             architecture="transformer",
@@ -53,7 +53,7 @@ PRESETS = {
         vocabulary=Vocabulary(2, 97, 97),
         parameters=419_200,
     ),
-    # progress-measures-paper, transformers.py: 226,816 parameters with a logit for "=" too, which we leave out.
+    # progress-measures-paper, transformers.py: 226,816 parameters. It also has a logit for "=", which we leave out.
     "nanda": Preset(
         Model(
             architecture="transformer",
@@ -74,8 +74,8 @@ PRESETS = {
         vocabulary=Vocabulary(2, 113, 113),
         parameters=226_688,
     ),
-    # ironjr/grokfast, main.py: 396,800 parameters beside embeddings and head. There a layer norm overwrites the
-    # residual stream before each attention, which this leaves out; the parameters are the same.
+    # ironjr/grokfast, main.py: 396,800 parameters without embeddings and head. There a layer norm overwrites the
+    # residual stream before each attention. We leave that out, which changes no parameter.
     "pre_norm": Preset(
         Model(
             architecture="transformer",

@@ -1,4 +1,4 @@
-"""Settings of a network, as the stages get them."""
+"""Settings of a network, in the form that the stages receive."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from typing import Literal
 from general_circuits.tasks.vocabulary import Vocabulary
 
 EXAMPLES_PER_PASS = 2048
-"""Examples that go through a network together, where any number may be asked for."""
+"""Most examples that go through a network in one pass. It bounds memory where a caller passes a whole table."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A network that reads the inputs of a task and answers with a class; what its architecture lacks is none, or 0.
+    """Settings of a network that reads the inputs of a task and answers with a class.
+
+    A setting that an architecture does not have is "none", or 0.
 
     Attributes:
-        inputs: a transformer reads `tokens`; an MLP reads each input as a vector.
-        d_model: width of a transformer's residual stream, or of the embedding of each of an MLP's inputs.
+        inputs: a transformer reads `tokens`. An MLP reads each input as a vector.
+        d_model: width of a transformer's residual stream, or of an MLP's embedding of one input.
         d_mlp: neurons per layer.
-        biases: which linear maps have one: `mlp` are the layers of neurons, `blocks` attention too, `all` also the
-            unembedding.
-        outputs: a logit per class, or one number whose sign tells two classes apart.
+        biases: the linear maps that have a bias. `mlp` means the layers of neurons. `blocks` adds attention. `all` adds
+            the unembedding.
+        outputs: one logit per class, or one number whose sign tells two classes apart.
     """
 
     architecture: Literal["transformer", "mlp"]
@@ -38,6 +40,6 @@ class Model:
     outputs: Literal["classes", "sign"]
 
     def input_width(self, vocabulary: Vocabulary) -> int:
-        """Numbers that an MLP's first layer reads."""
+        """Return how many numbers an MLP's first layer reads."""
         each = {"one_hot": vocabulary.n_symbols, "embedding": self.d_model, "ordinal": 1}
         return vocabulary.n_inputs * each[self.inputs]

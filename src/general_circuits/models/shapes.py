@@ -1,4 +1,7 @@
-"""What a network's weights are called and how large they are, from its settings alone: known without torch."""
+"""Names and shapes of a network's weights, worked out from its settings alone.
+
+The config and the memory estimates use them, so this module does not import torch. A test compares them with networks.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def weight_shapes(model: Model, vocabulary: Vocabulary) -> Shapes:
-    """The shape of each of `Network.named_parameters()`, by its name, in no particular order."""
+    """Map each name of `Network.named_parameters()` to its shape, in no particular order."""
     return (_of_mlp if model.architecture == "mlp" else _of_transformer)(model, vocabulary)
 
 

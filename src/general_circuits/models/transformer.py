@@ -1,6 +1,6 @@
-"""Transformers, written plainly: every position of every example is computed. Weights carry TransformerLens' names.
+"""Transformers in plain torch. Weights and activations carry TransformerLens' names.
 
-This is the reference that anything faster is tested against.
+Every position of every example is computed. Faster arithmetic (`training.reduced`) is tested against this reference.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from general_circuits.tasks.vocabulary import Vocabulary
 
 
 class PosEmbed(nn.Module):
+    """One vector for each position, learned or fixed: (position, d_model)."""
+
     def __init__(self, n_ctx: int, d_model: int, kind: str) -> None:
         super().__init__()
         if kind == "learned":
@@ -33,6 +35,8 @@ class PosEmbed(nn.Module):
 
 
 class LayerNorm(nn.Module):
+    """Layer norm over the last axis. While frozen, its gradient treats the scale as a constant."""
+
     eps = 1e-5
 
     def __init__(self, d_model: int) -> None:
@@ -43,7 +47,8 @@ class LayerNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.is_frozen:
-            scale = (x.var(dim=-1, correction=0, keepdim=True) + self.eps).sqrt().detach()
+            # With the scale detached, the gradient is the gradient of an affine map (direct logit attribution).
+            scale = (x.var(dim=-1, correction=0, keepdim=True) + self.eps).sqrt().detach()  # `hook_scale`
             return (x - x.mean(dim=-1, keepdim=True)) / scale * self.w + self.b
         return functional.layer_norm(x, self.w.shape, self.w, self.b, self.eps)
 
@@ -67,22 +72,25 @@ class Attention(nn.Module):
         return self.write(self.outputs(x))
 
     def outputs(self, x: Tensor) -> Tensor:
-        """The heads' outputs, one after the other: (example, position, d_model) → (…, head · d_head), `hook_z`."""
-        queries = _project(x, self.W_Q, self.b_Q)  # (example, head, position, d_head)
-        keys = _project(x, self.W_K, self.b_K)
-        values = _project(x, self.W_V, self.b_V)
-        scores = queries @ keys.transpose(-2, -1) / math.sqrt(queries.shape[-1])  # (example, head, query, key)
-        future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=x.device).triu(diagonal=1)
-        pattern = scores.masked_fill(future, float("-inf")).softmax(dim=-1)
-        return (pattern @ values).transpose(1, 2).flatten(2)
+        """Return `hook_z`, the heads' outputs side by side: (example, position, d_model) → (…, head · d_head)."""
+        q = _project(x, self.W_Q, self.b_Q)  # (example, head, position, d_head)
+        k = _project(x, self.W_K, self.b_K)
+        v = _project(x, self.W_V, self.b_V)
+        attn_scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])  # (example, head, query, key)
+        future = torch.ones(attn_scores.shape[-2:], dtype=torch.bool, device=x.device).triu(diagonal=1)
+        pattern = attn_scores.masked_fill(future, float("-inf")).softmax(dim=-1)
+        # (example, head, query, d_head) → (example, query, head, d_head) → (example, query, head · d_head)
+        return (pattern @ v).transpose(1, 2).flatten(2)
 
     def write(self, z: Tensor) -> Tensor:
-        """What the heads add to the residual stream: (…, head · d_head) → (…, d_model)."""
-        out = z @ self.W_O.flatten(0, 1)
+        """Return `hook_attn_out`, which the heads add to the residual stream: (…, head · d_head) → (…, d_model)."""
+        out = z @ self.W_O.flatten(0, 1)  # W_O as (head · d_head, d_model) sums over heads too
         return out if self.b_O is None else out + self.b_O
 
 
 class MLP(nn.Module):
+    """One layer of neurons that reads from the residual stream and writes to it."""
+
     def __init__(self, settings: Model) -> None:
         super().__init__()
         self.W_in = nn.Parameter(torch.empty(settings.d_model, settings.d_mlp))
@@ -92,18 +100,21 @@ class MLP(nn.Module):
         self.activation = ACTIVATIONS[settings.activation]
 
     def post(self, x: Tensor) -> Tensor:
-        """The neurons: (…, d_model) → (…, d_mlp) after the activation, TransformerLens' `hook_post`."""
+        """Return `hook_post`, the neurons after the activation: (…, d_model) → (…, d_mlp)."""
         pre = x @ self.W_in
         return self.activation(pre if self.b_in is None else pre + self.b_in)
 
     def write(self, post: Tensor) -> Tensor:
-        """What the neurons add to the residual stream: (…, d_mlp) → (…, d_model)."""
+        """Return `hook_mlp_out`, which the neurons add to the residual stream: (…, d_mlp) → (…, d_model)."""
         out = post @ self.W_out
         return out if self.b_out is None else out + self.b_out
 
 
 class Block(nn.Module):
-    """Attention, then MLP. In parts, so that a measurement can step in where there are neurons."""
+    """Attention, then MLP. The steps are separate methods, so that a measurement can step in at either set of neurons.
+
+    `normalisation: pre` normalises what each part reads. `post` normalises the residual stream after each part.
+    """
 
     def __init__(self, settings: Model) -> None:
         super().__init__()
@@ -115,24 +126,24 @@ class Block(nn.Module):
             self.ln2 = LayerNorm(settings.d_model)
 
     def head_outputs(self, resid_pre: Tensor) -> Tensor:
-        """`resid_pre` → the heads' outputs, (example, position, head · d_head)."""
+        """Return the heads' outputs `z`, (example, position, head · d_head)."""
         return self.attn.outputs(self.ln1(resid_pre) if self.normalisation == "pre" else resid_pre)
 
     def attend(self, resid_pre: Tensor, z: Tensor) -> Tensor:
-        """`resid_pre` and the heads' outputs → `resid_mid`, (example, position, d_model)."""
+        """Add the heads' outputs `z` to `resid_pre`. Return `resid_mid`, (example, position, d_model)."""
         resid_mid = resid_pre + self.attn.write(z)
         return self.ln1(resid_mid) if self.normalisation == "post" else resid_mid
 
     def mlp_in(self, resid_mid: Tensor) -> Tensor:
-        """`resid_mid` → what the neurons read, (example, position, d_model)."""
+        """Return the input of W_in, TransformerLens' `hook_mlp_in` after its norm, (example, position, d_model)."""
         return self.ln2(resid_mid) if self.normalisation == "pre" else resid_mid
 
     def neurons(self, resid_mid: Tensor) -> Tensor:
-        """`resid_mid` → neurons after the activation, (example, position, d_mlp)."""
+        """Return the neurons after the activation, (example, position, d_mlp)."""
         return self.mlp.post(self.mlp_in(resid_mid))
 
     def join(self, resid_mid: Tensor, mlp_out: Tensor) -> Tensor:
-        """`resid_mid` and what the neurons add to it → `resid_post`, (example, position, d_model)."""
+        """Add `mlp_out` to `resid_mid`. Return `resid_post`, (example, position, d_model)."""
         resid_post = resid_mid + mlp_out
         return self.ln2(resid_post) if self.normalisation == "post" else resid_post
 
@@ -142,7 +153,7 @@ class Block(nn.Module):
 
 
 class Transformer(Network):
-    """Decoder-only transformer over a short sequence of tokens; the answer is read at the last position."""
+    """Decoder-only transformer over a short sequence of tokens. The answer is read at the last position."""
 
     sites: tuple[Site, ...] = ("mlp", "head_outputs", "heads")
 
@@ -157,7 +168,7 @@ class Transformer(Network):
         self.unembed = Unembed(settings.d_model, vocabulary.n_classes, settings.biases == "all")
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens (example, position) → logits (example, position, d_vocab_out)."""
+        """Return the logits (example, position, d_vocab_out) of tokens (example, position)."""
         resid = self.read(tokens)
         for block in self.blocks:
             resid = block(resid)
@@ -167,11 +178,12 @@ class Transformer(Network):
         return self.embed(tokens) + self.pos_embed()
 
     def blank(self, tokens: Tensor) -> Tensor:
+        # Positions and "=" stay, because they are the same in every example.
         embedded = self.embed(tokens)
         return torch.cat([torch.zeros_like(embedded[:, :-1]), embedded[:, -1:]], dim=1) + self.pos_embed()
 
     def read_out(self, resid: Tensor) -> Tensor:
-        """Residual stream after the last block → logits at every position."""
+        """Return the logits at every position, from the residual stream after the last block."""
         return self.unembed(self.ln_final(resid) if self.settings.normalisation == "pre" else resid)
 
     def answer(self, tokens: Tensor) -> Tensor:
@@ -182,12 +194,13 @@ class Transformer(Network):
             x = block(x)
         here = self.block(place.layer)
         z = here.head_outputs(x)
+        # Attention is the only step that mixes positions. After the last one, the other positions cannot matter.
         if self.is_last(place):
             x, z = x[:, -1:], z[:, -1:]
         if place.site != "mlp":
-            return x, z
+            return x, z  # `resid_pre` bypasses the heads
         resid_mid = here.attend(x, z)
-        return resid_mid, here.neurons(resid_mid)
+        return resid_mid, here.neurons(resid_mid)  # `resid_mid` bypasses the MLP
 
     def answer_from(self, past: Tensor, units: Tensor, place: Place) -> Tensor:
         here = self.block(place.layer)
@@ -232,10 +245,10 @@ class Transformer(Network):
         W_V, W_O = here.attn.W_V, here.attn.W_O  # (head, d_model, d_head), (head, d_head, d_model)
         if place.site == "heads":
             return W_V.flatten(1).norm(dim=1) * W_O.flatten(1).norm(dim=1)
-        return (W_V.norm(dim=1) * W_O.norm(dim=2)).flatten()
+        return (W_V.norm(dim=1) * W_O.norm(dim=2)).flatten()  # (head, d_head) → (head · d_head)
 
     def block(self, layer: int) -> Block:
-        """One block, by number from the input."""
+        """Return one block, counted from the input."""
         return cast(Block, self.blocks[layer])
 
     def _logit_weights(self) -> Tensor:
@@ -243,7 +256,7 @@ class Transformer(Network):
 
 
 def sinusoids(n_ctx: int, d_model: int) -> Tensor:
-    """Fixed positions (n_ctx, d_model): sines and cosines in turn (Vaswani et al. 2017, section 3.5)."""
+    """Return fixed position vectors (n_ctx, d_model): sines and cosines in turn (Vaswani et al. 2017, section 3.5)."""
     frequencies = 10_000.0 ** (-torch.arange(0, d_model, 2) / d_model)
     angles = torch.arange(n_ctx).unsqueeze(1) * frequencies  # (n_ctx, ⌈d_model / 2⌉)
     table = torch.empty(n_ctx, d_model)
@@ -253,8 +266,9 @@ def sinusoids(n_ctx: int, d_model: int) -> Tensor:
 
 
 def _project(x: Tensor, weight: Tensor, shift: Tensor | None) -> Tensor:
-    """(example, position, d_model) → (example, head, position, d_head)."""
+    """Project every position for every head: (example, position, d_model) → (example, head, position, d_head)."""
     n_heads, d_model, d_head = weight.shape
+    # One matrix product for all heads: (head, d_model, d_head) → (d_model, head · d_head).
     projected = x @ weight.transpose(0, 1).reshape(d_model, n_heads * d_head)
     projected = projected.unflatten(-1, (n_heads, d_head)).transpose(1, 2)
     return projected if shift is None else projected + shift.unsqueeze(1)
