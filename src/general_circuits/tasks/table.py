@@ -51,7 +51,7 @@ class TaskTable:
         return bool((target[1:] == target[:-1])[pair[1:] == pair[:-1]].all())
 
     def frame(self) -> pd.DataFrame:
-        """Return one row per example. Two operands are in `a` and `b`, other inputs in `inputs`; the rest is missing."""
+        """Return one row per example: two operands in `a` and `b`, other inputs in `inputs`, the rest missing."""
         inputs: dict[str, object]
         if self.vocabulary.n_inputs == 2:
             inputs = {"a": self.inputs[:, 0], "b": self.inputs[:, 1], "inputs": None}

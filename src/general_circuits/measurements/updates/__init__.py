@@ -1,5 +1,6 @@
-"""Updates: what neurons are, what the loss asks of their weights, and what training makes of them.
+"""Neurons, their gradients and their updates, checkpoint by checkpoint.
 
-`outer` has every example's gradient in each neuron's weights without a backward pass for each; `movement` what became
-of the weights between two checkpoints; `measure` all that is written of a checkpoint.
+The module `outer` measures every example's gradient in each neuron's weights without a backward pass for each example.
+The module `movement` measures how the weights moved between two checkpoints. The module `measure` adds each neuron's
+saliency and makes the table.
 """
