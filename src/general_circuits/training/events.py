@@ -1,4 +1,4 @@
-"""Events: the steps at which something happened, found in the metrics by the definitions of the claims."""
+"""Events of a run, such as memorisation: their steps, found in its metrics by the definitions that the claims use."""
 
 from __future__ import annotations
 
@@ -8,51 +8,56 @@ import numpy as np
 import pandas as pd
 
 EVENTS = ("memorised", "validation_loss_peak", "onset", "generalised")
-"""What is looked for in a run, by name."""
+"""Names of the events of a run."""
 
 BRANCHED = "branched"
+"""Name of the event at which a branch leaves its parent."""
 LEARNED = ("memorised", "onset", "generalised")
+"""Events that a branch keeps from its parent if they came before it left."""
 
 
 def find(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The `metrics` table → the `events` table: one row per replica and event.
+    """Return the table `events` of a table `metrics`: one row per replica and event.
 
-    An event that never came is censored, its step the last evaluation before divergence, if any.
+    An event that never came is censored. Its step is then the last evaluation before divergence, or else the last one.
     """
-    found = []
+    rows = []
     for (condition, replica), run in metrics.groupby(["condition", "replica"], observed=True, sort=False):
-        found.append(_rows(run, events_of_run(run)).assign(condition=condition, replica=replica))
-    return pd.concat(found, ignore_index=True)
+        rows.append(_rows(run, events_of_run(run)).assign(condition=condition, replica=replica))
+    return pd.concat(rows, ignore_index=True)
 
 
 def find_of_branch(metrics: pd.DataFrame, parent: pd.DataFrame, condition: str) -> pd.DataFrame:
-    """The events of a branch, whose replicas have the history of its parent until they leave it.
+    """Return the table `events` of a branch.
 
-    One more is `branched`, where they do; what the parent had learned by then, it had, whatever a branch makes of it. A
-    replica that never left has no event.
+    A replica of a branch has its parent's history until it leaves the parent. The event `branched` is the step at which
+    it leaves. What the parent had learned by then stays learned, even if the branch unlearns it. If a replica never
+    left, all its events are censored.
 
     Args:
-        metrics: the branch's.
-        parent: those of its parent.
-        condition: its name.
+        metrics: table `metrics` of the branch.
+        parent: table `metrics` of its parent.
+        condition: name of the branch.
     """
-    found = []
+    rows = []
     for replica, before in parent.groupby("replica", sort=False):
         run = metrics[metrics["replica"] == replica]
         if len(run):
             start = int(run["step"].min())
-            whole = pd.concat([before[before["step"] < start], run], ignore_index=True)
-            had = events_of_run(before)
-            kept = {event: step for event in LEARNED if (step := had[event]) is not None and step <= start}
+            history = pd.concat([before[before["step"] < start], run], ignore_index=True)
+            of_parent = events_of_run(before)
+            kept = {event: step for event in LEARNED if (step := of_parent[event]) is not None and step <= start}
+            # The plateau stays the parent's too: the branch may leave within the three evaluations that define it.
             plateau = _plateau(before, kept["memorised"]) if "memorised" in kept else None
-            events = _rows(whole, {BRANCHED: start, **events_of_run(whole, kept, plateau)})
+            events = _rows(history, {BRANCHED: start, **events_of_run(history, kept, plateau)})
         else:
             events = _rows(before, dict.fromkeys((BRANCHED, *EVENTS)))
-        found.append(events.assign(condition=condition, replica=replica))
-    return pd.concat(found, ignore_index=True)
+        rows.append(events.assign(condition=condition, replica=replica))
+    return pd.concat(rows, ignore_index=True)
 
 
 def _rows(run: pd.DataFrame, events: Mapping[str, int | None]) -> pd.DataFrame:
+    """Return one row per event of a replica, given its step or None."""
     last = int(run.loc[~run["diverged"], "step"].max()) if not run["diverged"].all() else 0
     return pd.DataFrame(
         {"event": event, "step": last if step is None else step, "censored": step is None}
@@ -63,40 +68,49 @@ def _rows(run: pd.DataFrame, events: Mapping[str, int | None]) -> pd.DataFrame:
 def events_of_run(
     run: pd.DataFrame, known: Mapping[str, int] | None = None, plateau: float | None = None
 ) -> dict[str, int | None]:
-    """The events of one replica, None where not reached; those that are known stand.
+    """Return the step of each event of one replica, or None if it never came.
 
-    `memorised`: the first of three consecutive evaluations with training accuracy ≥ 0.99. The plateau is the mean
-    validation accuracy of those three. `onset` and `generalised`: the first evaluation from then on at which
-    validation accuracy has made 5 % and 99 % of its way from the plateau to 1. `validation_loss_peak`: the largest
-    validation loss, if it falls after that. A run that diverges has no event from there on.
+    - `memorised`: the first of three consecutive evaluations with training accuracy ≥ 0.99. The plateau is the mean
+      validation accuracy of these three.
+    - `onset`: the first evaluation, from `memorised` on, with validation accuracy ≥ plateau + 5 % of (1 − plateau).
+    - `generalised`: the same with 99 %.
+    - `validation_loss_peak`: the evaluation with the largest validation loss, if some later loss is smaller.
+
+    Evaluations after a run diverged are ignored.
+
+    Args:
+        run: rows of `metrics` of one replica.
+        known: events that are already known; they are kept.
+        plateau: plateau, if it is already known.
     """
     run = run[~run["diverged"]]
     train = run[run["split"] == "train"].sort_values("step")
     validation = run[run["split"] == "validation"].sort_values("step")
     steps = train["step"].to_numpy()
     losses, accuracy = validation["loss"].to_numpy(), validation["accuracy"].to_numpy()
-    found: dict[str, int | None] = dict.fromkeys(EVENTS)
-    found |= known or {}
+    events: dict[str, int | None] = dict.fromkeys(EVENTS)
+    events |= known or {}
     peak = int(np.argmax(losses)) if len(steps) else 0
+    # Slices, not numbers: both are empty, and the comparison is false, if there is no evaluation.
     if (losses[peak + 1 :] < losses[peak : peak + 1]).any():
-        found["validation_loss_peak"] = int(steps[peak])
-    memorised = found["memorised"]
+        events["validation_loss_peak"] = int(steps[peak])
+    memorised = events["memorised"]
     if memorised is None:
         fits = train["accuracy"].to_numpy() >= 0.99
         three_in_a_row = np.flatnonzero(fits[:-2] & fits[1:-1] & fits[2:])
         if not len(three_in_a_row):
-            return found
-        memorised = found["memorised"] = int(steps[three_in_a_row[0]])
+            return events
+        memorised = events["memorised"] = int(steps[three_in_a_row[0]])
     if plateau is None:
         plateau = _plateau(run, memorised)
     for event, share in (("onset", 0.05), ("generalised", 0.99)):
         is_reached = (steps >= memorised) & (accuracy >= plateau + share * (1 - plateau))
-        if found[event] is None and is_reached.any():
-            found[event] = int(steps[np.argmax(is_reached)])
-    return found
+        if events[event] is None and is_reached.any():
+            events[event] = int(steps[np.argmax(is_reached)])
+    return events
 
 
 def _plateau(run: pd.DataFrame, memorised: int) -> float:
-    """The mean validation accuracy of the three evaluations at which it is memorised."""
+    """Return the mean validation accuracy of the first three evaluations from step `memorised` on."""
     rows = run[(run["split"] == "validation") & (run["step"] >= memorised)]
     return float(rows.sort_values("step")["accuracy"].iloc[:3].mean())

@@ -1,4 +1,4 @@
-"""The steps at which training keeps weights, states and metrics."""
+"""Steps at which training keeps weights, states and metrics."""
 
 from __future__ import annotations
 
@@ -6,29 +6,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 STATE_EVERY = 500
-"""Steps between two states of training. Fixed, so that they do not depend on when a run was killed."""
+"""Steps between two states of training. It is fixed, so states do not depend on when a run was killed."""
 
 
 def log_spaced(how_many: int, last: int) -> set[int]:
-    """Return steps from 0 to `last`, both included, and `how_many` geometrically from 1 up to it."""
+    """Return the steps 0 and `last`, and `how_many` steps with equal ratios from 1 towards `last`."""
     geometric = {round(last ** (i / how_many)) for i in range(how_many)} if last else set()
     return {0, last} | geometric
 
 
 @dataclass(frozen=True)
 class Spacing:
-    """Steps spaced evenly on both axes: `log` of them from 1 geometrically, and one `every` so many steps."""
+    """Steps for a logarithmic and a linear axis.
+
+    Attributes:
+        log: number of steps with equal ratios, from 1.
+        every: distance of the evenly spaced steps, from 0.
+    """
 
     log: int
     every: int
 
     def steps(self, last: int) -> list[int]:
-        """The ascending steps from 0 to `last`, both included."""
+        """Return the steps from 0 to `last`, both included, in ascending order."""
         return sorted(log_spaced(self.log, last) | set(range(0, last, self.every)))
 
 
 def evenly_chosen(steps: Sequence[int], how_many: int | None) -> list[int]:
-    """So many of the steps, evenly by position, the first and the last among them; all of them for None."""
+    """Return `how_many` of the steps, evenly spaced by position in the list; all of them for None.
+
+    The first and the last are always among them; if only one is wanted, it is the last.
+    """
     if how_many is None or how_many >= len(steps):
         return list(steps)
     if how_many == 1:
@@ -38,7 +46,13 @@ def evenly_chosen(steps: Sequence[int], how_many: int | None) -> list[int]:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long training lasts, and when it is looked at."""
+    """Length of training, and the steps that are kept.
+
+    Attributes:
+        steps: number of updates.
+        checkpoints: steps whose weights are kept.
+        metrics: steps at which the network is evaluated.
+    """
 
     steps: int
     checkpoints: Spacing

@@ -1,4 +1,4 @@
-"""Settings of training, as the stages get them: frozen records without defaults, which `config` fills in."""
+"""Settings of training that the stages receive: frozen records without defaults, which `config` fills in."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from general_circuits.tasks.settings import AnyTask, Split
 from general_circuits.training.schedule import Schedule
 
 STEP = re.compile(r"step (\d+)")
-"""A place in a run that is no event."""
+"""Pattern of a place in a run that is a step and not an event."""
 
 
 @dataclass(frozen=True)
 class Optimiser:
-    """How one step is taken."""
+    """Settings of one training step: update rule, decay, batch and loss. `config.condition` describes every key."""
 
     optimiser: Literal["adamw", "adam", "sgd", "line_search", "lbfgs"]
     learning_rate: float
@@ -39,29 +39,32 @@ class Optimiser:
     arithmetic: Literal["reduced", "plain"]
 
     def rate(self, step: int) -> float:
-        """That of update `step` (from 0): a linear warm-up, then constant. Rules that search a line find their own."""
+        """Return the learning rate of an update, counted from 0: a linear warm-up, then constant.
+
+        Rules that search their step size do not use it.
+        """
         return self.learning_rate * min(1.0, (step + 1) / max(1, self.warm_up))
 
     def decays(self, names: Iterable[str]) -> set[str]:
-        """Those of a network's weights that `decay_on` names, "all" or shell-style patterns.
+        """Return the names that `decay_on` selects among the names of a network's weights.
 
-        In `blocks.*.mlp.*` the * also stands for dots.
+        `decay_on` is "all" or a list of shell-style patterns. A * also matches dots, as in `blocks.*.mlp.*`.
 
         Raises:
-            ValueError: where a pattern matches no weight.
+            ValueError: if a pattern matches no weight.
         """
         weights = list(names)
         patterns = ("*",) if self.decay_on == "all" else self.decay_on
         for pattern in patterns:
             if not any(fnmatchcase(name, pattern) for name in weights):
-                had = ", ".join(weights)
-                raise ValueError(f"decay_on = {pattern!r}: matches no weight of the network; it has {had}")
+                known = ", ".join(weights)
+                raise ValueError(f"decay_on = {pattern!r}: matches no weight of the network; it has {known}")
         return {name for name in weights if any(fnmatchcase(name, pattern) for pattern in patterns)}
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One complete setting of an experiment."""
+    """A complete setting of an experiment."""
 
     task: AnyTask
     split: Split
@@ -72,18 +75,19 @@ class Condition:
 
 @dataclass(frozen=True)
 class Intervention:
-    """What a branch does to training that no setting says.
+    """Changes that a branch makes to training beside its settings.
 
     Attributes:
-        kick: once, at the start: every weight tensor moves in a random direction by this share of its norm; or the name
-            of another branch, whose lowest training accuracy the kick shall cause.
-        mask: share of each matrix's numbers, the smallest, that are 0 from the start on.
-        temperature: that the loss divides logits by.
-        ignore_above: examples whose label has this probability or more have no part in the loss.
-        noise_instead: Gaussian noise in place of the gradient, of mean size so many times each tensor's mean size: as
-            much as a decay of that size takes. 0 is no gradient at all.
-        batch_noise: Gaussian noise beside the gradient, of each tensor as large as what batches of so many examples
-            differ by from the whole.
+        kick: size of a single random move of every weight tensor when the branch starts, as a share of the tensor's
+            norm. The name of another branch instead asks for a kick that lowers training accuracy as far as that
+            branch's lowest.
+        mask: share of the numbers of each matrix, the smallest in size, that stay 0 from the start of the branch on.
+        temperature: number by which the loss divides logits.
+        ignore_above: probability of the label from which on an example has no part in the loss.
+        noise_instead: size of Gaussian noise that replaces the gradient. Its mean size is this number times the mean
+            size of the tensor's numbers. A decay of the same strength moves them as far. 0 means no gradient at all.
+        batch_noise: number of examples. Gaussian noise is added to the gradient. In every tensor it is as large as the
+            difference between the gradient of so many random examples and the batch's gradient.
     """
 
     kick: float | str
@@ -96,14 +100,15 @@ class Intervention:
 
 @dataclass(frozen=True)
 class Branch:
-    """Where a condition leaves another one, which it continues, and how it differs from there.
+    """Place where a condition leaves its parent, which is another condition, and what changes from there on.
 
     Attributes:
-        parent: the other one, complete.
-        at: an event of it, or "step 1000".
-        lasts: steps after which settings are the parent's again; None for never.
-        then: at once, or, of learning rate and weight decay, by and by over as many steps again; or training ends.
-        intervention: beside the settings that differ.
+        parent: the other condition, with all its settings.
+        at: event of the parent, or a step such as "step 1000".
+        lasts: number of steps after which the change ends; None if it never ends.
+        then: what follows. "back": the parent's settings return at once. "anneal": learning rate and weight decay
+            return gradually over as many steps again. "stop": training ends.
+        intervention: changes beside the settings that differ from the parent's.
     """
 
     parent: Condition
@@ -113,5 +118,8 @@ class Branch:
     intervention: Intervention
 
     def last(self, start: int) -> int | None:
-        """The step at which a branch ends that left its parent at this one, if not at its schedule's end."""
+        """Return the last step of a branch that left its parent at step `start`.
+
+        None means that the schedule ends it.
+        """
         return start + self.lasts if self.then == "stop" and self.lasts is not None else None

@@ -1,4 +1,4 @@
-"""Where a training loss spikes, and where it does not: from a record of every step."""
+"""Spikes of a training loss, and quiet stretches beside them, found in a record of every step."""
 
 from __future__ import annotations
 
@@ -9,67 +9,87 @@ import numpy as np
 import pandas as pd
 
 BEFORE, AFTER, LATER = 50, 200, 400
-"""Steps before a spike, and after it, that its effect is read over; and until when it is asked whether that stays."""
+"""Steps that a spike's effect is measured over.
+
+The window begins `BEFORE` steps before the spike's first step and ends `AFTER` steps after its peak. A measurement
+`LATER` steps after the peak shows whether the effect lasts.
+"""
 
 
 @dataclass(frozen=True)
 class Spike:
-    """One spike: its first step above the threshold, and the step of its largest loss."""
+    """A spike of the training loss.
+
+    Attributes:
+        start: first step above the threshold.
+        peak: step of the largest loss.
+    """
 
     start: int
     peak: int
 
     @property
     def window(self) -> tuple[int, int]:
-        """The steps that its effect is read between."""
+        """First and last step of the window that its effect is measured over."""
         return self.start - BEFORE, self.peak + AFTER
 
 
 def baseline(loss: pd.Series) -> pd.Series:
-    """The median of the 50 steps before each, of a loss by step, one apart; missing where fewer are known."""
+    """Return the median loss of the 50 steps before each step; NaN if fewer are known.
+
+    Args:
+        loss: loss of every step, indexed by step.
+    """
     return loss.shift(1).rolling(BEFORE).median()
 
 
 def find(loss: pd.Series, threshold: float) -> list[Spike]:
-    """The spikes of a loss by step, one apart, in order.
+    """Return the spikes of a loss, in order.
 
-    A step is in a spike where its loss is more than `threshold` times the median of the 50 before it; such steps less
-    than 50 apart are in one.
+    A step belongs to a spike if its loss exceeds `threshold` times the median of the 50 steps before it. Two such steps
+    less than 50 apart belong to the same spike.
+
+    Args:
+        loss: loss of every step, indexed by step.
+        threshold: smallest ratio to the median.
     """
     steps = loss.index.to_numpy()[(loss > threshold * baseline(loss)).to_numpy()]
+    # A new spike begins wherever two steps above the threshold are at least 50 apart.
     groups = np.split(steps, np.flatnonzero(np.diff(steps) >= BEFORE) + 1) if len(steps) else []
     return [Spike(int(group[0]), int(loss.loc[group[0] : group[-1]].idxmax())) for group in groups]
 
 
 def listed(spikes: Sequence[Spike], losses: pd.DataFrame) -> pd.DataFrame:
-    """What the record says of each, as rows of the table `spikes`.
+    """Return the losses at each spike and before it, as rows of the table `spikes`.
 
     Args:
-        spikes: found in it.
-        losses: `training` and `validation` by step.
+        spikes: spikes of the training loss.
+        losses: columns `training` and `validation`, indexed by step.
     """
     rows = []
     for spike in spikes:
         before, at = losses.loc[spike.start - BEFORE], losses.loc[spike.peak]
-        of_both = {"loss": "training", "validation": "validation"}
-        known = {name: at[column] for name, column in of_both.items()}
-        known |= {f"{name}_before": before[column] for name, column in of_both.items()}
-        rows.append({"spike": spike.peak, "kind": "spike", "step": spike.peak, **known})
+        columns = {"loss": "training", "validation": "validation"}
+        values = {name: at[column] for name, column in columns.items()}
+        values |= {f"{name}_before": before[column] for name, column in columns.items()}
+        rows.append({"spike": spike.peak, "kind": "spike", "step": spike.peak, **values})
     return pd.DataFrame(rows)
 
 
 def inside(spikes: Sequence[Spike], first: int, last: int) -> list[Spike]:
-    """Those whose whole window lies between two steps."""
+    """Return the spikes whose whole window lies between two steps, both included."""
     return [spike for spike in spikes if first <= spike.window[0] and spike.window[1] <= last]
 
 
 def quiet(spikes: Sequence[Spike], spike: Spike, first: int, last: int) -> list[int]:
-    """Steps whose own window has no part in any spike's: the nearest before a spike and after it, as far as there are.
+    """Return the nearest quiet steps before and after a spike: at most one of each, fewer if there is none.
+
+    A quiet step has a window, from `BEFORE` steps before it to `AFTER` steps after it, that overlaps no spike's window.
 
     Args:
-        spikes: all of them.
-        spike: of which the nearest are looked for.
-        first, last: what windows have to lie between.
+        spikes: all spikes of the run.
+        spike: spike whose neighbours are wanted.
+        first, last: steps that the windows must lie between, both included.
     """
     centres = np.arange(first + BEFORE, last - AFTER + 1)
     is_free = np.ones(len(centres), dtype=bool)

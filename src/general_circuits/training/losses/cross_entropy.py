@@ -10,7 +10,7 @@ from general_circuits.training.losses import Loss
 
 
 def gradient(logits: Tensor, labels: Tensor) -> Tensor:
-    """Softmax minus one-hot: logits (example, class), labels (example) → (example, class)."""
+    """Return softmax minus one-hot: logits (example, class), labels (example) → (example, class)."""
     softmax = torch.softmax(logits, dim=1)
     return softmax.scatter_add_(1, labels.unsqueeze(1), softmax.new_full((len(labels), 1), -1.0))
 

@@ -9,9 +9,10 @@ from general_circuits.training.losses import by_autograd
 
 
 def mean_squared_error(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean over classes of (logit − 1 for the label, 0 for others)², as torch's `MSELoss`.
+    """Return the mean over classes of (logit − target)², as torch's `MSELoss` computes it.
 
-    Logits (…, example, class), labels (example) → (…, example).
+    The target is 1 for the label and 0 for every other class. Logits (…, example, class), labels (example) →
+    (…, example).
     """
     return (logits - one_hot(labels, logits.shape[-1])).square().mean(dim=-1)
 

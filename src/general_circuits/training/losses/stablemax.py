@@ -10,12 +10,13 @@ from general_circuits.training.losses import by_autograd
 
 
 def stablemax(logits: Tensor, labels: Tensor) -> Tensor:
-    """Each example's −log(s(right logit) / Σ s(logit)), nats (Prieto et al. 2025).
+    """Return −log(s(right logit) / Σ s(logit)) of each example, in nats.
 
-    "Grokking at the Edge of Numerical Stability": softmax with s in the place of exp, s(x) = x + 1 from 0 upwards and
-    1 / (1 − x) below. Logits (…, example, class), labels (example) → (…, example).
+    It replaces exp in the softmax by s ("Grokking at the Edge of Numerical Stability", Prieto et al. 2025). For x ≥ 0,
+    s(x) = x + 1; for x < 0, s(x) = 1 / (1 − x). Logits (…, example, class), labels (example) → (…, example).
     """
-    # The clamp keeps 1 / (1 − 1) out of the branch that is not taken, and its NaN gradient out of the other.
+    # `where` computes both branches. At x = 1 the branch for negative x would be 1 / 0, and its gradient 0 · ∞ = NaN
+    # would reach the logit although the branch is not taken. The clamp keeps this branch finite.
     s = torch.where(logits < 0, 1.0 / (1.0 - logits.clamp(max=0.0)), logits + 1.0)
     return -torch.log(predictions.right_logit(s, labels) / s.sum(dim=-1))
 

@@ -1,13 +1,15 @@
-"""How weights change. One idea per file; what happens to a gradient, in this order:
+"""Update rules, which turn gradients into new weights. One idea per file.
 
-1. `gradients.py`: Gaussian noise (`gradient_noise`) is added;
-2. `gradients.py`: Grokfast (`grokfast_lambda`) adds its running mean;
-3. coupled decay adds weight_decay × weight, decoupled decay shrinks the weight itself, both only of the weights that
-   `decay_on` names (`decay.py`);
-4. the update rule makes a step of it: `rules.py` (Adam and SGD), `line_search.py`, `lbfgs.py`.
+A gradient passes through these steps, in this order:
 
-`updater.py` is the whole. The gradient's norm in `metrics` is taken before all that. The two rules that search along a
-line take the gradient of what they search, so nothing is added to it but coupled decay; a config says so.
+1. Gaussian noise (`gradient_noise`) is added: `gradients.py`.
+2. Grokfast (`grokfast_lambda`) adds λ times the gradient's running mean: `gradients.py`.
+3. Weight decay acts on the weights that `decay_on` names: `decay.py`. Coupled decay adds weight_decay × weight to the
+   gradient; decoupled decay shrinks the weight itself.
+4. The update rule takes a step: `adam.py`, `adamw.py`, `sgd.py`, `line_search.py` or `lbfgs.py`.
+
+`updater.py` puts them together. The table `metrics` has the norm of the gradient before step 1. The rules `line_search`
+and `lbfgs` need the exact gradient of the function that they search. A config therefore allows them coupled decay only.
 """
 
 HISTORY = 10

@@ -1,4 +1,7 @@
-"""Adam, by torch's functional form: the class around it imports torch's compiler, 1.4 s in each job."""
+"""Adam, through torch's function `adam`.
+
+torch's class `Adam` around the function is not used: it imports torch's compiler, which takes 1.4 s in every job.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,14 @@ from general_circuits.training.settings import Optimiser
 
 
 class Adam:
-    """Kingma and Ba 2015; with decoupled decay, AdamW (Loshchilov and Hutter 2019), decay times rate as in torch."""
+    """Adam (Kingma and Ba 2015). With decoupled decay it is AdamW (Loshchilov and Hutter 2019).
+
+    AdamW shrinks a weight by rate × decay, as torch does.
+    """
 
     def __init__(self, settings: Optimiser, parts: list[DecayGroup]) -> None:
         self.settings, self.parts, self.moments = settings, parts, Moments(parts, 2)
+        # torch wants one count of past steps per weight, each as a tensor.
         self.counts = [[torch.zeros((), device=weight.device) for weight in part.tensors] for part in parts]
 
     def step(self, step: int, objective: Objective) -> float:

@@ -1,4 +1,4 @@
-"""Which weights decay, and a loss together with the coupled decay of these."""
+"""Groups of weights that decay alike, and coupled decay as a part of loss and gradient."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from torch import Tensor, nn
 from general_circuits.training.settings import Optimiser
 
 Objective = Callable[[bool], Tensor]
-"""The loss () at the weights as they are, of the examples of this step; asked with True, it sets their `.grad` too."""
+"""Function that returns this step's loss, a scalar tensor, at the current weights.
+
+Its argument says whether it also sets every weight's `.grad`.
+"""
 
 
 @dataclass
@@ -19,9 +22,9 @@ class DecayGroup:
     """Weights that decay alike.
 
     Attributes:
-        weights: by name.
-        is_named: whether `decay_on` names them.
-        decay: `weight_decay`, or 0.
+        weights: parameters by name.
+        is_named: whether `decay_on` names these weights.
+        decay: `weight_decay` for named weights, 0 for others.
     """
 
     weights: dict[str, nn.Parameter]
@@ -30,18 +33,20 @@ class DecayGroup:
 
     @property
     def tensors(self) -> list[Tensor]:
+        """Weights in their order."""
         return list(self.weights.values())
 
     @property
     def gradients(self) -> list[Tensor]:
+        """Gradients in the order of the weights."""
         return [weight.grad for weight in self.weights.values() if weight.grad is not None]
 
 
 def decay_groups(settings: Optimiser, weights: Mapping[str, nn.Parameter]) -> list[DecayGroup]:
-    """The weights, by name, that decay and those that do not, without an empty one.
+    """Split weights, given by name, into a group that decays and a group that does not; leave out an empty group.
 
     Raises:
-        ValueError: where a pattern of `decay_on` matches no weight.
+        ValueError: if a pattern of `decay_on` matches no weight.
     """
     decayed = settings.decays(weights)
     parts = [
@@ -52,14 +57,14 @@ def decay_groups(settings: Optimiser, weights: Mapping[str, nn.Parameter]) -> li
 
 
 def add_to_gradients(parts: list[DecayGroup]) -> None:
-    """Coupled decay: to each `.grad`, decay × weight; that of ½ · decay · ‖weight‖²."""
+    """Add decay × weight to each `.grad`, in place: the gradient of `penalty`."""
     for part in parts:
         if part.decay:
             torch._foreach_add_(part.gradients, part.tensors, alpha=part.decay)
 
 
 def penalty(parts: list[DecayGroup]) -> float:
-    """½ · decay · ‖weight‖², summed over all weights in float64."""
+    """Return ½ · decay · ‖weight‖², summed over all weights in float64."""
     return sum(
         0.5 * part.decay * weight.double().square().sum().item()
         for part in parts

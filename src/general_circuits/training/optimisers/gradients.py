@@ -1,4 +1,4 @@
-"""What happens to a gradient before the rule sees it."""
+"""Changes to a gradient before the update rule reads it: Gaussian noise and Grokfast."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from general_circuits.seeds import stream_seed
 
 
 class Noise:
-    """Gaussian noise, independent for every coordinate and step (Neelakantan et al. 2015, without their annealing).
+    """Gaussian noise that is independent for every coordinate and step.
+
+    The source is Neelakantan et al. 2015; their annealing is left out.
 
     Args:
-        deviation: its standard deviation, in the gradient's own unit.
-        seed: the replica's. Its stream is drawn on the CPU, so that it is equal on every device.
+        deviation: standard deviation of the noise, in the unit of the gradient.
+        seed: seed of the replica. The noise is drawn on the CPU, so it is the same for every device.
     """
 
     def __init__(self, deviation: float, seed: int) -> None:
@@ -23,7 +25,7 @@ class Noise:
         self.generator = torch.Generator().manual_seed(stream_seed(seed, "noise"))
 
     def add(self, gradients: list[Tensor]) -> None:
-        """Add a fresh draw to each, in place."""
+        """Add a new draw to each gradient, in place."""
         for gradient in gradients:
             draw = torch.randn(gradient.shape, generator=self.generator, dtype=gradient.dtype)
             gradient.add_(draw.to(gradient.device), alpha=self.deviation)
@@ -36,14 +38,15 @@ class Noise:
 
 
 class Grokfast:
-    """Slow parts of the gradient, amplified: g + λ·h, h a running mean of g (Lee et al. 2024, algorithm of the EMA).
+    """Amplifier of slow gradient components (Grokfast, Lee et al. 2024, the EMA version).
+
+    A gradient g becomes g + λ·h, where h is its running mean: h ← α·h + (1 − α)·g. As in the authors' code
+    (ironjr/grokfast), h starts as the first gradient.
 
     Args:
-        alpha: how much of the mean stays at a step.
+        alpha: α, the share of the mean that a step keeps.
         amplification: λ.
-        weights: by name.
-
-    h ← α·h + (1 − α)·g, and h starts as the first gradient, as in the authors' code (ironjr/grokfast).
+        weights: weights by name.
     """
 
     def __init__(self, alpha: float, amplification: float, weights: Mapping[str, Tensor]) -> None:
@@ -51,7 +54,12 @@ class Grokfast:
         self.means = {name: torch.zeros_like(weight) for name, weight in weights.items()}
 
     def amplify(self, gradients: list[Tensor], step: int) -> None:
-        """Add λ·h to each, in place. At step 0 nothing is remembered yet."""
+        """Update the running means and add λ·h to each gradient, in place.
+
+        Args:
+            gradients: in the order of the weights.
+            step: number of updates before this one; at 0 the mean is set to the gradient.
+        """
         for mean, gradient in zip(self.means.values(), gradients, strict=True):
             if step == 0:
                 mean.copy_(gradient)

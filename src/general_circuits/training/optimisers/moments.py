@@ -1,4 +1,4 @@
-"""Running means of gradients, which Adam and momentum keep between steps."""
+"""Running means of gradients, which Adam and SGD with momentum keep between steps."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from general_circuits.training.optimisers.decay import DecayGroup
 
 
 class Moments:
-    """Running means of what every weight's gradient was, starting at zero.
+    """Running means of every weight's gradient, which start at zero.
+
+    Args:
+        parts: groups of weights.
+        how_many: running means per weight: 2 for Adam (of g and of g²), 1 for momentum, 0 for plain SGD.
 
     Attributes:
-        of_group: for each group, for each moment, one tensor per weight.
+        of_group: tensors by group, then by moment, then by weight; each has its weight's shape.
     """
 
     def __init__(self, parts: list[DecayGroup], how_many: int) -> None:
@@ -24,6 +28,7 @@ class Moments:
         ]
 
     def tensors(self) -> dict[str, Tensor]:
+        """Return all running means by name, in their own memory."""
         return {
             f"moment {i} of {name}": moment
             for part, moments in zip(self.parts, self.of_group, strict=True)
@@ -32,5 +37,6 @@ class Moments:
         }
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Copy tensors that `tensors` returned earlier into the running means."""
         for name, moment in self.tensors().items():
             moment.copy_(tensors[name])

@@ -1,4 +1,4 @@
-"""From gradients to new weights, with all that is remembered between two steps."""
+"""The path from gradients to new weights, and everything that is remembered between two steps."""
 
 from __future__ import annotations
 
@@ -17,36 +17,41 @@ from general_circuits.training.settings import Optimiser
 
 
 class Rule(Protocol):
-    """What makes a step of gradients, of `parts` that decay alike."""
+    """An update rule.
+
+    Attributes:
+        settings: settings of the optimiser.
+        parts: groups of weights that decay alike.
+    """
 
     settings: Optimiser
     parts: list[DecayGroup]
 
     def step(self, step: int, objective: Objective) -> float:
-        """Update `step` (from 0) by the weights' `.grad`, and return its rate."""
+        """Change the weights by their `.grad` and return the step size; updates count from 0."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """What is remembered, by name."""
+        """Return what the rule remembers between steps, by name."""
 
     def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
-        """Take what `tensors` gave after so many steps of its own."""
+        """Restore what `tensors` returned after `step` steps of this rule."""
 
 
 def module_of(name: str) -> str:
-    """Return the dotted name of the module that has this update rule."""
+    """Return the dotted name of the module that defines this update rule."""
     return f"{optimisers.__name__}.{name}"
 
 
 class Updater:
-    """What turns gradients into updates, with what it remembers of them.
+    """An update rule with the gradient noise and Grokfast before it.
 
     Args:
-        settings: the rule.
-        weights: by name; updated in place, their `.grad` too.
-        seed: the replica's, for the noise.
+        settings: settings of the optimiser.
+        weights: weights by name; updates change them and their `.grad` in place.
+        seed: seed of the replica, for the noise.
 
     Raises:
-        ValueError: where a pattern of `decay_on` matches no weight.
+        ValueError: if a pattern of `decay_on` matches no weight.
     """
 
     def __init__(self, settings: Optimiser, weights: Mapping[str, nn.Parameter], seed: int) -> None:
@@ -60,15 +65,16 @@ class Updater:
         parts = decay_groups(settings, self.weights)
         self.rule: Rule = importlib.import_module(module_of(settings.optimiser)).RULE(settings, parts)
         self.remembering = [part for part in (self.noise, self.grokfast, self.rule) if part is not None]
-        self.since = {type(part): 0 for part in self.remembering}  # the step of each one's first update
+        # The step of each part's first update. Only a branch can begin a part after step 0.
+        self.since = {type(part): 0 for part in self.remembering}
 
     @torch.no_grad()
     def step(self, step: int, objective: Objective) -> float:
-        """Update `step` (from 0) by the weights' gradients, and return its rate.
+        """Change the weights by their `.grad` and return the step size.
 
         Args:
-            step: how many updates there were.
-            objective: the loss that the gradients are of, for rules that evaluate it again.
+            step: number of updates before this one.
+            objective: loss whose gradients these are, for rules that evaluate it again.
         """
         gradients = [weight.grad for weight in self.weights.values() if weight.grad is not None]
         if self.noise:
@@ -78,29 +84,37 @@ class Updater:
         return self.rule.step(step, objective)
 
     def tensors(self) -> dict[str, Tensor]:
-        """What is remembered, by name."""
+        """Return what is remembered between steps, by name."""
         return {name: tensor for part in self.remembering for name, tensor in part.tensors().items()}
 
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
-        """Take what `tensors` gave after so many steps."""
+        """Restore what `tensors` returned after `step` steps."""
         for part in self.remembering:
             part.restore(tensors, step - self.since[type(part)])
 
     @torch.no_grad()
     def inherit(self, other: Updater, step: int) -> None:
-        """Go on, at this step, from what another rule remembers of the same weights; what it does not know begins."""
+        """Continue from another updater of the same weights.
+
+        A part that both have goes on from the other's memory. A part that only this updater has, or that remembers
+        more than the other's, begins at this step.
+
+        Args:
+            other: updater of the parent.
+            step: number of updates before the next one.
+        """
         theirs = {type(part): part for part in other.remembering}
         for part in self.remembering:
             kind = type(part)
-            known = theirs[kind].tensors() if kind in theirs else {}
-            is_known = kind in theirs and part.tensors().keys() <= known.keys()
+            memory = theirs[kind].tensors() if kind in theirs else {}
+            is_known = kind in theirs and part.tensors().keys() <= memory.keys()
             self.since[kind] = other.since[kind] if is_known else step
             if is_known:
-                part.restore(known, step - self.since[kind])
+                part.restore(memory, step - self.since[kind])
 
     def use(self, learning_rate: float, weight_decay: float) -> None:
-        """Use another rate and decay from the next update on; only for rules that keep to the rate they are given."""
+        """Use another learning rate and decay from the next update on; not for rules that search their step size."""
         self.rule.settings = replace(self.rule.settings, learning_rate=learning_rate)
         for part in self.rule.parts:
             part.decay = weight_decay * part.is_named
