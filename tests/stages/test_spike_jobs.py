@@ -162,7 +162,7 @@ def test_what_came_of_it_is_measured_of_those_weights(watched: Watched) -> None:
     general = learned.general(SETTINGS, splits, Block(split, CPU).vocabulary, stored.backwards(CPU))
     observations = checkpoints.Checkpoints(watched.folder / "spikes" / checkpoints.file_name(0))
     row, window = effects.iloc[0], windows.iloc[0]
-    ground = general.ground
+    ground = general.examples
     train = ground.rows["train"]
     for name, place in (("general_before", 0), ("general_after", 2)):
         ((_, model),) = observations.models([int(window["first_observation"]) + place], CPU)

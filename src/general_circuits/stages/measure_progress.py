@@ -51,7 +51,7 @@ def main(
         if not wanted:  # a branch of which this replica has none
             continue
         general = learned.general(resolved, splits, block.vocabulary, stored.backwards(torch_device))
-        ground = general.ground
+        ground = general.examples
         closely = evenly_chosen(wanted, examples_steps)
         seen, around = [stored.models(wanted, torch_device)], []
         if onset:

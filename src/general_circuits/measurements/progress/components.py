@@ -95,37 +95,37 @@ class General:
     """Which functions of the right answer the general solution is made of.
 
     Attributes:
-        ground: the examples.
+        examples: the examples.
         frequencies: key frequencies, ascending; empty where no group is known.
         basis: orthonormal, (element, dimension): of these frequencies, or of all functions but the constant.
     """
 
-    ground: ExamplesByAnswer
+    examples: ExamplesByAnswer
     frequencies: list[int]
     basis: Tensor
 
     @classmethod
-    def of(cls, ground: ExamplesByAnswer, logits: Tensor) -> Self:
+    def of(cls, examples: ExamplesByAnswer, logits: Tensor) -> Self:
         """What a network's logits (example, class) are made of, the last of a run as a rule."""
-        n, solution = len(ground.classes), ground.solution
+        n, solution = len(examples.classes), examples.solution
         if solution is None:
             constant = np.full((n, n), 1 / n)
             _, vectors = np.linalg.eigh(np.eye(n) - constant)
-            return cls(ground, [], torch.as_tensor(vectors[:, 1:]).to(logits))
-        keys = key_frequencies(energies(ground, logits))
+            return cls(examples, [], torch.as_tensor(vectors[:, 1:]).to(logits))
+        keys = key_frequencies(energies(examples, logits))
         bases = [solution.parts[k].basis for k in keys]
-        return cls(ground, keys, torch.as_tensor(np.concatenate(bases, axis=1)).to(logits))
+        return cls(examples, keys, torch.as_tensor(np.concatenate(bases, axis=1)).to(logits))
 
     def restricted(self, logits: Tensor, rows: Tensor | None = None) -> Tensor:
         """The general part of logits, (example, class); with `rows`, as these examples alone tell it."""
-        means = self.ground.by_answer(centred(logits), rows)
-        return (self.basis @ (self.basis.T @ means))[self.ground.element]
+        means = self.examples.by_answer(centred(logits), rows)
+        return (self.basis @ (self.basis.T @ means))[self.examples.element]
 
     def unseen(self, logits: Tensor) -> Tensor:
         """The general part as unseen examples alone tell it, (example, class); NaN where some answer has none."""
-        if not self.ground.has_unseen:
+        if not self.examples.has_unseen:
             return torch.full_like(logits, torch.nan)
-        return self.restricted(logits, self.ground.unseen)
+        return self.restricted(logits, self.examples.unseen)
 
     def split(self, logits: Tensor) -> dict[str, Tensor]:
         """Logits whole and in parts, each (example, class), less their mean over classes.
@@ -139,8 +139,8 @@ class General:
         restricted = self.restricted(logits)
         found = {"all": whole, "restricted": restricted, "excluded": whole - restricted}
         found["unseen"] = self.unseen(logits)
-        found["answer"] = self.ground.by_answer(whole)[self.ground.element]
-        if self.ground.solution is not None:
+        found["answer"] = self.examples.by_answer(whole)[self.examples.element]
+        if self.examples.solution is not None:
             found["trig"] = self.trig(logits)
         return found
 
@@ -149,15 +149,15 @@ class General:
 
         Of addition modulo p that is Σ α cos(2πk(a + b − c) / p) over the key frequencies k.
         """
-        solution, classes = self.ground.solution, self.ground.classes
+        solution, classes = self.examples.solution, self.examples.classes
         assert solution is not None
-        means = self.ground.by_answer(centred(logits))[:, classes]
+        means = self.examples.by_answer(centred(logits))[:, classes]
         found = torch.zeros_like(means)
         for k in self.frequencies:
             projector = torch.as_tensor(solution.parts[k].projector).to(means)
             found += projector * (means * projector).sum() / projector.square().sum()
         whole = torch.zeros_like(logits)
-        whole[:, classes] = found[self.ground.element]
+        whole[:, classes] = found[self.examples.element]
         return whole
 
 
@@ -174,11 +174,11 @@ def centred(logits: Tensor) -> Tensor:
     return logits - logits.mean(dim=-1, keepdim=True)
 
 
-def energies(ground: ExamplesByAnswer, logits: Tensor) -> Floats:
+def energies(examples: ExamplesByAnswer, logits: Tensor) -> Floats:
     """How much of what depends on the right answer alone is in each part but the constant, (frequency − 1)."""
-    assert ground.solution is not None
-    means = ground.by_answer(centred(logits)).double().cpu().numpy()  # (element, class)
-    return np.array([np.square(part.basis.T @ means).sum() for part in ground.solution.parts[1:]])
+    assert examples.solution is not None
+    means = examples.by_answer(centred(logits)).double().cpu().numpy()  # (element, class)
+    return np.array([np.square(part.basis.T @ means).sum() for part in examples.solution.parts[1:]])
 
 
 def key_frequencies(energy: Floats) -> list[int]:

@@ -53,7 +53,7 @@ class Passed:
 
 
 def passed(
-    model: Network, ground: ExamplesByAnswer, general: General, logits: Tensor, precision: torch.dtype
+    model: Network, examples: ExamplesByAnswer, general: General, logits: Tensor, precision: torch.dtype
 ) -> dict[str, Passed]:
     """Of `all`, `restricted`, `excluded` and, where there is one, `unseen`.
 
@@ -61,12 +61,12 @@ def passed(
         logits: (example, class), the network's.
         precision: the logits', in which losses are taken.
     """
-    train = ground.rows["train"]
-    labels = ground.labels[train]
+    train = examples.rows["train"]
+    labels = examples.labels[train]
     whole = logits.detach().clone().requires_grad_()
     restricted = general.restricted(whole)
     parts = {"all": whole, "restricted": restricted, "excluded": whole - restricted}
-    if ground.has_unseen:
+    if examples.has_unseen:
         parts["unseen"] = general.unseen(whole)
     losses = {name: predictions.loss(part[train].to(precision), labels) for name, part in parts.items()}
     pulls = {name: torch.autograd.grad(loss, whole, retain_graph=True)[0] for name, loss in losses.items()}
@@ -76,7 +76,7 @@ def passed(
         for name in parts
         if name not in ("all", "excluded")
     }
-    found = gradients(model, ground.tokens, [*pulls.values(), *through.values()])
+    found = gradients(model, examples.tokens, [*pulls.values(), *through.values()])
     own = dict(zip(pulls, found, strict=False))
     shares = {"all": own["all"], **dict(zip(through, found[len(pulls) :], strict=True))}
     total = shares["all"]
@@ -129,7 +129,7 @@ def decayed(model: Network, tokens: Tensor) -> Tensor:
 
 
 def reinforcements(
-    model: Network, ground: ExamplesByAnswer, general: General, logits: Tensor, drawn: Tensor, precision: torch.dtype
+    model: Network, examples: ExamplesByAnswer, general: General, logits: Tensor, drawn: Tensor, precision: torch.dtype
 ) -> Iterator[dict[str, float]]:
     """What one step of gradient descent on a single training example does to margins, per unit of its rate.
 
@@ -144,17 +144,17 @@ def reinforcements(
         margin grows; `validation`: mean over validation examples. Margins are against the class that has the largest
         other logit now.
     """
-    train, validation = ground.rows["train"], ground.rows["validation"]
-    others = predictions.rivals(logits, ground.labels)
+    train, validation = examples.rows["train"], examples.rows["validation"]
+    others = predictions.rivals(logits, examples.labels)
     for place in drawn.tolist():
         example = train[place]
-        answers = Answers(model)(ground.tokens[example : example + 1]).to(precision)
-        loss = predictions.loss(answers, ground.labels[example : example + 1])
+        answers = Answers(model)(examples.tokens[example : example + 1]).to(precision)
+        loss = predictions.loss(answers, examples.labels[example : example + 1])
         pull = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True, materialize_grads=True)
         names = [name for name, _ in model.named_parameters()]
-        change = moved(model, ground.tokens, {name: -gradient for name, gradient in zip(names, pull, strict=True)})
+        change = moved(model, examples.tokens, {name: -gradient for name, gradient in zip(names, pull, strict=True)})
         parts = {"": centred(change), "_restricted": general.restricted(change), "_unseen": general.unseen(change)}
-        moves = {name: predictions.margins_over(part, ground.labels, others).double() for name, part in parts.items()}
+        moves = {name: predictions.margins_over(part, examples.labels, others).double() for name, part in parts.items()}
         whole, rest = moves[""], torch.cat([train[:place], train[place + 1 :]])
         yield {
             **{f"own{name}": float(move[example]) for name, move in moves.items()},

@@ -22,14 +22,14 @@ def general(
     backwards: Iterable[tuple[int, Network]],
 ) -> General:
     """Of the replica with these examples, and these checkpoints, the last one first."""
-    ground = ExamplesByAnswer.of(splits, _solution(condition, splits), vocabulary.n_classes)
-    return General.of(ground, _last_answers(backwards, ground))
+    examples = ExamplesByAnswer.of(splits, _solution(condition, splits), vocabulary.n_classes)
+    return General.of(examples, _last_answers(backwards, examples))
 
 
-def _last_answers(backwards: Iterable[tuple[int, Network]], ground: ExamplesByAnswer) -> Tensor:
+def _last_answers(backwards: Iterable[tuple[int, Network]], examples: ExamplesByAnswer) -> Tensor:
     """Logits of the last checkpoint where they are finite; of the first one where they never are."""
     for _, model in backwards:
-        logits = forces.answer(model, ground.tokens)
+        logits = forces.answer(model, examples.tokens)
         if logits.isfinite().all():
             break
     return logits

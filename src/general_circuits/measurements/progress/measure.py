@@ -37,48 +37,48 @@ class Progress:
     spectrum: pd.DataFrame
 
 
-def measure(model: Network, ground: ExamplesByAnswer, general: General, precision: torch.dtype) -> Progress:
+def measure(model: Network, examples: ExamplesByAnswer, general: General, precision: torch.dtype) -> Progress:
     """Everything of a checkpoint but single examples' gradients.
 
     Args:
         model: the network.
-        ground: all examples.
+        examples: all examples.
         general: what the general solution is made of.
         precision: the logits', in which losses that have gradients are taken.
     """
-    logits = forces.answer(model, ground.tokens)
-    energy = energies(ground, logits) if ground.solution else None
+    logits = forces.answer(model, examples.tokens)
+    energy = energies(examples, logits) if examples.solution else None
     norm = float(torch.cat([weight.detach().flatten() for weight in model.parameters()]).double().norm())
     return Progress(
-        _components(model, ground, general, logits, norm, precision),
-        pd.DataFrame([_structure(model, ground, logits, energy, norm)]),
+        _components(model, examples, general, logits, norm, precision),
+        pd.DataFrame([_structure(model, examples, logits, energy, norm)]),
         _matrices(model),
         _spectrum(general, energy, logits.shape[1]),
     )
 
 
 def single_examples(
-    model: Network, ground: ExamplesByAnswer, general: General, precision: torch.dtype, n: int, seed: int
+    model: Network, examples: ExamplesByAnswer, general: General, precision: torch.dtype, n: int, seed: int
 ) -> pd.DataFrame:
     """What the gradient of each of n training examples does, drawn once per replica: one row each."""
-    train = ground.rows["train"]
-    drawn = Examples(ground.tokens[train], ground.labels[train]).drawn(n, seed)
-    numbers = ground.numbers[train][drawn]
-    logits = forces.answer(model, ground.tokens)
-    rows = forces.reinforcements(model, ground, general, logits, drawn, precision)
+    train = examples.rows["train"]
+    drawn = Examples(examples.tokens[train], examples.labels[train]).drawn(n, seed)
+    numbers = examples.numbers[train][drawn]
+    logits = forces.answer(model, examples.tokens)
+    rows = forces.reinforcements(model, examples, general, logits, drawn, precision)
     return pd.DataFrame(rows, columns=list(FOLLOWED)).assign(example=numbers.cpu().numpy())
 
 
 def _components(
-    model: Network, ground: ExamplesByAnswer, general: General, logits: Tensor, norm: float, precision: torch.dtype
+    model: Network, examples: ExamplesByAnswer, general: General, logits: Tensor, norm: float, precision: torch.dtype
 ) -> pd.DataFrame:
     parts = general.split(logits)
-    change = general.split(forces.decayed(model, ground.tokens))
-    others = predictions.rivals(logits, ground.labels)
-    pulled = {name: asdict(found) for name, found in forces.passed(model, ground, general, logits, precision).items()}
+    change = general.split(forces.decayed(model, examples.tokens))
+    others = predictions.rivals(logits, examples.labels)
+    pulled = {name: asdict(found) for name, found in forces.passed(model, examples, general, logits, precision).items()}
     rows = []
-    for split, places in ground.rows.items():
-        labels = ground.labels[places]
+    for split, places in examples.rows.items():
+        labels = examples.labels[places]
         for name, part in parts.items():
             here = part[places].double()
             margins = predictions.margins(here, labels)
@@ -103,15 +103,15 @@ def _components(
 
 
 def _structure(
-    model: Network, ground: ExamplesByAnswer, logits: Tensor, energy: Floats | None, norm: float
+    model: Network, examples: ExamplesByAnswer, logits: Tensor, energy: Floats | None, norm: float
 ) -> dict[str, float]:
-    found = {"weight_norm": norm, "symmetry_violation": structure.symmetry_violation(logits, ground.tokens)}
-    found["tuned_share"] = structure.tuned_share(model, ground)
-    for name, of in (("logits", energy), ("embedding", structure.embedding_energies(model, ground))):
+    found = {"weight_norm": norm, "symmetry_violation": structure.symmetry_violation(logits, examples.tokens)}
+    found["tuned_share"] = structure.tuned_share(model, examples)
+    for name, of in (("logits", energy), ("embedding", structure.embedding_energies(model, examples))):
         of_it = {"gini": float("nan"), "inverse_participation": float("nan")}
-        if of is not None and ground.solution is not None:
+        if of is not None and examples.solution is not None:
             # Of each dimension, since parts of more hold more of whatever there is.
-            of_it = structure.concentration(of / [part.basis.shape[1] for part in ground.solution.parts[1:]])
+            of_it = structure.concentration(of / [part.basis.shape[1] for part in examples.solution.parts[1:]])
         found |= {f"{measure}_of_{name}": value for measure, value in of_it.items()}
     found["key_frequencies"] = float("nan") if energy is None else len(key_frequencies(energy))
     return found
@@ -131,15 +131,15 @@ def _matrices(model: Network) -> pd.DataFrame:
 
 
 def _spectrum(general: General, energy: Floats | None, n_classes: int) -> pd.DataFrame:
-    ground = general.ground
-    if energy is None or ground.solution is None:
+    examples = general.examples
+    if energy is None or examples.solution is None:
         return pd.DataFrame(columns=["frequency", "dimensions", "energy", "is_key"])
-    parts = ground.solution.parts[1:]
+    parts = examples.solution.parts[1:]
     return pd.DataFrame(
         {
             "frequency": [part.frequency for part in parts],
             "dimensions": [part.basis.shape[1] for part in parts],
-            "energy": energy / len(ground.classes) / n_classes,
+            "energy": energy / len(examples.classes) / n_classes,
             "is_key": [part.frequency in general.frequencies for part in parts],
         }
     )

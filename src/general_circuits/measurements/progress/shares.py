@@ -39,10 +39,10 @@ class Shares:
     @torch.no_grad()
     def of(cls, model: Network, general: General) -> Self:
         """Of a network as it is."""
-        ground = general.ground
-        train, labels = ground.rows["train"], ground.labels[ground.rows["train"]]
-        logits = forces.answer(model, ground.tokens)
-        others = predictions.rivals(logits, ground.labels)[train]
+        examples = general.examples
+        train, labels = examples.rows["train"], examples.labels[examples.rows["train"]]
+        logits = forces.answer(model, examples.tokens)
+        others = predictions.rivals(logits, examples.labels)[train]
         unseen = predictions.margins_over(general.unseen(logits)[train], labels, others).double()
         margins = predictions.margins(logits[train].double(), labels)
         losses = predictions.surprise(logits[train].double(), labels)

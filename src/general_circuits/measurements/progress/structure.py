@@ -28,12 +28,12 @@ def concentration(energy: Floats) -> dict[str, float]:
     return {"gini": float(distribution_shape.gini(energy)), "inverse_participation": ratio}
 
 
-def embedding_energies(model: Network, ground: ExamplesByAnswer) -> Floats | None:
+def embedding_energies(model: Network, examples: ExamplesByAnswer) -> Floats | None:
     """Of the first operand's vectors as functions of the element it stands for, by frequency from 1, (frequency − 1).
 
     None where operands stand for no elements, or are read as numbers.
     """
-    solution = ground.solution
+    solution = examples.solution
     if solution is None or solution.operands is None or model.settings.inputs == "ordinal":
         return None
     weights = dict(model.named_parameters())
@@ -42,18 +42,18 @@ def embedding_energies(model: Network, ground: ExamplesByAnswer) -> Floats | Non
     return np.array([np.square(part.basis.T @ vectors).sum() for part in solution.parts[1:]])
 
 
-def tuned_share(model: Network, ground: ExamplesByAnswer) -> float:
+def tuned_share(model: Network, examples: ExamplesByAnswer) -> float:
     """Share of the last layer's MLP units, of those that vary, tuned to one frequency of both operands.
 
     What one frequency explains are functions of either operand in it, and their products. NaN where operands stand for
     no elements.
     """
-    solution = ground.solution
+    solution = examples.solution
     if solution is None or solution.operands is None:
         return float("nan")
     place = Place(model.settings.n_layers - 1)
-    units = Layer.at(model, ground.tokens, ground.labels, place).units[:, -1].double().cpu().numpy()
-    a, b = (of[ground.tokens[:, i].cpu().numpy()] for i, of in enumerate(solution.operands))
+    units = Layer.at(model, examples.tokens, examples.labels, place).units[:, -1].double().cpu().numpy()
+    a, b = (of[examples.tokens[:, i].cpu().numpy()] for i, of in enumerate(solution.operands))
     explained, variance = explained_by_frequency(units, a, b, solution.parts)
     varies = variance > 0
     if not varies.any():
