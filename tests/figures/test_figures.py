@@ -235,7 +235,7 @@ def words(drawing: str, without: bool = False) -> str:
     """What a drawing says that it found."""
     name, view = DRAWINGS[drawing]
     frames = frames_of(name, without)
-    said: str = importlib.import_module(f"general_circuits.figures.{name}").found(frames, view)
+    said: str = importlib.import_module(f"general_circuits.figures.{name}").describe(frames, view)
     return said
 
 
@@ -378,8 +378,8 @@ def test_growth_lists_the_conditions_that_have_a_slope_and_says_which_phases_hav
         plt.close(figure)
     assert named == ["grokking", "random labels"]
     assert said == [[], [], [], ["no data"]]
-    assert "onset" in module.found(frames, "weights")
-    assert "after" not in module.found(frames, "weights")
+    assert "onset" in module.describe(frames, "weights")
+    assert "after" not in module.describe(frames, "weights")
 
 
 @pytest.mark.parametrize("measure", ["accuracy", "loss"])

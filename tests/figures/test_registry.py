@@ -21,7 +21,7 @@ CATEGORIES = sorted({figure.category for figure in FIGURES.values()})
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_has_a_file_that_draws_and_says_what_it_found(name: str) -> None:
     module = importlib.import_module(f"general_circuits.figures.{name}")
-    for function in (module.draw, module.found):
+    for function in (module.draw, module.describe):
         tables, view = inspect.signature(function).parameters.values()
         assert (tables.name, view.annotation) == ("tables", "str")
 

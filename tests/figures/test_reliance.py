@@ -93,7 +93,7 @@ def test_each_replica_is_read_at_its_own_checkpoint_and_a_control_at_its_partner
 
 
 def test_the_words_are_the_shares_at_which_half_is_lost() -> None:
-    assert reliance.found(tables(), "accuracy") == (
+    assert reliance.describe(tables(), "accuracy") == (
         "Half of the accuracy is lost with (medians over replicas): grokking memorised, 25 % of random units and 50 %"
         " of the most salient; grokking late, 75 % of random units and 25 % of the most salient; random labels at the"
         " same steps as late, 10 % of random units and 10 % of the most salient; no delay at the same steps as late,"
@@ -134,7 +134,7 @@ def test_half_over_replicas_is_the_median_and_counts_those_that_never_lose_it() 
 @pytest.mark.parametrize("what", ["accuracy", "margin"])
 def test_without_grokking_the_first_condition_is_shown_without_controls_of_itself(what: str) -> None:
     frames = tables(("random_labels", "no_delay"))
-    said = reliance.found(frames, what).split(": ")[1].split("; ")
+    said = reliance.describe(frames, what).split(": ")[1].split("; ")
     names = ["random labels memorised", "random labels late", "no delay at the same steps as late"]
     assert [part.split(",")[0] for part in said] == names
     assert len(curves(drawn(frames, what)[0])) == 3
@@ -142,10 +142,10 @@ def test_without_grokking_the_first_condition_is_shown_without_controls_of_itsel
 
 def test_a_replica_that_did_not_generalise_is_left_out_and_without_any_the_figure_says_so() -> None:
     one = tables(reached={"memorised": [90, 110, 100], "generalised": [1000, None, None]})
-    assert "grokking late, 75 %" in reliance.found(one, "accuracy")
+    assert "grokking late, 75 %" in reliance.describe(one, "accuracy")
     only_memorised = tables(reached={"memorised": [90, 110, 100], "generalised": [None] * 3})
-    assert reliance.found(only_memorised, "accuracy").count(";") == 0
+    assert reliance.describe(only_memorised, "accuracy").count(";") == 0
     none = tables(reached={"memorised": [None] * 3, "generalised": [None] * 3})
-    assert reliance.found(none, "accuracy") == "No replica memorised or generalised."
+    assert reliance.describe(none, "accuracy") == "No replica memorised or generalised."
     assert [text.get_text() for axes in drawn(none) for text in axes.texts] == ["no replica memorised or generalised"]
-    assert reliance.found({**none, "events": none["events"][:0]}, "margin") == "No replica memorised or generalised."
+    assert reliance.describe({**none, "events": none["events"][:0]}, "margin") == "No replica memorised or generalised."

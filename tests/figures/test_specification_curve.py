@@ -38,7 +38,7 @@ def drawn(table: pd.DataFrame) -> Iterator[Figure]:
 
 
 def words(table: pd.DataFrame) -> str:
-    return specification_curve.found({"specification": table}, CLAIM)
+    return specification_curve.describe({"specification": table}, CLAIM)
 
 
 def in_order(table: pd.DataFrame) -> pd.DataFrame:
@@ -271,7 +271,7 @@ def test_a_study_of_one_claim_that_is_testable_is_read_and_drawn(tmp_path: Path)
         tables.write(tmp_path / TABLE.path.format(claim=claim), TABLE, rows)
     table = tables.read_study(tmp_path, TABLE, {"claim": ["saliency_skew", "topk_damage"]})
     assert "not testable" in words(table)
-    assert specification_curve.found({"specification": table}, "topk_damage").startswith("topk_damage: 20 spec")
+    assert specification_curve.describe({"specification": table}, "topk_damage").startswith("topk_damage: 20 spec")
     with style.theme():
         for claim in ("saliency_skew", "topk_damage"):
             plt.close(specification_curve.draw({"specification": table}, claim))

@@ -9,7 +9,7 @@ rule plot_figure:
             labels=figure_labels,
         ),
         png="<results>/figures/{drawing}.png",
-        found="<results>/figures/{drawing}.txt",
+        description="<results>/figures/{drawing}.txt",
     log:
         "<results>/logs/plot_figure/{drawing}.log",
     wildcard_constraints:
@@ -34,4 +34,4 @@ rule plot_figure:
     shell:
         "python -m general_circuits.stages.plot_figure --figure {params.figure} --view {params.view}"
         " --title {params.title:q} --results {params.results} --reads {params.reads} --axes <(echo {params.axes:q})"
-        " --svg {output.svg} --png {output.png} --found {output.found} > {log} 2>&1"
+        " --svg {output.svg} --png {output.png} --description {output.description} > {log} 2>&1"

@@ -49,7 +49,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """The shares of the time that rises take."""
     of_all = rises(tables["metrics"], tables["events"], BASE)
     shares = {"steps": [rise.share for rise in of_all], "distance": [rise.share_of_distance for rise in of_all]}

@@ -40,7 +40,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """How much of the lowest and of the highest bands is right at the last checkpoint."""
     said = []
     for condition, of_replicas in _shown(tables).items():

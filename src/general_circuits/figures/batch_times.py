@@ -38,7 +38,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Medians by batch size."""
     words = [f"{batch:g}: {steps_left.said(time)}" for batch, time in steps_left.medians(_by_batch(tables)).items()]
     noisy = [f"{batch:g}: {steps_left.said(time)}" for batch, time in steps_left.medians(_noisy(tables)).items()]

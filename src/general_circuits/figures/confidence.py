@@ -58,7 +58,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Medians of the steps left."""
     medians = {name: steps_left.medians({0.0: rows})[0.0] for name, rows in _left(tables).items()}
     words = [f"{style.readable(name)} {steps_left.said(median)}" for name, median in medians.items()]

@@ -62,7 +62,7 @@ def draw(tables: Mapping[str, pd.DataFrame], lost: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], lost: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], lost: str) -> str:
     """What a quarter of the units is worth at each moment."""
     condition, rows, moments = _read(tables, lost)
     k = rows["k"].max() * SHARE

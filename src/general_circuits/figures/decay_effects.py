@@ -60,7 +60,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """What decay takes from both sides of planted duels, and what updates on others give."""
     said = []
     for optimiser in duel_outcomes.optimisers(tables["planted"]):

@@ -33,7 +33,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Medians by decay."""
     words = [f"{decay:g}: {steps_left.said(time)}" for decay, time in steps_left.medians(_by_decay(tables)).items()]
     return f"Median steps to generalise by weight decay: {'; '.join(words)}."

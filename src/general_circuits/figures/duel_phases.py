@@ -38,7 +38,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Least and largest share by decay."""
     said = []
     for kind, panels in (("planted", _planted(tables["planted"])), ("toy", _toys(tables["toy"]))):

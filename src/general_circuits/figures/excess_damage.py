@@ -22,6 +22,6 @@ def draw(tables: Mapping[str, pd.DataFrame], lost: str) -> Figure:
     return style.over_training(damage.areas(tables["damage"]), COLUMNS[lost], tables["events"], LABELS[lost])
 
 
-def found(tables: Mapping[str, pd.DataFrame], lost: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], lost: str) -> str:
     """Where each condition begins and ends."""
     return captions.from_memorised_to_late(damage.areas(tables["damage"]), COLUMNS[lost], tables["events"])

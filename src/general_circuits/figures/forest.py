@@ -55,7 +55,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """The registered contrasts: those that have a verdict."""
     registered = tables["claim"][tables["claim"]["verdict"] != ""]
     return " ".join(f"{_named(row)}: {row.verdict}. {row.sentence}" for row in registered.itertuples())

@@ -29,7 +29,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Medians by share and decay."""
     said = []
     for decay, left in _left(tables).items():

@@ -36,7 +36,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """What share of the tenths' gradient norms is the least sure one's, at t_m and at onset."""
     rows = tables["deciles"][tables["deciles"]["condition"] == BASE]
     total = rows.groupby(["replica", "step"])["gradient_norm"].sum().rename("total").reset_index()

@@ -70,7 +70,7 @@ def draw(tables: Mapping[str, pd.DataFrame], response: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], response: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], response: str) -> str:
     """Generality's slopes in grokking."""
     estimates = _found(tables, response)
     given, alone = (

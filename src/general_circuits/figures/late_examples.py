@@ -50,7 +50,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """When examples are learnt, and the correlations of validation examples."""
     of_all = list(records(tables["answers"], tables["split"], BASE))
     said = []

@@ -70,7 +70,7 @@ def draw(tables: Mapping[str, pd.DataFrame], measure: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], measure: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], measure: str) -> str:
     """When each condition memorised and generalised, and where it ended."""
     metrics = tables["metrics"]
     sentences = []

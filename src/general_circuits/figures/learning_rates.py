@@ -59,7 +59,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Medians of the steps left, by place and multiplier."""
     rates = [
         rate for rate in variant_outcomes.rates(variant_outcomes.settings(tables["conditions"])) if rate.how == "free"

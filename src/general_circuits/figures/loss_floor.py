@@ -43,7 +43,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """When validation loss began to fall, and when the floor did."""
     of_all = leads(tables["metrics"]).values()
     changes = captions.span([lead.change for lead in of_all], "{:+.2f}").replace("-", formatting.MINUS)

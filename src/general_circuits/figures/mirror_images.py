@@ -42,7 +42,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Accuracies where training examples are memorised."""
     said = []
     for condition in _shown(tables):

@@ -82,7 +82,7 @@ def draw(tables: Mapping[str, pd.DataFrame], steps: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], steps: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], steps: str) -> str:
     """What grokking's general part could do before validation accuracy rose."""
     events = steps_of_events(tables["events"], "grokking")
     progress = tables["progress"]

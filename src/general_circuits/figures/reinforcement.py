@@ -59,7 +59,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """What reinforces each part, at the steps that were looked at."""
     relative = _relative(tables["reinforcement"])
     said = []

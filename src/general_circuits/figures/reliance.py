@@ -74,7 +74,7 @@ def draw(tables: Mapping[str, pd.DataFrame], left: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], left: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], left: str) -> str:
     """The share of units that must go until half is left, for each line."""
     lines = _lines(tables, left)
     if not lines:

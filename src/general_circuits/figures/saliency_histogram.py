@@ -55,7 +55,7 @@ def draw(tables: Mapping[str, pd.DataFrame], dead_units: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], dead_units: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], dead_units: str) -> str:
     """The skewness of the histograms shown."""
     rows = registered_rows(tables["distribution"])
     rows = rows[(rows["statistic"] == "mean_magnitude") & (rows["dead_units"] == dead_units)]

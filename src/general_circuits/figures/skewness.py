@@ -17,7 +17,7 @@ def draw(tables: Mapping[str, pd.DataFrame], dead_units: str) -> Figure:
     return style.over_training(rows, "l_skewness", tables["events"], "L-skewness of mean |saliency|\nover units")
 
 
-def found(tables: Mapping[str, pd.DataFrame], dead_units: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], dead_units: str) -> str:
     """Where each condition begins and ends."""
     rows = _skewness(tables["distribution"], dead_units)
     return captions.from_memorised_to_late(rows, "l_skewness", tables["events"])

@@ -44,7 +44,7 @@ def draw(tables: Mapping[str, pd.DataFrame], claim: str) -> Figure:
     """The curve of one claim above its matrix of choices; from `specification`."""
     rows = _read(tables, claim)
     if rows.empty:
-        return _words_alone(found(tables, claim))
+        return _words_alone(describe(tables, claim))
     lines = _lines(rows)
     curve = CURVE if rows["estimate"].notna().any() else NO_CURVE
     heights = [curve, *([ROW * len(lines) * _squeezed(lines)] if lines else [])]
@@ -66,7 +66,7 @@ def draw(tables: Mapping[str, pd.DataFrame], claim: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], claim: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], claim: str) -> str:
     """How many there are, what they say together, where the registered one stands, and which choice matters most."""
     rows = _read(tables, claim)
     if rows.empty:

@@ -43,7 +43,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """How many spikes, and mean gains."""
     rows = tables["spikes"][(tables["spikes"]["condition"] == BASE) & (tables["spikes"]["kind"] == "spike")]
     replicas = tables["losses"].loc[tables["losses"]["condition"] == BASE, "replica"].nunique()

@@ -56,7 +56,7 @@ def draw(tables: Mapping[str, pd.DataFrame], attention: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], attention: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], attention: str) -> str:
     """Times at the largest coverage."""
     times, last = _read(tables["toy"], attention)
     largest = times[times["coverage"] == times["coverage"].max()]

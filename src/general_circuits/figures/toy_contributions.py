@@ -44,7 +44,7 @@ def draw(tables: Mapping[str, pd.DataFrame], attention: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], attention: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], attention: str) -> str:
     """Where both end, and how far gradient flow is off."""
     given, flow = _read(tables["toy"], attention)
     coverages, decays = _levels(given)

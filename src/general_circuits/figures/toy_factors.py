@@ -61,7 +61,7 @@ def _line(
     axes.vlines(places, [m.low for m in means], [m.high for m in means], color=look["color"])
 
 
-def found(tables: Mapping[str, pd.DataFrame], attention: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], attention: str) -> str:
     """Mean shares without decay at every value, by optimiser."""
     shares = _read(tables["toy"], attention, DECAYS["no decay"])
     said = []

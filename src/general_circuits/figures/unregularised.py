@@ -41,7 +41,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     return figure
 
 
-def found(tables: Mapping[str, pd.DataFrame], view: str) -> str:
+def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Validation accuracies at the end, and after how many steps."""
     metrics, said = tables["metrics"], []
     for condition in _shown(tables):

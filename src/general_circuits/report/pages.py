@@ -63,12 +63,12 @@ class Picture:
 
     Attributes:
         title: its heading.
-        found: what it shows in words, its alternative text.
+        description: what it shows in words, its alternative text.
         png: the file's bytes.
     """
 
     title: str
-    found: str
+    description: str
     png: bytes
 
     @property

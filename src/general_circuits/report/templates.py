@@ -87,7 +87,7 @@ Holm's adjustment over all claims with data. {{ rest }} In the pictures, trainin
 <i>t<sub>g</sub></i>.</p>
 <div class="pictures">
 {% for picture in pictures %}
-<figure><img src="{{ picture.uri }}" alt="{{ picture.title }}. {{ picture.found }}">
+<figure><img src="{{ picture.uri }}" alt="{{ picture.title }}. {{ picture.description }}">
 <figcaption>{{ picture.title }}</figcaption></figure>
 {% endfor %}
 </div>

@@ -1,4 +1,4 @@
-"""The tables a figure shows → SVG and PNG, and what it found in words."""
+"""The tables a figure shows → SVG and PNG, and a description in words."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from general_circuits.storage.schemas import registry
 
 
 def main(
-    figure: str, view: str, title: str, results: Path, reads: str, axes: Path, svg: Path, png: Path, found: Path
+    figure: str, view: str, title: str, results: Path, reads: str, axes: Path, svg: Path, png: Path, description: Path
 ) -> None:
-    """Draw FIGURE in a VARIANT from the tables it READS along AXES (a JSON file); TITLE and FOUND are its words."""
+    """Draw FIGURE in a VIEW from the tables it READS along AXES (a JSON file); TITLE and DESCRIPTION are its words."""
     along = json.loads(axes.read_text(encoding="utf-8"))
     frames = registry.read(results, reads.split(","), along)
     module = importlib.import_module(f"general_circuits.figures.{figure}")
-    words = module.found(frames, view)
+    words = module.describe(frames, view)
     with style.theme():
         drawn = module.draw(frames, view)
         with tables.replacing(svg) as new_svg, tables.replacing(png) as new_png:
             style.save(drawn, {"svg": new_svg, "png": new_png}, title, words)
-    with tables.replacing(found) as temporary:
+    with tables.replacing(description) as temporary:
         temporary.write_text(words + "\n", encoding="utf-8")
 
 
