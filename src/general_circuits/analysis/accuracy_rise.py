@@ -1,4 +1,4 @@
-"""How accuracies rise, as claims and figures read them off the metrics."""
+"""Rises of accuracies to 1: when they begin and end, for claims and figures."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from general_circuits.analysis import variant_outcomes
 from general_circuits.analysis.windows import crossing, steps_of_events
 
 FROM, TO = 0.05, 0.95
-"""Of a rise, what counts as its beginning and its end."""
+"""Shares of the way to 1 at which a rise begins and ends."""
 
 
 @dataclass(frozen=True)
 class Rise:
-    """One replica's rises; what was not reached is missing.
+    """Rises of one replica's accuracies; a value is NaN where the accuracy did not get that far.
 
     Attributes:
-        start, end: steps at which validation accuracy has made 5 % and 95 % of its way.
-        share: of the steps until the end, those since the start.
-        share_of_distance: the same of the distance that weights travelled.
-        memorisation_share: of training accuracy's own rise, from where it began.
-        memorisation_steps: that this rise took.
+        start, end: steps at which validation accuracy has gone 5 % and 95 % of the way from its plateau to 1.
+        share: (end − start) / end, the share of the training time that the rise takes.
+        share_of_distance: the same share on a clock of the distance that the weights have travelled.
+        memorisation_share: the same share for training accuracy, whose rise starts from its first value.
+        memorisation_steps: steps from 5 % to 95 % of the rise of training accuracy.
     """
 
     start: float
@@ -35,11 +35,12 @@ class Rise:
 
     @property
     def steps(self) -> float:
+        """Steps from 5 % to 95 % of the rise of validation accuracy."""
         return self.end - self.start
 
 
 def rises(metrics: pd.DataFrame, events: pd.DataFrame, condition: str) -> list[Rise]:
-    """One for each replica of a condition, from `metrics` and `events`."""
+    """Return one rise for each replica of a condition, by replica number, from the tables `metrics` and `events`."""
     memorised = steps_of_events(events, condition)["memorised"]
     return [_rise(metrics, condition, replica, step) for replica, step in memorised.items()]
 
@@ -47,18 +48,26 @@ def rises(metrics: pd.DataFrame, events: pd.DataFrame, condition: str) -> list[R
 def _rise(metrics: pd.DataFrame, condition: str, replica: int, memorised: float) -> Rise:
     accuracy = variant_outcomes.curves(metrics, condition, replica)
     distance = variant_outcomes.curves(metrics, condition, replica, "distance")["train"]
-    own = _ends(accuracy["train"], float(accuracy["train"].iloc[0]) if len(accuracy) else np.nan)
+    memorisation = _ends(accuracy["train"], float(accuracy["train"].iloc[0]) if len(accuracy) else np.nan)
     start = end = float("nan")
     if np.isfinite(memorised):
+        # The plateau is the mean of the three evaluations from t_m on.
         after = accuracy["validation"].loc[memorised:]
         start, end = _ends(after, float(after.iloc[:3].mean()))
     travelled = np.interp([start, end], distance.index, distance.to_numpy()) if np.isfinite(end) else [np.nan, np.nan]
-    return Rise(start, end, _share(start, end), _share(*travelled), _share(*own), own[1] - own[0])
+    return Rise(
+        start,
+        end,
+        _share(start, end),
+        _share(*travelled),
+        _share(*memorisation),
+        memorisation[1] - memorisation[0],
+    )
 
 
-def _ends(series: pd.Series, begins: float) -> tuple[float, float]:
-    """Where a series has made 5 % and 95 % of its way to 1 from where it begins."""
-    return crossing(series, begins + FROM * (1 - begins)), crossing(series, begins + TO * (1 - begins))
+def _ends(series: pd.Series, level: float) -> tuple[float, float]:
+    """Return the steps at which a series has gone 5 % and 95 % of the way from `level` to 1."""
+    return crossing(series, level + FROM * (1 - level)), crossing(series, level + TO * (1 - level))
 
 
 def _share(start: float, end: float) -> float:

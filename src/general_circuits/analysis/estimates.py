@@ -1,4 +1,4 @@
-"""Estimates over replicas: means with intervals, and p-values adjusted for how many there are."""
+"""Estimates over replicas: means with intervals, and p-values adjusted for their number."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over replicas with its 95 % interval (Student's t) and two-sided p against `null`; NaN where too few."""
+    """Mean over n replicas, with its 95 % interval (Student's t) and a two-sided p-value.
+
+    The interval and p are NaN below two replicas, the mean is NaN below one.
+    """
 
     mean: float
     low: float
@@ -23,7 +26,7 @@ class Estimate:
 
 
 def estimate(values: ArrayLike, null: float = 0.0) -> Estimate:
-    """Mean, interval and p-value over replicas; values that are not finite are left out. Fewer than 2: NaN."""
+    """Estimate the mean over replicas, with p against `null`; values that are not finite are left out."""
     array = np.asarray(values, dtype=np.float64)
     array = array[np.isfinite(array)]
     n = len(array)
@@ -31,7 +34,7 @@ def estimate(values: ArrayLike, null: float = 0.0) -> Estimate:
         nan = float("nan")
         return Estimate(float(array.mean()) if n else nan, nan, nan, nan, n)
     mean, error = float(array.mean()), float(array.std(ddof=1) / np.sqrt(n))
-    if error == 0:
+    if error == 0:  # equal replicas: t would be 0/0 or infinite
         return Estimate(mean, mean, mean, float(mean == null), n)
     half = float(stdtrit(n - 1, 0.975)) * error
     p_value = 2 * float(stdtr(n - 1, -abs(mean - null) / error))
@@ -39,11 +42,12 @@ def estimate(values: ArrayLike, null: float = 0.0) -> Estimate:
 
 
 def holm(p_values: ArrayLike) -> Array:
-    """Holm's step-down adjustment for testing all of these at once (Holm 1979); NaN stays NaN and does not count."""
+    """Return p-values adjusted for testing all of them at once (Holm 1979); NaN stays NaN and does not count."""
     p = np.asarray(p_values, dtype=np.float64)
     adjusted = np.full_like(p, np.nan)
     known = np.flatnonzero(np.isfinite(p))
     order = known[np.argsort(p[known], kind="stable")]
+    # The smallest p counts for all n tests, the next for n − 1, and so on; an adjusted p never falls along the order.
     steps = p[order] * np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps)) if len(order) else steps
     return adjusted

@@ -1,4 +1,4 @@
-"""How validation loss falls from its peak, and what the floor of training loss does meanwhile."""
+"""Fall of validation loss from its peak, and the floor of training loss over the same steps."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from general_circuits.analysis import variant_outcomes
 from general_circuits.analysis.variants import BASE
 
 AROUND, QUANTILE = 7, 0.1
-"""Evaluations that a floor is of, and which part of them lies below it."""
+"""Number of evaluations that a floor is taken over, and its quantile among them."""
 FALLEN = -0.5
-"""Of the floor's logarithm, what counts as having fallen."""
+"""Change of the floor's natural logarithm from which on the floor counts as having fallen."""
 
 
 @dataclass(frozen=True)
 class Lead:
-    """What one replica's losses did from the peak of validation loss on; missing where it did not fall by a nat.
+    """Losses of one replica from the peak of validation loss on; NaN where it does not fall by a nat.
 
-    Validation loss is its running median here, which a spike does not move.
+    Validation loss is its running median, which a spike does not move.
 
     Attributes:
         peak: the step of the largest validation loss.
-        fallen: the first step from there at which it is a nat lower.
-        change: of the log of the floor of training loss, meanwhile; missing where so few evaluations lie between that
-            both floors would be of the same ones.
-        change_of_loss: of the floor itself, nats.
-        until_floor: steps from the peak until the floor has fallen by half a unit, or to the end.
+        fallen: the first step after it at which validation loss is a nat lower.
+        change: change of the log of the training loss's floor from `peak` to `fallen`. NaN where fewer than seven
+            evaluations lie between, since both floors would be taken over some of the same evaluations.
+        change_of_loss: change of the floor itself between the same steps, nats.
+        until_floor: steps from the peak until the floor has fallen by half a log unit, or to the end.
     """
 
     peak: float
@@ -39,17 +39,17 @@ class Lead:
 
     @property
     def first_nat(self) -> float:
-        """Steps that it took."""
+        """Steps from the peak until validation loss has fallen by a nat."""
         return self.fallen - self.peak
 
 
 def floor(losses: pd.Series) -> pd.Series:
-    """The 10 % quantile of a series over the evaluations around each."""
+    """Return the 10 % quantile of a series over the seven evaluations around each one."""
     return losses.rolling(AROUND, center=True, min_periods=1).quantile(QUANTILE)
 
 
 def leads(metrics: pd.DataFrame) -> dict[int, Lead]:
-    """Grokking's, by replica, as far as it has not diverged."""
+    """Return the lead of each replica of grokking, from the table `metrics`; diverged evaluations are left out."""
     rows = metrics[(metrics["condition"] == BASE) & ~metrics["diverged"]]
     return {
         int(replica): _lead(variant_outcomes.curves(rows, BASE, replica, "loss"))
@@ -67,8 +67,8 @@ def _lead(losses: pd.DataFrame) -> Lead:
     low = floor(losses["train"])
     is_down = low.loc[peak:].index[np.log(low.loc[peak:]) <= np.log(low[peak]) + FALLEN]
     until = (is_down[0] if len(is_down) else losses.index[-1]) - peak
-    there = fallen[0]
-    if losses.index.get_loc(there) - losses.index.get_loc(peak) < AROUND:
-        return Lead(float(peak), float(there), float("nan"), float("nan"), float(until))
-    change = float(np.log(low[there] / low[peak]))
-    return Lead(float(peak), float(there), change, float(low[there] - low[peak]), float(until))
+    end = fallen[0]
+    if losses.index.get_loc(end) - losses.index.get_loc(peak) < AROUND:
+        return Lead(float(peak), float(end), float("nan"), float("nan"), float(until))
+    change = float(np.log(low[end] / low[peak]))
+    return Lead(float(peak), float(end), change, float(low[end] - low[peak]), float(until))

@@ -1,8 +1,9 @@
-"""Does a neuron's generality say how it will grow, beyond its saliency, norm and age? What figures and claims read.
+"""Growth of neurons, regressed on their generality, saliency, norm and age; for figures.
 
-Growth is regressed on all of these at once. Predictors are standardised, and growth is taken from its mean, over the
-neurons of one checkpoint, so that only neurons of one network at one moment are compared; the checkpoints of a phase
-are pooled. Intervals belong over replicas: the neurons of one network are not independent.
+The question is whether a neuron's generality predicts its growth beyond the other three. Predictors are standardised
+over the neurons of one checkpoint, and growth is taken from its mean over them. So only neurons of one network at one
+moment are compared. The checkpoints of a phase are pooled. Intervals must be taken over replicas, because the neurons
+of one network are not independent.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from general_circuits.analysis.windows import steps_of_events
 from general_circuits.registered import in_last_layer
 
 HORIZON = 100
-"""Steps that growth is measured over, at least: to the first checkpoint from there on."""
+"""Least number of steps that growth is measured over; it ends at the first checkpoint that is so far away."""
 
 RESPONSES = {"weights": "weight_norm", "saliency": "saliency"}
-"""What grows, and its column. The registered one first."""
+"""Columns whose growth can be measured, by name; the registered one first."""
 
 PREDICTORS = ("generality", "saliency", "norm", "age")
 ALONE = "generality alone"
-"""Generality's slope without the other predictors."""
+"""Name of generality's slope without the other predictors."""
 
 PHASES = {
     "before memorisation": (None, "memorised"),
@@ -34,23 +35,24 @@ PHASES = {
     "onset": ("onset", "generalised"),
     "after": ("generalised", None),
 }
-"""From which event on, and up to which one, growth is followed."""
+"""Phases of training: the event at which each begins, and the event at which it ends."""
 
 EVENTS = ["memorised", "onset", "generalised"]
 FIFTHS = 5
 PER = 1000
-"""Growth is per so many steps."""
+"""Number of steps per which growth is given."""
 
 
 @dataclass(frozen=True)
 class Neurons:
-    """The neurons of one checkpoint and how they grew to another; of saliency, those that still have any there.
+    """Neurons of one checkpoint, and their growth until a later one.
 
     Attributes:
-        step: the checkpoint's.
-        end: that of the checkpoint that they are followed to.
-        predictors: z-scored over them, in the order of `PREDICTORS`; 0 where all are alike: (neuron, predictor).
-        growth: change of the log per `PER` steps, minus its mean over them, (neuron).
+        step: step of the first checkpoint.
+        end: step of the later checkpoint.
+        predictors: (neuron, predictor), in the order of `PREDICTORS`; z-scored over the neurons, 0 where all neurons
+            have the same value.
+        growth: change of the log per `PER` steps, minus its mean over the neurons, (neuron).
     """
 
     step: int
@@ -60,19 +62,19 @@ class Neurons:
 
 
 def slopes(updates: pd.DataFrame, events: pd.DataFrame, response: str) -> pd.DataFrame:
-    """How growth goes with each predictor, by condition, replica and phase.
+    """Regress growth on all predictors, in each condition, replica and phase.
 
     Args:
-        updates: the table, or conditions of it; of each, the last layer counts.
-        events: the table. Phases are those of the condition `grokking`, whose steps every other condition is read at,
-            replica by replica; both of a phase's events must have come.
-        response: what grows, of `RESPONSES`.
+        updates: the table `updates`, or some of its conditions; only the last layer of each condition counts.
+        events: the table `events`. Every condition is read at the events of `grokking`, replica by replica. A phase
+            counts only if both of its events came.
+        response: the name of the growing column, a key of `RESPONSES`.
 
     Returns:
-        One row for each condition, replica, phase and predictor (`PREDICTORS`, and `ALONE`): `slope`, growth per 1,000
-        steps and standard deviation of the predictor, others held; `neurons`, how many rows it is of, and `steps`, of
-        how many checkpoints. Where a predictor does not differ between neurons its slope is NaN, and the others' are
-        without it; where rows are too few, all are NaN.
+        One row for each condition, replica, phase and predictor (`PREDICTORS`, and `ALONE`). The slope is growth per
+        1,000 steps and per standard deviation of the predictor, with the others held fixed. The column `neurons` counts
+        the rows of the regression, the column `steps` its checkpoints. A predictor without spread has the slope NaN,
+        and is left out of the others' regression. All slopes are NaN where there are too few rows.
     """
     rows = []
     for names, inside in _phases(updates, events, response):
@@ -82,19 +84,19 @@ def slopes(updates: pd.DataFrame, events: pd.DataFrame, response: str) -> pd.Dat
 
 
 def fifths(updates: pd.DataFrame, events: pd.DataFrame, response: str) -> pd.DataFrame:
-    """Growth against generality, whatever its shape: mean growth in each fifth of a checkpoint's neurons by generality.
+    """Return mean growth in each fifth of a checkpoint's neurons, sorted by generality; this assumes no straight line.
 
-    Args are those of `slopes`.
+    Arguments are the same as for `slopes`.
 
     Returns:
-        One row for each condition, replica, phase and `fifth`, 1 to 5: `growth` per 1,000 steps, from the mean over all
-        neurons of the checkpoint; NaN where there are no neurons.
+        One row for each condition, replica, phase and `fifth`, 1 to 5. The growth is per 1,000 steps, and the mean over
+        all neurons of the checkpoint is taken off. It is NaN where there are no neurons.
     """
     rows = []
     for names, inside in _phases(updates, events, response):
         grown: list[list[Array]] = [[] for _ in range(FIFTHS)]
         for neurons in inside:
-            # Equal generality is one place in the order, so that no other order decides.
+            # Neurons of equal generality share one rank, so the order of rows does not decide their fifth.
             places = (rankdata(neurons.predictors[:, 0]) - 0.5) / len(neurons.growth)
             for fifth in range(FIFTHS):
                 grown[fifth].append(neurons.growth[(places * FIFTHS).astype(int) == fifth])
@@ -107,7 +109,7 @@ def fifths(updates: pd.DataFrame, events: pd.DataFrame, response: str) -> pd.Dat
 def _phases(
     updates: pd.DataFrame, events: pd.DataFrame, response: str
 ) -> Iterator[tuple[dict[str, object], list[Neurons]]]:
-    """Each condition, replica and phase by name, and its windows."""
+    """Yield the names of each condition, replica and phase, with the windows of growth that lie inside the phase."""
     known = steps_of_events(events, "grokking").reindex(columns=EVENTS)
     for (condition, replica), run in in_last_layer(updates).groupby(["condition", "replica"], observed=True):
         checkpoints = list(_checkpoints(run, RESPONSES[response]))
@@ -118,13 +120,19 @@ def _phases(
 
 
 def is_in(phase: str, neurons: Neurons, events: Mapping[str, float]) -> bool:
-    """Whether they are followed within a phase, by the steps of the events, NaN for those that never came."""
+    """Tell whether a window of growth lies within a phase.
+
+    Args:
+        phase: a key of `PHASES`.
+        neurons: the window.
+        events: steps of the events, NaN for an event that never came.
+    """
     start, end = PHASES[phase]
     return (start is None or neurons.step >= events[start]) and (end is None or neurons.end <= events[end])
 
 
 def _apart(windows: list[Neurons]) -> list[Neurons]:
-    """Those of ascending windows that do not overlap: checkpoints lie closer than growth is measured over."""
+    """Drop windows that overlap an earlier one; checkpoints lie closer together than growth is measured over."""
     kept: list[Neurons] = []
     for window in windows:
         if not kept or window.step >= kept[-1].end:
@@ -133,32 +141,33 @@ def _apart(windows: list[Neurons]) -> list[Neurons]:
 
 
 def ages(steps: Array, saliency: Array) -> Array:
-    """For how many steps each neuron's saliency has been at or above the layer's median, without a break, by then.
+    """Return for how many steps in a row each neuron's saliency has been at or above the layer's median.
 
     Args:
         steps: ascending, (step).
         saliency: (step, neuron).
 
     Returns:
-        (step, neuron); 0 where it is below, and where it has only now come up.
+        (step, neuron); 0 where saliency is below the median, and at the first step at which it is not.
     """
     is_high = saliency >= np.median(saliency, axis=1, keepdims=True)
-    found = np.zeros(saliency.shape)
+    age = np.zeros(saliency.shape)
     for i in range(1, len(steps)):
         lasts = is_high[i] & is_high[i - 1]
-        found[i] = np.where(lasts, found[i - 1] + steps[i] - steps[i - 1], 0.0)
-    return found
+        age[i] = np.where(lasts, age[i - 1] + steps[i] - steps[i - 1], 0.0)
+    return age
 
 
 def _checkpoints(run: pd.DataFrame, response: str) -> Iterator[Neurons]:
-    """One run's checkpoints that have another `HORIZON` steps later.
+    """Yield one run's windows of growth: each checkpoint with the first one at least `HORIZON` steps later.
 
-    Left out are neurons without saliency or norm at the first, or without what grows at the other.
+    A neuron is left out where a logarithm has no value above 0. That concerns its saliency and norm at the first
+    checkpoint, and the growing column at the later one.
     """
     columns = ("generality", "saliency", "weight_norm")
     wide = {name: run.pivot(index="step", columns="neuron", values=name) for name in columns}
     steps = wide["saliency"].index.to_numpy(dtype=np.float64)
-    values = {name: table.to_numpy(dtype=np.float64) for name, table in wide.items()}
+    values = {name: table.to_numpy(dtype=np.float64) for name, table in wide.items()}  # (step, neuron) each
     age = ages(steps, values["saliency"])
     later = np.searchsorted(steps, steps + HORIZON)
     for i, j in enumerate(later):
@@ -170,7 +179,7 @@ def _checkpoints(run: pd.DataFrame, response: str) -> Iterator[Neurons]:
             continue
         grown = np.log(values[response][j, kept]) - np.log(values[response][i, kept])
         growth = PER * grown / (steps[j] - steps[i])
-        predictors = np.stack(
+        predictors = np.stack(  # (neuron, predictor)
             [
                 values["generality"][i, kept],
                 np.log(values["saliency"][i, kept]),
@@ -183,7 +192,7 @@ def _checkpoints(run: pd.DataFrame, response: str) -> Iterator[Neurons]:
 
 
 def _standardised(predictors: Array) -> Array:
-    """Minus its mean and over its standard deviation, (neuron, predictor); 0 where that is nothing but rounding."""
+    """Return z-scores over neurons, (neuron, predictor); 0 for a predictor whose spread is only rounding."""
     centred = predictors - predictors.mean(axis=0)
     spread = centred.std(axis=0)
     is_alike = spread <= 1e-9 * np.abs(predictors).max(axis=0)
@@ -191,19 +200,20 @@ def _standardised(predictors: Array) -> Array:
 
 
 def _fit(checkpoints: list[Neurons]) -> dict[str, float]:
-    """Least squares of growth on all predictors that differ, and on generality alone; by predictor."""
-    found = dict.fromkeys((*PREDICTORS, ALONE), np.nan)
+    """Fit growth by least squares on all predictors with spread, and on generality alone; slopes by predictor."""
+    fitted = dict.fromkeys((*PREDICTORS, ALONE), np.nan)
     if not checkpoints:
-        return found
-    x = np.concatenate([neurons.predictors for neurons in checkpoints])
-    y = np.concatenate([neurons.growth for neurons in checkpoints])
+        return fitted
+    x = np.concatenate([neurons.predictors for neurons in checkpoints])  # (row, predictor)
+    y = np.concatenate([neurons.growth for neurons in checkpoints])  # (row)
     differs = np.flatnonzero(x.any(axis=0))
-    free = len(y) - len(checkpoints)  # each checkpoint's mean is taken off
+    # Both sides are centred within each checkpoint, so no intercept is fitted and each mean costs a degree of freedom.
+    free = len(y) - len(checkpoints)
     if free > len(differs):
         together, _, rank, _ = np.linalg.lstsq(x[:, differs], y, rcond=None)
-        if rank == len(differs):
-            found |= {PREDICTORS[i]: float(slope) for i, slope in zip(differs, together, strict=True)}
+        if rank == len(differs):  # else predictors follow from one another, and no slope is determined
+            fitted |= {PREDICTORS[i]: float(slope) for i, slope in zip(differs, together, strict=True)}
     generality = x[:, 0]
     if generality.any() and free > 1:
-        found[ALONE] = float(generality @ y / (generality @ generality))
-    return found
+        fitted[ALONE] = float(generality @ y / (generality @ generality))
+    return fitted

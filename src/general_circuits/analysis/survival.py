@@ -1,6 +1,6 @@
-"""Times until something happens, of which some did not come to an end: pure functions of arrays.
+"""Survival analysis: times until an event, some of them censored; pure functions of arrays.
 
-A time that is censored is the one until which nothing had happened.
+A censored time is the time until which the event had not happened.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Median:
-    """A median time with its 95 % interval; infinite where it is not reached."""
+    """Median time with its 95 % interval; infinite where the share never falls to a half."""
 
     time: float
     low: float
@@ -26,18 +26,23 @@ class Median:
 
 
 def kaplan_meier(times: ArrayLike, censored: ArrayLike) -> tuple[Array, Array, Array, Array]:
-    """Share of those to which it has not happened yet (Kaplan and Meier 1958), with its 95 % interval.
+    """Return the share of subjects without the event by time (Kaplan and Meier 1958), with its 95 % interval.
 
-    The interval is Greenwood's on the scale of log(−log). Censored times need not be of those that it happened to.
+    The interval is Greenwood's, on the scale of log(−log).
+
+    Args:
+        times: (subject).
+        censored: whether each time is censored, (subject).
 
     Returns:
-        times at which the share falls, the share from then on, and its interval.
+        Times at which the share falls, the share from then on, and the ends of its interval, each (time).
     """
     from scipy import stats
 
     data = stats.CensoredData.right_censored(np.asarray(times, float), np.asarray(censored, bool))
     survival = stats.ecdf(data).sf
-    with warnings.catch_warnings():  # of where the interval is undefined, which is told by its width
+    with warnings.catch_warnings():
+        # SciPy warns where the interval is undefined, at shares of 0 and 1. Such ends become 0 and 1 below.
         warnings.simplefilter("ignore", RuntimeWarning)
         bounds = survival.confidence_interval(method="log-log")
     low, high = (
@@ -48,7 +53,11 @@ def kaplan_meier(times: ArrayLike, censored: ArrayLike) -> tuple[Array, Array, A
 
 
 def median_time(times: ArrayLike, censored: ArrayLike) -> Median:
-    """The first time by which it has happened to half, with the interval of Brookmeyer and Crowley 1982."""
+    """Return the first time by which half of the subjects have had the event.
+
+    The interval is that of Brookmeyer and Crowley (1982): the times at which the ends of the share's interval reach a
+    half. Arguments are the same as for `kaplan_meier`.
+    """
     at, share, low, high = kaplan_meier(times, censored)
 
     def first(values: Array) -> float:
@@ -59,57 +68,69 @@ def median_time(times: ArrayLike, censored: ArrayLike) -> Median:
 
 
 def slopes(x: ArrayLike, times: ArrayLike, censored: ArrayLike, replica: ArrayLike) -> Array:
-    """How log time goes with x: one pseudo-value per replica of the slope, in the order of their numbers.
+    """Return the slope of log time on x, as one pseudo-value per replica, by replica number.
 
-    Times are log-normal about a line whose height is each replica's own and whose slope is common; the slope is the
-    most likely one (Tobin 1958), and pseudo-values are the jackknife's over replicas (Tukey 1958): their mean is the
-    slope less its bias, their spread its error. Without censoring each is the replica's own slope.
+    Model: log times are normal about lines of one common slope, with an intercept for each replica. The slope is the
+    maximum-likelihood estimate (Tobin 1958). Pseudo-values are those of the jackknife over replicas (Tukey 1958):
+    their mean is the slope without its bias, and their spread gives its error.
 
-    Where all times at one x are censored, nothing bounds the slope; they count there as if they had ended, so that what
-    is found is the least steep slope that the data allow. Missing times are left out. A replica that never came to an
-    end says nothing of the slope, and is NaN; all are where none did, or where there is one replica or one x.
+    Where all times at one x are censored, no slope is too steep for them. They count as if they had ended, so the
+    estimate is the least steep slope that the data allow. Missing times are left out.
+
+    Args:
+        x, times, censored, replica: (observation).
+
+    Returns:
+        (replica). NaN for a replica whose times are all censored, since they tell nothing about the slope. All NaN if
+        no time ended, or if there is only one replica or one x.
     """
     frame = np.column_stack([np.asarray(part, float) for part in (x, times, censored, replica)])
-    everybody = np.unique(frame[:, 3])
+    every_replica = np.unique(frame[:, 3])
     frame = frame[np.isfinite(frame).all(axis=1)]
     if frame[:, 2].all():
-        return np.full(len(everybody), np.nan)
+        return np.full(len(every_replica), np.nan)
     for level in np.unique(frame[:, 0]):
         here = frame[:, 0] == level
         if frame[here, 2].all():
             frame[here, 2] = 0.0
     numbers = np.unique(frame[frame[:, 2] == 0, 3])
     frame = frame[np.isin(frame[:, 3], numbers)]
-    found = np.full(len(everybody), np.nan)
+    pseudo_values = np.full(len(every_replica), np.nan)
     if len(numbers) > 1 and len(np.unique(frame[:, 0])) > 1:
-        whole = _slope(frame)
+        of_all = _slope(frame)
         without = np.array([_slope(frame[frame[:, 3] != number]) for number in numbers])
         n = len(numbers)
-        found[np.isin(everybody, numbers)] = n * whole - (n - 1) * without
-    return found
+        pseudo_values[np.isin(every_replica, numbers)] = n * of_all - (n - 1) * without
+    return pseudo_values
 
 
 def _slope(frame: Array) -> float:
-    """The most likely slope. Concave in the line and the width, both over the width (Olsen 1978)."""
+    """Return the maximum-likelihood slope of columns x, time, censored and replica.
+
+    The likelihood is maximised in line / σ and log(1 / σ). In line / σ and 1 / σ it is concave (Olsen 1978), so it has
+    one maximum.
+    """
     x, y, censored = frame[:, 0], np.log(frame[:, 1]), frame[:, 2] > 0
     numbers = np.unique(frame[:, 3])
+    # (observation, parameter): the slope, then an intercept for each replica.
     design = np.column_stack([x, *(frame[:, 3] == number for number in numbers)]).astype(float)
     start, *_ = np.linalg.lstsq(design, y, rcond=None)
-    if not censored.any():
+    if not censored.any():  # then least squares is the maximum
         return float(start[0])
     width = max(float((y - design @ start).std()), 1e-3)
 
     def cost(parameters: Array) -> tuple[float, Array]:
         line, inverse = parameters[:-1], np.exp(parameters[-1])
         off = inverse * y - design @ line  # standard deviations above the line
+        # A censored time contributes the log of the normal tail above it; the derivative of that is −hazard.
         tail = log_ndtr(-off[censored])
         hazard = np.exp(-0.5 * off[censored] ** 2 - 0.5 * np.log(2 * np.pi) - tail)
-        push = np.where(censored, 0.0, off)
+        push = np.where(censored, 0.0, off)  # derivative of the cost by `off`
         push[censored] = hazard
         known = ~censored
         value = -known.sum() * parameters[-1] + 0.5 * (off[known] ** 2).sum() - tail.sum()
         gradient = np.append(-design.T @ push, -known.sum() + (push * inverse * y).sum())
         return float(value), gradient
 
-    found = minimize(cost, np.append(start / width, -np.log(width)), jac=True, method="BFGS", options={"gtol": 1e-8})
-    return float(found.x[0] / np.exp(found.x[-1]))
+    best = minimize(cost, np.append(start / width, -np.log(width)), jac=True, method="BFGS", options={"gtol": 1e-8})
+    return float(best.x[0] / np.exp(best.x[-1]))  # slope / σ, times σ

@@ -1,4 +1,4 @@
-"""Variants of grokking as claims and figures read them: what they are, and when each generalised."""
+"""Variants of grokking and the steps that each takes to generalise, for claims and figures."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ from general_circuits.analysis.variants import (
 )
 
 START = "step 0"
-"""Where a condition that is no branch differs from."""
+"""Place at which a condition that is no branch leaves grokking."""
 
 
 def settings(conditions: pd.DataFrame) -> Conditions:
-    """The `conditions` table as flat settings by name."""
-    found: dict[str, dict[str, Any]] = {}
+    """Return flat settings by condition, from the table `conditions`."""
+    by_name: dict[str, dict[str, Any]] = {}
     for row in conditions.itertuples():
-        found.setdefault(str(row.condition), {})[str(row.setting)] = json.loads(row.value)
-    return found
+        by_name.setdefault(str(row.condition), {})[str(row.setting)] = json.loads(row.value)
+    return by_name
 
 
 def place(changed: dict[str, Any]) -> str:
-    """Where an variant leaves grokking: an event or a step."""
+    """Return the place at which a variant leaves grokking: an event, or `step N`."""
     return str(changed.get(AT, START))
 
 
 def left(events: pd.DataFrame, condition: str, at: str, base: str = BASE) -> pd.DataFrame:
-    """What was left to generalise, of each replica of an variant, or of grokking itself from the same place on.
+    """Return the steps left to generalise, for each replica of a variant or of grokking itself.
 
     Args:
-        events: the table.
-        condition: an variant that leaves grokking there, or grokking.
-        at: where.
-        base: in place of grokking.
+        events: the table `events`.
+        condition: a variant that leaves grokking at `at`, or grokking.
+        at: the place from which steps count: an event, or `step N`.
+        base: the condition that takes the part of grokking.
 
     Returns:
-        by replica, `start` (the step, missing where the replica never came there), `steps` from there until it
-        generalised, and whether that is `censored`.
+        By replica: `start`, the step of the place, NaN where the replica never got there; `steps` from there until it
+        generalised, NaN where it had generalised before; `censored`, whether it had not generalised when it ended.
     """
     rows = events[events["condition"] == condition]
     end = rows[rows["event"] == "generalised"].set_index("replica")
@@ -66,29 +66,35 @@ def left(events: pd.DataFrame, condition: str, at: str, base: str = BASE) -> pd.
         started = branched["step"].where(~branched["censored"]).astype(float)
     steps = end["step"] - started
     censored = end["censored"].astype(bool)
-    # What had generalised before is no variant of something that has yet to.
+    # A replica that had generalised before the place tells nothing about what speeds generalisation.
     steps = steps.where((steps > 0) & started.notna())
     return pd.DataFrame({"start": started, "steps": steps, "censored": censored}).sort_index()
 
 
 def levels(conditions: Conditions, key: str, also: Mapping[str, Any] | None = None) -> dict[str, float]:
-    """Grokking and the conditions that differ from it in this number alone, with the number, by it.
+    """Return the value of one numeric setting in grokking and in conditions that differ in nothing else.
 
-    With `also`, those that have these other settings too, and differ in nothing else.
+    Args:
+        conditions: flat settings by name.
+        key: the setting.
+        also: other settings that the conditions must have, too; they may differ from grokking in these.
+
+    Returns:
+        By condition, in ascending order of the value.
     """
     fixed = dict(also or {})
     allowed = {key, *fixed}
-    alone = [
+    names = [
         name
-        for name, own in conditions.items()
-        if differences(conditions, name).keys() <= allowed and all(own[key] == value for key, value in fixed.items())
+        for name, flat in conditions.items()
+        if differences(conditions, name).keys() <= allowed and all(flat[key] == value for key, value in fixed.items())
     ]
-    found = {name: _number(conditions[name], key) for name in alone}
-    return dict(sorted(found.items(), key=lambda item: item[1]))
+    values = {name: _number(conditions[name], key) for name in names}
+    return dict(sorted(values.items(), key=lambda item: item[1]))
 
 
 def by_fraction(conditions: Conditions) -> dict[float, dict[float, str]]:
-    """By decay and share that trains: grokking, and the conditions that differ from it in these alone."""
+    """Map weight decay, then training share, to a condition: grokking, or one that differs in these two alone."""
     changed = {name: differences(conditions, name).keys() for name in conditions}
     decays = {float(conditions[name][DECAY]) for name, keys in changed.items() if keys <= {DECAY, FRACTION}}
     return {
@@ -98,54 +104,64 @@ def by_fraction(conditions: Conditions) -> dict[float, dict[float, str]]:
 
 
 def _number(settings: Mapping[str, Any], key: str) -> float:
-    """A setting as a number; a full batch is all training examples."""
+    """Return a setting as a number; a full batch counts all training examples."""
     return float(settings["examples.training"] if settings[key] == "full" else settings[key])
 
 
 def slope(events: pd.DataFrame, levels: Mapping[str, float]) -> Array:
-    """How log t_g goes with the log of a level above 0: a value per replica, by censored regression."""
+    """Return the slope of log t_g on the log of a level, one value per replica, by censored regression.
+
+    Levels that are not above 0 have no logarithm and are left out.
+    """
     parts = [left(events, name, START).assign(level=level) for name, level in levels.items() if level > 0]
     rows = pd.concat(parts).reset_index()
     return slopes(np.log(rows["level"]), rows["steps"], rows["censored"], rows["replica"])
 
 
 def lost(progress: pd.DataFrame, conditions: Conditions, name: str) -> pd.DataFrame:
-    """What became of both parts of the training margin in a branch, while it was changed.
+    """Return the share of the general and of the shallow part of the training margin that a branch loses.
+
+    The general part is what unseen examples show, the shallow part is the rest. The loss is from the branch's first
+    checkpoint to its last one before the change ends.
 
     Args:
-        progress: the table.
+        progress: the table `progress`.
         conditions: flat settings by name.
         name: the branch.
 
     Returns:
-        by replica, the share of `general`, what unseen examples show, and of `shallow`, the rest, that was lost from
-        the branch's first checkpoint to the last one while it was changed; missing where a part was not above 0.
+        By replica, columns `general` and `shallow`; NaN where a part was not above 0 at the first checkpoint, or where
+        there is no second one.
     """
     rows = progress[(progress["condition"] == name) & (progress["split"] == "train") & progress["is_scheduled"]]
     parts = rows.pivot_table(index=["replica", "step"], columns="component", values="part_of_margin", observed=True)
     parts = parts.reindex(columns=["all", "unseen"])
     both = pd.DataFrame({"general": parts["unseen"], "shallow": parts["all"] - parts["unseen"]})
-    lasts = conditions[name].get("branch.lasts")
-    found = {}
+    lasts = conditions[name].get("branch.lasts")  # None: until the end of training
+    shares = {}
     for replica, of_replica in both.groupby("replica"):
         steps = of_replica.droplevel("replica")
         inside = steps if lasts is None else steps.loc[: steps.index[0] + lasts]
         first, last = inside.iloc[0], inside.iloc[-1]
-        found[replica] = (1 - last / first).where((first > 0) & (len(inside) > 1))
-    return pd.DataFrame.from_dict(found, orient="index", columns=["general", "shallow"])
+        shares[replica] = (1 - last / first).where((first > 0) & (len(inside) > 1))
+    return pd.DataFrame.from_dict(shares, orient="index", columns=["general", "shallow"])
 
 
 def alone(progress: pd.DataFrame, conditions: Conditions) -> dict[str, pd.DataFrame]:
-    """What decay alone, and noise alone, took in branches at onset that are measured, by which of the two."""
+    """Return `lost` of the branches at onset in which only decay, or only noise, moves the weights.
+
+    Keys are "decay alone" and "noise alone"; a branch without progress measures is left out.
+    """
     measured = set(progress["condition"].astype(str))
-    found = {"decay alone": moved_alone(conditions, noise=False), "noise alone": moved_alone(conditions, noise=True)}
-    return {words: lost(progress, conditions, name) for words, name in found.items() if name and name in measured}
+    branches = {"decay alone": moved_alone(conditions, noise=False), "noise alone": moved_alone(conditions, noise=True)}
+    return {words: lost(progress, conditions, name) for words, name in branches.items() if name and name in measured}
 
 
 def moved_alone(conditions: Conditions, noise: bool) -> str | None:
-    """The branch at onset in which nothing but decay, or but noise as large, moves the weights."""
+    """Return the branch at onset in which only decay, or only noise as large as decay, moves the weights."""
     for name in conditions:
         changed = differences(conditions, name)
+        # The setting replaces the gradient by noise of this size. At 0 nothing but decay moves the weights.
         moves = changed.get(INSTEAD, -1.0) > 0 if noise else changed.get(INSTEAD) == 0.0
         if place(changed) == "onset" and moves and (conditions[name][DECAY] > 0) != noise:
             return name
@@ -153,27 +169,28 @@ def moved_alone(conditions: Conditions, noise: bool) -> str | None:
 
 
 def curves(metrics: pd.DataFrame, condition: str, replica: int, column: str = "accuracy") -> pd.DataFrame:
-    """One replica's column by step, `train` and `validation`; without rows where it has none."""
+    """Return a metric of one replica by step, columns `train` and `validation`; empty where there is none."""
     rows = metrics[(metrics["condition"] == condition) & (metrics["replica"] == replica)]
     wide = rows.pivot_table(index="step", columns="split", values=column, observed=True)
     return wide.reindex(columns=["train", "validation"]).sort_index()
 
 
 def log_ratio(of: pd.DataFrame, to: pd.DataFrame) -> np.ndarray:
-    """log10 of what was left, over the other's, by replica; missing where either is censored."""
+    """Return log10 of the ratio of two conditions' steps left, by replica; NaN where either is censored."""
     ratio = of["steps"].where(~of["censored"]) / to["steps"].where(~to["censored"]).reindex(of.index)
     return np.log10(ratio.to_numpy(float))
 
 
 @dataclass(frozen=True)
 class Rate:
-    """An variant with another learning rate, or a kick beside those.
+    """Variant with another learning rate, or with a kick, which is compared with such variants.
 
     Attributes:
-        condition: its name.
-        at: where it leaves grokking.
-        how: the rate alone (free), with rate × decay held, or annealed; or a kick and no other rate.
-        multiplier: of the rate.
+        condition: the variant's name.
+        at: the place at which it leaves grokking.
+        how: "free" (the rate alone), "held" (rate × decay is kept), "with another decay", "annealed", "for a while",
+            or "kick".
+        multiplier: its learning rate over grokking's.
     """
 
     condition: str
@@ -183,17 +200,21 @@ class Rate:
 
     @property
     def is_branch(self) -> bool:
+        """True where the variant continues its parent from a later place than the start."""
         return self.at != START
 
 
 def rates(conditions: Conditions, of: str = BASE) -> list[Rate]:
-    """Those among the conditions, by multiplier: variants of grokking, or of another condition the branches."""
-    found = []
+    """Return the variants of one condition with another learning rate or a kick, in ascending order of the multiplier.
+
+    Variants of grokking need not be branches; variants of another condition are its branches.
+    """
+    variants = []
     base = conditions[of]
-    for name, own in conditions.items():
+    for name, flat in conditions.items():
         changed = differences(conditions, name, of)
-        is_arm = own.get(PARENT, BASE) == of
-        if name == of or not is_arm or not changed.keys() & {RATE, KICK}:
+        is_variant = flat.get(PARENT, BASE) == of
+        if name == of or not is_variant or not changed.keys() & {RATE, KICK}:
             continue
         rate, decay = (float(conditions[name][key]) for key in (RATE, DECAY))
         if KICK in changed:
@@ -208,5 +229,5 @@ def rates(conditions: Conditions, of: str = BASE) -> list[Rate]:
             how = "held"
         else:
             how = "with another decay"
-        found.append(Rate(name, place(changed), how, rate / base[RATE]))
-    return sorted(found, key=lambda variant: variant.multiplier)
+        variants.append(Rate(name, place(changed), how, rate / base[RATE]))
+    return sorted(variants, key=lambda variant: variant.multiplier)

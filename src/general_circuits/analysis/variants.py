@@ -1,7 +1,8 @@
-"""Which conditions of a study differ from another one, and in what: claims find theirs by this, whatever their names.
+"""Differences between the conditions of a study; claims find their conditions by these, not by names.
 
-A condition is a flat mapping of its resolved settings, such as `optimiser.learning_rate`, and of a branch also of how
-it leaves its parent, `branch.at`. Schedules, measurements and numbers of examples are no difference.
+A condition is a flat mapping of its resolved settings, such as `optimiser.learning_rate`. A branch also has settings
+of how it leaves its parent, such as `branch.at`. Schedules, measurements and numbers of examples count as no
+difference.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Conditions = Mapping[str, Mapping[str, Any]]
-"""By name, flat settings."""
+"""Flat settings of each condition, by its name."""
 
 BASE = "grokking"
-"""What variants are variants of."""
+"""Name of the condition that variants are compared with."""
 AT, PARENT = "branch.at", "branch.parent"
 RATE, DECAY, BATCH = "optimiser.learning_rate", "optimiser.weight_decay", "optimiser.batch_size"
 FRACTION = "split.train_size"
 KICK, INSTEAD, NOISE = (f"branch.intervention.{name}" for name in ("kick", "noise_instead", "batch_noise"))
 ASIDE = ("schedule.", "measurements", "examples.")
+"""Prefixes of settings that count as no difference."""
 UNTOUCHED: Mapping[str, Any] = {
     "branch.lasts": None,
     "branch.then": "back",
@@ -30,20 +32,23 @@ UNTOUCHED: Mapping[str, Any] = {
     "branch.intervention.noise_instead": None,
     "branch.intervention.batch_noise": None,
 }
-"""What a branch has that says nothing of this."""
+"""Settings of a branch that changes nothing; a branch differs from its parent where it has another value."""
 
 
 @dataclass(frozen=True)
 class Variants:
-    """Conditions that differ from grokking in these keys alone; "model." are all that begin so.
+    """Kind of conditions: those that differ from grokking in some given settings and in no others.
+
+    A setting that ends in a dot, such as "model.", means all settings that begin with it.
 
     Attributes:
-        words: what they are.
-        varied: in at least one of these.
-        also: and perhaps in these.
-        fixed: and perhaps in these, which are just this.
-        unlike: and not to these values.
-        of_others: branches of other conditions, which differ so from them, and these conditions.
+        words: name of the kind, for a reader.
+        varied: settings, at least one of which differs.
+        also: settings that may differ, too.
+        fixed: settings that must have these values, whether they differ or not.
+        unlike: settings that must not have these values.
+        of_others: compare branches with their own parents, other conditions than grokking; the kind then has these
+            branches and their parents.
     """
 
     words: str
@@ -54,7 +59,7 @@ class Variants:
     of_others: bool = False
 
     def of(self, conditions: Conditions) -> list[str]:
-        """Their names, in order."""
+        """Return the names of the conditions of this kind, in the study's order."""
         if BASE not in conditions:
             return []
         if self.of_others:
@@ -63,17 +68,17 @@ class Variants:
         return [name for name, changed in others.items() if self._has(conditions[name], changed)]
 
     def _of_others(self, conditions: Conditions) -> list[str]:
-        parents = {name: own.get(PARENT) for name, own in conditions.items()}
-        found = [
+        parents = {name: flat.get(PARENT) for name, flat in conditions.items()}
+        branches = [
             name
             for name, parent in parents.items()
             if parent not in (None, BASE) and self._has(conditions[name], differences(conditions, name, parent))
         ]
-        return [name for name in conditions if name in {*found, *(parents[branch] for branch in found)}]
+        return [name for name in conditions if name in {*branches, *(parents[branch] for branch in branches)}]
 
-    def _has(self, own: Mapping[str, Any], changed: Mapping[str, Any]) -> bool:
-        is_fixed = all(key in own and own[key] == value for key, value in self.fixed.items())
-        is_fixed &= all(own.get(key) != value for key, value in self.unlike.items())
+    def _has(self, flat: Mapping[str, Any], changed: Mapping[str, Any]) -> bool:
+        is_fixed = all(key in flat and flat[key] == value for key, value in self.fixed.items())
+        is_fixed &= all(flat.get(key) != value for key, value in self.unlike.items())
         allowed = (*self.varied, *self.also, *self.fixed)
         is_varied = any(_is_one_of(key, self.varied) for key in changed)
         return is_fixed and is_varied and all(_is_one_of(key, allowed) for key in changed)
@@ -84,19 +89,20 @@ def _is_one_of(key: str, keys: Collection[str]) -> bool:
 
 
 def differences(conditions: Conditions, name: str, base: str = BASE) -> dict[str, Any]:
-    """What a condition has that the other one has not; of a branch of that one, where it leaves and what it changes.
+    """Return the settings of a condition that `base` lacks or has with another value.
 
-    A branch of a third condition differs in `branch.parent`.
+    A branch of `base` differs in the place at which it leaves it, and in its changes. A branch of a third condition
+    also differs in `branch.parent`.
     """
-    own, other = conditions[name], conditions[base]
-    changed = {key: value for key, value in own.items() if key not in other or other[key] != value}
+    flat, other = conditions[name], conditions[base]
+    changed = {key: value for key, value in flat.items() if key not in other or other[key] != value}
     changed = {key: value for key, value in changed.items() if not key.startswith(ASIDE)}
-    if own.get(PARENT) == base:
+    if flat.get(PARENT) == base:
         del changed[PARENT]
     return {key: value for key, value in changed.items() if key not in UNTOUCHED or UNTOUCHED[key] != value}
 
 
 def of_any(kinds: Collection[Variants], conditions: Conditions) -> list[str]:
-    """The conditions of any of these kinds, in order."""
-    found = {name for kind in kinds for name in kind.of(conditions)}
-    return [name for name in conditions if name in found]
+    """Return the names of the conditions of any of these kinds, in the study's order."""
+    names = {name for kind in kinds for name in kind.of(conditions)}
+    return [name for name in conditions if name in names]
