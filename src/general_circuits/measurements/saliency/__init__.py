@@ -1,4 +1,4 @@
-"""Saliency: how much each neuron contributed to each answer. One method a file; `measure` has them all."""
+"""Saliency: the contribution of each neuron to each answer. One method per file. `measure` runs them all."""
 
 LOGITS_PER_PASS = 2**22
-"""Most logits that one block of deletions has, unless those of a single neuron are more."""
+"""Most logits that one block of deletions holds. A block has at least one neuron, whatever its number of logits."""

@@ -1,4 +1,4 @@
-"""What every method returns, and what every method is told."""
+"""Result type and settings that every saliency method shares."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from general_circuits.models.layer import Layer
 
 @dataclass(frozen=True)
 class Attribution:
-    """One target attributed to one place's neurons.
+    """Attribution of one target to the neurons of one place.
 
     Attributes:
         saliency: (example, neuron), in units of the target.
-        explained: (example), what its saliencies add up to if it is complete: by how much the target differs from
-            that at the method's baseline.
-        steps: of integration; 0 if there was none.
-        standard_error: of each saliency, (example, neuron), where it was estimated from a sample.
+        explained: the target minus its value at the method's baseline, (example). The saliencies of an example add up
+            to it if the attribution is complete.
+        steps: number of integration steps, 0 for a method without integration.
+        standard_error: standard error of each saliency, (example, neuron), where it was estimated from a sample.
     """
 
     saliency: Tensor
@@ -29,19 +29,19 @@ class Attribution:
 
     @property
     def completeness_error(self) -> float:
-        """Mean |Σ saliency − explained| over mean |explained|."""
+        """Mean |Σ saliency − explained| divided by mean |explained|."""
         return relative_error(self.saliency.double().sum(dim=1), self.explained.double())
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much work a method may do.
+    """Limits on the work of the methods.
 
     Attributes:
-        integration_steps: of conductance, and those that integrated gradients begin with.
-        most_integration_steps: integrated gradients double theirs up to so many,
-        completeness_error: until this is reached.
-        permutations: of Shapley values, where there are too many neurons to have them exactly.
+        integration_steps: steps of conductance, and first number of steps of integrated gradients.
+        most_integration_steps: largest number of steps of integrated gradients.
+        completeness_error: integrated gradients double their steps until their error is at most this.
+        permutations: random orders per Shapley value, where there are too many neurons for exact values.
     """
 
     integration_steps: int
@@ -50,12 +50,12 @@ class Effort:
     permutations: int
 
 
-def relative_error(found: Tensor, expected: Tensor) -> float:
-    """Mean |found − expected| over mean |expected|; 0 where both are 0 throughout."""
-    error, size = (found - expected).abs().mean(), expected.abs().mean()
+def relative_error(estimate: Tensor, expected: Tensor) -> float:
+    """Return mean |estimate − expected| divided by mean |expected|. It is 0 where the two are equal everywhere."""
+    error, size = (estimate - expected).abs().mean(), expected.abs().mean()
     return 0.0 if error == 0 else float(error / size.clamp_min(torch.finfo(size.dtype).tiny))
 
 
-def nothing(layer: Layer) -> Tensor:
-    """The baseline of zero activation, (position, unit)."""
+def zero_baseline(layer: Layer) -> Tensor:
+    """Return the baseline of zero activation, (position, unit)."""
     return torch.zeros_like(layer.units[0])

@@ -1,8 +1,10 @@
-"""Layer conductance (Dhamdhere, Sundararajan & Yan 2019): integrated gradients in the input, by the units on its way.
+"""Layer conductance (Dhamdhere, Sundararajan & Yan 2019): integrated gradients of the input, split by hidden unit.
 
-The path runs from a blank, zero in place of every input's vector, to what the network reads. A unit's conductance is
-its change along the path times the target's gradient in it. They add up to the target's change where all that is read
-flows through the layer: in a perceptron, not in a transformer, whose residual stream goes past it.
+The path runs from a blank input, with zero in place of every input's vector, to the network's input. A unit's
+conductance is the integral of the target's gradient in the unit over the unit's change along the path.
+
+The conductances add up to the target's change where the whole input flows through the layer. This holds in a
+perceptron. It does not hold in a transformer, whose residual stream bypasses the layer.
 """
 
 from __future__ import annotations
@@ -21,38 +23,43 @@ from general_circuits.models.settings import EXAMPLES_PER_PASS
 
 
 def conductance(layer: Layer, targets: Sequence[Target], effort: Effort, tokens: Tensor) -> list[Attribution]:
-    """Of every neuron: its change along each piece of the path × the gradient where the piece begins, summed.
+    """Return the conductance of every neuron for each target.
 
-    Pieces are of equal length, from the blank to what is read; of a target that is linear in the layer nothing is lost.
+    The path is cut into steps of equal length. A step contributes the unit's change times the gradient at the step's
+    start. For a target that is linear in the layer the gradient is constant, so this sum is exact.
 
     Args:
-        layer: of these tokens.
-        targets: what is explained.
-        effort: how many steps.
-        tokens: (example, n_inputs + 1).
+        layer: place and examples to explain.
+        targets: numbers of each answer to explain.
+        effort: `integration_steps` is the number of steps.
+        tokens: tokens of the layer's examples, (example, n_inputs + 1).
     """
     with torch.no_grad():
         start, end = layer.model.blank(tokens), layer.model.read(tokens)
         past, units = layer.model.run_to(start, layer.place)
         blank = layer.model.answer_from(past, units, layer.place)
-    way = _through_logits if layer.is_linear else _by_captum
-    found = way(layer, targets, start, end, effort.integration_steps)
+    integrate = _through_logits if layer.is_linear else _by_captum
+    conductances = integrate(layer, targets, start, end, effort.integration_steps)
     return [
         Attribution(
-            layer.by_neuron(attribution),
+            layer.by_neuron(by_unit),
             target(layer.logits, layer.labels) - target(blank, layer.labels),
             effort.integration_steps,
         )
-        for target, attribution in zip(targets, found, strict=True)
+        for target, by_unit in zip(targets, conductances, strict=True)
     ]
 
 
 def _by_captum(layer: Layer, targets: Sequence[Target], start: Tensor, end: Tensor, steps: int) -> list[Tensor]:
-    """Captum's, (example, position, unit). Its own default rule, Gauss–Legendre, leaves out both ends of the path."""
-    found = []
+    """Return Captum's conductance for each target, (example, position, unit).
+
+    Captum's default rule, Gauss–Legendre, has no node at either end of the path. Captum takes each unit's change from
+    node to node, so that rule would lose the change before the first node and after the last.
+    """
+    conductances = []
     for target in targets:
-        whole = _Whole(layer, target)
-        attribution = LayerConductance(whole, whole.tap).attribute(
+        path = _PathToTarget(layer, target)
+        attribution = LayerConductance(path, path.tap).attribute(
             end,
             baselines=start,
             additional_forward_args=(layer.labels,),
@@ -60,26 +67,31 @@ def _by_captum(layer: Layer, targets: Sequence[Target], start: Tensor, end: Tens
             method="riemann_trapezoid",
             internal_batch_size=max(EXAMPLES_PER_PASS, len(end)),
         )
-        found.append(attribution.detach())
-    return found
+        conductances.append(attribution.detach())
+    return conductances
 
 
 @torch.no_grad()
 def _through_logits(layer: Layer, targets: Sequence[Target], start: Tensor, end: Tensor, steps: int) -> list[Tensor]:
-    """The same where the logits are linear in the layer: nothing goes backwards, and all targets share the path."""
-    found = [torch.zeros_like(layer.units) for _ in targets]
+    """Return the same as `_by_captum` where the logits are linear in the layer.
+
+    The gradient in the units is the target's gradient in the logits times fixed weights. So no backward pass is needed,
+    and all targets share one run along the path.
+    """
+    conductances = [torch.zeros_like(layer.units) for _ in targets]
     past, units = layer.model.run_to(start, layer.place)
     for alpha in torch.linspace(0, 1, steps + 1).tolist()[1:]:
         logits = layer.model.answer_from(past, units, layer.place)
         past, after = layer.model.run_to(start + alpha * (end - start), layer.place)
-        for target, total in zip(targets, found, strict=True):
+        for target, total in zip(targets, conductances, strict=True):
+            # `logits` are still the logits at the start of the step, as in Captum's trapezoid rule.
             total += (after - units) * in_units(layer, target.gradient(logits, layer.labels))
         units = after
-    return found
+    return conductances
 
 
-class _Whole(nn.Module):
-    """From what is read to the target, with a place's units as a module's output, which is how Captum finds them."""
+class _PathToTarget(nn.Module):
+    """Map from the network's input to the target. The place's units pass through `tap`, since Captum needs a module."""
 
     def __init__(self, layer: Layer, target: Target) -> None:
         super().__init__()
@@ -89,4 +101,4 @@ class _Whole(nn.Module):
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         past, units = self.layer.model.run_to(x, self.layer.place)
         logits = self.layer.model.answer_from(past, self.tap(units), self.layer.place)
-        return self.target(logits, labels).sum().unsqueeze(0)  # one sum, as in `gradients`
+        return self.target(logits, labels).sum().unsqueeze(0)  # one sum, for the reason given in `gradients`

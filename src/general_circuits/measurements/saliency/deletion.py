@@ -1,4 +1,4 @@
-"""What deleting each neuron by itself costs each answer: the target with it, minus the target with it set to zero."""
+"""Ablation effect: the target of each answer, minus the target with one neuron set to zero."""
 
 from __future__ import annotations
 
@@ -7,32 +7,38 @@ from collections.abc import Sequence
 import torch
 
 from general_circuits.measurements.saliency import LOGITS_PER_PASS
-from general_circuits.measurements.saliency.attribution import Attribution, Effort, nothing
-from general_circuits.measurements.saliency.gradients import explained, silent_logits
+from general_circuits.measurements.saliency.attribution import Attribution, Effort, zero_baseline
+from general_circuits.measurements.saliency.gradients import baseline_logits, explained
 from general_circuits.measurements.saliency.targets import Target
 from general_circuits.models.layer import Layer
 
 
 @torch.no_grad()
 def ablation_effect(layer: Layer, targets: Sequence[Target], effort: Effort) -> list[Attribution]:
-    """Of every neuron on every example. Not complete where neurons act together: each is deleted by itself."""
+    """Return the effect of deleting each neuron by itself, on every example.
+
+    The effects do not add up to the target's change where neurons act together.
+    """
     labels = layer.labels
-    whole = [target(layer.logits, labels) for target in targets]
-    found = [torch.empty(len(labels), layer.n_neurons).to(layer.logits) for _ in targets]
+    values = [target(layer.logits, labels) for target in targets]  # one (example) per target
+    effects = [torch.empty(len(labels), layer.n_neurons).to(layer.logits) for _ in targets]
     if layer.is_linear:
+        # A neuron adds unit × weights to the logits. Deleting it takes away just that, so nothing is run again.
         at_once = max(1, LOGITS_PER_PASS // layer.logits.numel())
-        for some in torch.arange(layer.n_neurons, device=labels.device).split(at_once):
-            written = layer.units[:, 0, some].T.unsqueeze(2) * layer.weights[some].unsqueeze(1)
-            without = layer.logits - written  # (neuron, example, class)
-            for target, saliency, value in zip(targets, found, whole, strict=True):
-                saliency[:, some] = (value - target(without, labels)).T
+        for neurons in torch.arange(layer.n_neurons, device=labels.device).split(at_once):
+            # (neuron, example, 1) × (neuron, 1, class) → (neuron, example, class)
+            written = layer.units[:, 0, neurons].T.unsqueeze(2) * layer.weights[neurons].unsqueeze(1)
+            without = layer.logits - written
+            for target, effect, value in zip(targets, effects, values, strict=True):
+                effect[:, neurons] = (value - target(without, labels)).T
     else:
-        zero = nothing(layer)
+        zero = zero_baseline(layer)
         for neuron in torch.arange(layer.n_neurons, device=labels.device):
             without = layer.answer(layer.without(neuron.unsqueeze(0), zero))
-            for target, saliency, value in zip(targets, found, whole, strict=True):
-                saliency[:, neuron] = value - target(without, labels)
-    silent = silent_logits(layer, nothing(layer))
+            for target, effect, value in zip(targets, effects, values, strict=True):
+                effect[:, neuron] = value - target(without, labels)
+    at_baseline = baseline_logits(layer, zero_baseline(layer))
     return [
-        Attribution(saliency, explained(layer, target, silent)) for target, saliency in zip(targets, found, strict=True)
+        Attribution(effect, explained(layer, target, at_baseline))
+        for target, effect in zip(targets, effects, strict=True)
     ]

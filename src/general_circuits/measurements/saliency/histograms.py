@@ -1,4 +1,4 @@
-"""The histogram over neurons in numbers: how skewed and how concentrated saliency is at each checkpoint."""
+"""Skewness and concentration of the histogram of saliency over neurons, at each checkpoint."""
 
 from __future__ import annotations
 
@@ -21,28 +21,29 @@ COLUMNS = (
 
 
 def describe(saliency: pd.DataFrame) -> pd.DataFrame:
-    """The `saliency` table → the `distribution` table.
+    """Turn the `saliency` table into the `distribution` table.
 
-    Each statistic of the neurons is described with dead units included and excluded. `degenerate` flags a histogram
-    whose shape means nothing: over half of the values are exactly 0, or they have no spread, or are not finite.
+    Each statistic is described with dead units included and excluded. `degenerate` flags a histogram whose shape has no
+    meaning: over half of the values are exactly 0, or the values have no spread, or some are not finite.
     """
     frames = []
-    for place, here in saliency.groupby(PLACE, observed=True, sort=False):
-        # All attributions of one place have the same neurons, so that they are described together.
-        values = here.pivot(index=ATTRIBUTION, columns="neuron", values=list(STATISTICS)).astype(np.float64)
-        alive = here.groupby("neuron")["alive"].first().to_numpy()
+    for place, rows in saliency.groupby(PLACE, observed=True, sort=False):
+        # All attributions at one place have the same neurons, so one call measures all their histograms.
+        values = rows.pivot(index=ATTRIBUTION, columns="neuron", values=list(STATISTICS)).astype(np.float64)
+        alive = rows.groupby("neuron")["alive"].first().to_numpy()
+        # (statistic · attribution, neuron), in the order of `names` below
         histograms = np.concatenate([values[statistic].to_numpy() for statistic in STATISTICS])
         names = pd.concat([values.index.to_frame(index=False)] * len(STATISTICS), ignore_index=True)
         names["statistic"] = np.repeat(STATISTICS, len(values))
         names = names.assign(**dict(zip(PLACE, place, strict=True)))
         for dead_units, kept in (("included", histograms), ("excluded", histograms[:, alive])):
-            found = pd.DataFrame({"dead_units": dead_units, "neurons": kept.shape[1], **measures(kept)})
-            frames.append(names.join(found))
+            shapes = pd.DataFrame({"dead_units": dead_units, "neurons": kept.shape[1], **measures(kept)})
+            frames.append(names.join(shapes))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
 
 
 def measures(values: distribution_shape.Array) -> dict[str, NDArray[Any]]:
-    """The measures of histograms (histogram, neuron), one each."""
+    """Measure each histogram's shape: values (histogram, neuron) → by column, (histogram)."""
     has_neurons = values.shape[1] > 0
     nan = np.full(len(values), np.nan)
     zero_fraction = (values == 0).mean(axis=1) if has_neurons else nan
@@ -54,5 +55,5 @@ def measures(values: distribution_shape.Array) -> dict[str, NDArray[Any]]:
         "l_skewness": l_skewness,
         "quantile_skewness": distribution_shape.quantile_skewness(values),
         "gini": distribution_shape.gini(values),
-        "degenerate": ~(zero_fraction <= 0.5) | np.isnan(l_skewness),
+        "degenerate": ~(zero_fraction <= 0.5) | np.isnan(l_skewness),  # written so that a NaN fraction counts too
     }

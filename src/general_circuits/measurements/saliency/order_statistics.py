@@ -1,4 +1,4 @@
-"""How each neuron's saliency is spread over the examples, exactly."""
+"""Statistics of each neuron's saliency over the examples, from all of the examples."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from torch import Tensor
 Floats = NDArray[np.floating]
 
 IN_LOGITS = ("median", "median_magnitude", "mean_magnitude", "q95_magnitude")
-"""Of the columns, those that grow with the target."""
+"""Columns that are in units of the target. `breadth` is a ratio and has no unit."""
 
 
 def neuron_statistics(saliency: Tensor) -> dict[str, Floats]:
-    """Saliency (example, neuron) → by name, one number of each neuron, (neuron).
+    """Summarise saliency (example, neuron) as one number per neuron: a map from each statistic's name to (neuron).
 
-    `median` of the signed saliency; `median_magnitude`, `mean_magnitude`, `q95_magnitude` of its absolute
-    value; `breadth`, the participation ratio (Σ|s|)² / (n·Σs²) from 1/n (one example) to 1 (all alike), 0 for a neuron
-    without saliency.
+    `median` is the median of the signed saliency. `median_magnitude`, `mean_magnitude` and `q95_magnitude` describe its
+    absolute value. `breadth` is the participation ratio (Σ|s|)² / (n·Σs²). It is 1/n if only one example has saliency,
+    1 if all have the same magnitude, and 0 for a neuron without saliency.
     """
-    # Neurons in rows, in the network's own precision: numpy sorts a row much faster than anything else finds quantiles.
+    # Neurons are rows, in the network's precision: sorting rows in numpy is the fastest way to exact quantiles.
     signed = np.array(saliency.detach().cpu().numpy().T, order="C")  # (neuron, example), to be sorted in place
     magnitude = np.abs(signed)
     mean, breadth = _mean_and_breadth(magnitude)
@@ -35,11 +35,11 @@ def neuron_statistics(saliency: Tensor) -> dict[str, Floats]:
 
 
 def _mean_and_breadth(magnitude: Floats) -> tuple[Floats, Floats]:
-    """Of magnitudes (neuron, example), sums in double precision: (neuron) each."""
+    """Return the mean and the breadth of magnitudes (neuron, example): (neuron) each. Sums are in double precision."""
     n = magnitude.shape[1]
     largest = magnitude.max(axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):
-        shares = magnitude / np.where(largest == 0, 1, largest)  # so that no square vanishes or overflows
+        shares = magnitude / np.where(largest == 0, 1, largest)  # at most 1, so that no square under- or overflows
         total = shares.sum(axis=1, dtype=np.float64)
         squares = np.einsum("ij,ij->i", shares, shares, dtype=np.float64)
         breadth = np.where(squares == 0, 0.0, np.square(total) / (n * np.where(squares == 0, 1, squares)))
@@ -47,8 +47,8 @@ def _mean_and_breadth(magnitude: Floats) -> tuple[Floats, Floats]:
 
 
 def _quantile(ordered: Floats, q: float) -> Floats:
-    """Of each sorted row, linear between its two neighbours; NaN where the row has one, which sorts to its end."""
+    """Return a quantile of each sorted row, linear between its two neighbours. A row with a NaN has quantile NaN."""
     place = q * (ordered.shape[1] - 1)
     below = int(place)
     low, high = ordered[:, below].astype(np.float64), ordered[:, min(below + 1, ordered.shape[1] - 1)]
-    return np.where(np.isnan(ordered[:, -1]), np.nan, low + (place - below) * (high - low))
+    return np.where(np.isnan(ordered[:, -1]), np.nan, low + (place - below) * (high - low))  # NaN sorts to the end

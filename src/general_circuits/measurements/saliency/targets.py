@@ -1,4 +1,4 @@
-"""What saliency explains: one number of each answer, as a function of its logits."""
+"""Targets of saliency: numbers computed from the logits of each answer, which saliency explains."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from general_circuits.models import predictions
 
 @dataclass(frozen=True)
 class Target:
-    """One number of each answer.
+    """Number computed from the logits of each answer.
 
     Attributes:
-        name: as the config has it.
-        of_logits: logits (…, example, class), labels (example) → (…, example).
-        is_linear: in the logits.
-        is_homogeneous: whether logits times c give this times c.
-        scale: logits are divided by it first.
+        name: name in the config.
+        of_logits: function of logits (…, example, class) and labels (example) that returns (…, example).
+        is_linear: whether it is linear in the logits.
+        is_homogeneous: whether logits multiplied by c > 0 multiply it by c.
+        scale: number that divides the logits first.
     """
 
     name: str
@@ -33,19 +33,19 @@ class Target:
         return self.of_logits(logits / self.scale if self.scale != 1 else logits, labels)
 
     def gradient(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Of the target in the logits, (example, class)."""
+        """Return the target's gradient in the logits, (example, class)."""
         with torch.enable_grad():
             at = logits.detach().requires_grad_()
-            (found,) = torch.autograd.grad(self(at, labels).sum(), at)
-        return found
+            (gradient,) = torch.autograd.grad(self(at, labels).sum(), at)  # examples do not interact
+        return gradient
 
     def at_scale(self, scale: float) -> Target:
-        """The same of logits divided by `scale`."""
+        """Return the same target of logits divided by `scale`."""
         return replace(self, scale=scale)
 
 
 def log_probability(logits: Tensor, labels: Tensor) -> Tensor:
-    """Of the label, in nats. Where the network is sure its gradient vanishes: see `saturated`."""
+    """Return the label's log-probability in nats. Where the network is sure, its gradient vanishes (`saturated`)."""
     return -predictions.surprise(logits, labels)
 
 
@@ -60,11 +60,11 @@ TARGETS = {
 }
 
 SATURATED_ABOVE = 0.99
-"""Probability of the label from which its log-probability hardly depends on the logits any more."""
+"""Probability of the label above which its log-probability hardly depends on the logits any more."""
 
 
 def saturated(target: Target, logits: Tensor, labels: Tensor) -> float:
-    """Share of the examples on which the log-probability is saturated; NaN for every other target."""
+    """Return the share of examples on which the log-probability is saturated, NaN for every other target."""
     if target.name != "log_probability":
         return float("nan")
     sure = predictions.correct_probability(logits / target.scale, labels) > SATURATED_ABOVE
