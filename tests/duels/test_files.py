@@ -1,11 +1,11 @@
-"""Modules of planted duels on disk."""
+"""Modules of planted duels come back from the disk as they were."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import torch
-from duel_builders import ground, modules, small
+from duel_builders import examples, modules, small
 
 from general_circuits.duels import files, module_training
 
@@ -13,10 +13,10 @@ from general_circuits.duels import files, module_training
 def test_modules_that_are_read_answer_as_those_that_were_written(tmp_path: Path) -> None:
     how, _ = small()
     files.write(tmp_path / "modules.safetensors", {3: modules(1), 5: modules()})
-    found = files.read(tmp_path / "modules.safetensors", how, ground(), 5)
-    assert set(found) == set(modules()) == set(module_training.module_groups(how))
-    for group, there in modules().items():
-        assert torch.equal(found[group].answer(ground().tokens), there.answer(ground().tokens))
+    planted = files.read(tmp_path / "modules.safetensors", how, examples(), 5)
+    assert set(planted) == set(modules()) == set(module_training.module_groups(how))
+    for group, trained in modules().items():
+        assert torch.equal(planted[group].answer(examples().tokens), trained.answer(examples().tokens))
 
 
 def test_equal_modules_are_equal_bytes(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Gradient flow of the toy against what is derived by hand, and against the networks."""
+"""Gradient flow of the toy equals its closed form, and the networks come close to it."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from general_circuits.duels import gradient_flow, toy_training
 
 TIMES = np.linspace(0.0, 50.0, 40)
 MANY = 10**6
-"""Pairs, so many that a class more or less among the others does not matter."""
+"""So many pairs that factors of 1 − 1/n are 1."""
 
 
 def shares(pairs: int, coverage: int, start: float = 2.0, decay: float = 0.0, scale: float = 1.0) -> np.ndarray:
     score = (start / (2 * (1 - 1 / pairs))) ** 0.5
-    found = gradient_flow.shares(
+    both = gradient_flow.shares(
         pairs, coverage, (start, start), (score, score), (2 * score, 2 * score), None, decay, list(scale * TIMES)
     )
-    return np.stack(found)
+    return np.stack(both)
 
 
-def test_against_a_circuit_like_itself_nothing_wins() -> None:
+def test_two_equal_circuits_stay_equal() -> None:
     general, shallow = shares(8, 1)
     assert np.allclose(general, shallow)
     assert general[-1] > general[0]
 
 
 @pytest.mark.parametrize("coverage", [2, 4, 9])
-def test_without_decay_it_is_the_closed_form(coverage: int) -> None:
-    """docs/duels.md: with factors of one size w at the start, G(τ) and S(τ), of which τ goes out."""
+def test_flow_without_decay_equals_the_closed_form(coverage: int) -> None:
+    """docs/duels.md has G(τ) and S(τ) for factors of one size w at the start; here S gives τ, and τ gives G."""
     start = 2.0
     general, shallow = shares(MANY, coverage, start, scale=MANY)
     w = (start / 4) ** 0.25
@@ -56,8 +56,8 @@ def test_with_decay_the_shallow_circuit_dies_out() -> None:
 
 @pytest.mark.parametrize("attention", ["linear", "softmax"])
 @pytest.mark.parametrize("coverage", [1, 4])
-def test_networks_come_closer_to_it_the_smaller_the_step(attention: str, coverage: int) -> None:
-    """Where it holds: SGD on all pairs, and a general circuit for one pair, or all."""
+def test_networks_come_closer_to_the_flow_with_smaller_steps(attention: str, coverage: int) -> None:
+    """The flow is derived for SGD on all pairs, and exact where the general circuit covers one pair or all."""
 
     def off(rate: float) -> float:
         settings = grid(
@@ -65,9 +65,9 @@ def test_networks_come_closer_to_it_the_smaller_the_step(attention: str, coverag
         )
         rows = toy_training.train(settings, "sgd")
         known = rows[(rows["circuit"] == "general") & (rows["sharing"] == "shared")]
-        return float(np.abs(known["contributions"].map(lambda given: given[0]) - known["gradient_flow"]).max())
+        return float(np.abs(known["contributions"].map(lambda logits: logits[0]) - known["gradient_flow"]).max())
 
     coarse, fine = off(0.4), off(0.1)
     assert fine < 0.02
-    # With softmax, heads attend a little to tokens that they do not know, which theory leaves out.
+    # With softmax, heads attend a little to tokens that they do not know. The flow leaves that out.
     assert fine < 0.35 * coarse or attention == "softmax"

@@ -1,4 +1,4 @@
-"""The toy's heads: planted as asked, and gradients and contributions that add up to autograd's."""
+"""Heads of the toy: planted strengths are exact, and gradients equal autograd's."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from general_circuits.duels import toy_network
 
 PAIRS, TOYS = 4, 3
 CASES = list(itertools.product((1, 3, 4), (True, False), (True, False)))
-"""Coverage, shared or apart, linear or softmax attention."""
+"""Coverage, whether the query is shared, and whether attention is linear."""
 
 
 def disturbed(coverage: int, is_shared: bool, is_linear: bool) -> tuple[toy_network.Heads, Tensor]:
-    """Toys away from the symmetry that they are planted in."""
+    """Plant toys and move them away from their symmetry."""
     strength = torch.full((TOYS,), 1.5)
     weights, circuits = toy_network.plant(PAIRS, coverage, is_shared, is_linear, strength, strength)
     generator = torch.Generator().manual_seed(coverage)
@@ -27,7 +27,7 @@ def disturbed(coverage: int, is_shared: bool, is_linear: bool) -> tuple[toy_netw
 
 
 def plain_logits(weights: toy_network.Heads, is_linear: bool) -> Tensor:
-    """The same network, one toy, pair and head at a time."""
+    """Run the same network one toy, pair and head at a time."""
     toys, n_heads = weights.W_Q.shape
     logits = torch.zeros(toys, PAIRS, PAIRS)
     for toy, pair, head in itertools.product(range(toys), range(PAIRS), range(n_heads)):
@@ -49,14 +49,14 @@ def by_autograd(weights: toy_network.Heads, is_linear: bool, shown: Tensor) -> t
 
 
 @pytest.mark.parametrize(("coverage", "is_shared", "is_linear"), CASES)
-def test_every_circuit_gives_what_was_asked_to_the_pairs_that_it_knows(
+def test_every_circuit_adds_its_planted_strength_to_the_pairs_it_knows(
     coverage: int, is_shared: bool, is_linear: bool
 ) -> None:
     general, shallow = torch.tensor([2.0, 0.5]), torch.tensor([1.0, 3.0])
     weights, circuits = toy_network.plant(PAIRS, coverage, is_shared, is_linear, general, shallow)
-    found = toy_network.contributions(weights, toy_network.forward(weights, is_linear), circuits)
-    assert torch.allclose(found[:, 0, :coverage], general[:, None].expand(-1, coverage), atol=1e-5)
-    assert torch.allclose(found[:, 1:].diagonal(dim1=1, dim2=2), shallow[:, None].expand(-1, PAIRS), atol=1e-5)
+    added = toy_network.contributions(weights, toy_network.forward(weights, is_linear), circuits)
+    assert torch.allclose(added[:, 0, :coverage], general[:, None].expand(-1, coverage), atol=1e-5)
+    assert torch.allclose(added[:, 1:].diagonal(dim1=1, dim2=2), shallow[:, None].expand(-1, PAIRS), atol=1e-5)
 
 
 @pytest.mark.parametrize(("coverage", "is_shared", "is_linear"), CASES)
@@ -64,35 +64,33 @@ def test_contributions_add_up_to_the_right_logit(coverage: int, is_shared: bool,
     weights, circuits = disturbed(coverage, is_shared, is_linear)
     logits = plain_logits(weights, is_linear)
     right = logits.diagonal(dim1=1, dim2=2) - logits.mean(dim=2)
-    found = toy_network.contributions(weights, toy_network.forward(weights, is_linear), circuits).sum(dim=1)
-    assert torch.allclose(found, right, atol=1e-5)
+    added = toy_network.contributions(weights, toy_network.forward(weights, is_linear), circuits).sum(dim=1)
+    assert torch.allclose(added, right, atol=1e-5)
 
 
 @pytest.mark.parametrize(("coverage", "is_shared", "is_linear"), CASES)
-def test_gradients_are_those_of_the_plain_network(coverage: int, is_shared: bool, is_linear: bool) -> None:
+def test_gradients_equal_autograd_of_the_plain_network(coverage: int, is_shared: bool, is_linear: bool) -> None:
     weights, _ = disturbed(coverage, is_shared, is_linear)
     shown = torch.rand(TOYS, PAIRS, generator=torch.Generator().manual_seed(0))
-    ran = toy_network.forward(weights, is_linear)
-    found = toy_network.gradients(weights, ran, toy_network.backward(weights, ran, is_linear), shown)
-    for mine, other in zip(found.tensors, by_autograd(weights, is_linear, shown).tensors, strict=True):
+    run = toy_network.forward(weights, is_linear)
+    gradients = toy_network.gradients(weights, run, toy_network.backward(weights, run, is_linear), shown)
+    for mine, other in zip(gradients.tensors, by_autograd(weights, is_linear, shown).tensors, strict=True):
         assert torch.allclose(mine, other, atol=1e-5)
 
 
 @pytest.mark.parametrize(("coverage", "is_shared", "is_linear"), CASES)
-def test_gradient_norms_of_each_pair_are_those_of_a_pass_for_it_alone(
-    coverage: int, is_shared: bool, is_linear: bool
-) -> None:
+def test_gradient_norms_of_each_pair_equal_a_pass_for_it_alone(coverage: int, is_shared: bool, is_linear: bool) -> None:
     weights, circuits = disturbed(coverage, is_shared, is_linear)
-    ran = toy_network.forward(weights, is_linear)
-    found = toy_network.gradient_norms(weights, ran, toy_network.backward(weights, ran, is_linear), circuits)
+    run = toy_network.forward(weights, is_linear)
+    norms = toy_network.gradient_norms(weights, run, toy_network.backward(weights, run, is_linear), circuits)
     for pair in range(PAIRS):
         shown = torch.zeros(TOYS, PAIRS)
         shown[:, pair] = 1.0
         alone = by_autograd(weights, is_linear, shown).norms(circuits)
-        assert torch.allclose(found[:, :, pair], alone, atol=1e-5)
+        assert torch.allclose(norms[:, :, pair], alone, atol=1e-5)
 
 
-def test_a_circuit_apart_is_as_many_shallow_ones() -> None:
+def test_a_circuit_planted_apart_is_a_copy_of_each_shallow_one() -> None:
     strength = torch.ones(1)
     weights, circuits = toy_network.plant(PAIRS, 3, False, True, strength, strength)
     assert circuits[:, 0].tolist() == [1, 1, 1, 0, 0, 0, 0]
@@ -108,11 +106,11 @@ def test_a_shared_circuit_is_one_head_with_one_query() -> None:
 
 
 @pytest.mark.parametrize("is_linear", [True, False])
-def test_a_head_hardly_attends_where_it_knows_nothing(is_linear: bool) -> None:
+def test_a_head_attends_at_most_four_percent_to_pairs_it_does_not_know(is_linear: bool) -> None:
     strength = torch.ones(1)
     weights, _ = toy_network.plant(PAIRS, 2, True, is_linear, strength, strength)
-    _, found = toy_network.start(strength, PAIRS, is_linear)
+    _, to_both = toy_network.start(strength, PAIRS, is_linear)
     attention = toy_network.forward(weights, is_linear).attention.sum(dim=2)[0]  # (head, pair)
     known = torch.cat([torch.tensor([[True, True, False, False]]), torch.eye(PAIRS, dtype=torch.bool)])
-    assert torch.allclose(attention[known], found.expand(2 + PAIRS), atol=1e-6)
+    assert torch.allclose(attention[known], to_both.expand(2 + PAIRS), atol=1e-6)
     assert (attention[~known] <= (0.0 if is_linear else 0.0354)).all()

@@ -1,4 +1,4 @@
-"""Update rules of duels against torch's own, and their two parts."""
+"""Update rules of duels take torch's steps, split into a part by the gradient and a part by decay."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TORCH: dict[str, Any] = {
     "adamw": lambda w, decay: torch.optim.AdamW([w], lr=0.1, betas=(0.9, 0.98), weight_decay=decay),
 }
 DECAYS = (0.0, 0.3)
-"""Of two networks side by side."""
+"""Weight decays of two networks side by side."""
 
 
 def gradient(weight: torch.Tensor, step: int) -> torch.Tensor:
@@ -24,7 +24,7 @@ def gradient(weight: torch.Tensor, step: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("rule", TORCH)
-def test_steps_are_those_of_torch_each_network_with_its_own_decay(rule: str) -> None:
+def test_steps_equal_torchs_with_a_decay_for_each_network(rule: str) -> None:
     start = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
     mine = start.clone()
     stepper = Stepper(rule, 0.1, torch.tensor(DECAYS), [mine])  # type: ignore[arg-type]
@@ -41,15 +41,15 @@ def test_steps_are_those_of_torch_each_network_with_its_own_decay(rule: str) -> 
 
 
 @pytest.mark.parametrize("rule", TORCH)
-def test_without_decay_decay_does_nothing(rule: str) -> None:
+def test_the_part_by_decay_is_zero_without_decay(rule: str) -> None:
     weight = torch.ones(1, 3)
     _, by_decay = Stepper(rule, 0.1, torch.zeros(1), [weight]).step([weight], [weight])  # type: ignore[arg-type]
     assert not by_decay[0].any()
 
 
 @pytest.mark.parametrize("rule", ["sgd", "momentum", "adamw"])
-def test_the_part_of_the_gradient_is_the_step_that_no_decay_would_make(rule: str) -> None:
-    """But for Adam with coupled decay, which divides by both."""
+def test_the_part_by_the_gradient_equals_the_step_without_decay(rule: str) -> None:
+    """Adam with coupled decay is left out: it divides by both parts together."""
     weight = torch.tensor([[1.0, -2.0]])
     with_decay = Stepper(rule, 0.1, torch.tensor([0.5]), [weight])  # type: ignore[arg-type]
     without = Stepper(rule, 0.1, torch.zeros(1), [weight])  # type: ignore[arg-type]

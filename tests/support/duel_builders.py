@@ -11,14 +11,15 @@ import torch
 from general_circuits.config.duels import PlantedSettings
 from general_circuits.config.duels import RuleSettings as RuleOf
 from general_circuits.duels import module_training, planted_training, toy_training
-from general_circuits.duels.planted_grid import planted_duels
+from general_circuits.duels.planted_grid import PlantedDuel, planted_duels
 from general_circuits.duels.settings import Duels, Planting
+from general_circuits.duels.sides import Side, contestants, set_up
 from general_circuits.duels.toy_grid import Grid, RuleSettings
 from general_circuits.tasks.vocabulary import Vocabulary
 
 
 def grid(rate: float = 0.5, decays: tuple[float, ...] = (0.0,), **changes: Any) -> Grid:
-    """Toys of SGD, nothing varied but what is asked."""
+    """Make a grid of SGD toys in which only `changes` vary."""
     plain: dict[str, Any] = {
         "pairs": 4,
         "margin": 4.0,
@@ -53,17 +54,18 @@ SMALL = {
     "duel_steps": 8,
     "evaluations": 4,
 }
+"""Keys of planted duels that take seconds."""
 
 
 def small(**changes: Any) -> tuple[Planting, Duels]:
-    """Planted duels that take seconds."""
+    """Make settings of planted duels that take seconds: SMALL with `changes`."""
     _, how, duels = PlantedSettings(**{**SMALL, **changes}).resolve()
     return how, duels
 
 
 @lru_cache
-def ground(modulus: int = 11, n_training: int = 80, seed: int = 0) -> module_training.DuelExamples:
-    """x + y, shuffled, so many of it for training."""
+def examples(modulus: int = 11, n_training: int = 80, seed: int = 0) -> module_training.DuelExamples:
+    """Make the shuffled examples of x + y, of which the first `n_training` train."""
     pairs = torch.cartesian_prod(torch.arange(modulus), torch.arange(modulus))
     pairs = pairs[torch.randperm(len(pairs), generator=torch.Generator().manual_seed(seed))]
     tokens = torch.cat([pairs, torch.full((len(pairs), 1), modulus)], dim=1)
@@ -72,26 +74,38 @@ def ground(modulus: int = 11, n_training: int = 80, seed: int = 0) -> module_tra
 
 @lru_cache
 def modules(replica: int = 0) -> module_training.Planted:
-    """The modules of one replica of the small duels."""
-    return module_training.plant(small()[0], ground(), replica, lambda line: None)
+    """Train the modules of one replica of the small duels, once per test run."""
+    return module_training.plant(small()[0], examples(), replica, lambda line: None)
+
+
+def registered(**changes: Any) -> PlantedDuel:
+    """Make the registered duel of SGD with `changes`."""
+    how, duels = small()
+    return planted_duels(how, duels, duels.rules[0])[0]._replace(**changes)
+
+
+def sides(duel: PlantedDuel) -> tuple[Side, Side]:
+    """Set up both sides of a duel of replica 0."""
+    labels = examples().labels(duel.label_noise, 0)
+    return set_up(duel, examples(), labels, *contestants(duel, examples(), modules(), 0))
 
 
 @lru_cache
 def planted_table() -> pd.DataFrame:
-    """The table `planted` of two replicas, as `read_study` gives it."""
+    """Fight the small duels of two replicas: the table `planted`, as `read_study` gives it."""
     how, duels = small()
     frames = [
-        planted_training.fight(stack, rule, duels, ground(), modules(replica), replica).assign(replica=replica)
+        planted_training.fight(stack, rule, duels, examples(), modules(replica), replica).assign(replica=replica)
         for replica in range(2)
         for rule in duels.rules
-        for stack in planted_training.stacks(planted_duels(how, duels, rule), ground(), modules(replica), replica)
+        for stack in planted_training.stacks(planted_duels(how, duels, rule), examples(), modules(replica), replica)
     ]
     return pd.concat(frames, ignore_index=True)
 
 
 @lru_cache
 def toy_table() -> pd.DataFrame:
-    """The table `toy` of two update rules, as `read_study` gives it."""
+    """Train toys by two update rules: the table `toy`, as `read_study` gives it."""
     rules = (RuleSettings("sgd", 0.5, (0.0, 0.01)), RuleSettings("adamw", 0.003, (0.0, 1.0)))
     settings = grid(
         rules=rules,

@@ -1,1 +1,1 @@
-"""Duels: circuits that answer alike at the start, one general, the others shallow, trained together. docs/duels.md."""
+"""Duels: a general circuit and shallow ones answer alike at the start and train together. See docs/duels.md."""

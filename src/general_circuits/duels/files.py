@@ -15,7 +15,7 @@ from general_circuits.storage.tables import replacing
 
 
 def write(path: Path, planted: Mapping[int, Planted]) -> None:
-    """Keep all replicas' modules in one safetensors file."""
+    """Write the modules of all replicas, by seed, into one safetensors file."""
     tensors = {
         _key(replica, group, name): weight.contiguous()
         for replica, of_replica in planted.items()
@@ -26,17 +26,19 @@ def write(path: Path, planted: Mapping[int, Planted]) -> None:
         save_file(tensors, temporary)
 
 
-def read(path: Path, planting: Planting, ground: DuelExamples, replica: int) -> Planted:
-    """One replica's modules from that file, where its examples are."""
-    found = {}
+def read(path: Path, planting: Planting, examples: DuelExamples, replica: int) -> Planted:
+    """Read one replica's modules from that file, onto the device that its examples are on."""
+    planted = {}
     with safe_open(path, "pt") as file:
         for group in module_groups(planting):
-            like = network(planting, ground, group.parts)
+            # The file has weights alone: names and shapes come from a network built from the same settings.
+            like = network(planting, examples, group.parts)
             weights = {name: file.get_tensor(_key(replica, group, name)) for name, _ in like.named_parameters()}
-            moved = {name: weight.to(ground.device) for name, weight in weights.items()}
-            found[group] = Modules(like.to(ground.device), moved)
-    return found
+            moved = {name: weight.to(examples.device) for name, weight in weights.items()}
+            planted[group] = Modules(like.to(examples.device), moved)
+    return planted
 
 
 def _key(replica: int, group: ModuleGroup, name: str) -> str:
+    """Return a tensor's name in the file: "replica/kind/parts/label_noise/weight"."""
     return "/".join([str(replica), *map(str, group), name])

@@ -1,4 +1,4 @@
-"""Modules for duels, trained apart: memorisers of a part each, and a generaliser that solves everything."""
+"""Modules for duels, each trained apart: memorisers of one part of the examples, and generalisers that solve all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from general_circuits.tasks.examples import Examples
 from general_circuits.tasks.vocabulary import Vocabulary
 
 EVERY, SOLVED = 100, 1.0
-"""Steps between two looks at whether a generaliser solves everything, and the margin that it must have everywhere."""
+"""Steps between two checks of the generalisers, and the margin that ends their training once every example has it."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class DuelExamples:
     Attributes:
         tokens: (example, n_inputs + 1), training examples first.
         targets: (example), the true answers.
-        n_training: how many train.
-        vocabulary: what networks read and answer.
+        n_training: number of training examples.
+        vocabulary: number of inputs, symbols and classes.
     """
 
     tokens: Tensor
@@ -43,7 +43,7 @@ class DuelExamples:
 
     @classmethod
     def of(cls, splits: dict[str, Examples], vocabulary: Vocabulary) -> DuelExamples:
-        """From both splits; without label noise, which duels have of their own."""
+        """Join both splits, which must have no label noise: duels draw their own."""
         both = splits["train"], splits["validation"]
         tokens, targets = torch.cat([part.tokens for part in both]), torch.cat([part.labels for part in both])
         return cls(tokens, targets, len(both[0]), vocabulary)
@@ -53,29 +53,34 @@ class DuelExamples:
         return self.tokens.device
 
     def labels(self, noise: float, seed: int) -> Tensor:
-        """The training examples' labels, (training example): of a share `noise` a wrong one, at random."""
+        """Draw the training examples' labels, (training example): a share `noise` gets a wrong class at random.
+
+        One seed draws one order of examples and one wrong class for each. So more noise keeps every wrong label of
+        less noise and adds others.
+        """
+        # Drawn on the CPU, so that every device has the same labels.
         generator = torch.Generator().manual_seed(stream_seed(seed, "labels"))
         labels, n_classes = self.targets[: self.n_training].clone(), self.vocabulary.n_classes
         order = torch.randperm(self.n_training, generator=generator)
-        shift = torch.randint(1, n_classes, (self.n_training,), generator=generator)
+        shift = torch.randint(1, n_classes, (self.n_training,), generator=generator)  # never 0: always a wrong class
         is_wrong = torch.zeros(self.n_training, dtype=torch.bool)
         is_wrong[order[: round(noise * self.n_training)]] = True
         other = (labels + shift.to(labels.device)) % n_classes
         return torch.where(is_wrong.to(labels.device), other, labels)
 
     def parts(self, how_many: int, seed: int) -> Tensor:
-        """Which part each training example is in, (training example): of equal size, at random."""
+        """Draw the part that each training example is in, (training example): sizes differ by one at most."""
         generator = torch.Generator().manual_seed(stream_seed(seed, "parts"))
         return (torch.randperm(self.n_training, generator=generator) % how_many).to(self.tokens.device)
 
 
 def width(d_mlp: int, parts: int) -> int:
-    """Neurons of a memoriser of one of so many parts: all together, √parts times those of one for all."""
+    """Return a memoriser's neurons per layer: K memorisers together have √K times the neurons of a single one."""
     return max(8, round(d_mlp / parts**0.5))
 
 
 class ModuleGroup(NamedTuple):
-    """Modules that are trained together, by what they are."""
+    """Modules that are trained together: their kind, number of parts, and share of wrong labels."""
 
     kind: Literal["generaliser", "memoriser", "rival_memoriser"]
     parts: int
@@ -83,50 +88,54 @@ class ModuleGroup(NamedTuple):
 
 
 Planted = dict[ModuleGroup, Modules]
-"""One replica's modules."""
+"""One replica's trained modules, by group."""
 
 
 def module_groups(planting: Planting) -> list[ModuleGroup]:
-    """All that the duels need: memorisers of every number of parts, and at the most parts of every rate of noise."""
+    """List every group that the duels need.
+
+    There are memorisers for every number of parts with the first label noise. For every other label noise there are
+    memorisers of the most parts.
+    """
     noise = planting.label_noises[0]
     wanted = [ModuleGroup("memoriser", parts, noise) for parts in sorted({1, *planting.parts})]
     wanted += [ModuleGroup("memoriser", max(planting.parts), other) for other in planting.label_noises]
     return list(dict.fromkeys([ModuleGroup("generaliser", 1, 0.0), *wanted, ModuleGroup("rival_memoriser", 1, noise)]))
 
 
-def plant(planting: Planting, ground: DuelExamples, replica: int, say: Callable[[str], None]) -> Planted:
-    """Train all modules of one replica."""
-    found = {}
+def plant(planting: Planting, examples: DuelExamples, replica: int, say: Callable[[str], None]) -> Planted:
+    """Train all modules of one replica; `say` receives a line about each group."""
+    planted = {}
     for group in module_groups(planting):
         if group.kind == "generaliser":
-            found[group] = _generalisers(planting, ground, replica)
+            planted[group] = _generalisers(planting, examples, replica)
         else:
-            found[group] = _memorisers(planting, ground, group, replica)
-        say(f"{len(found[group])} × {group.kind}, label noise {group.label_noise:g}")
-    return found
+            planted[group] = _memorisers(planting, examples, group, replica)
+        say(f"{len(planted[group])} × {group.kind}, label noise {group.label_noise:g}")
+    return planted
 
 
-def quality(planted: Planted, ground: DuelExamples, replica: int) -> pd.DataFrame:
-    """How well modules know what they are to know: rows of the table `modules`, but for the replica."""
+def quality(planted: Planted, examples: DuelExamples, replica: int) -> pd.DataFrame:
+    """Measure how well modules know their examples: rows of the table `modules`, without `replica`."""
     rows = []
-    n = ground.n_training
+    n = examples.n_training
     for group, modules in planted.items():
-        labels = ground.labels(group.label_noise, replica)
-        covers = ground.parts(group.parts, replica)
+        labels = examples.labels(group.label_noise, replica)
+        covers = examples.parts(group.parts, replica)
         with torch.no_grad():
-            logits = modules.answer(ground.tokens)  # (module, example, class)
+            logits = modules.answer(examples.tokens)  # (module, example, class)
         for number, norm in enumerate(modules.norms().tolist()):
-            own = torch.zeros(len(ground.targets), dtype=torch.bool, device=ground.device)
-            own[:n] = True if group.kind == "generaliser" else covers == number
-            margins = predictions.margins(logits[number][:n], labels)[own[:n]]
-            right = logits[number][n:].argmax(-1) == ground.targets[n:]
-            outside = logits[number][~own].softmax(-1).amax(-1)
+            is_known = torch.zeros(len(examples.targets), dtype=torch.bool, device=examples.device)
+            is_known[:n] = True if group.kind == "generaliser" else covers == number
+            margins = predictions.margins(logits[number][:n], labels)[is_known[:n]]
+            right = logits[number][n:].argmax(-1) == examples.targets[n:]
+            outside = logits[number][~is_known].softmax(-1).amax(-1)
             rows.append(
                 {
                     **group._asdict(),
                     "number": number,
                     "neurons": modules.network.settings.d_mlp,
-                    "examples": int(own.sum()),
+                    "examples": int(is_known.sum()),
                     "accuracy": float((margins > 0).double().mean()),
                     "least_margin": float(margins.min()),
                     "validation_accuracy": float(right.double().mean()),
@@ -137,25 +146,31 @@ def quality(planted: Planted, ground: DuelExamples, replica: int) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
-def network(planting: Planting, ground: DuelExamples, parts: int) -> Network:
-    """A generaliser, or with its neurons a memoriser of one of so many parts; its weights are not drawn yet."""
+def network(planting: Planting, examples: DuelExamples, parts: int) -> Network:
+    """Build a memoriser of one of so many parts, without drawing its weights; for one part, a generaliser."""
     model = replace(planting.model, d_mlp=width(planting.model.d_mlp, parts))
-    return build(model, ground.vocabulary)
+    return build(model, examples.vocabulary)
 
 
-def _memorisers(planting: Planting, ground: DuelExamples, group: ModuleGroup, replica: int) -> Modules:
-    """One network for each part: it knows the labels there, and answers with equal probabilities everywhere else."""
+def _memorisers(planting: Planting, examples: DuelExamples, group: ModuleGroup, replica: int) -> Modules:
+    """Train one network for each part: it knows the labels there, and answers uniformly everywhere else.
+
+    Everywhere else includes validation examples, so a memoriser is at chance there by construction.
+    """
+    # A stride between replicas and an offset for rivals: no two networks of a study start from one seed.
     first = 0 if group.kind == "memoriser" else 1_000_000
     seeds = [stream_seed(replica * 10_000_019 + first + part, "memorisers") for part in range(group.parts)]
-    modules = Modules.drawn(network(planting, ground, group.parts), seeds, ground.device)
-    n, n_classes = len(ground.targets), ground.vocabulary.n_classes
-    own = torch.zeros(group.parts, n, dtype=torch.bool, device=ground.device)
-    covers = ground.parts(group.parts, replica)
-    own[:, : ground.n_training] = covers == torch.arange(group.parts, device=ground.device)[:, None]
-    labels = torch.cat([ground.labels(group.label_noise, replica), ground.targets[ground.n_training :]])
-    uniform = torch.full((), 1 / n_classes, device=ground.device)
-    answers = torch.where(own[..., None], one_hot(labels, n_classes).float(), uniform)
-    weight = torch.where(own, 1 / own.sum(1, keepdim=True), 1 / (~own).sum(1, keepdim=True).clamp(min=1))
+    modules = Modules.drawn(network(planting, examples, group.parts), seeds, examples.device)
+    n, n_classes = len(examples.targets), examples.vocabulary.n_classes
+    is_known = torch.zeros(group.parts, n, dtype=torch.bool, device=examples.device)  # (module, example)
+    covers = examples.parts(group.parts, replica)
+    is_known[:, : examples.n_training] = covers == torch.arange(group.parts, device=examples.device)[:, None]
+    labels = torch.cat([examples.labels(group.label_noise, replica), examples.targets[examples.n_training :]])
+    uniform = torch.full((), 1 / n_classes, device=examples.device)
+    # Distributions to answer with, (module, example, class): one-hot on known examples, uniform on the others.
+    answers = torch.where(is_known[..., None], one_hot(labels, n_classes).float(), uniform)
+    # In each module known examples weigh 1 in sum, and so do all others. The few known ones count as much as the many.
+    weight = torch.where(is_known, 1 / is_known.sum(1, keepdim=True), 1 / (~is_known).sum(1, keepdim=True).clamp(min=1))
 
     def loss(logits: Tensor) -> Tensor:
         surprise = -(answers * logits.log_softmax(dim=-1)).sum(dim=-1)
@@ -163,43 +178,46 @@ def _memorisers(planting: Planting, ground: DuelExamples, group: ModuleGroup, re
 
     stepper = Stepper("adamw", planting.learning_rate, torch.zeros(group.parts), modules.tensors)
     for _ in range(planting.memory_steps):
-        modules = _step(modules, stepper, loss, ground.tokens)
+        modules = _step(modules, stepper, loss, examples.tokens)
     return modules
 
 
-def _generalisers(planting: Planting, ground: DuelExamples, replica: int) -> Modules:
-    """Two networks that train on more examples, each on its own, until both answer all of them rightly.
+def _generalisers(planting: Planting, examples: DuelExamples, replica: int) -> Modules:
+    """Train two networks, each on its own share of all examples, until both answer every example rightly.
 
-    Those that have not come so far by `general_steps` are returned as they are.
+    Two are needed for the null control between generalisers. After `general_steps` they are returned as they are.
     """
     seeds = [stream_seed(replica * 10_007 + number, "generaliser") for number in range(2)]
-    modules = Modules.drawn(network(planting, ground, 1), seeds, ground.device)
-    orders = [torch.randperm(len(ground.targets), generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    seen = torch.zeros(2, len(ground.targets))
+    modules = Modules.drawn(network(planting, examples, 1), seeds, examples.device)
+    orders = [torch.randperm(len(examples.targets), generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    trains = torch.zeros(2, len(examples.targets))  # (module, example), 1 where the example trains the module
     for number, order in enumerate(orders):
-        seen[number, order[: round(planting.general_fraction * len(order))]] = 1.0
-    weight = (seen / seen.sum(dim=1, keepdim=True)).to(ground.device)
+        trains[number, order[: round(planting.general_fraction * len(order))]] = 1.0
+    weight = (trains / trains.sum(dim=1, keepdim=True)).to(examples.device)
 
     def loss(logits: Tensor) -> Tensor:
-        return (predictions.surprise(logits, ground.targets) * weight).sum()
+        return (predictions.surprise(logits, examples.targets) * weight).sum()
 
     decay = torch.full((2,), planting.weight_decay)
     stepper = Stepper("adamw", planting.learning_rate, decay, modules.tensors)
     for done in range(planting.general_steps):
-        if done % EVERY == 0 and _solve(modules, ground):
+        if done % EVERY == 0 and _solve(modules, examples):
             break
-        modules = _step(modules, stepper, loss, ground.tokens)
+        modules = _step(modules, stepper, loss, examples.tokens)
     return modules
 
 
 @torch.no_grad()
-def _solve(modules: Modules, ground: DuelExamples) -> bool:
-    """Whether each answers every example rightly, and with some margin."""
-    return bool((predictions.margins(modules.answer(ground.tokens), ground.targets) >= SOLVED).all())
+def _solve(modules: Modules, examples: DuelExamples) -> bool:
+    """Return whether every module gives every example a margin of `SOLVED` at least."""
+    return bool((predictions.margins(modules.answer(examples.tokens), examples.targets) >= SOLVED).all())
 
 
 def _step(modules: Modules, stepper: Stepper, loss: Callable[[Tensor], Tensor], tokens: Tensor) -> Modules:
-    """One update of all modules, by the gradient of the sum of their losses."""
+    """Update all modules once, by the gradient of the sum of their losses.
+
+    Modules share no weight. So the sum's gradient in one module's weights is the gradient of its loss alone.
+    """
     leaves = modules.with_weights([weight.requires_grad_() for weight in modules.tensors])
     gradients = torch.autograd.grad(loss(leaves.answer(tokens)), leaves.tensors)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The planted duels of a study: every one that is fought, as flat records."""
+"""The planted duels of a study, as flat records."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from general_circuits.duels.settings import DuelKind, Duels, Planting, Scaling
 from general_circuits.duels.toy_grid import RuleSettings
 
 CONTROLS: tuple[DuelKind, ...] = ("generalisers", "memorisers", "copy")
-"""Duels of equals, in which nothing should win."""
+"""Null controls: duels between equals, in which neither side should win."""
 NUMBERS_PER_STACK = 2**20
-"""Most weights and logits of duels that are fought at once, unless a single one has more: small networks cost little
-beside the calls that run them."""
+"""Most weights and logits of duels that are fought at once; a larger duel is fought alone.
+
+A call costs more than the arithmetic of a small network, so duels share calls up to this size."""
 
 
 class PlantedDuel(NamedTuple):
-    """One duel. `batch` 0 is all training examples."""
+    """One duel. A `batch` of 0 means all training examples."""
 
     duel_kind: DuelKind
     optimiser: str
@@ -33,7 +34,10 @@ class PlantedDuel(NamedTuple):
 
 
 def planted_duels(planting: Planting, duels: Duels, rule: RuleSettings) -> list[PlantedDuel]:
-    """Every duel with one update rule, the registered one first: no decay, the most parts, the first of each list."""
+    """List every duel with one update rule, the registered one first.
+
+    The registered duel has no decay, the most parts, and the first of every other list. The others change one thing.
+    """
     first = duels.batch_sizes[0], duels.margins[0], duels.initial_shares[0], duels.scalings[0]
     base = PlantedDuel(
         "duel", rule.optimiser, max(planting.parts), 0.0, 0.0, *first, planting.label_noises[0], "shuffled"
@@ -42,6 +46,7 @@ def planted_duels(planting: Planting, duels: Duels, rule: RuleSettings) -> list[
 
 
 def _varied(base: PlantedDuel, planting: Planting, duels: Duels, decays: list[float]) -> Iterator[PlantedDuel]:
+    """Yield the registered duel's variants, with repetitions; `decays` ascend from 0."""
     for parts, decay in itertools.product(planting.parts, decays):
         yield base._replace(parts=parts, general_decay=decay, shallow_decay=decay)
     for decay in decays[1:]:

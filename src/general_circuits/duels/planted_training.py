@@ -1,7 +1,7 @@
-"""Duels between planted modules: their logits add, the sum trains, and every update is judged by what it does.
+"""Duels between planted modules: their logits add, the sum trains, and each step's effect on both sides is measured.
 
-What a step does is the change of a module's part in a margin, net of decay: raw gradients between modules depend on
-where a scale is put.
+The effect is the change of a module's part in a margin, without decay. Gradients cannot be compared between modules: a
+factor moved from a network's logits into its readout weights changes the gradients and nothing else.
 """
 
 from __future__ import annotations
@@ -25,30 +25,34 @@ from general_circuits.models import predictions
 from general_circuits.seeds import stream_seed
 
 AWAY = 0.1
-"""Share of the training examples that stays away for the first half of a duel in the order of this name."""
+"""Share of the training examples that stay away for the first half of a duel in the order `away`."""
 SIDES = ("general", "shallow")
 
 
 class Move(NamedTuple):
-    """What a step adds to a side's weights."""
+    """Changes that one step adds to a side's weights: those by the gradient, and those by decay."""
 
     by_gradient: Part
     by_decay: Part
 
 
 def stacks(
-    planted_duels: Sequence[PlantedDuel], ground: DuelExamples, planted: Planted, replica: int
+    planted_duels: Sequence[PlantedDuel], examples: DuelExamples, planted: Planted, replica: int
 ) -> list[list[PlantedDuel]]:
-    """Which duels are fought at once: of as many modules of one shape, on the same batches."""
+    """Group duels that can be fought at once, up to `NUMBERS_PER_STACK`.
 
-    def kind(arm: PlantedDuel) -> tuple[int, int, str]:
-        return arm.parts, arm.batch, arm.order
+    They have equally many modules of one shape and see the same batches.
+    """
+
+    def kind(duel: PlantedDuel) -> tuple[int, int, str]:
+        return duel.parts, duel.batch, duel.order
 
     stacks = []
     for _, same in itertools.groupby(sorted(planted_duels, key=kind), kind):
         alike = list(same)
-        *_, shallow, _ = contestants(alike[0], ground, planted, replica)
-        logits = len(shallow) * ground.n_training * ground.vocabulary.n_classes
+        # A duel's general side is never larger than its shallow one, so the latter sets the size.
+        *_, shallow, _ = contestants(alike[0], examples, planted, replica)
+        logits = len(shallow) * examples.n_training * examples.vocabulary.n_classes
         at_once = max(1, NUMBERS_PER_STACK // (logits + sum(weight.numel() for weight in shallow.tensors)))
         stacks += [alike[first : first + at_once] for first in range(0, len(alike), at_once)]
     return stacks
@@ -58,26 +62,27 @@ def fight(
     planted_duels: Sequence[PlantedDuel],
     rule: RuleSettings,
     duels: Duels,
-    ground: DuelExamples,
+    examples: DuelExamples,
     planted: Planted,
     replica: int,
 ) -> pd.DataFrame:
-    """Duels that are fought at once, from their modules to their end: rows of the table `planted`, but for the replica.
+    """Fight duels of one stack to their end: rows of the table `planted`, without `replica`.
 
-    The sum of both sides trains, of each duel by itself: stacked networks share nothing but the batches.
+    Each duel trains the sum of its own two sides. Duels of a stack share batches and nothing else.
     """
-    n = ground.n_training
-    labels = torch.stack([ground.labels(arm.label_noise, replica) for arm in planted_duels])
+    n = examples.n_training
+    labels = torch.stack([examples.labels(duel.label_noise, replica) for duel in planted_duels])  # (duel, example)
     pairs = [
-        set_up(arm, ground, own, *contestants(arm, ground, planted, replica))
-        for arm, own in zip(planted_duels, labels, strict=True)
+        set_up(duel, examples, of_duel, *contestants(duel, examples, planted, replica))
+        for duel, of_duel in zip(planted_duels, labels, strict=True)
     ]
     sides = Side.stacked([pair[0] for pair in pairs]), Side.stacked([pair[1] for pair in pairs])
-    decays = [arm.general_decay for arm in planted_duels], [arm.shallow_decay for arm in planted_duels]
+    decays = [duel.general_decay for duel in planted_duels], [duel.shallow_decay for duel in planted_duels]
     steppers = [
         Stepper(
             rule.optimiser,
             rule.learning_rate,
+            # One decay per duel → one per network: a side's stack has each duel's modules in a row.
             torch.tensor(of_each).repeat_interleave(len(side.modules) // len(planted_duels)),
             side.modules.tensors,
         )
@@ -87,18 +92,19 @@ def fight(
     away = torch.zeros(n, dtype=torch.bool)
     if planted_duels[0].order == "away":
         away[torch.randperm(n, generator=generator)[: max(1, round(AWAY * n))]] = True
-    module_groups = {"all": labels == ground.targets[:n]}
+    # Examples with wrong labels belong to no group: the general side does not know these labels.
+    example_groups = {"all": labels == examples.targets[:n]}
     if away.any():
-        module_groups["away"] = module_groups["all"] & away.to(ground.device)
+        example_groups["away"] = example_groups["all"] & away.to(examples.device)
     evaluated = set(np.linspace(0, duels.steps, duels.evaluations + 1).round().astype(int).tolist())
     frames = []
     for step, batch in enumerate(_batches(n, planted_duels[0].batch, away, duels.steps, generator)):
-        moves = _moves(sides, steppers, ground, labels, batch.to(ground.device))
+        moves = _moves(sides, steppers, examples, labels, batch.to(examples.device))
         if step in evaluated:
             is_in_batch = torch.zeros(n, dtype=torch.bool)
             is_in_batch[batch] = True
-            seen = _look(sides, moves, ground, labels, is_in_batch.to(ground.device), module_groups)
-            frames.append(seen.assign(step=step))
+            effects = _measured(sides, moves, examples, labels, is_in_batch.to(examples.device), example_groups)
+            frames.append(effects.assign(step=step))
         sides = sides[0].moved(*moves[0]), sides[1].moved(*moves[1])
     rows = pd.concat(frames, ignore_index=True)
     settings = pd.DataFrame(list(planted_duels)).loc[rows.pop("duel")].reset_index(drop=True)
@@ -106,15 +112,17 @@ def fight(
 
 
 def _moves(
-    sides: tuple[Side, Side], steppers: list[Stepper], ground: DuelExamples, labels: Tensor, batch: Tensor
+    sides: tuple[Side, Side], steppers: list[Stepper], examples: DuelExamples, labels: Tensor, batch: Tensor
 ) -> list[Move]:
-    """What the step on this batch does to each side: labels (duel, training example)."""
+    """Take the step on this batch, without applying it: labels (duel, training example) → each side's changes."""
     leaves = [
         side.with_weights([weight.detach().requires_grad_() for weight in side.modules.tensors]) for side in sides
     ]
-    logits = [side.answer(ground.tokens[batch]).sum(1) * side.gains[:, batch, None] for side in leaves]
+    # (duel, module, example, class) → (duel, example, class): a side answers with the sum of its modules.
+    logits = [side.answer(examples.tokens[batch]).sum(1) * side.gains[:, batch, None] for side in leaves]
     tensors = [weight for side in leaves for weight in side.modules.tensors]
     losses = predictions.loss(logits[0] + logits[1], labels[:, batch])  # (duel)
+    # Duels share no weight, so the gradient of their summed losses is each duel's own.
     gradients = list(torch.autograd.grad(losses.sum(), tensors))
     of_first = len(leaves[0].modules.tensors)
     parts = gradients[:of_first], gradients[of_first:]
@@ -126,60 +134,64 @@ def _moves(
 
 
 @torch.no_grad()
-def _look(
+def _measured(
     sides: tuple[Side, Side],
     moves: list[Move],
-    ground: DuelExamples,
+    examples: DuelExamples,
     labels: Tensor,
     is_in_batch: Tensor,
-    module_groups: Mapping[str, Tensor],
+    example_groups: Mapping[str, Tensor],
 ) -> pd.DataFrame:
-    """Where both sides stand, and what the step does to them net of decay.
+    """Measure both sides, and what a step does to them without decay.
 
     Args:
-        sides: before the step.
-        moves: the step.
-        ground: the examples.
+        sides: both sides before the step.
+        moves: the step's changes of each side.
+        examples: the replica's examples.
         labels: (duel, training example).
-        is_in_batch: (training example), whether the step is of it.
-        module_groups: by name, (duel, training example), which of them are meant.
+        is_in_batch: (training example), whether the step trains on it.
+        example_groups: whether each example belongs to a group, (duel, training example), by the group's name.
 
     Returns:
         A row for each duel, by its number, each side, and each group of examples.
     """
-    n = ground.n_training
-    tokens, every = ground.tokens[:n], torch.arange(n, device=ground.device)
+    n = examples.n_training
+    tokens, every = examples.tokens[:n], torch.arange(n, device=examples.device)
     before = [side.of_each(tokens) for side in sides]
     total = before[0].sum(1) + before[1].sum(1)
+    # Margins are over the class that is largest before the step. With that class fixed they are linear in the logits,
+    # so parts add up, and a part's change is the step's doing alone.
     others = predictions.rivals(total, labels)
     parts = [predictions.margins_over(logits.sum(1), labels, others) for logits in before]
     of_sum = {
         "accuracy": _mean(total.argmax(-1) == labels),
-        "validation_accuracy": _validation_accuracy(sides, ground),
+        "validation_accuracy": _validation_accuracy(sides, examples),
         "loss": predictions.loss(total, labels),
     }
     frames = []
     for number, (side, move, logits) in enumerate(zip(sides, moves, before, strict=True)):
         after = side.moved(move.by_gradient).of_each(tokens)
-        own = predictions.margins_over(logits[:, side.covers, every], labels, others)
-        change = predictions.margins_over(after[:, side.covers, every], labels, others) - own
+        # (duel, module, example, class) → (duel, example, class), each example's logits from the module that knows it.
+        part = predictions.margins_over(logits[:, side.covers, every], labels, others)
+        change = predictions.margins_over(after[:, side.covers, every], labels, others) - part
         decayed = (
             predictions.margins_over(side.moved(move.by_decay).of_each(tokens)[:, side.covers, every], labels, others)
-            - own
+            - part
         )
         is_right = logits.sum(1).argmax(-1) == labels
         of_side = {
+            # A side's norm is the norm of its modules' norms.
             name: side.modules.norms(tensors).unflatten(0, (len(labels), -1)).norm(dim=1)
             for name, tensors in zip(("update_norm", "decay_norm", "weight_norm"), (*move, None), strict=True)
         }
-        for name, group in module_groups.items():
+        for name, group in example_groups.items():
             given = _mean(parts[number], group)
             of_group = {
                 "margin": given,
                 "share": given / _mean(parts[0] + parts[1], group),
-                "transfer": _median(change / own, group & ~is_in_batch),
-                "reinforcement": _median(change / own, group & is_in_batch),
-                "decay_effect": _median(decayed / own, group),
+                "transfer": _median(change / part, group & ~is_in_batch),
+                "reinforcement": _median(change / part, group & is_in_batch),
+                "decay_effect": _median(decayed / part, group),
                 "frequency": _mean(change > 0, group),
                 "accuracy_alone": _mean(is_right, group),
             }
@@ -188,28 +200,34 @@ def _look(
     return pd.concat(frames, ignore_index=True)
 
 
-def _validation_accuracy(sides: tuple[Side, Side], ground: DuelExamples) -> Tensor:
-    """Of the sum on examples that never train, where a side has its median gain: (duel)."""
-    n = ground.n_training
-    logits = [side.answer(ground.tokens[n:]).sum(1) * side.gains.median(dim=1).values[:, None, None] for side in sides]
-    return _mean((logits[0] + logits[1]).argmax(-1) == ground.targets[n:])
+def _validation_accuracy(sides: tuple[Side, Side], examples: DuelExamples) -> Tensor:
+    """Return the sum's accuracy on validation examples, (duel).
+
+    Gains belong to training examples. On others a side has its median gain.
+    """
+    n = examples.n_training
+    logits = [
+        side.answer(examples.tokens[n:]).sum(1) * side.gains.median(dim=1).values[:, None, None] for side in sides
+    ]
+    return _mean((logits[0] + logits[1]).argmax(-1) == examples.targets[n:])
 
 
 def _mean(values: Tensor, of: Tensor | None = None) -> Tensor:
-    """Over the examples that are meant, of values (duel, example): (duel)."""
+    """Return the mean of values (duel, example) over the examples in `of`, or over all: (duel)."""
     meant = torch.ones_like(values, dtype=torch.bool) if of is None else of
     return torch.where(meant, values.double(), 0.0).sum(dim=1) / meant.sum(dim=1)
 
 
 def _median(values: Tensor, of: Tensor) -> Tensor:
-    """The lower one of the examples that are meant, of values (duel, example): (duel), NaN where there are none."""
+    """Return the lower median of values (duel, example) over the examples in `of`: (duel), NaN without any."""
     return torch.where(of, values, float("nan")).nanmedian(dim=1).values
 
 
 def _batches(n: int, size: int, away: Tensor, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """One more than there are steps, whole batches of one epoch after another; 0 is everybody.
+    """Yield one batch of training examples more than there are steps, so that the last state is measured too.
 
-    Examples that are away come from the middle of the duel on.
+    An epoch is cut into whole batches and its rest is dropped; a size of 0 means all examples. Examples that are away
+    come in from the middle of the duel on.
     """
     everyone, here = torch.arange(n), torch.arange(n)[~away]
     order, place = here[:0], 0
@@ -218,6 +236,7 @@ def _batches(n: int, size: int, away: Tensor, steps: int, generator: torch.Gener
         if size == 0 or size >= len(present):
             yield present
             continue
+        # A new epoch also begins where examples come back, so that they are not left waiting for the next.
         if place + size > len(order) or step == steps // 2:
             order, place = present[torch.randperm(len(present), generator=generator)], 0
         yield order[place : place + size]

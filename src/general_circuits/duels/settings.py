@@ -1,4 +1,4 @@
-"""What planted duels are made of, as stages get it."""
+"""Settings of planted duels, as the frozen records that stages receive."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ DuelKind = Literal["duel", "generalisers", "memorisers", "copy"]
 
 @dataclass(frozen=True)
 class Planting:
-    """How modules are trained, apart from each other.
+    """Settings for training modules apart from each other.
 
     Attributes:
-        model: the generaliser; a memoriser of one of K parts has 1/√K of its neurons.
-        general_fraction: share of all examples that the generaliser trains on, its own split of them.
-        learning_rate, weight_decay: of AdamW; memorisers have no decay.
-        general_steps: the generaliser's at most; it is looked at every hundred.
-        memory_steps: of every memoriser.
-        parts: K, into how many parts the training examples are split, in turn.
-        label_noises: ξ, in turn: shares of the training examples whose label is random.
+        model: the generaliser's architecture; a memoriser of one of K parts has 1/√K of its neurons.
+        general_fraction: share of all examples that a generaliser trains on; each draws a split of its own.
+        learning_rate, weight_decay: AdamW's; memorisers have no decay.
+        general_steps: the generalisers' most steps; every hundred steps a check may end their training.
+        memory_steps: steps of every memoriser.
+        parts: values of K, the number of parts that the training examples are split into.
+        label_noises: values of ξ, the share of the training examples whose label is wrong.
     """
 
     model: Model
@@ -38,17 +38,19 @@ class Planting:
 
 @dataclass(frozen=True)
 class Duels:
-    """What is varied, in turn, from the registered duel: the most `parts`, no decay, the first of every other list.
+    """Settings that duels vary, one at a time.
+
+    The registered duel has the most `parts`, no decay, and the first of every other list.
 
     Attributes:
-        rules: how steps are taken; their decays are of both sides alike.
-        batch_sizes: examples per step; 0 for all.
-        margins: of every training example's right answer at the start; a lower temperature is a larger margin.
-        initial_shares: of the general side in that margin.
-        scalings: where the scale is put that makes both sides' margins equal: outside, inside a module's readout
-            weights, or half of it in each.
-        steps: of a duel.
-        evaluations: how often the effect of one step is measured, evenly over the duel.
+        rules: update rules, each with the weight decays to try.
+        batch_sizes: examples per step; 0 means all.
+        margins: every training example's margin at the start; a larger one is a lower temperature.
+        initial_shares: the general side's share of that margin.
+        scalings: place of the factor that matches margins at the start: outside the networks, inside their readout
+            weights, or its square root in each (halfway).
+        steps: steps of a duel.
+        evaluations: number of steps whose effect is measured, evenly over the duel, besides the first.
     """
 
     rules: tuple[RuleSettings, ...]

@@ -1,4 +1,9 @@
-"""Networks of one shape side by side: what they answer, and their weights stacked."""
+"""Networks of one shape side by side: their weights stacked in one tensor each, and their answers.
+
+Stacking is exact. No operation mixes the module axis: `vmap` runs each network on its own slice of every weight. A sum
+of the networks' losses therefore has, in each slice, the gradient of that network's loss alone. Update rules act weight
+by weight, so many networks train at once as each would alone, up to the rounding of batched matrix products.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from torch.func import functional_call, vmap
 from general_circuits.models.network import Network
 
 READOUT = ("unembed.W_U", "unembed.b_U")
-"""The weights that the logits are proportional to."""
+"""Names of the readout weights; a factor of all of them is a factor of the logits."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +25,8 @@ class Modules:
     """Networks of one shape.
 
     Attributes:
-        network: of that shape; its own weights are not read.
-        weights: by TransformerLens name, (module, …).
+        network: a network of that shape; its weights are not read.
+        weights: tensors (module, …) by TransformerLens name.
     """
 
     network: Network
@@ -29,7 +34,7 @@ class Modules:
 
     @classmethod
     def drawn(cls, network: Network, seeds: Sequence[int], device: torch.device) -> Modules:
-        """One network for each seed, initialised as its settings say."""
+        """Draw one network for each seed, initialised as its settings say."""
         drawn = []
         for seed in seeds:
             network.initialise(torch.Generator().manual_seed(seed))
@@ -38,7 +43,7 @@ class Modules:
         return cls(network.to(device), weights)
 
     def some(self, numbers: Sequence[int]) -> Modules:
-        """Those with these numbers."""
+        """Select the networks with these numbers."""
         return replace(self, weights={name: weight[list(numbers)] for name, weight in self.weights.items()})
 
     def __len__(self) -> int:
@@ -53,36 +58,41 @@ class Modules:
         return vmap(lambda weights: _Answer.of(self.network, weights, tokens))(self.weights)
 
     def with_weights(self, tensors: Sequence[Tensor]) -> Modules:
-        """The same networks with other weights."""
+        """Return the same networks with other weights, in the order of `tensors`."""
         return replace(self, weights=dict(zip(self.weights, tensors, strict=True)))
 
     def scaled(self, factor: float) -> Modules:
-        """With logits times this factor, in the weights that are read out."""
+        """Multiply all logits by a factor, in the readout weights."""
         scaled = {name: weight * factor if name in READOUT else weight for name, weight in self.weights.items()}
         return replace(self, weights=scaled)
 
     def norms(self, changes: Sequence[Tensor] | None = None) -> Tensor:
-        """Euclidean norm of each network's weights, or of changes of them: (module)."""
+        """Return the Euclidean norm of each network's weights, or of changes of them: (module)."""
         tensors = self.tensors if changes is None else changes
         return torch.stack([tensor.flatten(1).square().sum(dim=1) for tensor in tensors]).sum(dim=0).sqrt()
 
     def permuted(self, generator: torch.Generator) -> Modules:
-        """The same functions, with the units of every MLP in another order."""
+        """Put the units of every MLP in another order, which leaves the networks' functions as they are.
+
+        A layer sums over its units. So one order for the weights into them, their biases and the weights out of them
+        only changes the order of that sum.
+        """
         weights, layers = dict(self.weights), self.network.settings.n_layers
         for layer in range(layers):
             here = f"blocks.{layer}.mlp"
             order = torch.randperm(self.network.settings.d_mlp, generator=generator).to(self.tensors[0].device)
-            following = f"blocks.{layer + 1}.mlp.W_in" if layer + 1 < layers else "unembed.W_U"  # of a perceptron
+            # A perceptron has no W_out: its units feed the next layer's W_in, or the readout.
+            following = f"blocks.{layer + 1}.mlp.W_in" if layer + 1 < layers else "unembed.W_U"
             outward = f"{here}.W_out" if f"{here}.W_out" in weights else following
-            weights[f"{here}.W_in"] = weights[f"{here}.W_in"][:, :, order]
-            weights[outward] = weights[outward][:, order]
+            weights[f"{here}.W_in"] = weights[f"{here}.W_in"][:, :, order]  # (module, input, unit)
+            weights[outward] = weights[outward][:, order]  # (module, unit, output)
             if f"{here}.b_in" in weights:
                 weights[f"{here}.b_in"] = weights[f"{here}.b_in"][:, order]
         return replace(self, weights=weights)
 
 
 class _Answer(torch.nn.Module):
-    """`Network.answer` as a module's forward, which is what `functional_call` runs."""
+    """`Network.answer` as a module's forward, since `functional_call` runs nothing else."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()

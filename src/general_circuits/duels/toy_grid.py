@@ -1,4 +1,4 @@
-"""The toys of a study: every setting that is trained, as flat records."""
+"""The toys of a study, as flat records."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Rule = Literal["sgd", "momentum", "adam", "adamw"]
 
 
 EVALUATIONS = 12
-"""Steps that are recorded, on a log axis; the ends of the blocks of blocked order are recorded too."""
+"""Number of recorded steps on a log axis. The ends of blocks in blocked order are recorded too."""
 
 
 @dataclass(frozen=True)
 class RuleSettings:
-    """One update rule: its rate, and the weight decays that it is tried with."""
+    """One update rule: its learning rate, and the weight decays to try."""
 
     optimiser: Rule
     learning_rate: float
@@ -30,18 +30,21 @@ class RuleSettings:
 
 @dataclass(frozen=True)
 class Grid:
-    """What is varied. Every attention × sharing × coverage × decay, each with one of the other things at a time.
+    """Settings that toys vary.
+
+    Every attention × sharing × coverage × decay is trained, each with at most one other setting changed.
 
     Attributes:
-        pairs: n, input pairs to memorise.
-        margin: how far every right logit is above the others at the start, of a pair that both kinds of circuit cover.
-        coverages: how many pairs the general circuit finds.
-        batch_sizes, orders, initial_shares, frequencies: in turn, the others as in `Toy`'s defaults.
-        rules: how steps are taken, in turn.
-        steps: of training.
-        block_steps: how long an example stays away in blocked order, and then comes again.
-        replicas: orders of batches; what has no chance in it is trained once.
-        first_seed: of the first replica.
+        pairs: n, the number of input pairs to memorise.
+        margin: right logit minus any other at the start, for a pair that both kinds of circuit cover.
+        coverages: values of c, the number of pairs that the general circuit covers.
+        attentions, sharings: kinds of attention, and ways to plant the general circuit.
+        batch_sizes, orders, initial_shares, frequencies: values to try one at a time, others as in `Toy`'s defaults.
+        rules: update rules.
+        steps: steps of training.
+        block_steps: steps that the first pair is away in blocked order, and then is shown, in turn.
+        replicas: number of random batch orders; a toy without chance is trained once.
+        first_seed: the first replica's seed.
     """
 
     pairs: int
@@ -61,7 +64,10 @@ class Grid:
 
 
 class Toy(NamedTuple):
-    """One toy. `batch` 0 is all pairs; the first pair is shown `frequency` times as often as each other one."""
+    """One toy.
+
+    A `batch` of 0 means all pairs. The first pair is shown `frequency` times as often as any other.
+    """
 
     attention: Attention
     sharing: Sharing
@@ -75,7 +81,7 @@ class Toy(NamedTuple):
 
 
 def toys(grid: Grid, rule: RuleSettings) -> list[Toy]:
-    """Every toy of one update rule, the plain ones first."""
+    """List every toy of one update rule, each plain one before its variants."""
     crossed = itertools.product(
         grid.attentions, grid.sharings, sorted(set(grid.coverages)), sorted(set(rule.weight_decays))
     )
@@ -88,11 +94,12 @@ def toys(grid: Grid, rule: RuleSettings) -> list[Toy]:
 
 
 def _variants(grid: Grid, base: Toy) -> Iterator[Toy]:
+    """Yield a plain toy and its variants, in which one setting differs."""
     yield base
     for size in sorted(set(grid.batch_sizes) - {grid.pairs}):
         yield base._replace(batch=size)
     for order in sorted(set(grid.orders) - {"shuffled"}):
-        # One example at a time, always in the same order; or all but the first for a while, and all again.
+        # Sequential: one pair at a time, in a fixed order. Blocked: all pairs but the first for a while, then all.
         yield base._replace(order=order, batch=1 if order == "sequential" else 0)
     for share in sorted(set(grid.initial_shares) - {0.5}):
         yield base._replace(initial_share=share)
@@ -101,6 +108,6 @@ def _variants(grid: Grid, base: Toy) -> Iterator[Toy]:
 
 
 def evaluation_steps(grid: Grid) -> list[int]:
-    """The steps that are recorded."""
+    """List the recorded steps, ascending."""
     ends = range(grid.block_steps, grid.steps, grid.block_steps) if "blocked" in grid.orders else ()
     return sorted(log_spaced(EVALUATIONS, grid.steps) | {*ends})

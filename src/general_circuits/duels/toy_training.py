@@ -1,4 +1,4 @@
-"""Toys trained: per step and circuit, what reinforces it, how it is updated, and what it contributes."""
+"""Training of toys: which pairs reinforce each circuit, how it is updated, and what it adds to the logits."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from general_circuits.duels.update_rules import Stepper
 from general_circuits.seeds import stream_seed
 
 REINFORCED = 0.01
-"""A pair reinforces a circuit where its gradient is over this share of the largest, of any circuit and pair."""
+"""Share of the largest gradient norm of any circuit and pair, above which a pair reinforces a circuit."""
 
 
 class Stack(NamedTuple):
-    """Toys of one shape, which train together."""
+    """Toys of one shape, which train together in one set of tensors."""
 
     attention: str
     sharing: str
@@ -31,7 +31,7 @@ class Stack(NamedTuple):
 
 
 def train(grid: Grid, optimiser: str) -> pd.DataFrame:
-    """All toys of one update rule: rows of the table `toy`, but for `optimiser`."""
+    """Train all toys of one update rule: rows of the table `toy`, without `optimiser`."""
 
     def shape(toy: Toy) -> tuple[str, str, int]:
         return toy.attention, toy.sharing, toy.coverage
@@ -44,9 +44,10 @@ def train(grid: Grid, optimiser: str) -> pd.DataFrame:
 
 @torch.no_grad()
 def _trained(grid: Grid, rule: RuleSettings, stack: Stack) -> pd.DataFrame:
+    """Train one stack: a row per recorded step, toy and circuit."""
     is_linear = stack.attention == "linear"
     share = torch.tensor([toy.initial_share for toy in stack.toys])
-    # Of margins, what is added to the right logit beyond the mean is a share 1 − 1/n.
+    # Right logit minus mean logit is 1 − 1/n of the margin, since all other logits are equal.
     strength = grid.margin * (1 - 1 / grid.pairs)
     weights, circuits = toy_network.plant(
         grid.pairs, stack.coverage, stack.sharing == "shared", is_linear, share * strength, (1 - share) * strength
@@ -59,14 +60,16 @@ def _trained(grid: Grid, rule: RuleSettings, stack: Stack) -> pd.DataFrame:
     )
     shown = torch.stack([_schedule(grid, toy) for toy in stack.toys], dim=1)  # (step, toy, pair)
     evaluated = set(evaluation_steps(grid))
-    seen = []
+    records = []
+    # One update more than there are steps: the last recorded step has an update too, which nothing follows.
     for step in range(grid.steps + 1):
-        ran = toy_network.forward(weights, is_linear)
-        back = toy_network.backward(weights, ran, is_linear)
-        gradient = toy_network.gradients(weights, ran, back, shown[step])
+        run = toy_network.forward(weights, is_linear)
+        back = toy_network.backward(weights, run, is_linear)
+        gradient = toy_network.gradients(weights, run, back, shown[step])
         by_gradient, by_decay = stepper.step(weights.tensors, gradient.tensors)
         if step in evaluated:
-            per_pair = toy_network.gradient_norms(weights, ran, back, circuits)
+            per_pair = toy_network.gradient_norms(weights, run, back, circuits)
+            # Compared within a toy and step, since gradients shrink as toys train.
             largest = per_pair.amax(dim=(1, 2), keepdim=True)
             numbers = [
                 (per_pair > REINFORCED * largest).sum(dim=2).float(),
@@ -74,20 +77,20 @@ def _trained(grid: Grid, rule: RuleSettings, stack: Stack) -> pd.DataFrame:
                 Heads(*by_gradient).norms(circuits),
                 Heads(*by_decay).norms(circuits),
             ]
-            seen.append((step, torch.stack(numbers), toy_network.contributions(weights, ran, circuits)))
+            records.append((step, torch.stack(numbers), toy_network.contributions(weights, run, circuits)))
         for weight, first, second in zip(weights.tensors, by_gradient, by_decay, strict=True):
             weight.add_(first).add_(second)
-    frames = [_rows(grid, stack, *record) for record in seen]
+    frames = [_rows(grid, stack, *record) for record in records]
     return pd.concat(frames, ignore_index=True).assign(gradient_flow=_theory(grid, rule, stack))
 
 
 def circuit_names(grid: Grid) -> list[str]:
-    """In the order that networks have them."""
+    """List the circuits in their order in `toy_network.plant`."""
     return ["general", *(f"shallow_{i}" for i in range(grid.pairs))]
 
 
 def _rows(grid: Grid, stack: Stack, step: int, numbers: Tensor, contributions: Tensor) -> pd.DataFrame:
-    """One step of all toys of a stack, a row per toy and circuit."""
+    """Make one step's rows, one per toy and circuit."""
     names = circuit_names(grid)
     settings = pd.DataFrame([toy._asdict() for toy in stack.toys])
     rows = settings.loc[settings.index.repeat(len(names))].reset_index(drop=True)
@@ -98,16 +101,20 @@ def _rows(grid: Grid, stack: Stack, step: int, numbers: Tensor, contributions: T
 
 
 def _theory(grid: Grid, rule: RuleSettings, stack: Stack) -> NDArray[np.float32]:
-    """What gradient flow says of each row, (step · toy · circuit); NaN where it says nothing."""
+    """Predict contributions by gradient flow, (step · toy · circuit); NaN where it is not derived.
+
+    It is derived for SGD on all pairs, shown equally often, for the general circuit and the shallow ones beside it.
+    """
     steps = evaluation_steps(grid)
-    found = np.full((len(steps), len(stack.toys), 1 + grid.pairs), np.nan, dtype=np.float32)
+    predicted = np.full((len(steps), len(stack.toys), 1 + grid.pairs), np.nan, dtype=np.float32)
     is_linear = stack.attention == "linear"
     strength = grid.margin * (1 - 1 / grid.pairs)
     for i, toy in enumerate(stack.toys):
+        # Equal to a toy that has the default batch, order and frequency.
         if rule.optimiser == "sgd" and toy == Toy(*toy[:4], initial_share=toy.initial_share, replica=toy.replica):
             both = strength * torch.tensor([toy.initial_share, 1 - toy.initial_share], dtype=torch.float64)
             scores, attentions = toy_network.start(both, grid.pairs, is_linear)
-            found[:, i, 0], shallow = gradient_flow.shares(
+            predicted[:, i, 0], shallow = gradient_flow.shares(
                 grid.pairs,
                 stack.coverage if stack.sharing == "shared" else 1,
                 (float(both[0]), float(both[1])),
@@ -117,30 +124,33 @@ def _theory(grid: Grid, rule: RuleSettings, stack: Stack) -> NDArray[np.float32]
                 toy.weight_decay,
                 [rule.learning_rate * step for step in steps],
             )
-            found[:, i, 1 : 1 + stack.coverage] = shallow[:, None]
-    return found.ravel()
+            predicted[:, i, 1 : 1 + stack.coverage] = shallow[:, None]
+    return predicted.ravel()
 
 
 def _schedule(grid: Grid, toy: Toy) -> Tensor:
-    """How much each pair weighs in each step, (step, pair); a step's weights add up to 1."""
+    """Weigh each pair in each step, (step, pair); a step's weights add up to 1."""
     n, steps = grid.pairs, grid.steps + 1
+    # The first pair is in an epoch as often as its frequency says, every other pair once.
     multiset = np.repeat(np.arange(n), [toy.frequency, *[1] * (n - 1)])
-    whole = np.bincount(multiset, minlength=n) / len(multiset)
+    frequencies = np.bincount(multiset, minlength=n) / len(multiset)
     if toy.order == "sequential":
         rows = np.eye(n)[np.arange(steps) % n]
     elif toy.order == "blocked":
-        rows = np.tile(whole, (steps, 1))
+        rows = np.tile(frequencies, (steps, 1))
         is_away = np.arange(steps) // grid.block_steps % 2 == 0
         rows[is_away, 0] = 0.0
         rows /= rows.sum(axis=1, keepdims=True)
     elif toy.batch == 0:
-        rows = np.tile(whole, (steps, 1))
+        rows = np.tile(frequencies, (steps, 1))
     else:
         generator = np.random.default_rng(stream_seed(toy.replica, "batches"))
+        # Epochs of whole batches, each in a new order; an incomplete last batch is dropped.
         per_epoch = len(multiset) // toy.batch
         epochs = -(-steps // per_epoch)
         order = np.concatenate([generator.permutation(multiset)[: per_epoch * toy.batch] for _ in range(epochs)])
         batches = order.reshape(-1, toy.batch)[:steps]
         rows = np.zeros((steps, n))
+        # Adds repeatedly where a batch has the first pair more than once; plain indexing would add once.
         np.add.at(rows, (np.arange(steps)[:, None], batches), 1 / toy.batch)
     return torch.tensor(rows, dtype=torch.float32)

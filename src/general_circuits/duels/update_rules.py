@@ -1,8 +1,8 @@
-"""Update rules for stacked networks: one weight decay each. A step comes in two parts, by the gradient and by decay.
+"""Update rules for stacked networks with a weight decay each. A step comes in two parts: by the gradient and by decay.
 
-As torch's SGD, Adam and AdamW: decay is coupled (λ·w joins the gradient) but for AdamW (rate·λ·w is taken off). Both
-parts go through the same running means, which are linear, so that they add up to the step; what Adam divides by is of
-both together.
+The rules are torch's SGD, Adam and AdamW. AdamW takes rate·λ·w off the weights. In all others decay is coupled: λ·w
+joins the gradient. A running mean is linear in what it averages. So the gradient and decay can each have one, and the
+two parts add up to the coupled step. Adam's divisor is not linear: it is computed once, from their sum.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Part = list[Tensor] | tuple[Tensor, ...]
 
 
 class Stepper:
-    """Turns gradients into steps.
+    """State of an update rule, which turns gradients into steps.
 
     Args:
-        rule: which.
-        learning_rate: of all.
-        weight_decay: (network).
-        weights: (network, …) each.
+        rule: the rule's name.
+        learning_rate: one for all networks.
+        weight_decay: λ, (network).
+        weights: tensors (network, …) to be updated.
     """
 
     def __init__(
@@ -38,13 +38,13 @@ class Stepper:
         self.rule, self.rate, self.count = rule, learning_rate, 0
         self.decay = [weight_decay.to(weight.device).reshape(-1, *[1] * (weight.dim() - 1)) for weight in weights]
         is_adam = rule in ("adam", "adamw")
-        # Of what the gradient does and, where decay is coupled, of what decay does.
+        # Running means: of the gradient, and of decay where it is coupled. AdamW's decay has none.
         pulls = {"sgd": 0, "momentum": 2, "adam": 2, "adamw": 1}[rule]
         self.means: list[Part] = [[torch.zeros_like(w) for w in weights] for _ in range(pulls)]
         self.squares = [torch.zeros_like(w) for w in weights] if is_adam else []
 
     def step(self, weights: Part, gradients: Part) -> tuple[Part, Part]:
-        """What to add to each weight: what its gradient does, and what decay does."""
+        """Return what to add to each weight, by its gradient and by decay; weights are left as they are."""
         self.count += 1
         decays = [decay * weight for decay, weight in zip(self.decay, weights, strict=True)]
         pulls: list[Part] = [gradients] if self.rule == "adamw" else [gradients, decays]
@@ -54,6 +54,7 @@ class Stepper:
                 torch._foreach_add_(means, pull)
             pulls = self.means
         elif self.squares:
+            # torch divides the mean by 1 − β₁ᵗ and then by √(v / (1 − β₂ᵗ)) + ε: `sizes` is the product of both.
             sizes = self._sizes(pulls)
             for means, pull in zip(self.means, pulls, strict=True):
                 torch._foreach_lerp_(means, pull, 1 - BETA1)
@@ -62,10 +63,10 @@ class Stepper:
         return by_gradient, by_decay[0] if by_decay else torch._foreach_mul(decays, -self.rate)
 
     def _sizes(self, pulls: list[Part]) -> Part:
-        """What Adam divides its running means by: root mean squares, both corrected for having started at zero."""
-        whole = pulls[0] if len(pulls) == 1 else torch._foreach_add(pulls[0], pulls[1])
+        """Return Adam's divisors: root mean squares, times the corrections for means that start at zero."""
+        total = pulls[0] if len(pulls) == 1 else torch._foreach_add(pulls[0], pulls[1])
         torch._foreach_mul_(self.squares, BETA2)
-        torch._foreach_addcmul_(self.squares, whole, whole, 1 - BETA2)
+        torch._foreach_addcmul_(self.squares, total, total, 1 - BETA2)
         start, bias = 1 - BETA1**self.count, 1 - BETA2**self.count
         sizes = torch._foreach_sqrt(torch._foreach_div(self.squares, bias))
         torch._foreach_add_(sizes, EPSILON)
