@@ -1,1 +1,1 @@
-"""Progress measures: what of a network's answers is the general solution, and what is not. docs/progress.md."""
+"""Progress measures: how much of a network's answers is the general solution. docs/progress.md explains them."""

@@ -1,4 +1,4 @@
-"""What a finished replica's general solution is made of, as its last checkpoint tells."""
+"""General solution of a finished replica, read from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -21,13 +21,21 @@ def general(
     vocabulary: Vocabulary,
     backwards: Iterable[tuple[int, Network]],
 ) -> General:
-    """Of the replica with these examples, and these checkpoints, the last one first."""
+    """Return the functions of the right answer that a replica's general solution is made of.
+
+    Args:
+        condition: the replica's condition.
+        splits: the replica's examples, under "train" and "validation".
+        vocabulary: the task's numbers of inputs, symbols and classes.
+        backwards: step and network of the checkpoints, the last one first.
+    """
     examples = ExamplesByAnswer.of(splits, _solution(condition, splits), vocabulary.n_classes)
     return General.of(examples, _last_answers(backwards, examples))
 
 
 def _last_answers(backwards: Iterable[tuple[int, Network]], examples: ExamplesByAnswer) -> Tensor:
-    """Logits of the last checkpoint where they are finite; of the first one where they never are."""
+    """Return the logits of the last checkpoint whose logits are finite; of the first checkpoint if none are."""
+    # Training may have diverged, and key frequencies cannot be found in NaN.
     for _, model in backwards:
         logits = forces.answer(model, examples.tokens)
         if logits.isfinite().all():
@@ -36,6 +44,7 @@ def _last_answers(backwards: Iterable[tuple[int, Network]], examples: ExamplesBy
 
 
 def _solution(condition: Condition, splits: dict[str, Examples]) -> solution.Solution | None:
+    """Return the group that the task's answers are in, or None."""
     inputs = torch.cat([part.tokens for part in splits.values()])[:, :-1].cpu().numpy()
     targets = torch.cat([part.targets for part in splits.values() if part.targets is not None]).cpu().numpy()
     return solution.find(condition.task, inputs, targets)

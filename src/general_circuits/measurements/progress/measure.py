@@ -1,4 +1,4 @@
-"""One checkpoint's progress in numbers: components, spectrum, structure, matrices, and what single examples do."""
+"""Progress measures of one checkpoint: components, spectrum, structure, matrices, and single examples' gradients."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ FOLLOWED = (
     *("own", "own_restricted", "own_unseen", "others", "others_restricted", "others_unseen"),
     *("helped", "validation"),
 )
-"""What is known of a single example's gradient."""
+"""Columns of a single example's gradient: its effects on margins."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """The tables of one checkpoint, without the columns that name it; no `spectrum` where no group is known."""
+    """Tables of one checkpoint, without the columns that name it. `spectrum` is empty if no group is known."""
 
     progress: pd.DataFrame
     structure: pd.DataFrame
@@ -38,13 +38,13 @@ class Progress:
 
 
 def measure(model: Network, examples: ExamplesByAnswer, general: General, precision: torch.dtype) -> Progress:
-    """Everything of a checkpoint but single examples' gradients.
+    """Measure everything of a checkpoint but single examples' gradients.
 
     Args:
         model: the network.
-        examples: all examples.
-        general: what the general solution is made of.
-        precision: the logits', in which losses that have gradients are taken.
+        examples: the replica's examples.
+        general: the functions that the general solution is made of.
+        precision: the logits' type, in which losses that have gradients are taken.
     """
     logits = forces.answer(model, examples.tokens)
     energy = energies(examples, logits) if examples.solution else None
@@ -60,7 +60,16 @@ def measure(model: Network, examples: ExamplesByAnswer, general: General, precis
 def single_examples(
     model: Network, examples: ExamplesByAnswer, general: General, precision: torch.dtype, n: int, seed: int
 ) -> pd.DataFrame:
-    """What the gradient of each of n training examples does, drawn once per replica: one row each."""
+    """Measure what the gradient of each of n training examples does, one row each.
+
+    Args:
+        model: the network.
+        examples: the replica's examples.
+        general: the functions that the general solution is made of.
+        precision: the logits' type, in which losses are taken.
+        n: how many examples are drawn.
+        seed: the replica, which always draws the same examples.
+    """
     train = examples.rows["train"]
     drawn = Examples(examples.tokens[train], examples.labels[train]).drawn(n, seed)
     numbers = examples.numbers[train][drawn]
@@ -72,16 +81,20 @@ def single_examples(
 def _components(
     model: Network, examples: ExamplesByAnswer, general: General, logits: Tensor, norm: float, precision: torch.dtype
 ) -> pd.DataFrame:
+    """Return one row per split and component; gradients are of the training loss, so only "train" has them."""
     parts = general.split(logits)
+    # Components are linear in the logits: the components of a change are the changes of the components.
     change = general.split(forces.decayed(model, examples.tokens))
     others = predictions.rivals(logits, examples.labels)
-    pulled = {name: asdict(found) for name, found in forces.passed(model, examples, general, logits, precision).items()}
+    passed = forces.passed(model, examples, general, logits, precision)
+    pulled = {name: asdict(gradients) for name, gradients in passed.items()}
     rows = []
     for split, places in examples.rows.items():
         labels = examples.labels[places]
         for name, part in parts.items():
             here = part[places].double()
             margins = predictions.margins(here, labels)
+            # Against the network's own best wrong class, not the component's, so that parts add up to the margin.
             part_of_margin = predictions.margins_over(here, labels, others[places]).mean()
             lost = predictions.margins_over(change[name][places].double(), labels, others[places]).mean()
             scale = here.square().mean().sqrt()
@@ -105,19 +118,21 @@ def _components(
 def _structure(
     model: Network, examples: ExamplesByAnswer, logits: Tensor, energy: Floats | None, norm: float
 ) -> dict[str, float]:
-    found = {"weight_norm": norm, "symmetry_violation": structure.symmetry_violation(logits, examples.tokens)}
-    found["tuned_share"] = structure.tuned_share(model, examples)
-    for name, of in (("logits", energy), ("embedding", structure.embedding_energies(model, examples))):
-        of_it = {"gini": float("nan"), "inverse_participation": float("nan")}
-        if of is not None and examples.solution is not None:
-            # Of each dimension, since parts of more hold more of whatever there is.
-            of_it = structure.concentration(of / [part.basis.shape[1] for part in examples.solution.parts[1:]])
-        found |= {f"{measure}_of_{name}": value for measure, value in of_it.items()}
-    found["key_frequencies"] = float("nan") if energy is None else len(key_frequencies(energy))
-    return found
+    """Return the row of the table `structure`: one number each for the whole network."""
+    row = {"weight_norm": norm, "symmetry_violation": structure.symmetry_violation(logits, examples.tokens)}
+    row["tuned_share"] = structure.tuned_share(model, examples)
+    for name, by_part in (("logits", energy), ("embedding", structure.embedding_energies(model, examples))):
+        numbers = {"gini": float("nan"), "inverse_participation": float("nan")}
+        if by_part is not None and examples.solution is not None:
+            # Energy per dimension: even random logits have more energy in a part of more dimensions.
+            numbers = structure.concentration(by_part / [part.basis.shape[1] for part in examples.solution.parts[1:]])
+        row |= {f"{measure}_of_{name}": value for measure, value in numbers.items()}
+    row["key_frequencies"] = float("nan") if energy is None else len(key_frequencies(energy))
+    return row
 
 
 def _matrices(model: Network) -> pd.DataFrame:
+    """Return one row per weight tensor."""
     return pd.DataFrame(
         [
             {
@@ -131,6 +146,7 @@ def _matrices(model: Network) -> pd.DataFrame:
 
 
 def _spectrum(general: General, energy: Floats | None, n_classes: int) -> pd.DataFrame:
+    """Return one row per frequency from 1."""
     examples = general.examples
     if energy is None or examples.solution is None:
         return pd.DataFrame(columns=["frequency", "dimensions", "energy", "is_key"])
@@ -139,6 +155,7 @@ def _spectrum(general: General, energy: Floats | None, n_classes: int) -> pd.Dat
         {
             "frequency": [part.frequency for part in parts],
             "dimensions": [part.basis.shape[1] for part in parts],
+            # A mean square over elements and classes, comparable between tasks of different size.
             "energy": energy / len(examples.classes) / n_classes,
             "is_key": [part.frequency in general.frequencies for part in parts],
         }

@@ -1,4 +1,4 @@
-"""Of every training margin, the general part, before and after something happened to a network."""
+"""General share of every training margin, before and after a spike or a kick."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from general_circuits.models import predictions
 from general_circuits.models.network import Network
 
 FIFTH = 0.2
-"""Of a margin, what either kind of circuit has at least where both serve an example."""
+"""Smallest share of a margin that each kind of circuit has if both serve an example."""
 
 
 @dataclass(frozen=True)
 class Shares:
-    """A network's training examples.
+    """Margins of a network's training examples, and the share of them that is general.
+
+    The general part is `General.unseen`: the part that unseen examples alone show.
 
     Attributes:
-        general: share of their mean margin that unseen examples show.
-        shares: (example), that of each example's own margin.
+        general: general part of the mean margin, as a share of it.
+        shares: (example), general part of each example's margin, as a share of it.
         losses: (example), cross-entropy in nats.
-        margins: (example), logits.
+        margins: (example), in logits.
     """
 
     general: float
@@ -38,10 +40,11 @@ class Shares:
     @classmethod
     @torch.no_grad()
     def of(cls, model: Network, general: General) -> Self:
-        """Of a network as it is."""
+        """Measure a network as it is, with the functions that its replica's general solution is made of."""
         examples = general.examples
         train, labels = examples.rows["train"], examples.labels[examples.rows["train"]]
         logits = forces.answer(model, examples.tokens)
+        # Both margins are against the network's best wrong class, so that the general one is a part of the other.
         others = predictions.rivals(logits, examples.labels)[train]
         unseen = predictions.margins_over(general.unseen(logits)[train], labels, others).double()
         margins = predictions.margins(logits[train].double(), labels)
@@ -50,7 +53,11 @@ class Shares:
 
 
 def effects(observations: Sequence[Shares]) -> dict[str, float]:
-    """Return a row of the table `spike_effects` from observations before a spike, at it, after it and perhaps later."""
+    """Return a row of the table `spike_effects`: examples that both circuits serve against all others.
+
+    Args:
+        observations: a network before a spike, at it, after it and perhaps later.
+    """
     before, at, after = observations[:3]
     is_shared = (before.margins > 0) & (before.shares > FIFTH) & (before.shares < 1 - FIFTH)
     rise, fall = at.losses - before.losses, before.margins - at.margins
