@@ -20,8 +20,10 @@ from general_circuits.seeds import stream_seed
 from general_circuits.storage.training_states import States
 from general_circuits.tasks.examples import SPLITS
 from general_circuits.training import loop
+from general_circuits.training.batches import Batches
 from general_circuits.training.loop import Observed, Stopped
-from general_circuits.training.replica import COLUMNS, Batches, build_network
+from general_circuits.training.replay import replay
+from general_circuits.training.replica import COLUMNS, build_network
 from general_circuits.training.schedule import Spacing
 from general_circuits.training.settings import Condition
 
@@ -438,7 +440,7 @@ def test_a_diverged_run_stays_diverged_when_it_goes_on(tmp_path: Path):
 
 
 def replayed(observed: Observed, state=None, setting: Condition = LONG) -> loop.Run:
-    return loop.replay(setting, addition(), VOCABULARY, 0, observed, state)
+    return replay(setting, addition(), VOCABULARY, 0, observed, state)
 
 
 def test_looks_are_the_conditions_schedule():

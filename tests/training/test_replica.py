@@ -25,9 +25,10 @@ from general_circuits.seeds import stream_seed
 from general_circuits.tasks.examples import Examples
 from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training import losses, replica
+from general_circuits.training.batches import Batches
 from general_circuits.training.optimisers.updater import Updater
 from general_circuits.training.reduced.network import Reduced
-from general_circuits.training.replica import COLUMNS, Batches, Plain, Replica, build_network
+from general_circuits.training.replica import COLUMNS, Plain, Replica, build_network
 
 MIRROR = ["validation_mirrored", "validation_unmirrored"]
 """Parts of addition's validation examples."""

@@ -19,6 +19,7 @@ from general_circuits.storage.schemas.events import TABLE as EVENTS
 from general_circuits.storage.schemas.metrics import TABLE as METRICS
 from general_circuits.storage.training_states import States, folder_of
 from general_circuits.training import loop
+from general_circuits.training.replay import replay
 from general_circuits.training.settings import Condition
 
 
@@ -71,7 +72,7 @@ def main(
             kept = States(folder_of(states, position, training_code, settings, device, split), say)
             state = kept.nearest(start - 1) if observed.checkpoints else None
             say(f"replays from {f'the state at step {state.step:,}' if state else 'its seed'}")
-            run = loop.replay(resolved, examples, block.vocabulary, replica, observed, state)
+            run = replay(resolved, examples, block.vocabulary, replica, observed, state)
             path = metrics.parent / checkpoints.file_name(position)
             checkpoints.write(path, replica, run.weights, run.steps, run.model)
             if run.metrics.empty:

@@ -19,6 +19,7 @@ from general_circuits.storage.schemas.metrics import TABLE as METRICS
 from general_circuits.storage.training_states import States, folder_of
 from general_circuits.tasks.examples import Examples
 from general_circuits.training.branch import Branched
+from general_circuits.training.replay import at_step
 from general_circuits.training.replica import Replica
 from general_circuits.training.settings import STEP, Branch, Condition
 
@@ -98,12 +99,8 @@ class BranchStart:
         settings = to_json(self.branch.parent)
         kept = States(folder_of(self.states, position, self.code, settings, self.device, self._block.split), say)
         state = kept.nearest(step - 1)
-        if state:
-            parent.restore(state)
         say(f"replays its parent from {f'the state at step {state.step:,}' if state else 'its seed'}")
-        while parent.step < step:
-            parent.update(is_observed=parent.step + 1 == step)
-        return parent
+        return at_step(parent, step, lambda _: state, is_observed=True)
 
     def _lowest(self, replica: int) -> float | None:
         """The lowest training accuracy of the branch that a kick shall equal."""

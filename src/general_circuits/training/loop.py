@@ -16,7 +16,7 @@ from general_circuits.storage.training_states import State, States
 from general_circuits.tasks.examples import SPLITS, Examples
 from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training.branch import Branched
-from general_circuits.training.replica import COLUMNS, Replica
+from general_circuits.training.replica import COLUMNS, Replica, updates
 from general_circuits.training.schedule import STATE_EVERY
 from general_circuits.training.settings import Condition
 
@@ -114,40 +114,15 @@ def follow(
     else:
         log.look(replica)
     progress = _Progress(replica.step, observed.last, report)
-    while replica.step < observed.last:
-        log.follow(replica)
-        if replica.step in observed.metrics:
-            progress.update(replica.step, log.metrics[replica.step])
-        is_last, stops = replica.step == observed.last, is_stopped()
-        if states and (replica.step % STATE_EVERY == 0 or is_last or stops):
-            states.keep(replica.state(), log.record(replica.step))
+    for step in updates(replica, observed.last, observed.metrics.__contains__):
+        log.look(replica)
+        if step in observed.metrics:
+            progress.update(step, log.metrics[step])
+        is_last, stops = step == observed.last, is_stopped()
+        if states and (step % STATE_EVERY == 0 or is_last or stops):
+            states.keep(replica.state(), log.record(step))
         if stops and not is_last:
-            raise Stopped(f"stopped at step {replica.step:,}, which is kept")
-    return log.run(replica.model)
-
-
-def replay(
-    condition: Condition,
-    splits: dict[str, Examples],
-    vocabulary: Vocabulary,
-    seed: int,
-    observed: Observed,
-    state: State | None,
-) -> Run:
-    """Train one replica again from a state of it, or from its seed, and look at other steps than its schedule says.
-
-    Equal steps give equal bytes. Arguments are those of `train`; only steps after the state's can be looked at, since a
-    row of metrics tells of the update that led to it.
-    """
-    replica = Replica(condition, splits, vocabulary, seed)
-    log = Log(observed, replica)
-    if state:
-        replica.restore(state)
-        if replica.step >= min([*observed.checkpoints, *observed.metrics]):
-            raise ValueError(f"the state at step {replica.step} is not before what is looked at")
-    log.look(replica)
-    while replica.step < observed.last:
-        log.follow(replica)
+            raise Stopped(f"stopped at step {step:,}, which is kept")
     return log.run(replica.model)
 
 
@@ -176,11 +151,6 @@ class Log:
                 self.weights[name][self.places[replica.step]] = weight
         if replica.step in self.observed.metrics:
             self.metrics[replica.step] = replica.evaluate()
-
-    def follow(self, replica: Replica | Branched) -> None:
-        """Make one update, and take what is due after it."""
-        replica.update(is_observed=replica.step + 1 in self.observed.metrics)
-        self.look(replica)
 
     def record(self, step: int) -> State:
         """What was seen since the last record."""

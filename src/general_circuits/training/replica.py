@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import torch
@@ -17,6 +17,7 @@ from general_circuits.storage.training_states import State
 from general_circuits.tasks.examples import SPLITS, Examples, is_mirrored
 from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training import losses
+from general_circuits.training.batches import Batches
 from general_circuits.training.interventions import Intervening
 from general_circuits.training.losses import Loss
 from general_circuits.training.optimisers.updater import Updater
@@ -186,6 +187,30 @@ class Replica:
             self.network.gradients(train_set.tokens[rows], train_set.labels[rows], self.precision)
 
 
+def updates(replica: Trainable, last: int, is_observed: Callable[[int], bool] = lambda step: False) -> Iterator[int]:
+    """Make one update after another up to step `last`, and yield each step once it is reached.
+
+    Args:
+        replica: trained in place.
+        last: the step to stop at.
+        is_observed: whether somebody will look at a step, so that its gradient's norm has to be noted.
+    """
+    while replica.step < last:
+        replica.update(is_observed(replica.step + 1))
+        yield replica.step
+
+
+class Trainable(Protocol):
+    """A replica, or a replica of a branch, at one step."""
+
+    @property
+    def step(self) -> int:
+        """Updates made so far."""
+
+    def update(self, is_observed: bool) -> None:
+        """Make one update."""
+
+
 class Arithmetic(Protocol):
     """A network's answers and gradients, however they are computed.
 
@@ -214,55 +239,6 @@ class Plain:
     def gradients(self, tokens: Tensor, labels: Tensor, precision: torch.dtype) -> None:
         self.model.zero_grad(set_to_none=True)
         self.loss.mean(self.model.answer(tokens).to(precision), labels).backward()
-
-
-class Batches:
-    """Index tensors (batch) without end. Each epoch is a fresh permutation cut into whole batches, the rest left out.
-
-    Attributes:
-        epoch_start: the generator's state before this epoch's permutation was drawn.
-    """
-
-    def __init__(self, n_examples: int, batch_size: int | str, seed: int, device: torch.device) -> None:
-        self.n_examples, self.device = n_examples, device
-        self.is_full = batch_size == "full"
-        self.size = n_examples if self.is_full else int(batch_size)
-        if not 0 < self.size <= n_examples:
-            raise ValueError(f"batch_size = {self.size}: should be from 1 to the {n_examples} training examples")
-        self.generator = torch.Generator().manual_seed(stream_seed(seed, "batches"))
-        self.epoch_start, self.order, self.position = self._draw()
-
-    def next(self) -> Tensor:
-        """The next batch."""
-        if self.position + self.size > self.n_examples:
-            self.epoch_start, self.order, self.position = self._draw()
-        start, self.position = self.position, self.position + self.size
-        return self.order[start : self.position]
-
-    def values(self) -> dict[str, int]:
-        """Beside `epoch_start`, what a state holds."""
-        return {"position": self.position}
-
-    def restore(self, epoch_start: Tensor, values: Mapping[str, int]) -> None:
-        """Go back to where a state was."""
-        self.generator.set_state(epoch_start)
-        self.epoch_start, self.order, _ = self._draw()
-        self.position = values["position"]
-
-    def inherit(self, other: Batches) -> None:
-        """Go on with another's stream: in the middle of its epoch, or with a new one where batches are others."""
-        self.generator.set_state(other.generator.get_state())
-        if (self.n_examples, self.size) == (other.n_examples, other.size):
-            self.epoch_start, self.order, self.position = other.epoch_start, other.order, other.position
-        else:
-            self.epoch_start, self.order, self.position = self._draw()
-
-    def _draw(self) -> tuple[Tensor, Tensor, int]:
-        """A new epoch: the generator's state before it, its order, and its first position."""
-        before = self.generator.get_state()
-        if self.is_full:
-            return before, torch.arange(self.n_examples, device=self.device), 0
-        return before, torch.randperm(self.n_examples, generator=self.generator).to(self.device), 0
 
 
 def build_network(settings: Optimiser, model: Network, batch_size: int, loss: Loss | None = None) -> Arithmetic:

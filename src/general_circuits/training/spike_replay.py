@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -14,13 +14,11 @@ from general_circuits.storage.training_states import State
 from general_circuits.tasks.examples import SPLITS, Examples
 from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training.interventions import kick_until
-from general_circuits.training.replica import COLUMNS, Replica
+from general_circuits.training.replay import Nearest, at_step
+from general_circuits.training.replica import COLUMNS, Replica, updates
 from general_circuits.training.schedule import evenly_chosen
 from general_circuits.training.settings import Condition
 from general_circuits.training.spikes import AFTER, BEFORE, LATER, Spike, inside, quiet
-
-Nearest = Callable[[int], State | None]
-"""The last state of a replica up to a step, if any."""
 
 
 @dataclass(frozen=True)
@@ -51,21 +49,14 @@ class Trained:
         return Replica(self.condition, self.splits, self.vocabulary, self.seed)
 
     def at(self, step: int, reached: Replica | None = None) -> Replica:
-        """It at a step: from where it was, no later, or from a state nearer by."""
-        state = self.nearest(step)
-        reached = reached or self.begun()
-        if state and state.step > reached.step:
-            reached.restore(state)
-        while reached.step < step:
-            reached.update(is_observed=False)
-        return reached
+        """Return it at a step: trained on from where it was, no later, or from a state that lies nearer."""
+        return at_step(reached or self.begun(), step, self.nearest)
 
     def losses(self, first: int) -> pd.DataFrame:
         """`training` and `validation` loss by step, of every step from this one, above 0, to the last."""
         first = max(first, 1)
         replica, rows = self.at(first - 1), []
-        while replica.step < self.last:
-            replica.update(is_observed=False)
+        for _ in updates(replica, self.last):
             rows.append([replica.mean_loss(split) for split in SPLITS])
         steps = pd.RangeIndex(first, self.last + 1, name="step")
         return pd.DataFrame(rows, steps, ["training", "validation"])
@@ -221,7 +212,7 @@ def _kicked(trained: Trained, beside: Window, rise: float) -> Window:
     )
     for step in found.steps[2:]:
         if step <= trained.last:
-            while kicked.step < step:
-                kicked.update(is_observed=False)
+            for _ in updates(kicked, step):
+                pass
             found.observations.append(Observation.at(kicked))
     return found
