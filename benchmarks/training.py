@@ -29,7 +29,7 @@ from general_circuits.storage import checkpoints
 from general_circuits.storage.training_states import States
 from general_circuits.tasks import registry
 from general_circuits.training import loop
-from general_circuits.training.reduced import SLICE
+from general_circuits.training.reduced import EXAMPLES_PER_SLICE
 from general_circuits.training.reduced.network import Reduced
 from general_circuits.training.replica import Replica
 from general_circuits.training.settings import Condition
@@ -108,7 +108,7 @@ def _steps(name: str, settings: dict[str, Any]) -> dict[str, Any]:
 def _calls(network: Reduced, batch: int) -> list[Callable[[], Any]]:
     """Every call of a step, slices repeated as a batch has them."""
     calls = [*network.tokens.tape.forward]
-    for part in torch.empty(batch).split(SLICE):
+    for part in torch.empty(batch).split(EXAMPLES_PER_SLICE):
         tape = network.slices[len(part)].tape
         calls += [*tape.forward, *tape.backward]
     return calls + network.tokens.tape.backward

@@ -108,7 +108,7 @@ def test_parameters_are_those_of_the_perceptron(
 
 
 def test_the_slice_is_the_networks() -> None:
-    assert memory.SLICE == network.SLICE
+    assert memory.EXAMPLES_PER_SLICE == network.EXAMPLES_PER_SLICE
 
 
 def test_examples_are_counted_as_they_are_split() -> None:

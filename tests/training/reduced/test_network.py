@@ -31,7 +31,7 @@ BRANCHES = {SMALL: (False, False), MEDIUM: (True, False), LARGE: (True, True)}
 @pytest.fixture(autouse=True)
 def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four examples at once, so that eleven are two slices and a remainder."""
-    monkeypatch.setattr(network, "SLICE", 4)
+    monkeypatch.setattr(network, "EXAMPLES_PER_SLICE", 4)
 
 
 def network_of(n_symbols: int = 5, n_classes: int = N_CLASSES, **settings) -> Transformer:
@@ -163,7 +163,7 @@ def test_other_numbers_of_symbols_and_classes(n_symbols, n_classes, d_model, has
 @pytest.mark.parametrize("normalisation", ["none", "pre", "post"])
 def test_a_batch_larger_than_the_real_slice(normalisation, monkeypatch):
     monkeypatch.undo()
-    assert network.SLICE == 1024
+    assert network.EXAMPLES_PER_SLICE == 1024
     model, examples = network_of(normalisation=normalisation), questions(1100)
     reduced = Reduced(model, 1100, losses.named("cross_entropy"))
     assert reduced.shape.has_table == (normalisation == "none")
@@ -242,7 +242,7 @@ CASES = pytest.mark.parametrize(
 @CASES
 @pytest.mark.parametrize("slices", [1, 4])
 def test_batches_in_turn_leave_nothing_behind(settings, batch_size, slices, monkeypatch):
-    monkeypatch.setattr(network, "SLICE", slices)
+    monkeypatch.setattr(network, "EXAMPLES_PER_SLICE", slices)
     model = network_of(**settings)
     reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
     for turn, n in enumerate((9, 1, 4, 11, 2, 9, 8)):

@@ -1,8 +1,21 @@
-"""A computation and its gradient as two lists of calls on fixed memory, written once and then repeated.
+"""A computation and its gradient as two lists of calls on fixed memory. The lists are made once and then repeated.
 
-An operation is a method of `Tape`. It appends its calls to `forward`, and leaves a function that will append those of
-its gradient; `finish` runs these functions in reverse. Whether a gradient is written or added to is thus known when the
-list is made, and a repetition costs nothing but the calls.
+An operation is a method of `Tape`. Recording it does two things:
+
+- It appends the operation's calls to the list `forward`.
+- It leaves a function in `pending`, which will append the calls of the operation's gradient.
+
+`finish` runs the pending functions in reverse order, which is the order of backpropagation, and so makes the list
+`backward`. A repetition costs nothing but the calls in the two lists.
+
+A value can have several readers, and its gradient is the sum of what they contribute. The reader whose gradient comes
+first in `backward` writes into the gradient's memory; the others add to it. `finish` decides this once, so no gradient
+has to be set to zero before each step. The exception is a sum (`Value.is_sum`): something else zeroes it, and every
+reader adds.
+
+Some operations give their result's gradient the memory of their input's gradient, which saves a copy: `linear_onto`,
+`activate` and `split`. For them, the shared memory holds nothing but the result's gradient when their turn comes. They
+must therefore be the last recorded readers of their input. Assertions in the pending functions check this.
 """
 
 from __future__ import annotations
@@ -22,13 +35,14 @@ aten = torch.ops.aten
 
 
 class Value:
-    """A tensor in fixed memory, and where its gradient goes.
+    """A tensor in fixed memory, and the memory of its gradient.
 
     Attributes:
         data: the tensor.
-        grad: of the same shape.
-        is_sum: whether the gradient is set to zero elsewhere, so that everything here adds to it: weights, and tables
-            that several tapes read.
+        grad: its gradient, of the same shape.
+        is_sum: whether something else sets the gradient to zero, so that every reader adds to it. Weights are sums,
+            and so are tables that several tapes read.
+        origin: value whose memory this view has; it remembers whether the gradient was written.
     """
 
     def __init__(self, data: Tensor, grad: Tensor, is_sum: bool = False, origin: Value | None = None) -> None:
@@ -37,35 +51,36 @@ class Value:
         self._is_written = False
 
     def view(self, change: Callable[[Tensor], Tensor]) -> Value:
-        """The same elements in the same memory, in another shape or order."""
+        """Return the same elements in the same memory, with another shape or order of axes."""
         return Value(change(self.data), change(self.grad), self.is_sum, self.origin)
 
     def part(self, start: int, stop: int) -> Value:
-        """Some rows; of sums only, which need no account of what was written."""
+        """Return some rows of a sum. Other values would need an account of which rows were written."""
         assert self.is_sum
         return self.view(lambda t: t[start:stop])
 
     def middle(self, start: int, stop: int) -> Value:
-        """Some of the middle axis; of sums only."""
+        """Return a part of the second axis of a sum."""
         assert self.is_sum
         return self.view(lambda t: t[:, start:stop])
 
     def columns(self, start: int, stop: int) -> Value:
-        """Some columns, whose gradient is a sum or else written for itself."""
-        seen = self.view(lambda t: t[:, start:stop])
-        return seen if self.is_sum else Value(seen.data, seen.grad)
+        """Return some columns. Their gradient has its own account of whether it was written, unless it is a sum."""
+        part = self.view(lambda t: t[:, start:stop])
+        return part if self.is_sum else Value(part.data, part.grad)
 
     @property
     def is_written(self) -> bool:
-        """Whether `finish` has come upon something that wrote the gradient."""
+        """True if the backward list, as far as it is made, already writes the gradient."""
         return self.origin._is_written
 
     def mark_written(self) -> None:
+        """Note that something writes the gradient, so that later contributions are added."""
         self.origin._is_written = True
 
 
 def gradient_of(weight: Tensor) -> Tensor:
-    """Where a weight's gradient goes; of a fixed one nowhere that is read."""
+    """Return the memory of a weight's gradient. A fixed tensor, such as sinusoids, gets memory that nothing reads."""
     return torch.zeros_like(weight) if weight.grad is None else weight.grad
 
 
@@ -76,11 +91,16 @@ def run(calls: Calls) -> None:
 
 
 class Tape:
-    """Records operations on values.
+    """Recorder of operations on values.
 
     Args:
-        like: a tensor of the dtype and device of all memory.
-        sums: whether the gradients of new values are sums, to be zeroed by whoever runs the tape: `zeroed` lists them.
+        like: tensor whose dtype and device all memory has.
+        sums: whether gradients of new values are sums. The caller then has to zero those in `zeroed` before each step.
+
+    Attributes:
+        forward, backward: calls of the computation and of its gradient, in order.
+        pending: functions that will append the calls of a gradient to `backward`, in the order of recording.
+        scratch: memory for intermediate results, by shape.
     """
 
     def __init__(self, like: Tensor, sums: bool = False) -> None:
@@ -94,27 +114,28 @@ class Tape:
     # Making lists
 
     def new(self, *shape: int) -> Value:
-        """A value in memory of its own."""
+        """Return a value with new memory."""
+        # Zeros, not empty: a gradient or a part of it that nothing writes has to stay 0 (see `mix`).
         grad = self.like.new_zeros(shape)
         if self.sums:
             self.zeroed.append(grad)
         return Value(self.like.new_empty(shape), grad, is_sum=self.sums)
 
     def do(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> None:
-        """A call of the forward list."""
+        """Append a call to the forward list."""
         self.forward.append(partial(function, *arguments, **options))
 
     def back(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> None:
-        """A call of the backward list; to be used by pending functions."""
+        """Append a call to the backward list. Only pending functions do so."""
         self.backward.append(partial(function, *arguments, **options))
 
     def finish(self) -> None:
-        """Make the backward list."""
+        """Make the backward list: run the pending functions, the last one first."""
         while self.pending:
             self.pending.pop()()
 
     def add_product(self, to: Value, left: Tensor, right: Tensor) -> None:
-        """left @ right, matrices or batches of them, is a part of this gradient."""
+        """Let left @ right contribute to a gradient; both are matrices or batches of matrices."""
         is_first, batched = self._is_first(to), left.dim() == 3
         if is_first:
             self.back(torch.bmm if batched else torch.mm, left, right, out=to.grad)
@@ -122,11 +143,17 @@ class Tape:
             self.back(to.grad.baddbmm_ if batched else to.grad.addmm_, left, right)
 
     def add(self, to: Value, part: Tensor) -> None:
-        """This tensor is a part of a gradient."""
+        """Let a tensor contribute to a gradient."""
         self.back(to.grad.copy_ if self._is_first(to) else to.grad.add_, part)
 
     def add_column_sums(self, to: Value | None, part: Tensor, sign: int = 1) -> None:
-        """± the sum over a matrix' rows is a part of the gradient of a sum: a bias, or a row that all rows share."""
+        """Let ± the sum over rows contribute to the gradient of a sum: of a bias, or of a row that all rows share.
+
+        Args:
+            to: bias, or None if there is none.
+            part: gradient of the rows, (row, …).
+            sign: 1 or −1.
+        """
         if to is None:
             return
         assert to.is_sum
@@ -135,12 +162,13 @@ class Tape:
         self.back(to.grad.view(total.shape).add_, total, alpha=sign)
 
     def _is_first(self, to: Value) -> bool:
+        """Return whether the next contribution to a gradient is the first one, and note that it is made."""
         is_first = not to.is_sum and not to.is_written
         to.mark_written()
         return is_first
 
     def product_buffer(self, *shape: int) -> Tensor:
-        """Memory for one call's result, which the next user overwrites."""
+        """Return memory for an intermediate result, which the next operation of the same shape overwrites."""
         if shape not in self.scratch:
             self.scratch[shape] = self.like.new_empty(shape)
         return self.scratch[shape]
@@ -150,7 +178,7 @@ class Tape:
     def linear(
         self, x: Value, weight: Value, bias: Value | None = None, scale: float = 1.0, out: Value | None = None
     ) -> Value:
-        """scale · (x (row, in) @ weight (in, out) + bias (out))."""
+        """Record scale · (x @ weight + bias), with x (row, in), weight (in, out) and bias (out) → (row, out)."""
         out = out or self.new(x.data.shape[0], weight.data.shape[1])
         if bias is None:
             self.do(torch.mm, x.data, weight.data, out=out.data)
@@ -160,6 +188,7 @@ class Tape:
             self.do(out.data.mul_, scale)
 
         def gradient() -> None:
+            # The scale is applied to the result's gradient in place: nothing reads that gradient afterwards.
             if scale != 1.0:
                 self.back(out.grad.mul_, scale)
             self.add_product(weight, x.data.T, out.grad)
@@ -170,9 +199,16 @@ class Tape:
         return out
 
     def linear_onto(self, base: Value, x: Value, weight: Value, bias: Value | None = None) -> Value:
-        """base + x @ weight + bias: the residual stream. The gradient of `base` is the result's, in one memory.
+        """Record base + x @ weight + bias: what attention or neurons add to the residual stream.
 
-        Whatever else reads `base` must have been recorded before.
+        The derivative of this sum by `base` is 1, so both gradients are equal and share their memory. All other readers
+        of `base` must be recorded before.
+
+        Args:
+            base: residual stream, (row, out).
+            x: (row, in).
+            weight: (in, out).
+            bias: (out).
         """
         out = Value(self.like.new_empty(base.data.shape), base.grad, base.is_sum)
         self.do(torch.addmm, base.data, x.data, weight.data, out=out.data)
@@ -190,7 +226,7 @@ class Tape:
         return out
 
     def batched(self, left: Value, right: Value, out: Value | None = None) -> Value:
-        """left (batch, row, in) @ right (batch, in, out)."""
+        """Record left @ right: left (batch, row, in), right (batch, in, out) → (batch, row, out)."""
         out = out or self.new(left.data.shape[0], left.data.shape[1], right.data.shape[2])
         self.do(torch.bmm, left.data, right.data, out=out.data)
 
@@ -202,7 +238,7 @@ class Tape:
         return out
 
     def flat(self, weight: Value) -> Value:
-        """(head, d_model, d_head) → (d_model, head · d_head), copied."""
+        """Record a copy (head, d_model, d_head) → (d_model, head · d_head), so that one product serves all heads."""
         n_heads, d_model, d_head = weight.data.shape
         out = self.new(d_model, n_heads * d_head)
         by_head = (d_model, n_heads, d_head)
@@ -211,7 +247,10 @@ class Tape:
         return out
 
     def widen(self, x: Value, columns: int) -> Value:
-        """x (row, column) with columns of zeros added: products are faster where rows are whole cache lines."""
+        """Record a copy of x (row, column) with more columns, which are zero.
+
+        Products are faster if rows are whole cache lines.
+        """
         out, n = self.new(len(x.data), columns), x.data.shape[1]
         out.data.zero_()
         self.do(out.data[:, :n].copy_, x.data)
@@ -221,7 +260,10 @@ class Tape:
     # Rows
 
     def split(self, x: Value, *sizes: int) -> list[Value]:
-        """Consecutive rows, in one memory with x. Whatever reads x as a whole must have been recorded before."""
+        """Split x into groups of consecutive rows, in the memory of x.
+
+        All readers of x as a whole must be recorded before.
+        """
         parts = [
             Value(data, grad, x.is_sum)
             for data, grad in zip(x.data.split(list(sizes)), x.grad.split(list(sizes)), strict=True)
@@ -230,6 +272,7 @@ class Tape:
         def gradient() -> None:
             assert x.is_sum or not x.is_written
             x.mark_written()
+            # Readers of x as a whole add to the parts' gradients, so a part without readers starts at zero.
             for part in parts:
                 if not part.is_sum and not part.is_written:
                     self.back(part.grad.zero_)
@@ -238,7 +281,7 @@ class Tape:
         return parts
 
     def rows(self, table: Value, index: Tensor, out: Value | None = None) -> Value:
-        """The rows of a table, whose gradient is a sum, at these places."""
+        """Record rows of a table at `index` (row); the table's gradient must be a sum, since rows may repeat."""
         assert table.is_sum
         out = out or self.new(len(index), *table.data.shape[1:])
         self.do(torch.index_select, table.data, 0, index, out=out.data)
@@ -248,16 +291,16 @@ class Tape:
     # Functions
 
     def norm(self, x: Value, norm: LayerNorm) -> Value:
-        """Layer norm over the last axis."""
+        """Record a layer norm over the last axis: (row, d_model) → (row, d_model)."""
         weight, bias, eps = norm.w.detach(), norm.b.detach(), norm.eps
         d_norm = [gradient_of(norm.w), gradient_of(norm.b)]
         out = self.new(*x.data.shape)
-        mean, scale = (self.like.new_empty(len(x.data), 1) for _ in range(2))
+        mean, scale = (self.like.new_empty(len(x.data), 1) for _ in range(2))  # of each row, for the backward pass
         shape = weight.shape
 
         def forward() -> None:
-            found = torch.native_layer_norm(x.data, shape, weight, bias, eps)
-            for to, part in zip((out.data, mean, scale), found, strict=True):
+            results = torch.native_layer_norm(x.data, shape, weight, bias, eps)
+            for to, part in zip((out.data, mean, scale), results, strict=True):
                 to.copy_(part)
 
         def backward(is_first: bool) -> None:
@@ -273,7 +316,11 @@ class Tape:
         return out
 
     def activate(self, pre: Value, kind: str) -> Value:
-        """relu, in place of its input, gelu or square. The gradient takes the place of the result's."""
+        """Record an activation: relu, gelu or quadratic (the square).
+
+        Input and result share the memory of their gradients. relu also overwrites its input: the sign of the result is
+        all that its gradient needs. The other two need their input.
+        """
         post = Value(pre.data if kind == "relu" else self.like.new_empty(pre.data.shape), pre.grad, pre.is_sum)
         if kind == "relu":
             self.do(post.data.relu_)
@@ -288,7 +335,7 @@ class Tape:
             if kind == "relu":
                 self.back(aten.threshold_backward.grad_input, post.grad, post.data, 0, grad_input=pre.grad)
             elif kind == "quadratic":
-                self.back(pre.grad.mul_, pre.data)
+                self.back(pre.grad.mul_, pre.data)  # the derivative of x² is 2x
                 self.back(pre.grad.mul_, 2.0)
             else:
                 self.back(aten.gelu_backward.grad_input, post.grad, pre.data, approximate="none", grad_input=pre.grad)
@@ -297,13 +344,13 @@ class Tape:
         return post
 
     def dots(self, left: Value, right: Value, out: Value) -> None:
-        """Products (…, d) · (…, d) → (…), of values laid out alike."""
+        """Record dot products over the last axis into `out`: (example, head, d_head) twice → (example, head)."""
         product = self.product_buffer(*left.data.shape)
         self.do(torch.mul, left.data, right.data, out=product)
         self.do(torch.sum, product, dim=-1, out=out.data)
 
         def gradient() -> None:
-            along = out.grad.unsqueeze(-1)
+            along = out.grad.unsqueeze(-1)  # (example, head, 1)
             for to, other in ((left, right), (right, left)):
                 if self._is_first(to):
                     self.back(torch.mul, other.data, along, out=to.grad)
@@ -313,12 +360,12 @@ class Tape:
         self.pending.append(gradient)
 
     def softmax(self, scores: Value) -> Value:
-        """Over the first axis."""
+        """Record a softmax over the first axis: scores (key, example, head) → weights of the same shape."""
         out = self.new(*scores.data.shape)
         self.do(torch.softmax, scores.data, dim=0, out=out.data)
 
         def gradient() -> None:
-            assert not scores.is_written
+            assert not scores.is_written  # this call can only write, not add
             scores.mark_written()
             options = {"dim": 0, "input_dtype": out.data.dtype, "grad_input": scores.grad}
             self.back(aten._softmax_backward_data.out, out.grad, out.data, **options)
@@ -327,12 +374,15 @@ class Tape:
         return out
 
     def mix(self, weights: Value, values: Sequence[Value], out: Value) -> None:
-        """Σ over keys of weights (key, example, head) · values (example, head, d_head), into `out`.
+        """Record Σ over keys of weight · value, into `out` (example, head, d_head).
 
-        Keys beyond the values have a value of zero.
+        Args:
+            weights: attention weights, (key, example, head).
+            values: values of each key, (example, head, d_head). Keys beyond them have a value of zero.
+            out: the sum.
         """
         product = self.product_buffer(*values[0].data.shape)
-        along = weights.data.unsqueeze(-1)
+        along = weights.data.unsqueeze(-1)  # (key, example, head, 1)
         self.do(torch.mul, values[0].data, along[0], out=out.data)
         for weight, value in zip(along[1:], values[1:], strict=False):
             self.do(out.data.addcmul_, value.data, weight)
@@ -340,6 +390,7 @@ class Tape:
         def gradient() -> None:
             assert not weights.is_written
             weights.mark_written()
+            # A key without a value has a gradient of 0, which its memory holds from the start.
             for key, value in enumerate(values):
                 self.back(torch.mul, out.grad, value.data, out=product)
                 self.back(torch.sum, product, dim=-1, out=weights.grad[key])
