@@ -109,7 +109,7 @@ def test_losses_are_worked_out_where_they_are_kept_and_margins_for_areas_too() -
     some, every = nested.curve(order, np.array([0, 3, 12])), nested.curve(order, np.arange(13))
     assert some.kept.tolist() == [0, 3, 12]
     assert some.ks.tolist() == [0, 1, 2, 3, 12]  # a quarter of them, which areas average over, and those kept
-    whole = nested.curve(order, some.kept, is_whole=True)
+    whole = nested.curve(order, some.kept, at_every_k=True)
     assert whole.ks.tolist() == list(range(13))
     torch.testing.assert_close(whole.margins, every.margins)
     assert torch.equal(some.losses[:2], every.losses[[0, 3]])

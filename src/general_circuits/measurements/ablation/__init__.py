@@ -1,1 +1,1 @@
-"""Ablation: delete neurons in some order, and see what the network can still do."""
+"""Ablation: delete neurons in some order, and measure how well the network still answers."""

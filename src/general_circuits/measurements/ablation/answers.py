@@ -1,6 +1,6 @@
-"""How well each example is still answered, for each number of deleted neurons: the plain way, which runs the network.
+"""Margins and losses of each example after neurons are deleted, by running the rest of the network.
 
-`nested` has the fast way, tested against this one.
+This is the plain way. `nested` has the fast way, which is tested against this one.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from general_circuits.models.layer import Layer
 
 @dataclass(frozen=True)
 class Answers:
-    """Of each example, when so many neurons are deleted.
+    """Margins and losses of each example, by the number of deleted neurons.
 
     Attributes:
         ks: ascending numbers of deleted neurons.
-        margins: right logit minus the largest other one at each of `ks`, (k, example).
-        kept: those of `ks` that losses are known of.
+        margins: right logit minus the largest other logit at each of `ks`, (k, example).
+        kept: the subset of `ks` at which losses are known.
         losses: cross-entropy in nats at each of `kept`, (kept, example).
-        matched_losses: the same of logits divided by the checkpoint's logit scale.
+        matched_losses: cross-entropy of the logits divided by the checkpoint's logit scale, (kept, example).
     """
 
     ks: NDArray[np.int64]
@@ -38,12 +38,12 @@ class Answers:
 
 @torch.no_grad()
 def recomputed(layer: Layer, sets: Sequence[NDArray[np.int64]], values: Tensor, scale: float) -> Answers:
-    """Delete each of these sets of neurons by itself, by running the rest of the network.
+    """Delete each set of neurons from the unchanged network, and run the rest of the network.
 
     Args:
-        layer: where, and on which examples.
-        sets: neurons, in ascending number.
-        values: what deleted units are set to, (position, unit) or (example, position, unit).
+        layer: place and examples to delete on.
+        sets: one set of neurons per k, from the smallest set to the largest.
+        values: new values of deleted units, (position, unit) or (example, position, unit).
         scale: the checkpoint's logit scale.
     """
     logits = (layer.answer(layer.without(_index(neurons, values), values)) for neurons in sets)
@@ -52,7 +52,12 @@ def recomputed(layer: Layer, sets: Sequence[NDArray[np.int64]], values: Tensor, 
 
 @torch.no_grad()
 def subtracted(layer: Layer, sets: Sequence[NDArray[np.int64]], values: Tensor, scale: float) -> Answers:
-    """The same where the logits are linear in the place, by taking away what the neurons wrote: no more than half."""
+    """Return the same as `recomputed` where the logits are linear in the place, without running the network.
+
+    The logits are a constant plus the sum over units of unit × weights. So deleting units subtracts their change times
+    their weights, exactly but for rounding. Use it for at most half of the neurons: rounding errors matter when little
+    of the logits is left (see `nested`).
+    """
     written = layer.units[:, 0] - values[..., 0, :]  # (example, unit)
     chosen = (_index(neurons, values) for neurons in sets)
     logits = (layer.logits - written[:, units] @ layer.weights[units] for units in chosen)
@@ -60,7 +65,7 @@ def subtracted(layer: Layer, sets: Sequence[NDArray[np.int64]], values: Tensor, 
 
 
 def scored(layer: Layer, ks: Sequence[int], logits_per_k: Iterable[Tensor], scale: float) -> Answers:
-    """From logits (example, class) for each k."""
+    """Return margins and losses from the logits (example, class) of each k."""
     margins, losses, matched_losses = [], [], []
     for logits in logits_per_k:
         margins.append(predictions.margins(logits, layer.labels))

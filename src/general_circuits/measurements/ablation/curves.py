@@ -1,4 +1,4 @@
-"""A curve over k, and what it is worth in one number."""
+"""Curve of accuracy, margin and loss over the number k of deleted neurons, and its summaries in one number."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Curve:
-    """Means over examples when so many neurons are deleted.
+    """Means over examples, by the number of deleted neurons.
 
     Attributes:
         ks: ascending numbers of deleted neurons, from 0.
-        accuracy, margin: at each of `ks`, (k).
-        kept: those of `ks` that the `ablation` table has, and losses are known of.
-        loss, matched_loss: at each of `kept`, (k).
-        scale: the checkpoint's logit scale; margins divided by it are at matched scale.
-        neurons: how many were ranked.
+        accuracy, margin: means at each of `ks`, (k).
+        kept: the subset of `ks` that goes into the `ablation` table. Losses are known only there.
+        loss, matched_loss: means at each of `kept`, (kept).
+        scale: the checkpoint's logit scale. Margins divided by it are at matched scale.
+        neurons: number of ranked neurons.
     """
 
     ks: NDArray[np.int64]
@@ -38,24 +38,24 @@ class Curve:
 
     @classmethod
     def over(cls, answers: Answers, examples: Tensor | None, scale: float, neurons: int) -> Curve:
-        """Means over these examples, a mask (example); None is all."""
+        """Average answers over the examples in a mask (example), or over all examples for None."""
 
         def mean(values: Tensor) -> Array:
-            of_group = values if examples is None else values[:, examples]
-            return of_group.double().mean(dim=1).cpu().numpy()
+            group = values if examples is None else values[:, examples]
+            return group.double().mean(dim=1).cpu().numpy()
 
         accuracy, margin = mean(answers.margins > 0), mean(answers.margins)
         losses = mean(answers.losses), mean(answers.matched_losses)
         return cls(answers.ks, accuracy, margin, answers.kept, *losses, scale, neurons)
 
     def extended(self, ks: NDArray[np.int64]) -> Curve:
-        """The same at more numbers of deleted neurons, where nothing was measured: NaN."""
+        """Return the same curve with rows for more k. The new rows are NaN, because nothing was measured there."""
         columns = {name: _spread(getattr(self, name), self.ks, ks) for name in ("accuracy", "margin")}
         losses = {name: _spread(getattr(self, name), self.kept, ks) for name in ("loss", "matched_loss")}
         return Curve(ks, **columns, kept=ks, **losses, scale=self.scale, neurons=self.neurons)
 
     def columns(self) -> dict[str, Array | NDArray[np.int64]]:
-        """Of the `ablation` table, a row for each of `kept`."""
+        """Return columns of the `ablation` table, with a row for each of `kept`."""
         at = np.isin(self.ks, self.kept)
         margin = self.margin[at]
         return {
@@ -68,7 +68,7 @@ class Curve:
         }
 
     def summary(self) -> dict[str, float | int]:
-        """Of the `damage` table, one row."""
+        """Return one row of the `damage` table."""
         margin_area = area(self.ks, self.margin, self.neurons)
         return {
             "neurons": self.neurons,
@@ -80,12 +80,14 @@ class Curve:
 
 
 def area(ks: NDArray[np.int64], left: Array, neurons: int) -> float:
-    """Mean over every k from 1 to a quarter of the neurons (at least 1) of what is lost; linear between measured k.
+    """Return the mean loss of accuracy or margin over every k from 1 to a quarter of the neurons (at least 1).
+
+    Values between measured k are interpolated linearly. The result is NaN if no neuron was ranked.
 
     Args:
-        ks: ascending numbers of deleted neurons, from 0 to at least that.
-        left: at each of them; NaN where nothing could be deleted, which makes an area that needs it NaN.
-        neurons: how many were ranked; NaN if none.
+        ks: ascending numbers of deleted neurons, from 0 to at least a quarter of the neurons.
+        left: accuracy or margin at each of `ks`. It is NaN where no set could be deleted, and so is the area.
+        neurons: number of ranked neurons.
     """
     if neurons == 0:
         return float("nan")
@@ -94,12 +96,15 @@ def area(ks: NDArray[np.int64], left: Array, neurons: int) -> float:
 
 
 def last_of_area(neurons: int) -> int:
-    """The largest k that counts in an area, where so many neurons are ranked."""
+    """Return the largest k that counts in an area over this number of ranked neurons."""
     return max(1, int(SHARE * neurons))
 
 
 def half_k(ks: NDArray[np.int64], accuracy: Array) -> float:
-    """Where accuracy has fallen to half of the whole network's: a k, linear between measured ones; NaN if nowhere."""
+    """Return the k at which accuracy has fallen to half of its value at k = 0.
+
+    It is interpolated linearly between measured k. It is NaN if accuracy never falls so far.
+    """
     half = accuracy[0] / 2
     below = np.flatnonzero(accuracy <= half)
     if not half > 0 or len(below) == 0:
@@ -110,6 +115,7 @@ def half_k(ks: NDArray[np.int64], accuracy: Array) -> float:
 
 
 def _spread(values: Array, at: NDArray[np.int64], ks: NDArray[np.int64]) -> Array:
+    """Place values, measured at some of the ascending `ks`, in a row of NaN with one entry per k."""
     spread = np.full(len(ks), np.nan)
     spread[np.searchsorted(ks, at)] = values
     return spread

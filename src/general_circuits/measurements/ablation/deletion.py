@@ -1,4 +1,4 @@
-"""What deleted units are set to: zero, their mean, or what they are in another example."""
+"""Values of deleted units: zero, the unit's mean, or its value in another example."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from general_circuits.seeds import stream_seed
 Deletion = Literal["zero", "mean", "resample"]
 
 
-def replacement(layer: Layer, train: Layer, deletion: Deletion, seed: int, own: Tensor | None = None) -> Tensor:
-    """What each unit of `layer` is set to when it is deleted.
+def replacement(layer: Layer, train: Layer, deletion: Deletion, seed: int, train_rows: Tensor | None = None) -> Tensor:
+    """Return the values that the units of `layer` take when they are deleted.
 
     Args:
         layer: the examples to delete on.
         train: the same place on all training examples.
-        deletion: `zero`; `mean`, over training examples at each position; or `resample` (causal scrubbing's resampling
-            ablation): for each example, what the units are in one training example, drawn by `donors`.
-        seed: the replica.
-        own: where the examples of `layer` are among the training examples, (example); None if they are others.
+        deletion: `zero`, `mean` (over training examples, at each position), or `resample`. The last is the resampling
+            ablation of causal scrubbing: each example takes the units of one training example, drawn by `donors`.
+        seed: the replica's seed.
+        train_rows: rows of the layer's examples among the training examples, (example), or None for other examples.
 
     Returns:
         (position, unit) for `zero` and `mean`, (example, position, unit) for `resample`.
@@ -33,18 +33,19 @@ def replacement(layer: Layer, train: Layer, deletion: Deletion, seed: int, own: 
         return torch.zeros_like(train.units[0])
     if deletion == "mean":
         return train.units.mean(dim=0)
-    chosen = donors(len(layer.units), len(train.units), None if own is None else own.cpu().numpy(), seed)
+    chosen = donors(len(layer.units), len(train.units), None if train_rows is None else train_rows.cpu().numpy(), seed)
     return train.units[torch.as_tensor(chosen, device=train.units.device)]
 
 
-def donors(n_examples: int, n_train: int, own: NDArray[np.int64] | None, seed: int) -> NDArray[np.int64]:
-    """For each example, the number of the training example whose units it gets, (example).
+def donors(n_examples: int, n_train: int, train_rows: NDArray[np.int64] | None, seed: int) -> NDArray[np.int64]:
+    """Draw, for each example, the row of the training example whose units it takes, (example).
 
-    The same at every step of a replica. Where the examples have places of their `own` among the training examples,
-    none gets its own units, unless there is no other.
+    The draw is the same at every step of a replica. A training example never draws itself, unless it is the only one.
+    `train_rows` are the rows of the examples among the training examples, or None for other examples.
     """
     generator = np.random.default_rng(stream_seed(seed, "donors"))
-    if own is None or n_train == 1:
+    if train_rows is None or n_train == 1:
         return generator.integers(n_train, size=n_examples)
+    # Draw from one row fewer, then step over the example's own row: all other rows are equally likely.
     drawn = generator.integers(n_train - 1, size=n_examples)
-    return drawn + (drawn >= own)
+    return drawn + (drawn >= train_rows)

@@ -1,4 +1,4 @@
-"""Other neurons that are as active as given ones: what tells being salient from being active."""
+"""Matched control: delete other neurons with similar activation norms, to separate saliency from mere activity."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ CALIPER = 0.25
 
 
 def matched(order: NDArray[np.int64], k: int, norm: NDArray[np.float64]) -> NDArray[np.int64] | None:
-    """For the first k of `order`, as many others of like activation norm, (k); None where there are too few.
+    """Match each of the first k neurons of `order` to another neuron with a similar activation norm: (k).
 
-    Greedy from the first, without replacement, nearest norm first, within `CALIPER` standard deviations.
+    The matching is greedy from the first neuron, without replacement. Each neuron gets the free one with the nearest
+    norm. The result is None if any of them has no free neuron within `CALIPER` standard deviations.
 
     Args:
-        order: the ranked neurons (ranked), of which the others come.
-        k: how many.
-        norm: of every neuron of the place (neuron).
+        order: ranked neurons, (ranked). Matches come from the ranked neurons after the first k.
+        k: number of neurons to match.
+        norm: activation norm of every neuron of the place, (neuron).
     """
     if 2 * k > len(order):
-        return None
+        return None  # fewer neurons remain than are to be matched
     free = np.zeros(len(norm), dtype=bool)
     free[order[k:]] = True
     caliper = CALIPER * norm[order].std() if k else 0.0
@@ -28,7 +29,7 @@ def matched(order: NDArray[np.int64], k: int, norm: NDArray[np.float64]) -> NDAr
     for i, neuron in enumerate(order[:k]):
         distance = np.where(free, np.abs(norm - norm[neuron]), np.inf)
         partners[i] = np.argmin(distance)
-        if not distance[partners[i]] <= caliper:
+        if not distance[partners[i]] <= caliper:  # also true for a norm that is not finite
             return None
         free[partners[i]] = False
     return partners

@@ -1,4 +1,4 @@
-"""All deletions of one checkpoint, as rows of the `ablation` and the `damage` table."""
+"""All deletions of one checkpoint, as rows of the `ablation` table and of the `damage` table."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ DeadUnits = Literal["included", "excluded"]
 
 @dataclass(frozen=True)
 class DeletionSettings:
-    """What to delete.
+    """Settings of the deletions.
 
     Attributes:
-        sites: where; those that the network lacks are left out.
-        deletions: what deleted units are set to.
-        rankings: what neurons are ranked by, beside at random.
+        sites: sites to delete at. Sites that the network lacks are left out.
+        deletions: kinds of deletion.
+        rankings: quantities to rank neurons by. Random rankings come on top.
         dead_units: whether neurons that fire on no training example are ranked.
-        k_points: sizes k on a log axis, or "all".
-        random_draws: random rankings.
-        examples: to delete on, of each split, drawn by replica; 0 is all.
-        areas_only: where every k that an area needs is measured anyway, keep but a few.
+        k_points: number of points k on a log axis, or "all".
+        random_draws: number of random rankings.
+        examples: number of examples per split to delete on, drawn by replica. 0 means all.
+        areas_only: keep only a few k in the `ablation` table where margins at every k of an area are measured anyway.
     """
 
     sites: Sequence[Site]
@@ -51,12 +51,12 @@ class DeletionSettings:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is deleted at one place: the same on every split and under every deletion.
+    """Rankings at one place. They are the same on every split and for every kind of deletion.
 
     Attributes:
         dead_units: whether neurons that fire on no training example are ranked.
-        kept: the k of the `ablation` table, ascending from 0.
-        rankings: every one.
+        kept: every k of the `ablation` table, ascending from 0.
+        rankings: all rankings of the place.
     """
 
     dead_units: DeadUnits
@@ -73,16 +73,20 @@ def measure(
     scale: float,
     seed: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Everything deleted in one checkpoint: the `ablation` and the `damage` table, but for condition, replica and step.
+    """Carry out all deletions in one checkpoint.
 
     Args:
         model: the network.
-        splits: whole; "train" among them. Means, norms, donors and dead units are of all training examples.
-        salience: the checkpoint's rows of the saliency table, of training examples. Where a place has none, its neurons
-            are ranked by norms and at random only.
-        settings: what to delete.
+        splits: all examples of each split, "train" among them. Means, norms, donors and dead units come from all
+            training examples.
+        salience: the checkpoint's rows of the saliency table on training examples. A place without rows is ranked by
+            norms and at random only.
+        settings: the deletions to carry out.
         scale: the network's logit scale on all training examples.
-        seed: the replica.
+        seed: the replica's seed.
+
+    Returns:
+        The `ablation` table and the `damage` table, without the columns condition, replica and step.
     """
     keys: list[dict[str, Any]] = []
     curves: list[Curve] = []
@@ -101,30 +105,30 @@ def measure(
             for name, layer in layers.items():
                 values = replacement(layer, train, deletion, seed, drawn[name] if name == "train" else None)
                 groups = _groups(name, parts[name])
-                for names, curve in carried_out(layer, values, plans, groups, scale):
+                for names, curve in deletion_curves(layer, values, plans, groups, scale):
                     keys.append({"layer": place.layer, "site": place.site, "deletion": deletion, **names})
                     curves.append(curve)
     return _tables(keys, curves)
 
 
 def _tables(keys: Sequence[Mapping[str, Any]], curves: Sequence[Curve]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both tables, from the columns that tell curves apart, and the curves."""
-    # Words as categories: of many checkpoints together they would fill the memory.
+    """Build the `ablation` and the `damage` table from curves and the columns that identify each curve."""
+    # Words are stored as categories. As strings, the rows of many checkpoints would fill the memory.
     words = ("split", "site", "dead_units", "deletion", "ranking", "by", *ATTRIBUTION)
     of_curves = pd.DataFrame(keys).astype(dict.fromkeys(words, "category"))
     columns = [curve.columns() for curve in curves]
-    together = {name: np.concatenate([of[name] for of in columns]) for name in columns[0]}
+    together = {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
     lengths = [len(curve.kept) for curve in curves]
     of_k = of_curves.loc[np.repeat(of_curves.index, lengths)].reset_index(drop=True).assign(**together)
     return of_k, of_curves.join(pd.DataFrame([curve.summary() for curve in curves]))
 
 
-def carried_out(
+def deletion_curves(
     layer: Layer, values: Tensor, plans: Sequence[Plan], groups: Mapping[str, Tensor | None], scale: float
 ) -> Iterator[tuple[dict[str, Any], Curve]]:
-    """Every ranking of every plan, deleted: its columns in the tables, and its curve over each group of examples.
+    """Yield, for every ranking of every plan and every group of examples, its columns in the tables and its curve.
 
-    Orders that occur several times are deleted once.
+    An order that occurs several times is deleted once.
     """
     nested = Nested(layer, values, scale) if layer.is_linear else None
     known: dict[tuple[bytes, bool], dict[str, Curve]] = {}
@@ -132,9 +136,9 @@ def carried_out(
         for ranking in plan.rankings:
             key = ranking.order.tobytes(), ranking.sets is None
             if key not in known:
-                found = _answers(layer, values, ranking, plan.kept, scale, nested)
-                curves = {name: Curve.over(found, group, scale, len(ranking.order)) for name, group in groups.items()}
-                if ranking.sets is not None:  # not every k has a set
+                answers = _answers(layer, values, ranking, plan.kept, scale, nested)
+                curves = {name: Curve.over(answers, group, scale, len(ranking.order)) for name, group in groups.items()}
+                if ranking.sets is not None:  # a k without a matched set becomes a row of NaN
                     curves = {name: curve.extended(plan.kept) for name, curve in curves.items()}
                 known[key] = curves
             for name, curve in known[key].items():
@@ -149,31 +153,36 @@ def _answers(
     scale: float,
     nested: Nested | None,
 ) -> Answers:
+    """Delete the neurons of one ranking by the fastest way that is exact at this place."""
     if ranking.sets is None and nested is not None:
         return nested.curve(ranking.order, kept)
     if ranking.sets is None:
         return recomputed(layer, [ranking.order[:k] for k in kept], values, scale)
-    found = [neurons for neurons in ranking.sets.values() if neurons is not None]
-    return (recomputed if nested is None else subtracted)(layer, found, values, scale)
+    # Matched sets are not nested. They hold at most half of the neurons, so `subtracted` may be used.
+    sets = [neurons for neurons in ranking.sets.values() if neurons is not None]
+    return (recomputed if nested is None else subtracted)(layer, sets, values, scale)
 
 
 def _plan(
     train: Layer, salience: pd.DataFrame, dead_units: DeadUnits, settings: DeletionSettings, orders: NDArray[np.int64]
 ) -> Plan:
-    ranked = np.ones(train.n_neurons, dtype=bool)
+    """Rank the neurons of one place, with or without dead units."""
+    is_ranked = np.ones(train.n_neurons, dtype=bool)
     if dead_units == "excluded":
         fires = salience.groupby("neuron")["alive"].any()
-        ranked = fires.to_numpy() if len(fires) else train.fires.any(dim=0).cpu().numpy()
+        is_ranked = fires.to_numpy() if len(fires) else train.fires.any(dim=0).cpu().numpy()
     points = 2 if settings.areas_only and train.is_linear else settings.k_points
-    kept = np.array([0, *sizes(int(ranked.sum()), points)])
-    found = rankings(train, salience, ranked, settings.rankings, kept, orders)
-    return Plan(dead_units, kept, list(found))
+    kept = np.array([0, *sizes(int(is_ranked.sum()), points)])
+    return Plan(dead_units, kept, list(rankings(train, salience, is_ranked, settings.rankings, kept, orders)))
 
 
 def _groups(split: str, part: Examples) -> dict[str, Tensor | None]:
-    """The splits that a split's rows are of: itself and, after label noise, its corrupted and its true labels apart."""
-    found: dict[str, Tensor | None] = {split: None}
+    """Return the groups of examples that get rows of their own, as masks (example), or None for all.
+
+    They are the split itself and, with label noise, the training examples with corrupted and with true labels.
+    """
+    groups: dict[str, Tensor | None] = {split: None}
     if split == "train" and part.is_corrupted is not None:
         parts = {"train_corrupted": part.is_corrupted, "train_true": ~part.is_corrupted}
-        found |= {name: mask for name, mask in parts.items() if mask.any()}
-    return found
+        groups |= {name: mask for name, mask in parts.items() if mask.any()}
+    return groups

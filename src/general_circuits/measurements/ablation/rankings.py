@@ -1,4 +1,4 @@
-"""In which order neurons are deleted: the largest first by a statistic of saliency or by a norm, the smallest, any."""
+"""Rankings of neurons, which are the orders of deletion: by a statistic of saliency, by a norm, or random."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from general_circuits.seeds import stream_seed
 By = Literal[
     "mean_magnitude", "median_magnitude", "q95_magnitude", "median", "breadth", "activation_norm", "weight_norm"
 ]
-"""What neurons can be ranked by: statistics of the saliency table, and two norms that know nothing of it."""
+"""Quantities that neurons can be ranked by: statistics of the saliency table, and two norms that do not use it."""
 NORMS = ("activation_norm", "weight_norm")
 
 ATTRIBUTION = ("method", "target", "normalisation")
@@ -30,13 +30,13 @@ NONE = "none"
 
 @dataclass(frozen=True)
 class Ranking:
-    """One way to choose the k neurons to delete, for every k.
+    """Choice of the k neurons to delete, for every k.
 
     Attributes:
-        names: its columns in the tables: `ranking`, `by`, `method`, `target`, `normalisation`, `draw`.
-        order: the neurons that are ranked (ranked), the first to be deleted first.
-        sets: by k, the neurons deleted instead of the first k of `order`, or None where there are too few that match;
-            None itself where they are the first k.
+        names: columns that identify it in the tables: `ranking`, `by`, `method`, `target`, `normalisation`, `draw`.
+        order: the ranked neurons, (ranked), in the order of their deletion.
+        sets: None if the first k of `order` are deleted. Otherwise the neurons to delete instead, by k. A set is None
+            where too few neurons match.
     """
 
     names: Mapping[str, str | int]
@@ -52,18 +52,20 @@ def rankings(
     kept: NDArray[np.int64],
     orders: NDArray[np.int64],
 ) -> Iterator[Ranking]:
-    """Every ranking of one place's neurons.
+    """Yield every ranking of the neurons of one place.
 
-    `top` by each statistic of each saliency there is, and by each norm that is asked for; for the registered one also
-    `bottom`, its reverse but for ties, and `matched`, others whose activation norms are like the top k's; and `random`.
+    `top`: largest first, by each statistic of each attribution and by each norm in `by`.
+    `bottom`: smallest first, by the registered statistic. It is the reverse of `top` but for ties.
+    `matched`: other neurons, with activation norms similar to the registered top k.
+    `random`: the given random orders.
 
     Args:
         train: the place on training examples.
-        salience: its rows of the saliency table, of training examples: by neuron, once for each attribution.
-        is_ranked: which neurons are ranked, (neuron).
-        by: the statistics and norms.
-        kept: the k that matched neurons are found for.
-        orders: random permutations of all the neurons, (draw, neuron).
+        salience: the place's rows of the saliency table on training examples, one per neuron and attribution.
+        is_ranked: mask of the neurons to rank, (neuron).
+        by: statistics and norms to rank by.
+        kept: every k for which matched neurons are searched.
+        orders: random permutations of all neurons, (draw, neuron).
     """
     norms = {"activation_norm": activation_norm(train), "weight_norm": weight_norm(train)}
     for attribution, rows in salience.groupby(list(ATTRIBUTION), observed=True, sort=True):
@@ -89,32 +91,33 @@ def rankings(
 
 
 def ranked(values: NDArray[np.float64], is_ranked: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Those of the neurons that are ranked, from the largest value to the smallest; equal ones by number."""
+    """Rank neurons from the largest value to the smallest, and equal values by number. Only the masked ones stay."""
     order = np.argsort(-values, kind="stable")
     return order[is_ranked[order]]
 
 
 def random_orders(n_neurons: int, draws: int, seed: int) -> NDArray[np.int64]:
-    """Random rankings (draw, neuron), the same at every step of a replica, so that changes over time are paired."""
+    """Draw random orders (draw, neuron). They are the same at every step of a replica, so that steps are paired."""
     generator = np.random.default_rng(stream_seed(seed, "ablation"))
     return np.stack([generator.permutation(n_neurons) for _ in range(draws)])
 
 
 def activation_norm(layer: Layer) -> NDArray[np.float64]:
-    """Root of each neuron's summed squared units over examples and the positions that reach the answer, (neuron)."""
+    """Return the norm of each neuron's activations, (neuron), over examples and positions that reach the answer."""
     squares = layer.by_neuron(layer.units.double().square())
     return squares.sum(dim=0).sqrt().cpu().numpy()
 
 
 def weight_norm(layer: Layer) -> NDArray[np.float64]:
-    """Norm of each neuron's weights in times that of its weights out, (neuron)."""
+    """Return the norm of each neuron's weights in times the norm of its weights out, (neuron)."""
     return layer.model.weight_norms(layer.place).detach().double().cpu().numpy()
 
 
 def sizes(n_neurons: int, points: int | Literal["all"]) -> list[int]:
-    """The k to measure, from 1: all, or so many evenly on a log axis and a quarter of the neurons, where D ends.
+    """List every k to measure, from 1. There is none for no neurons.
 
-    Of no neurons, none.
+    `points` is "all", or a number of points that are evenly spaced on a log axis. A quarter of the neurons is always a
+    point, because the area of the damage ends there.
     """
     if points == "all" or n_neurons == 0:
         return list(range(1, n_neurons + 1))
