@@ -1,4 +1,4 @@
-"""Functions of bits against Python's, and digits against what is known of them."""
+"""Functions of bits against the same functions in Python."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from general_circuits.tasks import bits, digits
+from general_circuits.tasks import bits
 from general_circuits.tasks.bits import Boolean, Parity
-from general_circuits.tasks.digits import Digits
 from general_circuits.tasks.table import NO_WRAP
 from general_circuits.tasks.vocabulary import Vocabulary
 
@@ -60,11 +59,3 @@ def test_two_bits_are_operands_and_more_are_not() -> None:
     assert three.frame()["inputs"][5].tolist() == [1, 0, 1]
     assert len(set(three.pair.tolist())) == 8
     assert (three.wrap == NO_WRAP).all()
-
-
-def test_digits_are_1797_images_of_every_class() -> None:
-    table = digits.generate(Digits())
-    assert table.inputs.shape == (1797, 64)
-    assert np.bincount(table.target).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
-    assert (table.inputs.min(), table.inputs.max()) == (0, 16)
-    assert table.inputs[0, :8].tolist() == [0, 0, 5, 13, 9, 1, 0, 0]  # the first image, a zero
