@@ -1,4 +1,4 @@
-"""Which weights decay, by which name, in every rule."""
+"""Weights that decay: the names that `decay_on` selects, and their decay in every rule."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RULES = [
 
 
 def decaying(*patterns: str) -> list[str]:
-    """Names of the weights of a network of two layers that decay."""
+    """Return the names of the weights that decay, in a network of two layers."""
     model = build(model_settings(n_layers=2), Vocabulary(2, 5, 5))
     settings = optimiser_settings(decay_on=patterns or "all")
     parts = decay_groups(settings, dict(model.named_parameters()))
@@ -32,11 +32,11 @@ def decaying(*patterns: str) -> list[str]:
     return [name for part in parts if part.decay for name in part.weights]
 
 
-def test_all_is_all():
+def test_all_selects_every_weight():
     assert decaying() == [name for name, _ in build(model_settings(n_layers=2), Vocabulary(2, 5, 5)).named_parameters()]
 
 
-def test_patterns_are_those_of_a_shell():
+def test_patterns_match_names_as_a_shell_does():
     assert decaying("embed.W_E") == ["embed.W_E"]
     assert decaying("*.W_in", "unembed.*") == ["blocks.0.mlp.W_in", "blocks.1.mlp.W_in", "unembed.W_U"]
     assert decaying("blocks.*.mlp.*") == [f"blocks.{i}.mlp.{leaf}" for i in (0, 1) for leaf in WEIGHTS_OF_MLP]
@@ -47,7 +47,7 @@ WEIGHTS_OF_MLP = ("W_in", "b_in", "W_out", "b_out")
 
 
 @pytest.mark.parametrize("pattern", ["embed.w_e", "W_E", "blocks.*.ln1.*", ""])
-def test_a_pattern_that_matches_no_weight_is_refused_with_the_names_there_are(pattern):
+def test_a_pattern_that_matches_no_weight_is_refused_with_a_list_of_the_names(pattern):
     message = f"decay_on = {pattern!r}: matches no weight of the network; it has embed.W_E, pos_embed.W_pos, blocks.0."
     with pytest.raises(ValueError, match="^" + re.escape(message)):
         decaying("embed.W_E", pattern)
@@ -55,7 +55,7 @@ def test_a_pattern_that_matches_no_weight_is_refused_with_the_names_there_are(pa
 
 @pytest.mark.parametrize("decay", ["coupled", "decoupled"])
 def test_only_named_weights_shrink_at_worked_values(decay):
-    """The loss has no gradient: W is multiplied by 1 − 0.1 · 0.5."""
+    """The loss has no gradient, so a step multiplies W by 1 − 0.1 · 0.5."""
     settings = optimiser_settings(
         optimiser="sgd", decay=decay, decay_on=("W",), learning_rate=0.1, warm_up=0, weight_decay=0.5
     )
@@ -66,7 +66,7 @@ def test_only_named_weights_shrink_at_worked_values(decay):
 
 
 def trained(**changes) -> dict[str, nn.Parameter]:
-    """Two weights after five steps of given gradients."""
+    """Return two weights after five steps with given gradients."""
     generator = torch.Generator().manual_seed(0)
     weights = {name: nn.Parameter(torch.randn(4, 9, generator=generator)) for name in ("W", "b")}
     updater = Updater(optimiser_settings(**changes), weights, seed=0)
@@ -79,11 +79,11 @@ def trained(**changes) -> dict[str, nn.Parameter]:
 
 @pytest.mark.parametrize("arithmetic", ["reduced", "plain"])
 @pytest.mark.parametrize(("optimiser", "decay", "momentum"), RULES)
-def test_weights_that_decay_change_as_if_all_did_and_others_as_if_none_did(optimiser, decay, momentum, arithmetic):
+def test_decaying_weights_change_as_if_all_decayed_and_others_as_if_none_did(optimiser, decay, momentum, arithmetic):
     rule = {"optimiser": optimiser, "decay": decay, "momentum": momentum, "arithmetic": arithmetic}
-    found, all_decay, none_decays = (
+    one_decays, all_decay, none_decays = (
         trained(**rule, **changes) for changes in ({"decay_on": ("W",)}, {}, {"weight_decay": 0.0})
     )
-    assert torch.equal(found["W"], all_decay["W"])
-    assert torch.equal(found["b"], none_decays["b"])
+    assert torch.equal(one_decays["W"], all_decay["W"])
+    assert torch.equal(one_decays["b"], none_decays["b"])
     assert not torch.equal(all_decay["b"], none_decays["b"])

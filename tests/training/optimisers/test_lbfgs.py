@@ -1,4 +1,4 @@
-"""First steps by hand; quadratics are solved; what is remembered is all that the next step depends on."""
+"""L-BFGS: first steps by hand, quadratics that it solves, and the memory that its next step depends on."""
 
 from __future__ import annotations
 
@@ -17,26 +17,32 @@ def settings(**changes):
 
 
 def test_a_quadratic_at_worked_values():
-    """½ · 4 (w − 1)². At 2 the gradient is 4, and the first step ½ · min(1, 1 / 4) along −4, to 1.5. There it is 2, so
-    that the curvature is 2 / ½ = 4 and the direction −2 / 4; half of it leads to 1.25, and again to 1.125."""
+    """The loss is ½ · 4 (w − 1)².
+
+    At 2 the gradient is 4. The first step is ½ · min(1, 1 / 4) along −4, to 1.5. There the gradient is 2, so the
+    curvature is 2 / ½ = 4 and the direction −2 / 4. Half of this leads to 1.25, and the next half to 1.125.
+    """
     assert path(settings(learning_rate=0.5), 3, Quadratic(4.0)) == [1.5, 1.25, 1.125]
 
 
 def test_decay_is_a_part_of_what_decreases():
-    """f = ½ (w − 1)² + ½ · ½ w², least at 2/3. At 2 the gradient is 1 + 1, and the first step 1 / 2 along −2, to 1.
-    There it is 0 + ½, so that the curvature is 1.5 / 1 and the direction −1/3."""
+    """The minimised function is f = ½ (w − 1)² + ½ · ½ w², with its minimum at 2/3.
+
+    At 2 its gradient is 1 + 1, and the first step is 1 / 2 along −2, to 1. There the gradient is 0 + ½. The curvature
+    is therefore 1.5 / 1, and the direction −1/3.
+    """
     assert path(settings(weight_decay=0.5), 2) == pytest.approx([1.0, 2 / 3], rel=1e-15)
 
 
 def test_only_decaying_weights_decay():
-    """f = ½ · ½ ‖W‖²: W's gradient is (1, −2), and the first step 1 / 3 along its opposite."""
+    """The minimised function is ½ · ½ ‖W‖². Its gradient is (1, −2), and the first step is 1 / 3 against it."""
     steps = Steps(settings(weight_decay=0.5, decay_on=("W",)), Constant())
     assert steps.take() == pytest.approx(1 / 3)
     assert steps.module.W.tolist() == [pytest.approx([2 - 1 / 3, -4 + 2 / 3])]
     assert steps.module.b.tolist() == [3.0]
 
 
-def test_where_the_gradient_vanishes_nothing_happens():
+def test_a_vanishing_gradient_changes_nothing():
     steps = Steps(settings(weight_decay=0.0), Constant())
     assert [steps.take() for _ in range(3)] == [0.0, 0.0, 0.0]
     assert steps.module.W.tolist() == [[2.0, -4.0]]
@@ -44,7 +50,7 @@ def test_where_the_gradient_vanishes_nothing_happens():
 
 
 class Bowl(nn.Module):
-    """½ xᵀ A x − bᵀ x with a positive definite A, of a condition number of about 10."""
+    """The loss ½ xᵀ A x − bᵀ x, with a positive definite A whose condition number is about 10."""
 
     def __init__(self, n: int, seed: int = 0) -> None:
         super().__init__()
@@ -58,7 +64,7 @@ class Bowl(nn.Module):
         return 0.5 * self.x @ self.A @ self.x - self.b @ self.x
 
     def error(self) -> float:
-        """Distance from the minimum, relative to where it began."""
+        """Return the distance from the minimum, relative to the distance of the start."""
         solution = torch.linalg.solve(self.A, self.b)
         return ((self.x.detach() - solution).norm() / solution.norm()).item()
 
@@ -66,7 +72,7 @@ class Bowl(nn.Module):
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
 def test_a_convex_quadratic_is_solved_in_about_as_many_steps_as_it_has_dimensions(n, seed):
-    """Exact searches would take n (Nocedal and Wright 2006, theorem 6.4); with these, a few more."""
+    """Exact searches would take n steps (Nocedal and Wright 2006, theorem 6.4); these take a few more."""
     module = Bowl(n, seed)
     steps = Steps(settings(), module)
     for _ in range(n + 4):
@@ -74,7 +80,7 @@ def test_a_convex_quadratic_is_solved_in_about_as_many_steps_as_it_has_dimension
     assert module.error() < 1e-3
 
 
-def test_no_more_is_remembered_than_the_history():
+def test_the_memory_stops_growing_at_the_length_of_the_history():
     steps = Steps(settings(), Bowl(40))
     for _ in range(HISTORY + 5):
         steps.take()
@@ -92,7 +98,7 @@ def test_an_iteration_goes_on_from_what_was_remembered_with_equal_bytes(before):
         module.A, module.b = module.A.float(), module.b.float()
     for _ in range(before):
         first.take()
-    second.take()  # back, or on
+    second.take()  # at another step than `first`, before or after it
     with torch.no_grad():
         second.module.x.copy_(first.module.x)
     second.updater.restore({name: tensor.clone() for name, tensor in first.updater.tensors().items()}, before)
@@ -102,12 +108,12 @@ def test_an_iteration_goes_on_from_what_was_remembered_with_equal_bytes(before):
         assert torch.equal(first.module.x, second.module.x)
 
 
-def test_a_step_evaluates_the_gradient_it_was_given_only_once():
-    """The first trial of ½ · 4 (w − 1)² is the minimum: there is one gradient before it and one after."""
-    asked = []
+def test_a_step_does_not_evaluate_the_gradient_that_it_was_given_again():
+    """The first trial on ½ · 4 (w − 1)² is the minimum, so there is one gradient before it and one after it."""
+    calls = []
     steps = Steps(settings(), Quadratic(4.0))
     objective = steps.objective
-    steps.objective = lambda sets_gradients: asked.append(sets_gradients) or objective(sets_gradients)
+    steps.objective = lambda sets_gradients: calls.append(sets_gradients) or objective(sets_gradients)
     steps.take()
-    assert asked == [True, False, True]
+    assert calls == [True, False, True]
     assert steps.module.w.item() == 1.0
