@@ -128,8 +128,12 @@ def test_what_results_depend_on_names_a_branch_by_its_parent() -> None:
     [
         (branch(**{"from": "groking"}), ".from = 'groking': should be a condition that is no branch: grokking"),
         (branch(**{"from": "fast"}), ".from = 'fast': should be a condition that is no branch: grokking"),
-        ({"at": "onset"}, ".from: missing; the other condition, no branch itself"),
-        ({"from": "grokking"}, f".at: missing; where it is left: {EVENTS}, each replica at its own; or `step 1000`"),
+        ({"at": "onset"}, ".from: missing; the condition that the branch continues, which is no branch itself"),
+        (
+            {"from": "grokking"},
+            f".at: missing; where the branch leaves it: {EVENTS}, each replica at its own step; or a fixed step, such"
+            " as `step 1000`",
+        ),
         (branch(att="onset"), ".att: unknown key; did you mean at?"),
         (branch(at="memorized"), f".at = 'memorized': should be {EVENTS}, or a step as in 'step 1000'"),
         (branch(at="step 601"), ".at = 'step 601': should be a step from 0 to 600"),

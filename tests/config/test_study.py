@@ -308,8 +308,9 @@ def test_what_is_no_mapping_is_refused(raw: Any) -> None:
 
 def test_missing_keys_are_described() -> None:
     assert faults({}) == [
-        "study: missing; its name; results lie under results/{study}/",
-        "conditions: missing; by name, the settings that differ from `defaults`, or a `branch`",
+        "study: missing; name of the study; its results lie under results/{study}/",
+        "conditions: missing; conditions by name, each with the settings that differ from `defaults`, or with a"
+        " `branch`",
     ]
 
 
@@ -462,8 +463,12 @@ def test_networks_built_by_hand_are_conditions_like_any_other(kind: str) -> None
     [
         ("fourier", {"operation": "x*y"}, "fourier': adds modulo an odd number: set operation: x+y and an odd modulus"),
         ("fourier", {"modulus": 14}, "fourier': adds modulo an odd number: set operation: x+y and an odd modulus"),
-        ("fourier", {"normalisation": "pre"}, "normalisation = 'pre': should be none, since fourier is built of that"),
-        ("fourier", {"n_layers": 2}, "n_layers = 2: should be 1, since fourier is built of that"),
+        (
+            "fourier",
+            {"normalisation": "pre"},
+            "normalisation = 'pre': should be none, since fourier needs it",
+        ),
+        ("fourier", {"n_layers": 2}, "n_layers = 2: should be 1, since fourier needs it"),
         ("fourier", {"d_mlp": 8}, "d_mlp = 8: should be at least 9: one frequency"),
         ("fourier", {"preset": "mlp", "n_heads": None}, "should be linear or mean_field for an MLP"),
         ("lookup_table", {"d_mlp": 50}, "d_mlp = 50: should be at least 102: a neuron per example"),

@@ -310,7 +310,7 @@ def test_a_record_without_any_p_can_be_shown(root: Path) -> None:
 
 def test_results_come_from_every_stage_that_a_result_is_made_by() -> None:
     names = {module.name for module in pkgutil.iter_modules(stages.__path__)}
-    others = {"index_table", "write_page", "write_front_page", "command"}
+    others = {"index_table", "write_page", "write_front_page", "command", "interruption"}
     others |= {"extract_example_saliency"}  # what the README does not show
     assert set(readme.STAGES) == names - others
 

@@ -39,28 +39,32 @@ class ChangeSettings(Settings):
     kick: Number | Name = Field(
         0.0,
         union_mode="left_to_right",
-        description="once, at the start: every weight tensor moves in a random direction by this share of its norm, or"
-        " so far that training accuracy falls as low as it got in another branch from the same place, which is named",
+        description="one kick at the start, which moves every weight tensor in a random direction. A number is"
+        " the distance as a share of the tensor's norm. The name of another branch from the same"
+        " place sets the distance by accuracy: training accuracy falls as low as it did in that"
+        " branch",
     )
     mask: Number = Field(
-        0.0, ge=0, lt=1, description="share of each matrix's numbers, the smallest at the start, that are held at 0"
+        0.0, ge=0, lt=1, description="share of each matrix's numbers that are held at 0: the smallest ones at the start"
     )
     temperature: Number = Field(
-        1.0, gt=0, description="that the loss divides logits by: below 1 the same logits are more confident"
+        1.0, gt=0, description="the loss divides logits by this number; below 1 the same logits are more confident"
     )
     ignore_above: Number | None = Field(
-        None, gt=0, le=1, description="examples whose label has this probability or more have no part in the loss"
+        None, gt=0, le=1, description="the loss leaves out examples whose label has this probability or more"
     )
     noise_instead: Number | None = Field(
         None,
         ge=0,
-        description="in place of the gradient, Gaussian noise whose mean size is so many times that of the weights, in"
-        " each tensor: as much as a weight decay of that size takes by sgd; 0 is no gradient at all",
+        description="Gaussian noise takes the place of the gradient. In each tensor, its mean size is this"
+        " number times the mean size of the weights. With sgd, a weight decay of this number takes"
+        " as much. 0 is no gradient at all",
     )
     batch_noise: Count | None = Field(
         None,
-        description="beside the gradient, Gaussian noise as large, in each tensor, as what the gradient of so many"
-        " examples differs by from that of the batch",
+        description="number of examples that set the size of added Gaussian noise. In each tensor, the noise is"
+        " as large as the difference between their gradient and the batch's gradient. The noise is"
+        " added to the gradient",
     )
 
     @property
@@ -82,28 +86,36 @@ def _place(at: str) -> str:
 class BranchSettings(Settings):
     """Another condition of the study, continued from one of its steps with something changed."""
 
-    parent: Name = Field(alias="from", description="the other condition, no branch itself")
+    parent: Name = Field(alias="from", description="the condition that the branch continues, which is no branch itself")
     at: Annotated[str, AfterValidator(_place)] = Field(
-        description=f"where it is left: {', '.join(EVENTS)}, each replica at its own; or `step 1000`",
+        description=f"where the branch leaves it: {', '.join(EVENTS)}, each replica at its own step; or a fixed step,"
+        " such as `step 1000`",
     )
     change: ChangeSettings = Field(ChangeSettings(), description="what is different from there on")
-    lasts: Count | None = Field(None, alias="for", description="steps that the change lasts; to the end")
+    lasts: Count | None = Field(
+        None, alias="for", description="number of steps that the change lasts; without this key it lasts to the end"
+    )
     then: Literal["back", "anneal", "stop"] = Field(
         "back",
-        description="after `for`: `back` to the settings of `from` at once; `anneal` takes as long again for learning"
-        " rate and weight decay, linearly; or `stop` training",
+        description="what follows after `for`. `back`: the settings of `from` return at once. `anneal`:"
+        " learning rate and weight decay return linearly, over as many steps again. `stop`: training"
+        " stops",
     )
 
 
 class StudyCondition(ConditionSettings):
     """A condition as a study has it."""
 
-    branch: BranchSettings | None = Field(None, description="in place of all other settings, those of another one")
+    branch: BranchSettings | None = Field(
+        None,
+        description="another condition to continue; a branch has that condition's settings and no others beside it",
+    )
     measurements: Literal["all"] | list[Measurement] | None = Field(
         None,
-        description="which of the study's measurements are made of it: `all`, or a list of saliency, ablation (which"
-        " needs saliency), progress, updates, answers and spikes; by default all, and of a branch none. Metrics and"
-        " events there are of all",
+        description="which of the study's measurements are made of this condition: `all`, or a list of"
+        " saliency, ablation, progress, updates, answers and spikes. Ablation needs saliency. By"
+        " default a condition has all of them and a branch has none. Metrics and events are always"
+        " recorded",
     )
 
     @property

@@ -44,8 +44,8 @@ class Settings(BaseModel):
 class SpacingSettings(Settings):
     """Steps spaced evenly on both axes. The first and the last step always belong."""
 
-    log: int = Field(10, ge=1, description="how many steps, evenly spaced on a log axis")
-    every: int = Field(250, ge=1, description="one step in so many, evenly spaced on a linear axis")
+    log: int = Field(10, ge=1, description="number of steps that are evenly spaced on a log axis")
+    every: int = Field(250, ge=1, description="distance between steps that are evenly spaced on a linear axis")
 
 
 class TaskSettings(Settings):
@@ -53,37 +53,61 @@ class TaskSettings(Settings):
 
     operation: str | list[str] = Field(
         "x+y",
-        description="by name: modulo `modulus`, or composed in `group`; or `sparse_parity`, `boolean`, `digits`. Of a"
-        " list of q, example (x, y) has the one numbered x mod q",
+        description="name of the operation: arithmetic modulo `modulus`, composition in `group`, or"
+        " `sparse_parity`, `boolean` or `digits`. In a list of q operations, example (x, y) has the"
+        " operation numbered x mod q",
     )
     expression: str | list[str] | None = Field(
-        None, description="in place of `operation`: a formula of your own in x and y, or a list, modulo `modulus`"
+        None,
+        description="your own formula in x and y modulo `modulus`, or a list of formulas; it takes the place of"
+        " `operation`",
     )
-    modulus: int = Field(59, ge=2, le=1024, description="p; operands run from 0 to p − 1. Prime where there is a /")
+    modulus: int = Field(
+        59, ge=2, le=1024, description="p. Operands run from 0 to p − 1. It must be prime if the formula has a /"
+    )
     group: str | list[list[int]] | None = Field(
-        None, description="for x*y, x*y*x^-1, x*y*x: S5, D7, C12 and their like, or a multiplication table, row by row"
+        None,
+        description="group for x*y, x*y*x^-1 and x*y*x: a name such as S5, D7 or C12, or a multiplication"
+        " table, row by row",
     )
-    bits: int = Field(40, ge=1, le=256, description="inputs of `sparse_parity` and `boolean`")
-    relevant_bits: int = Field(3, ge=1, description="of `sparse_parity`: the first so many decide")
-    examples: int = Field(2000, ge=2, le=100_000, description="of `sparse_parity`: random inputs, in both splits")
+    bits: int = Field(40, ge=1, le=256, description="number of inputs of `sparse_parity` and `boolean`")
+    relevant_bits: int = Field(
+        3, ge=1, description="for `sparse_parity`: number of bits that decide the answer, counted from the first"
+    )
+    examples: int = Field(
+        2000, ge=2, le=100_000, description="for `sparse_parity`: number of random inputs, both splits together"
+    )
     function: str | None = Field(
-        None, description="of `boolean`: and, or, parity, majority, or its values for all inputs, as in '0110'"
+        None, description="for `boolean`: and, or, parity or majority; or its values for all inputs, such as '0110'"
     )
 
 
 class SplitSettings(Settings):
     """Which examples train. Equal settings with equal seeds are equal splits; a smaller fraction is a subset."""
 
-    train_fraction: Number = Field(0.6, gt=0, lt=1, description="share of the examples that trains")
-    train_count: int | None = Field(None, ge=1, description="in place of `train_fraction`: how many examples train")
+    train_fraction: Number = Field(0.6, gt=0, lt=1, description="share of the examples that the network trains on")
+    train_count: int | None = Field(
+        None, ge=1, description="number of training examples; it takes the place of `train_fraction`"
+    )
     split_by: Literal["pair", "example"] = Field(
-        "pair", description="`pair`: (a, b) and (b, a) are on one side; `example`: each is drawn by itself"
+        "pair", description="`pair` keeps (a, b) and (b, a) in the same split; `example` draws each example by itself"
     )
-    split_seed: Seed = Field("replica", description="of the split; a number gives every replica the same one")
+    split_seed: Seed = Field(
+        "replica",
+        description="seed of the split. `replica` gives every replica its own split; a number gives all"
+        " replicas the same split",
+    )
     label_noise: Number = Field(
-        0.0, ge=0, le=1, description="ξ, share of the training examples whose label is random; 1 is random labels"
+        0.0,
+        ge=0,
+        le=1,
+        description="ξ, the share of training examples whose label is random; 1 makes all labels random",
     )
-    label_seed: Seed = Field("replica", description="of those labels, likewise")
+    label_seed: Seed = Field(
+        "replica",
+        description="seed of the random labels. `replica` draws them for every replica; a number gives all"
+        " replicas the same draw",
+    )
 
 
 class ModelSettings(Settings):
@@ -91,42 +115,52 @@ class ModelSettings(Settings):
 
     preset: Literal["power", "nanda", "pre_norm", "quadratic_mlp", "parity_mlp", "mlp"] = Field(
         "nanda",
-        description="the architecture, and where the keys of this section that are not given come from; what `defaults`"
-        " say of another architecture does not apply to a condition that names one of its own",
+        description="the architecture, and the values of all keys in this section that are not given. A"
+        " condition can name its own preset. Then keys in `defaults` that belong to another"
+        " architecture do not apply to it",
     )
     inputs: Literal["tokens", "one_hot", "embedding", "ordinal"] | None = Field(
         None,
-        description="what is read: of transformers `tokens`; of MLPs each input as a one-hot vector, as an embedding"
-        " that all inputs share, or as one number from −1 to 1",
+        description="what the network reads. A transformer reads `tokens`. An MLP reads each input as a one-hot"
+        " vector, as an embedding that all inputs share, or as one number from −1 to 1 (`ordinal`)",
     )
-    n_layers: int | None = Field(None, ge=1, le=12, description="transformer blocks, or hidden layers")
+    n_layers: int | None = Field(
+        None, ge=1, le=12, description="number of transformer blocks, or of an MLP's hidden layers"
+    )
     d_model: int | None = Field(
-        None, ge=1, description="width of the residual stream, or of an MLP's `inputs: embedding`"
+        None, ge=1, description="width of the residual stream, or of an MLP's embedding with `inputs: embedding`"
     )
     n_heads: int | None = Field(
-        None, ge=1, description="attention heads per block; must divide `d_model`; of transformers"
+        None, ge=1, description="for transformers: attention heads per block; must divide `d_model`"
     )
     d_mlp: int | None = Field(None, ge=2, description="neurons per layer")
-    activation: Literal["relu", "gelu", "quadratic"] | None = Field(None, description="of the neurons")
+    activation: Literal["relu", "gelu", "quadratic"] | None = Field(
+        None, description="activation function of the neurons"
+    )
     normalisation: Literal["none", "pre", "post"] | None = Field(
         None,
-        description="layer norm: none; before attention and MLP, and a final one; or after each residual sum; of"
-        " transformers",
+        description="for transformers: layer norm. `pre` has one before each attention and each MLP, and a"
+        " final one. `post` has one after each residual sum",
     )
     biases: Literal["none", "mlp", "blocks", "all"] | None = Field(
         None,
-        description="which linear maps have one: none, those of the neurons, also of attention, or the unembedding too",
+        description="linear maps that have a bias. `mlp`: those of the neurons. `blocks`: those of attention"
+        " too. `all`: the unembedding too",
     )
-    positions: Literal["learned", "sinusoidal"] | None = Field(None, description="position embeddings; of transformers")
+    positions: Literal["learned", "sinusoidal"] | None = Field(
+        None, description="for transformers: kind of position embeddings"
+    )
     initialisation: Literal["normal", "linear", "multihead", "mean_field", "fourier", "lookup_table"] | None = Field(
         None,
-        description="`normal`: standard deviation 1/√d_model, biases zero; `linear`: as torch's `nn.Linear` and"
-        " `nn.Embedding`; `multihead`: the same, attention as `nn.MultiheadAttention`; `mean_field`: normal with"
-        " standard deviation (16 d_mlp)^(−1/3), of MLPs; built by hand: `fourier`, which adds, and `lookup_table`,"
-        " which knows its training examples",
+        description="starting weights. `normal`: standard deviation 1/√d_model, biases zero. `linear`: as"
+        " torch's `nn.Linear` and `nn.Embedding`. `multihead`: the same, but attention as"
+        " `nn.MultiheadAttention`. `mean_field`, for MLPs: normal with standard deviation (16"
+        " d_mlp)^(−1/3). Two are built by hand: `fourier` adds, and `lookup_table` knows its"
+        " training examples",
     )
     outputs: Literal["classes", "sign"] | None = Field(
-        None, description="a logit per class, or one number whose sign tells two classes apart; of MLPs"
+        None,
+        description="`classes`: one logit per class. `sign`, for MLPs: one number, whose sign tells two classes apart",
     )
 
 
@@ -134,57 +168,69 @@ class OptimiserSettings(Settings):
     """How one step is taken."""
 
     optimiser: Literal["adamw", "adam", "sgd", "line_search", "lbfgs"] = Field(
-        "adamw", description="update rule; line_search and lbfgs need `batch_size: full`"
+        "adamw", description="update rule; `line_search` and `lbfgs` need `batch_size: full`"
     )
     learning_rate: Number = Field(
         1e-3,
         gt=0,
-        description="after warm-up, constant; of line_search the first step size tried, of lbfgs in every step, where 1"
-        " is usual",
+        description="learning rate after warm-up, constant. `line_search` uses it as the first step size that"
+        " it tries. `lbfgs` tries it first in every step, where 1 is usual",
     )
-    warm_up: int = Field(
-        10, ge=0, description="steps of linear warm-up; line_search and lbfgs have none, whatever it is"
-    )
+    warm_up: int = Field(10, ge=0, description="steps of linear warm-up; `line_search` and `lbfgs` always have none")
     weight_decay: Number = Field(
-        1.0, ge=0, description="of the weights in `decay_on`; decoupled, a step removes rate × this"
+        1.0,
+        ge=0,
+        description="decay of the weights in `decay_on`; if it is decoupled, a step removes learning rate ×"
+        " this number",
     )
     decay: Literal["decoupled", "coupled"] | None = Field(
-        None, description="beside the gradient or inside it; by default decoupled for adamw, coupled for all others"
+        None,
+        description="`decoupled` decay acts beside the gradient, `coupled` decay inside it. By default it is"
+        " decoupled for adamw and coupled for all other rules",
     )
     decay_on: Literal["all"] | list[str] = Field(
         "all",
         min_length=1,
-        description="which weights decay: `all`, or patterns of their names, as `[embed.W_E, blocks.*.mlp.*]`; one that"
-        " matches no weight is refused",
+        description="weights that decay: `all`, or patterns of their names, such as `[embed.W_E,"
+        " blocks.*.mlp.*]`. A pattern that matches no weight is refused",
     )
     beta1: Number = Field(0.9, ge=0, lt=1, description="Adam's memory of the gradient")
-    beta2: Number = Field(0.98, ge=0, lt=1, description="Adam's memory of its square")
+    beta2: Number = Field(0.98, ge=0, lt=1, description="Adam's memory of the squared gradient")
     epsilon: Number = Field(1e-8, gt=0, description="Adam's ε")
-    momentum: Number = Field(0.0, ge=0, lt=1, description="of sgd")
+    momentum: Number = Field(0.0, ge=0, lt=1, description="momentum of sgd")
     gradient_noise: Number = Field(
-        0.0, ge=0, description="standard deviation of Gaussian noise on every coordinate of the gradient, in every step"
+        0.0,
+        ge=0,
+        description="standard deviation of the Gaussian noise that every step adds to each coordinate of the gradient",
     )
     grokfast_alpha: Number = Field(0.98, ge=0, lt=1, description="Grokfast's memory of the gradient (Lee et al. 2024)")
-    grokfast_lambda: Number = Field(0.0, ge=0, description="how much of what it remembers Grokfast adds; 0 is none")
+    grokfast_lambda: Number = Field(
+        0.0, ge=0, description="factor with which Grokfast adds the remembered gradient; 0 adds nothing"
+    )
     batch_size: int | Literal["full"] = Field(512, description="examples per step, or `full`")
     loss: Literal["cross_entropy", "mean_squared_error", "hinge", "stablemax"] | None = Field(
-        None, description="what training makes small; by default the preset's"
+        None, description="loss that training makes small; by default the preset's loss"
     )
-    loss_precision: Literal["float32", "float64"] = Field("float32", description="of logits in the training loss")
+    loss_precision: Literal["float32", "float64"] = Field(
+        "float32", description="precision of the logits in the training loss"
+    )
     arithmetic: Literal["reduced", "plain"] | None = Field(
         None,
-        description="of gradients: with what can be left out, or by the plain network; equal to rounding; by default"
-        " reduced for transformers over two operands, plain for all else, which has no reduced form",
+        description="how gradients are computed. `reduced` leaves out what cannot reach the answer; `plain`"
+        " uses the plain network; the two are equal to rounding. The default is reduced for"
+        " transformers over two operands. All other networks have only plain arithmetic",
     )
 
 
 class ScheduleSettings(Settings):
     """How long training lasts, and when it is looked at."""
 
-    steps: int = Field(6000, ge=0, description="updates; 0 looks at the weights as they begin")
-    checkpoints: SpacingSettings = Field(SpacingSettings(log=10, every=250), description="when weights are kept")
+    steps: int = Field(6000, ge=0, description="number of updates; 0 measures the weights as they begin")
+    checkpoints: SpacingSettings = Field(
+        SpacingSettings(log=10, every=250), description="steps at which weights are kept"
+    )
     metrics: SpacingSettings = Field(
-        SpacingSettings(log=30, every=50), description="when both splits are evaluated whole"
+        SpacingSettings(log=30, every=50), description="steps at which all examples of both splits are evaluated"
     )
 
 

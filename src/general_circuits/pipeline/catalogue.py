@@ -20,34 +20,39 @@ TASKS_INTRODUCTION = """\
 
 <!-- Generated from src/general_circuits/tasks/registry.py by `make reference`. -->
 
-What a condition can learn, as its config says it. `general_circuits` generates every example of a task; which of them
-train is the [split](../config/README.md#split). *Commutative* says whether x ∘ y = y ∘ x for every pair that has both
-orders, as found in the table. *Band* says whether examples have one: m where the value before reduction lies in
-[m·p, (m + 1)·p), the column `wrap` of [the task's table](../results/README.md#task).
+This table lists what a condition can learn. The first column is the text in the config. `general_circuits` generates
+every example of a task, and the [split](../config/README.md#split) decides which examples train. *Commutative* says
+whether x ∘ y = y ∘ x for every pair that has both orders in the table of examples. *Band* says whether the examples
+have a band. An example has band m if its value before reduction lies in [m·p, (m + 1)·p). Bands are the column `wrap`
+of [the task's table](../results/README.md#task).
 """
 
 TASKS_NOTES = """\
-**Modulo p.** p can be from 2 to 1,024, and must be prime where something is divided; examples in which a divisor is 0
-are left out. An `expression` is a formula in x and y of whole numbers, +, −, \\*, /, ^ (or \\*\\*) with a whole
-exponent and parentheses, or two of them, `x*y if x is odd else x+y`. It is parsed, and never run as code: names,
-calls, attributes, exponents over 100, numbers over 10⁹, over 25 levels of nesting or 200 letters are refused, saying
-why. An `operation` of the list and an equal `expression` are one task.
+**Modulo p.** p can be from 2 to 1,024. It must be prime if the formula divides; examples with a divisor of 0 are left
+out. An `expression` is a formula in x and y. It may contain whole numbers, +, −, \\*, /, parentheses, and ^ (or
+\\*\\*) with a whole exponent. It may also be two such formulas with a condition: `x*y if x is odd else x+y`. The
+formula is parsed and never run as code. Names, calls and attributes are refused. So are exponents over 100, numbers
+over 10⁹, more than 25 levels of nesting, and more than 200 letters. The message says why. An `operation` from the list
+and an equal `expression` are the same task.
 
-**Several operations.** Of a list of q, example (x, y) has the one numbered x mod q. q = 1, 2, 4, 8, 16 of x+y,
-x+2\\*y, x+3\\*y … is a dial of complexity with all else fixed.
+**Several operations.** `operation` can be a list of q operations. Then example (x, y) has the operation numbered x mod
+q. For example, take the list x+y, x+2\\*y, x+3\\*y … with q = 1, 2, 4, 8 or 16 operations. The choice of q changes the
+complexity, and everything else stays fixed.
 
-**In a group.** S5 are the permutations of five things in lexicographic order, and x·y is x first, then y, as in the
+**In a group.** S5 are the permutations of five things in lexicographic order. x·y means x first, then y, as in the
 code of "Grokking". D7 are the symmetries of a heptagon: seven rotations, then seven reflections. C12 is addition
-modulo 12. A group of at most 1,024 elements can be named, and one of at most 128 given as its multiplication table,
-row x and column y being x·y; it is checked, and the axiom that fails is named.
+modulo 12. A group of at most 1,024 elements can be named. A group of at most 128 elements can be given as its
+multiplication table, where row x and column y hold x·y. The table is checked, and a message names the axiom that
+fails.
 
-**Bits.** `sparse_parity` is the parity of the first `relevant_bits` of `bits`, on `examples` different random inputs
-that every replica shares (all inputs, where there are no more). `boolean` is any function of up to 16 bits, on all
-inputs: and, or, parity, majority, or its values for 0…00, 0…01, 0…10 and so on, in quotes.
+**Bits.** `sparse_parity` is the parity of the first `relevant_bits` of `bits`. Its inputs are `examples` different
+random inputs, which all replicas share. If there are no more inputs than that, it uses all of them. `boolean` is any
+function of up to 16 bits, on all inputs: and, or, parity, majority, or its values for 0…00, 0…01, 0…10 and so on, in
+quotes.
 
-**Label noise** (ξ = `label_noise`) gives that share of the training examples a class drawn uniformly, the right one
-included, with `label_seed`. Training examples whose label is wrong and those whose label is right are scored apart,
-as `train_corrupted` and `train_true` in [the metrics](../results/README.md#metrics).
+**Label noise** (ξ = `label_noise`) gives this share of the training examples a random class, drawn with `label_seed`.
+All classes are equally likely, the right one too. Training examples with a wrong label and training examples with the
+right label are scored separately: `train_corrupted` and `train_true` in [the metrics](../results/README.md#metrics).
 """
 
 NETWORKS_INTRODUCTION = """\
@@ -55,33 +60,37 @@ NETWORKS_INTRODUCTION = """\
 
 <!-- Generated from src/general_circuits/models/presets.py by `make reference`. -->
 
-Networks of the field by name, `preset:` in a config, equal to the published ones in structure, initialisation and
-number of parameters, but for what a source says here and for vocabularies, which are ours: an input per position, then
-"=". Each is tested against a plain model of torch's own layers, logits and gradients. Any key of
-[the section](../config/README.md#model) can be changed in a condition, but for the architecture.
+These are networks of the field, by the name that `preset:` takes in a config. They equal the published networks in
+structure, initialisation and number of parameters. There are two exceptions: differences that the column *source* or
+the notes below mention, and the vocabulary. Our vocabulary has one input per position, then "=". Each network is
+tested against a plain model of torch's own layers: logits and gradients agree. A condition can change any key of [the
+section Model](../config/README.md#model), except the architecture.
 """
 
 NETWORKS_NOTES = """\
-**Arithmetic.** Transformers over two operands train with reduced arithmetic: `power`, `nanda`, `pre_norm`. Perceptrons,
-and transformers over other inputs, are computed plainly, and a config that asks for more is refused.
+**Arithmetic.** Transformers over two operands train with reduced arithmetic: `power`, `nanda`, `pre_norm`.
+Perceptrons, and transformers over other inputs, use plain arithmetic. A config that asks for reduced arithmetic there
+is refused.
 
-**Sources.** "Grokking" spells a ∘ b = with an operator and end-of-sequence tokens, the same in every example, which are
-left out here; it drew its loss from the answer and the end of the sequence, here from the answer. Nanda et al. have a
-logit for "=" too. The code of Grokfast overwrites the residual stream by its first norm; here it is the usual pre-norm.
-Merrill et al. have one output whose sign is the answer, and so has `outputs: sign`.
+**Sources.** "Grokking" writes a ∘ b = with an operator token and end-of-sequence tokens. These are the same in every
+example, so they are left out here. Its loss came from the answer and the end of the sequence; here it comes from the
+answer alone. Nanda et al. have a logit for "=" too. The code of Grokfast overwrites the residual stream by its first
+norm; here the network is the usual pre-norm. Merrill et al. have one output whose sign is the answer, and `outputs:
+sign` has the same.
 
-**Seen on tuning seeds** 1000 and 1001, in the settings of their sources, which are conditions of `config/full.yaml`:
-`parity_mlp` has learned 98 % or more of its 1,000 examples of (40, 3)-sparse parity by step 1,200, at a validation
-accuracy near 0.5, and generalises completely by step 4,800; `quadratic_mlp` answers every pair of x + y mod 97 by
-step 250. `power` on S5, seed 1000 alone, has learned 99 % of its training examples by step 1,000 and all of them by
-6,750, with spikes since; at step 9,000, where it was stopped, its validation accuracy was 0.02.
+**Seen on tuning seeds.** Seeds 1000 and 1001 were trained in the settings of their sources, which are conditions of
+`config/full.yaml`. `parity_mlp` learned (40, 3)-sparse parity: 98 % or more of its 1,000 examples by step 1,200, with
+a validation accuracy near 0.5. By step 4,800 it generalised completely. `quadratic_mlp` answered every pair of x + y
+mod 97 by step 250. `power` on S5 was trained with seed 1000 alone. It learned 99 % of its training examples by step
+1,000 and all of them by step 6,750, with spikes after that. It was stopped at step 9,000, with a validation accuracy
+of 0.02.
 
-**Built by hand.** `initialisation: fourier` is x + y modulo an odd number by Fourier features, a general circuit, and
-`initialisation: lookup_table` knows its training examples and nothing else; with `steps: 0` they are measured as they
-are. Both are transformers of one layer without normalisation; a config says how wide they must be. On both every
-measurement is tested: all neurons of the lookup table are salient on one example each, and any of them lost costs that
-example; each of the general network's is salient on a quarter of all examples, and any seventh of them can be done
-without.
+**Built by hand.** `initialisation: fourier` computes x + y modulo an odd number by Fourier features: a general
+circuit. `initialisation: lookup_table` knows its training examples and nothing else. With `steps: 0` they are measured
+as they are. Both are transformers of one layer without normalisation. A config that makes one too narrow is refused,
+and the message says the least width. Every measurement is tested on both. In the lookup table every neuron is salient
+on one example, and deleting it costs that example. In the general network every neuron is salient on a quarter of all
+examples, and the network can do without any seventh of its neurons.
 """
 
 

@@ -37,11 +37,12 @@ RESULTS = Path("results/README.md")
 INTRODUCTION = """\
 # Configuring a study
 
-<!-- Generated from src/general_circuits/config/study.py by `make reference`. -->
+<!-- Generated from src/general_circuits/config/ by `make reference`. -->
 
-A config is one study: settings that all conditions share (`defaults`), named `conditions` that override them, and how
-many `replicas` of each. `config.yaml` is the study `workstation`, which runs by default; `smoke.yaml` is a tiny one
-through every rule; `full.yaml` a large one. To change an experiment, change a line; to add one, add a condition:
+A config describes one study. It has settings that all conditions share (`defaults`), named `conditions` that override
+them, and the number of `replicas` of each condition. `config.yaml` is the study `workstation`, which runs by default.
+`smoke.yaml` is a tiny study that runs every rule. `full.yaml` is a large study. To change an experiment, change a
+line. To add an experiment, add a condition:
 
 ```yaml
 study: mine
@@ -54,18 +55,22 @@ conditions:
   stronger_decay: {weight_decay: 2.0}
 ```
 
-Saved as `config/mine.yaml`, `make figures STUDY=mine` runs it into `results/mine/`, and so does
-`snakemake --cores 8 --configfile config/mine.yaml`. A config that cannot run is refused before any job starts, with
-every fault listed. Claims are judged from conditions by their names: `grokking` against `random_labels`, with
-`too_little_data`, `no_weight_decay` and `no_delay` beside it; or from what conditions change of `grokking`, whatever
-their names: [docs/comments.md](../docs/comments.md).
+Save this as `config/mine.yaml`. Then `make figures STUDY=mine` runs the study and writes its results to
+`results/mine/`. The command `snakemake --cores 8 --configfile config/mine.yaml` does the same. A config that cannot
+run is refused before any job starts. The message lists every fault.
+
+Claims find their conditions in two ways. Some claims need conditions by name: they compare `grokking` with
+`random_labels`, and show `too_little_data`, `no_weight_decay` and `no_delay` beside them. Other claims use variants of
+grokking, whatever their names: conditions that differ from `grokking` in certain settings only.
+[docs/claims_of_the_comments.md](../docs/claims_of_the_comments.md#variants) lists these settings.
 """
 
 BRANCH = """\
-Each replica is replayed to that step from its nearest training state, with what optimiser and batches remember. It goes
-on from there; its parent is trained once. A branch that changes nothing has its parent's bytes at every later step.
-Where the event never came, a replica has no rows, and its events are censored. A branch is scored at its parent's
-steps, unless `metrics` and `checkpoints` are changed too.
+A branch continues another condition, its parent. Each replica is replayed from its nearest training state to the step
+where the branch begins. It keeps the memory of its optimiser and of its batches, and goes on from there. The parent is
+trained only once. A branch that changes nothing has its parent's bytes at every later step. If the event never
+happened in a replica, the branch has no rows for this replica and its events are censored. A branch is evaluated at
+its parent's steps, unless it changes `metrics` and `checkpoints` too.
 
 ```yaml
 conditions:
@@ -78,10 +83,10 @@ conditions:
 RESULTS_INTRODUCTION = """\
 # Results
 
-<!-- Generated from src/general_circuits/schemas/ by `make reference`. -->
+<!-- Generated from src/general_circuits/storage/schemas/ by `make reference`. -->
 
-Nothing here is kept in the repository: `make figures` makes it again, and `make clean STUDY=…` removes it. After a run,
-`results/{study}/` holds
+The repository keeps no results. `make figures` makes them again, and `make clean STUDY=…` removes them. After a run,
+`results/{study}/` holds these files:
 """
 
 UNSET = {
@@ -97,34 +102,35 @@ UNSET = {
 """What a key is that is left out, if that does not depend on the preset."""
 
 OTHER_FILES = (
-    ("`report.html`", "", "the report; opens without a network"),
+    ("`report.html`", "", "the report, which opens without a network connection"),
     (
         "`index/{table}.sha256`",
         "file",
-        "which files a table of the whole study consists of, as `sha256sum --check` reads them",
+        "the files that make up a table of the whole study, in the format of `sha256sum --check`",
     ),
-    ("`figures/*.svg`, `*.png`, `*.txt`", "", "the figures, and what each shows in words"),
-    ("`report/*.html`", "", "the report's pages, each by itself"),
+    ("`figures/*.svg`, `*.png`, `*.txt`", "", "the figures, and a description of each in words"),
+    ("`report/*.html`", "", "the single pages of the report"),
     (
         "`runs/{condition}/{block}/weights-*.safetensors`",
         "",
-        "all checkpoints of a replica, on a leading step axis",
+        "all checkpoints of a replica; the first axis of each tensor is the step",
     ),
     (
         "`replays/{condition}/{block}/{replay}/`",
         "as under `runs/`",
-        "metrics and weights of a stretch trained again; only where asked for",
+        "metrics and weights of a stretch that was trained again, on request",
     ),
-    ("`.state/`", "", "training states, from which killed jobs and replays go on"),
-    ("`logs/`, `benchmarks/`", "", "what each job said, what it cost, and what each launch took"),
+    ("`.state/`", "", "training states, from which killed jobs and replays continue"),
+    ("`logs/`, `benchmarks/`", "", "the log of each job, its costs, and the time of each launch"),
 )
 """What is no table: path, one row per, what."""
 
 RESULTS_NOTES = """\
-Each table's columns are below, its key first; code has them in
-[`src/general_circuits/schemas/`](../src/general_circuits/schemas), one file per table. Rows are sorted by the key. A
-number that is missing reads as NaN. Every file carries the package version in its schema and, but for the claims', the
-settings that made it, and no date: equal work gives equal bytes, on the same kind of processor.
+The sections below explain each table's columns, its key first. In the code, each table has one file under
+[`src/general_circuits/storage/schemas/`](../src/general_circuits/storage/schemas). Rows are sorted by the key. A
+missing number reads as NaN. The schema of every file holds the package version. It also holds the settings that made
+the file, except in the tables of claims. It holds no date, so equal work gives equal bytes on the same kind of
+processor.
 """
 
 
@@ -137,47 +143,59 @@ def page() -> str:
     """The documentation of every key."""
     sections = [
         ("The study", Study, ""),
-        *((_title(section), section, "In `defaults` or in a condition.") for section in SECTIONS),
-        ("Spacing", SpacingSettings, "Of `checkpoints` and `metrics`."),
-        ("In a condition", StudyCondition, "In a condition alone."),
-        ("Branch", BranchSettings, f"Under `branch:` of a condition.\n\n{BRANCH}"),
-        ("Branch: change", ChangeSettings, "Under `branch: change:`."),
-        ("Measurements: saliency", SaliencySettings, "Under `measurements: saliency:`."),
-        ("Measurements: ablation", AblationSettings, "Under `measurements: ablation:`."),
+        *((_title(section), section, "These keys stand in `defaults` or in a condition.") for section in SECTIONS),
+        ("Spacing", SpacingSettings, "These keys stand under `checkpoints:` and `metrics:`."),
+        ("In a condition", StudyCondition, "These keys stand in a condition, not in `defaults`."),
+        ("Branch", BranchSettings, f"These keys stand under `branch:` of a condition.\n\n{BRANCH}"),
+        ("Branch: change", ChangeSettings, "These keys stand under `branch: change:`."),
+        ("Measurements: saliency", SaliencySettings, "These keys stand under `measurements: saliency:`."),
+        ("Measurements: ablation", AblationSettings, "These keys stand under `measurements: ablation:`."),
         (
             "Measurements: specifications",
             SpecificationSettings,
-            "Under `measurements: specifications:`.",
+            "These keys stand under `measurements: specifications:`.",
         ),
         (
             "Measurements: progress",
             ProgressSettings,
-            "Under `measurements: progress:`; a study without it has no progress measures.",
+            "These keys stand under `measurements: progress:`. A study without this section has no progress measures.",
         ),
         (
             "Measurements: onset",
             OnsetSettings,
-            "Under `measurements: onset:`; read by progress and updates.",
+            "These keys stand under `measurements: onset:`.",
         ),
         (
             "Measurements: updates",
             UpdateSettings,
-            "Under `measurements: updates:`; a study without it tracks none.",
+            "These keys stand under `measurements: updates:`. A study without this section tracks no updates.",
         ),
         (
             "Measurements: answers",
             AnswerSettings,
-            "Under `measurements: answers:`; a study without it records none.",
+            "These keys stand under `measurements: answers:`. A study without this section records no answers.",
         ),
         (
             "Measurements: spikes",
             SpikeSettings,
-            "Under `measurements: spikes:`; a study without it watches for none.",
+            "These keys stand under `measurements: spikes:`. A study without this section watches for no spikes.",
         ),
-        ("Duels: toy", ToySettings, "Under `duels: toy:`; a study without it has none."),
-        ("Duels: planted", PlantedSettings, "Under `duels: planted:`; a study without it has none."),
-        ("Rules of duels", RuleSettings, "Under `rules:` of either, by the rule's name."),
-        ("Keep", KeepSettings, "Under `keep:`."),
+        (
+            "Duels: toy",
+            ToySettings,
+            "These keys stand under `duels: toy:`. A study without this section has no toy duels.",
+        ),
+        (
+            "Duels: planted",
+            PlantedSettings,
+            "These keys stand under `duels: planted:`. A study without this section has no planted duels.",
+        ),
+        (
+            "Rules of duels",
+            RuleSettings,
+            "These keys stand under `rules:` of either kind of duel, by the name of the rule.",
+        ),
+        ("Keep", KeepSettings, "These keys stand under `keep:`."),
     ]
     parts = [INTRODUCTION]
     for title, model, where in sections:
