@@ -28,38 +28,49 @@ class AttributionSettings(Settings):
     methods: list[Method] = Field(
         ["activation_gradient"],
         min_length=1,
-        description="integrated gradients from zero activation, or from the mean over training examples; conductance of"
-        " the path from blank inputs; the effect of setting one neuron to zero; Shapley values of neurons set to zero",
+        description="attribution methods. Integrated gradients start from zero activation, or from the mean"
+        " over training examples. Conductance follows the path from blank inputs. The ablation"
+        " effect sets one neuron to zero. Shapley values average over the orders in which neurons"
+        " are set to zero",
     )
     targets: list[TargetName] = Field(
         ["right_minus_mean"],
         min_length=1,
-        description="what is attributed: the right logit minus the mean logit, the right logit, minus the largest other"
-        " logit, or the log-probability of the label",
+        description="what is attributed: the right logit minus the mean logit; the right logit; the right logit"
+        " minus the largest other logit; or the log-probability of the label",
     )
     normalisations: list[Normalisation] = Field(
         ["raw", "matched"],
         min_length=1,
-        description="`matched`: of logits divided by their scale, so that checkpoints compare; `per_example`: as shares"
-        " of all that is attributed on an example",
+        description="`raw` is in units of the target. `matched` divides logits by their scale, so that"
+        " checkpoints compare. `per_example` gives shares of all that is attributed on an example",
     )
     sites: list[Site] = Field(
         ["mlp"],
         min_length=1,
-        description="whose neurons: MLP units, units of the attention heads' outputs, whole heads; of every layer,"
-        " where a network has them",
+        description="whose neurons: MLP units, units of the attention heads' outputs, or whole heads. All"
+        " layers of a network that have them are measured",
     )
     examples: Count | Literal["all"] = Field(
-        256, description="seen by methods that take many passes, drawn once per replica; the others see all"
+        256,
+        description="number of examples for methods that need many passes, drawn once per replica; the other"
+        " methods see all examples",
     )
     integration_steps: int = Field(
-        50, ge=2, description="of conductance; and those that integrated gradients begin with, where they are not exact"
+        50,
+        ge=2,
+        description="number of steps of conductance. Integrated gradients begin with this number where they are"
+        " not exact",
     )
     most_integration_steps: int = Field(
-        400, ge=2, description="integrated gradients double theirs up to so many, until they are complete"
+        400, ge=2, description="integrated gradients double their steps up to this number, until they are complete"
     )
-    completeness_error: Number = Field(1e-3, gt=0, description="what counts as complete, relative to what is explained")
-    permutations: int = Field(32, ge=2, description="of Shapley values, which are exact for up to ten neurons")
+    completeness_error: Number = Field(
+        1e-3, gt=0, description="largest error that counts as complete, relative to what is explained"
+    )
+    permutations: int = Field(
+        32, ge=2, description="random orders for Shapley values; with up to ten neurons the values are exact"
+    )
 
     @property
     def combinations(self) -> int:
@@ -78,9 +89,11 @@ class AttributionSettings(Settings):
 class SaliencySettings(AttributionSettings):
     """Attribution of each answer to every neuron: every method × target × normalisation × site. docs/saliency.md."""
 
-    checkpoints: Count | Literal["all"] = Field("all", description="how many checkpoints, evenly chosen; or `all`")
+    checkpoints: Count | Literal["all"] = Field("all", description="number of checkpoints, evenly chosen; or `all`")
     by_example: int = Field(
-        0, ge=0, description="of how many checkpoints every example's saliency is kept too; docs/running.md says more"
+        0,
+        ge=0,
+        description="number of checkpoints at which every example's saliency is kept too; docs/running.md says more",
     )
 
 
@@ -90,13 +103,14 @@ class AblationSettings(Settings):
     sites: list[Site] = Field(
         ["mlp"],
         min_length=1,
-        description="whose neurons: the MLP's units, the units of the attention heads' outputs, or whole heads;"
-        " perceptrons have only the first",
+        description="whose neurons: MLP units, units of the attention heads' outputs, or whole heads."
+        " Perceptrons have only the first",
     )
     deletions: list[Literal["zero", "mean", "resample"]] = Field(
         ["zero", "mean"],
         min_length=1,
-        description="what a deleted unit is set to: zero, its mean over training examples, or its value in another",
+        description="what a deleted unit is set to: zero, its mean over training examples, or its value on"
+        " another training example",
     )
     rankings: list[
         Literal[
@@ -111,23 +125,29 @@ class AblationSettings(Settings):
     ] = Field(
         ["mean_magnitude", "median_magnitude", "q95_magnitude", "activation_norm", "weight_norm"],
         min_length=1,
-        description="what neurons are ranked by: statistics of the registered saliency (of `median` the size counts),"
-        " and norms; beside at random. `specifications` rank by those of every saliency",
+        description="what neurons are ranked by: statistics of the registered saliency, and norms. Of `median`,"
+        " the size counts. Random orders are always added. `specifications` rank by the statistics"
+        " of every saliency",
     )
     dead_units: list[Literal["included", "excluded"]] = Field(
         ["included"], min_length=1, description="whether neurons that fire on no training example are ranked"
     )
     splits: list[Literal["train", "validation"]] = Field(
-        ["train", "validation"], min_length=1, description="on whose examples; the claims read training examples"
+        ["train", "validation"],
+        min_length=1,
+        description="splits on whose examples neurons are deleted; the claims read training examples",
     )
     k_points: Annotated[int, Field(ge=2)] | Literal["all"] = Field(
         20,
-        description="sizes k that are kept, from 1 to all neurons, evenly spaced on a log axis; or `all`. Where the"
-        " logits are linear in the neurons every k up to a quarter is measured too, for the table `damage`",
+        description="number of sizes k that are kept, from 1 to all neurons, evenly spaced on a log axis; or"
+        " `all`. Where the logits are linear in the neurons, every k up to a quarter is measured"
+        " too, for the table `damage`",
     )
-    random_draws: int = Field(20, ge=1, description="random rankings to compare with")
+    random_draws: int = Field(20, ge=1, description="number of random orders to compare with")
     examples: int = Field(1024, ge=1, description="examples per split, drawn once per replica; all if there are fewer")
-    checkpoints: Count | Literal["all"] = Field("all", description="of those with saliency; how many, or `all`")
+    checkpoints: Count | Literal["all"] = Field(
+        "all", description="number of checkpoints, out of those with saliency; or `all`"
+    )
 
     def curves(self, combinations: int) -> int:
         """Of one layer on one split, where neurons are ranked by so many kinds of saliency."""
@@ -146,70 +166,82 @@ class SpecificationSettings(AttributionSettings):
     methods: list[Method] = Field(
         ["activation_gradient", "integrated_gradients", "integrated_gradients_from_mean", "ablation_effect"],
         min_length=1,
-        description="as of saliency",
+        description="as for saliency",
     )
     targets: list[TargetName] = Field(
-        ["right_minus_mean", "right_logit", "margin", "log_probability"], min_length=1, description="as of saliency"
+        ["right_minus_mean", "right_logit", "margin", "log_probability"], min_length=1, description="as for saliency"
     )
     normalisations: list[Normalisation] = Field(
-        ["raw", "matched", "per_example"], min_length=1, description="as of saliency"
+        ["raw", "matched", "per_example"], min_length=1, description="as for saliency"
     )
-    sites: list[Site] = Field(["mlp", "head_outputs"], min_length=1, description="as of saliency")
-    damage_sites: list[Site] = Field(["mlp"], min_length=1, description="of those, where neurons are deleted")
+    sites: list[Site] = Field(["mlp", "head_outputs"], min_length=1, description="as for saliency")
+    damage_sites: list[Site] = Field(
+        ["mlp"], min_length=1, description="the sites out of `sites` where neurons are deleted"
+    )
     statistics: list[Literal["mean_magnitude", "median_magnitude", "q95_magnitude", "median", "breadth"]] = Field(
         ["mean_magnitude", "median_magnitude", "q95_magnitude", "median"],
         min_length=1,
-        description="what neurons are ranked by; histograms are made of every statistic",
+        description="statistics that neurons are ranked by; histograms are made of every statistic",
     )
     splits: list[Literal["train", "validation"]] = Field(
         ["train", "validation"],
         min_length=1,
-        description="on whose examples neurons are deleted; histograms are of both",
+        description="splits on whose examples neurons are deleted; histograms are made of both",
     )
     dead_units: list[Literal["included", "excluded"]] = Field(
-        ["included", "excluded"], min_length=1, description="as of ablation; histograms are with and without"
+        ["included", "excluded"],
+        min_length=1,
+        description="as for ablation; histograms are made with dead units and without",
     )
     deletions: list[Literal["zero", "mean", "resample"]] = Field(
-        ["zero", "mean", "resample"], min_length=1, description="as of ablation"
+        ["zero", "mean", "resample"], min_length=1, description="as for ablation"
     )
 
 
 class ProgressSettings(Settings):
     """What of a network's answers is the general solution, and what moves it. docs/progress.md explains it."""
 
-    checkpoints: Count | Literal["all"] = Field(20, description="how many checkpoints, evenly chosen; or `all`")
-    examples: int = Field(8, ge=0, description="training examples whose gradients are followed by themselves; 0: none")
-    examples_checkpoints: Count = Field(6, description="at how many of the checkpoints, evenly chosen")
+    checkpoints: Count | Literal["all"] = Field(20, description="number of checkpoints, evenly chosen; or `all`")
+    examples: int = Field(
+        8, ge=0, description="number of training examples whose gradients are followed one by one; 0 follows none"
+    )
+    examples_checkpoints: Count = Field(
+        6, description="number of checkpoints at which single examples are followed, evenly chosen"
+    )
 
 
 class OnsetSettings(Settings):
     """Checkpoints around each replica's onset, replayed to the same bytes; read by progress and updates."""
 
-    before: Count = Field(400, description="steps before the onset that are seen")
-    after: Count = Field(400, description="steps after it")
-    every: Count = Field(100, description="one checkpoint in so many steps")
+    before: Count = Field(400, description="steps before the onset that have such checkpoints")
+    after: Count = Field(400, description="steps after the onset that have such checkpoints")
+    every: Count = Field(100, description="steps between two of these checkpoints")
 
 
 class UpdateSettings(Settings):
     """How general each neuron is, how examples agree on it, what updates make of it. docs/progress.md explains it."""
 
-    checkpoints: Count | Literal["all"] = Field(20, description="how many checkpoints, evenly chosen; or `all`")
+    checkpoints: Count | Literal["all"] = Field(20, description="number of checkpoints, evenly chosen; or `all`")
 
 
 class AnswerSettings(Settings):
     """Every example's answer, and which examples gradients come from, of the conditions whose claims read them."""
 
-    checkpoints: Count | Literal["all"] = Field(30, description="how many checkpoints, evenly chosen; or `all`")
+    checkpoints: Count | Literal["all"] = Field(30, description="number of checkpoints, evenly chosen; or `all`")
 
 
 class SpikeSettings(Settings):
     """Both losses at every step, by replay, and what comes of spikes, of the conditions whose claims read them."""
 
     threshold: Number = Field(
-        2.0, gt=1, description="a training loss of more than so many times the median of the 50 steps before is a spike"
+        2.0,
+        gt=1,
+        description="a training loss is a spike if it is more than this many times the median of the 50 steps before",
     )
     most: Count = Field(
-        5, description="how many spikes of each replica are looked into, evenly chosen, beside quiet windows and kicks"
+        5,
+        description="most spikes that are examined in each replica, evenly chosen; quiet windows and kicks are"
+        " examined beside them",
     )
 
 
@@ -219,13 +251,15 @@ class MeasurementSettings(Settings):
     saliency: SaliencySettings = SaliencySettings()
     ablation: AblationSettings = AblationSettings()
     specifications: SpecificationSettings | None = Field(
-        None, description="for the specification curves; none if left out"
+        None, description="measurements for the specification curves; without this key there are none"
     )
-    progress: ProgressSettings | None = Field(None, description="progress measures; none if left out")
+    progress: ProgressSettings | None = Field(None, description="progress measures; without this key there are none")
     onset: OnsetSettings = OnsetSettings()
-    updates: UpdateSettings | None = Field(None, description="neurons' updates; none if left out")
-    answers: AnswerSettings | None = Field(None, description="every example's answer; none if left out")
-    spikes: SpikeSettings | None = Field(None, description="spikes of the training loss; none if left out")
+    updates: UpdateSettings | None = Field(None, description="updates of the neurons; without this key there are none")
+    answers: AnswerSettings | None = Field(None, description="every example's answer; without this key there are none")
+    spikes: SpikeSettings | None = Field(
+        None, description="spikes of the training loss; without this key there are none"
+    )
 
     @property
     def wild(self) -> tuple[ProgressSettings, OnsetSettings, UpdateSettings]:
