@@ -17,7 +17,7 @@ PURPOSES = get_args(Purpose)
 
 
 def test_seeds_are_pinned():
-    """Published results depend on these numbers: a change here makes every study another one."""
+    """Published results depend on these numbers: a change here changes every study."""
     assert {purpose: stream_seed(0, purpose) for purpose in PURPOSES} == {
         "initialisation": 3_615_915_409_916_687_493,
         "batches": 605_656_132_248_606_861,
@@ -55,7 +55,7 @@ def test_another_process_with_another_hash_seed_agrees():
     code = "from general_circuits.seeds import stream_seed; print(stream_seed(7, 'split'))"
     for hash_seed in ("0", "1"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-        found = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
         )
-        assert int(found.stdout) == stream_seed(7, "split")
+        assert int(process.stdout) == stream_seed(7, "split")

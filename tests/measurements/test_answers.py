@@ -1,4 +1,4 @@
-"""Every example's answer, and the gradient in ten parts, of networks whose gradients are known otherwise."""
+"""Every example's answer, and the gradient in ten parts, against autograd on all examples at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NETWORKS = {"transformer": random_transformer, "perceptron": random_perceptron}
 
 
 def splits() -> dict[str, Examples]:
-    """Addition, numbered from both ends."""
+    """Return addition, numbered from both ends."""
     found = addition()
     n = len(found["train"])
     numbers = {"train": torch.arange(n), "validation": torch.arange(MODULUS**2 - 1, n - 1, -1)}
@@ -45,7 +45,7 @@ def test_every_example_has_its_answer_under_its_own_number() -> None:
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_ten_parts_of_the_gradient_add_up_to_it(network: str) -> None:
-    """Their shares along it to 1, and their norms to no less than its own."""
+    """Shares along the gradient add up to 1, and norms to no less than its norm."""
     model, examples = NETWORKS[network](), splits()
     found = answers.deciles(model, examples, torch.float64)
     whole = gradient(model, examples["train"])
@@ -57,7 +57,7 @@ def test_ten_parts_of_the_gradient_add_up_to_it(network: str) -> None:
     assert found["validation_fall"].sum() == pytest.approx(descent)
 
 
-def test_the_first_part_is_of_the_examples_that_are_least_sure() -> None:
+def test_the_first_part_is_the_gradient_of_the_least_sure_examples() -> None:
     model, examples = random_transformer(), splits()
     found = answers.deciles(model, examples, torch.float64)
     train = examples["train"]
@@ -70,7 +70,7 @@ def test_the_first_part_is_of_the_examples_that_are_least_sure() -> None:
     assert found["gradient_norm"].iloc[0] == pytest.approx(float(own.norm()))
 
 
-def test_examples_go_through_in_parts_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_and_gradients_are_the_same_in_passes_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     model, examples = random_perceptron(VOCABULARY), splits()
     at_once = answers.deciles(model, examples, torch.float64), answers.answers(model, examples)
     for module in (answers, network):

@@ -1,4 +1,4 @@
-"""What the tests of progress measures share: all examples of a task, and networks built by hand on them."""
+"""Examples of small tasks, and networks built by hand on them, for tests of progress measures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MODULUS = 13
 
 
 def sums(modulus: int = MODULUS, by_pair: bool = True) -> dict[str, Examples]:
-    """x + y, numbered, with right answers: a third validates, mirror images together unless told otherwise."""
+    """Return x + y, numbered and with right answers; about a third validates, as whole pairs by default."""
     a, b = (of.flatten() for of in torch.meshgrid(*[torch.arange(modulus)] * 2, indexing="ij"))
     tokens, targets = torch.stack([a, b, torch.full_like(a, modulus)], dim=1), (a + b) % modulus
     validates = (a - b).abs() % 3 == 1 if by_pair else (a + 2 * b) % 5 < 2
@@ -35,7 +35,7 @@ def sums(modulus: int = MODULUS, by_pair: bool = True) -> dict[str, Examples]:
 
 
 def permutations() -> tuple[dict[str, Examples], GroupTask]:
-    """x·y in S3: one of three examples validates."""
+    """Return x·y in S3 and its task; every third example validates."""
     table = groups.generate(GroupTask("x*y", "S3"))
     tokens = torch.cat([torch.as_tensor(table.inputs).long(), torch.full((36, 1), 6)], dim=1)
     targets, numbers = torch.as_tensor(table.target).long(), torch.arange(36)
@@ -46,8 +46,8 @@ def permutations() -> tuple[dict[str, Examples], GroupTask]:
     }, GroupTask("x*y", "S3")
 
 
-def ground(splits: dict[str, Examples] | None = None, task: Any = None) -> ExamplesByAnswer:
-    """Of x + y unless told otherwise."""
+def examples_by_answer(splits: dict[str, Examples] | None = None, task: Any = None) -> ExamplesByAnswer:
+    """Group a task's examples by answer; those of x + y by default."""
     splits = splits or sums()
     task = task or Modular(("x+y",), MODULUS)
     inputs = torch.cat([part.tokens for part in splits.values()])[:, :-1].numpy()
@@ -56,12 +56,12 @@ def ground(splits: dict[str, Examples] | None = None, task: Any = None) -> Examp
 
 
 def general_network(modulus: int = MODULUS, frequencies: int = 2) -> Transformer:
-    """Adds by so many frequencies, in double precision."""
+    """Return a network that adds by so many frequencies, in double precision."""
     return fourier(_empty(modulus, d_model=4 * frequencies, d_mlp=9 * frequencies))
 
 
 def table_network(splits: dict[str, Examples], modulus: int = MODULUS) -> Transformer:
-    """Knows its training examples and nothing else."""
+    """Return a network that knows its training examples and nothing else."""
     train = splits["train"]
     width = 4 * modulus + 4  # of what a table writes down
     return lookup_table(_empty(modulus, d_model=width - width % 2, d_mlp=len(train)), train.tokens, train.labels)
@@ -73,5 +73,5 @@ def _empty(modulus: int, d_model: int, d_mlp: int) -> Transformer:
 
 
 def random_logits(n: int, n_classes: int, seed: int = 0) -> Tensor:
-    """(example, class), in double precision."""
+    """Return standard normal logits, (example, class), in double precision."""
     return torch.as_tensor(np.random.default_rng(seed).normal(size=(n, n_classes)))

@@ -14,7 +14,7 @@ from general_circuits.tasks.vocabulary import Vocabulary
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(2, 300))
-def test_sparse_parity_is_whether_an_odd_number_of_the_first_bits_is_set(n: int, k: int, examples: int) -> None:
+def test_sparse_parity_is_1_if_an_odd_number_of_the_first_bits_is_set(n: int, k: int, examples: int) -> None:
     k = min(k, n)
     table = bits.generate(Parity(n, k, min(examples, 2**n)))
     assert len(table) == min(examples, 2**n)
@@ -32,7 +32,7 @@ def test_inputs_are_uniform_and_the_same_every_time() -> None:
 
 
 @given(st.integers(1, 8), st.data())
-def test_a_truth_table_is_its_own_values(n: int, data: st.DataObject) -> None:
+def test_a_truth_table_lists_the_values_in_the_order_of_the_inputs(n: int, data: st.DataObject) -> None:
     function = data.draw(st.text("01", min_size=2**n, max_size=2**n))
     table = bits.generate(Boolean(n, function))
     assert "".join(map(str, table.target.tolist())) == function
@@ -45,7 +45,7 @@ def test_a_truth_table_is_its_own_values(n: int, data: st.DataObject) -> None:
     [("and", all), ("or", any), ("parity", lambda x: sum(x) % 2), ("majority", lambda x: sum(x) > len(x) / 2)],
 )
 @pytest.mark.parametrize("n", [1, 2, 5, 6])
-def test_named_functions(name: str, value, n: int) -> None:
+def test_named_functions_are_those_of_python(name: str, value, n: int) -> None:
     table = bits.generate(Boolean(n, name))
     assert table.target.tolist() == [int(value(row)) for row in table.inputs.tolist()]
 

@@ -1,4 +1,4 @@
-"""Formulas against Python's own whole numbers, and what is no formula."""
+"""Formulas against Python's whole numbers, and texts that are no formula."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def grid(p: int) -> tuple[np.ndarray, np.ndarray]:
 @given(FORMULAS, st.integers(2, 12))
 def test_values_are_those_of_unlimited_whole_numbers(text: str, p: int) -> None:
     x, y = grid(p)
-    found = formula.evaluate(formula.parse(text), x, y, p)
+    values = formula.evaluate(formula.parse(text), x, y, p)
     code = text.replace("^", "**")
     exact = [eval(code, {"x": a, "y": b}) for a, b in zip(x.tolist(), y.tolist(), strict=True)]
-    assert found.reduced.tolist() == [value % p for value in exact]
-    assert found.is_defined.all()
-    if found.unreduced is not None:
-        assert found.unreduced.tolist() == exact
+    assert values.reduced.tolist() == [value % p for value in exact]
+    assert values.is_defined.all()
+    if values.unreduced is not None:
+        assert values.unreduced.tolist() == exact
     else:
         assert len(text) > 20  # only long formulas get beyond 2⁶²
 
@@ -53,33 +53,33 @@ def test_a_formula_is_spelled_in_one_way(text: str) -> None:
 @given(st.sampled_from([2, 3, 5, 7, 11, 13]))
 def test_a_quotient_times_its_divisor_is_its_dividend(p: int) -> None:
     x, y = grid(p)
-    found = formula.evaluate(formula.parse("(x + 1) / (y - 1)"), x, y, p)
-    assert (found.is_defined == ((y - 1) % p != 0)).all()
-    assert ((found.reduced * (y - 1) - (x + 1)) % p == 0)[found.is_defined].all()
-    assert found.unreduced is None
+    values = formula.evaluate(formula.parse("(x + 1) / (y - 1)"), x, y, p)
+    assert (values.is_defined == ((y - 1) % p != 0)).all()
+    assert ((values.reduced * (y - 1) - (x + 1)) % p == 0)[values.is_defined].all()
+    assert values.unreduced is None
 
 
 @pytest.mark.parametrize("letter", ["x", "y"])
 @pytest.mark.parametrize("parity", ["odd", "even"])
-def test_a_letters_parity_chooses(letter: str, parity: str) -> None:
+def test_the_parity_of_a_letter_chooses_the_formula(letter: str, parity: str) -> None:
     x, y = grid(7)
-    found = formula.evaluate(formula.parse(f"x*y if {letter} is {parity} else x-y"), x, y, 7)
+    values = formula.evaluate(formula.parse(f"x*y if {letter} is {parity} else x-y"), x, y, 7)
     value = x if letter == "x" else y
     holds = value % 2 == (1 if parity == "odd" else 0)
-    assert found.reduced.tolist() == np.where(holds, x * y, x - y).__mod__(7).tolist()
-    assert found.unreduced.tolist() == np.where(holds, x * y, x - y).tolist()
+    assert values.reduced.tolist() == np.where(holds, x * y, x - y).__mod__(7).tolist()
+    assert values.unreduced.tolist() == np.where(holds, x * y, x - y).tolist()
 
 
 @pytest.mark.parametrize("text", ["x^100*y^100", "((x^100)^100)^100", "x^99 - x^99"])
-def test_values_too_large_before_reduction_are_not_told(text: str) -> None:
+def test_values_before_reduction_are_missing_where_they_could_be_too_large(text: str) -> None:
     x, y = grid(11)
-    found = formula.evaluate(formula.parse(text), x, y, 11)
-    assert found.unreduced is None
+    values = formula.evaluate(formula.parse(text), x, y, 11)
+    assert values.unreduced is None
     exponent = {"x^100*y^100": 100, "((x^100)^100)^100": 100**3}.get(text)
     if exponent:
         other = y if "y" in text else np.ones_like(y)
         both = zip(x.tolist(), other.tolist(), strict=True)
-        assert found.reduced.tolist() == [pow(a * b, exponent, 11) for a, b in both]
+        assert values.reduced.tolist() == [pow(a * b, exponent, 11) for a, b in both]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_values_too_large_before_reduction_are_not_told(text: str) -> None:
         ("x+" * 40 + "x", "nested more than 25 deep"),
     ],
 )
-def test_what_is_no_formula_is_refused_saying_why(text: str, why: str) -> None:
+def test_a_text_that_is_no_formula_is_refused_and_the_message_says_why(text: str, why: str) -> None:
     with pytest.raises(FormulaError, match=why.replace("+", r"\+").replace("*", r"\*").replace("^", r"\^")):
         formula.parse(text)
 
@@ -139,3 +139,15 @@ def test_any_text_is_a_formula_or_refused(text: str) -> None:
     except FormulaError:
         return
     assert formula.evaluate(parsed, *grid(2), 2).reduced.shape == (4,)
+
+
+def test_a_product_with_0_does_not_hide_how_large_its_other_factor_is() -> None:
+    x, y = grid(11)
+    assert formula.evaluate(formula.parse("0*x^100"), x, y, 11).unreduced is None
+    assert formula.evaluate(formula.parse("0*x^10"), x, y, 11).unreduced.tolist() == [0] * 121
+
+
+def test_a_power_of_0_is_1_for_every_base() -> None:
+    x, y = grid(5)
+    values = formula.evaluate(formula.parse("(x^100)^0"), x, y, 5)
+    assert values.reduced.tolist() == values.unreduced.tolist() == [1] * 25

@@ -1,4 +1,4 @@
-"""Groups: their laws, against permutations of Python's own and symmetries as matrices."""
+"""Groups: their laws, and their tables against permutations in Python and symmetries as matrices."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ NAMES = st.one_of(
 )
 KLEIN = [[a ^ b for b in range(4)] for a in range(4)]
 LOOP = [[0, 1, 2, 3, 4], [1, 0, 3, 4, 2], [2, 4, 0, 1, 3], [3, 2, 4, 0, 1], [4, 3, 1, 2, 0]]
-"""A neutral element and inverses, each element its own: a loop that is no group."""
+"""Table with a neutral element, in which each element is its own inverse: a loop that is no group."""
 
 
 @given(NAMES)
-def test_every_named_group_is_one(name: str) -> None:
+def test_every_named_group_has_the_laws_of_a_group(name: str) -> None:
     times = groups.multiplication(name)
     n, elements = len(times), np.arange(len(times))
     assert (np.sort(times, axis=0) == elements[:, None]).all()  # each row and column has every element once
@@ -90,12 +90,12 @@ def test_a_cyclic_group_is_addition() -> None:
 @pytest.mark.parametrize(
     ("name", "commutes"), [("S2", True), ("S3", False), ("D2", True), ("D3", False), ("C12", True), (KLEIN, True)]
 )
-def test_which_groups_commute(name: object, commutes: bool) -> None:
+def test_a_group_commutes_or_not_as_theory_says(name: object, commutes: bool) -> None:
     assert groups.generate(GroupTask("x*y", name)).is_commutative == commutes  # type: ignore[arg-type]
 
 
-def test_numbers_of_elements_known_from_theory() -> None:
-    """In S5 conjugation by x has as many fixed points as x's centraliser has elements; their sum is 7 classes · 120."""
+def test_fixed_points_of_conjugation_in_s5_are_as_many_as_theory_says() -> None:
+    """Conjugation by x in S5 has as many fixed points as x's centraliser has elements. They sum to 7 classes · 120."""
     table = groups.generate(GroupTask("x*y*x^-1", "S5"))
     assert len(table) == 120**2
     assert int((table.target == table.inputs[:, 1]).sum()) == 7 * 120
@@ -113,12 +113,12 @@ def test_numbers_of_elements_known_from_theory() -> None:
         (LOOP, "not associative"),
     ],
 )
-def test_a_table_of_no_group_is_refused_naming_what_fails(rows: list[list[int]], why: str) -> None:
+def test_a_table_of_no_group_is_refused_and_the_message_names_the_axiom(rows: list[list[int]], why: str) -> None:
     with pytest.raises(GroupError, match=why):
         groups.multiplication(rows)
 
 
-def test_the_example_of_a_failing_law_does_fail() -> None:
+def test_the_example_in_the_message_does_break_the_law() -> None:
     with pytest.raises(GroupError) as refused:
         groups.multiplication(LOOP)
     x, y, z = map(int, re.match(r"is not associative: \((\d)·(\d)\)·(\d)", str(refused.value)).groups())

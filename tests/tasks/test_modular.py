@@ -1,4 +1,4 @@
-"""Modular arithmetic against formulations that share nothing with the code: Python integers and repeated steps."""
+"""Modular arithmetic against Python's integers and repeated steps, which share nothing with the code."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ EXACT = {
 
 @settings(deadline=None, max_examples=30)
 @given(MODULI, st.sampled_from(list(EXACT)))
-def test_polynomials_are_those_of_whole_numbers_with_their_band(p: int, operation: str) -> None:
+def test_polynomials_and_their_bands_are_those_of_whole_numbers(p: int, operation: str) -> None:
     table = modular.generate(Modular((operation,), p))
     for a, b, target, m in zip(*(x.tolist() for x in (*table.inputs.T, table.target, table.wrap)), strict=True):
         assert divmod(EXACT[operation](a, b), p) == (m, target)
@@ -134,7 +134,7 @@ def test_odd_y_divides_and_even_y_subtracts(p: int) -> None:
 
 @settings(deadline=None, max_examples=20)
 @given(MODULI, st.integers(1, 6))
-def test_x_modulo_their_number_chooses_one_of_several_formulas(p: int, q: int) -> None:
+def test_x_modulo_the_number_of_formulas_chooses_one(p: int, q: int) -> None:
     q = min(p, q)
     table = modular.generate(Modular(tuple(f"x+{i + 1}*y" for i in range(q)), p))
     for a, b, target, m in zip(*(x.tolist() for x in (*table.inputs.T, table.target, table.wrap)), strict=True):
@@ -149,7 +149,7 @@ def test_x_modulo_their_number_chooses_one_of_several_formulas(p: int, q: int) -
         *((operation, False) for operation in ("x^3+x*y", "x^3+x*y^2+y")),
     ],
 )
-def test_which_operations_commute(operation: str, commutes: bool) -> None:
+def test_an_operation_commutes_or_not(operation: str, commutes: bool) -> None:
     table = modular.generate(Modular((operation,), 97))
     assert table.is_commutative == commutes
     results = {tuple(row): target for row, target in zip(table.inputs.tolist(), table.target.tolist(), strict=True)}

@@ -1,4 +1,4 @@
-"""Which task settings are, a name in a path for each, and what is refused."""
+"""Tasks that settings describe, a name in a path for each, and settings that are refused."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NAMED = [
 
 
 def settings(**given: Any) -> SimpleNamespace:
-    """A config's task keys, as they are when nothing else is said."""
+    """A config's task keys with their defaults, but for the given ones."""
     usual = {"operation": "x+y", "expression": None, "modulus": 7, "group": None}
     return SimpleNamespace(**usual | {"bits": 10, "relevant_bits": 3, "examples": 100, "function": None} | given)
 
@@ -61,7 +61,7 @@ def test_every_task_is_made_by_its_familys_module(task: Task) -> None:
         (Digits(), "digits"),
     ],
 )
-def test_file_stems(task: Task, stem: str) -> None:
+def test_file_stems_spell_out_the_task(task: Task, stem: str) -> None:
     assert registry.file_stem(task) == stem
 
 
@@ -91,7 +91,7 @@ def test_different_tasks_have_different_and_portable_stems() -> None:
         ({"operation": "digits"}, Digits()),
     ],
 )
-def test_settings_are_this_task(given: dict[str, Any], task: Task) -> None:
+def test_settings_describe_this_task(given: dict[str, Any], task: Task) -> None:
     assert registry.resolve(settings(**given)) == task
 
 
@@ -119,7 +119,7 @@ def test_settings_are_this_task(given: dict[str, Any], task: Task) -> None:
         ({"operation": "boolean", "bits": 17, "function": "and"}, "bits", "at most 16"),
     ],
 )
-def test_settings_that_are_no_task_are_refused_saying_why(given: dict[str, Any], key: str, right: str) -> None:
+def test_settings_of_no_task_are_refused_and_the_message_says_why(given: dict[str, Any], key: str, right: str) -> None:
     with pytest.raises(registry.TaskError) as refused:
         registry.resolve(settings(**given))
     assert refused.value.key == key

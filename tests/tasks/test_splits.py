@@ -1,4 +1,4 @@
-"""Splits: exact sizes, pairs kept whole, nested fractions, and label noise that leaves validation alone."""
+"""Splits: exact sizes, pairs on one side, nested fractions, and label noise on training examples alone."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def test_both_orders_of_a_pair_are_on_one_side(task: Modular, fraction: float, s
     assert not set(pair[trains]) & set(pair[~trains])
 
 
-def test_by_example_most_mirror_images_are_parted_as_often_as_chance_says() -> None:
+def test_by_example_mirror_images_are_on_different_sides_as_often_as_chance_says() -> None:
     table = generate(Modular(("x+y",), 53))
     trains = splits.draw_training(table.pair, split_settings(0.5, "example"), 0)
     square = trains.reshape(53, 53)
     upper = np.triu_indices(53, 1)
-    parted = int((square[upper] != square.T[upper]).sum())
+    divided = int((square[upper] != square.T[upper]).sum())
     low, high = stats.binom.interval(0.999, len(upper[0]), 0.5)
-    assert low <= parted <= high
+    assert low <= divided <= high
 
 
 @settings(deadline=None, max_examples=60)
@@ -94,7 +94,7 @@ def drawn_labels(noise: float, seed: int, fraction: float = 0.6, p: int = 23) ->
 
 @settings(deadline=None, max_examples=40)
 @given(st.floats(0, 1), SEEDS)
-def test_validation_keeps_its_targets_and_no_more_than_the_noise_changes(noise: float, seed: int) -> None:
+def test_validation_keeps_its_targets_and_no_more_labels_change_than_the_noise_says(noise: float, seed: int) -> None:
     target, trains, labels = drawn_labels(noise, seed)
     assert (labels[~trains] == target[~trains]).all()
     assert (labels != target).sum() <= np.floor(noise * trains.sum() + 0.5)
@@ -103,7 +103,7 @@ def test_validation_keeps_its_targets_and_no_more_than_the_noise_changes(noise: 
 
 
 def test_the_number_of_replaced_labels_is_exact() -> None:
-    """Classes beyond the targets' show every replacement: of these only 1 in 10⁶ could be a right answer."""
+    """Among 10⁶ classes a random one is almost never the right one, so every replacement shows."""
     target = np.zeros(1000, dtype=np.int32)
     trains = np.arange(1000) < 801
     for noise, replaced in ((0.0, 0), (0.25, 200), (0.5, 401), (1.0, 801)):  # 400.5: halves up
@@ -159,7 +159,7 @@ def test_noise_is_the_same_under_two_fractions_of_one_seed() -> None:
 
 
 def test_noise_and_split_are_separate_streams() -> None:
-    """Which labels are replaced has nothing to do with which examples a smaller split would keep."""
+    """Labels are replaced without regard to the examples that a smaller split would keep."""
     pair = generate(Modular(("x+y",), 53)).pair
     small, large = (splits.draw_training(pair, split_settings(f, "example", label_noise=0.5), 0) for f in (0.3, 0.6))
     labels = splits.draw_labels(np.zeros(len(pair), dtype=np.int32), large, 10**6, 0.5, 0)
@@ -182,7 +182,7 @@ def test_a_count_is_met_exactly_and_pairs_stay_whole(task: Modular, by: str, see
     try:
         size = splits.training_size(pair, split_settings(count, by))
     except splits.SplitError:
-        # Only where the rest is odd: all pairs but a few singles, of which there are too few.
+        # Only if the rest is odd, and there are too few singles to make it even.
         assert by == "pair"
         return
     trains = splits.draw_training(pair, split_settings(count, by), seed)
@@ -191,7 +191,7 @@ def test_a_count_is_met_exactly_and_pairs_stay_whole(task: Modular, by: str, see
         assert not set(pair[trains]) & set(pair[~trains])
 
 
-def test_counts_by_hand() -> None:
+def test_counts_of_singles_and_pairs_by_hand() -> None:
     pair = generate(Modular(("x+y",), 10)).pair  # 10 single examples, 45 pairs
     _, sizes = np.unique(pair, return_counts=True)
     drawn = [splits.drawn_units(sizes, split_settings(count, "pair")) for count in (50, 51, 1, 99)]
@@ -199,7 +199,7 @@ def test_counts_by_hand() -> None:
     assert splits.drawn_units(np.ones(100, dtype=int), split_settings(50)) == {1: 50}
 
 
-def test_a_count_that_no_pairs_make_up_is_refused() -> None:
+def test_a_count_that_no_pairs_add_up_to_is_refused() -> None:
     only_pairs = np.repeat(np.arange(6), 2).astype(np.int32)
     with pytest.raises(splits.SplitError, match="6 pairs of two and 0 single examples"):
         splits.training_size(only_pairs, split_settings(5, "pair"))

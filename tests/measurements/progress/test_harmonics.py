@@ -1,4 +1,4 @@
-"""The parts of functions on a group: orthogonal, complete, of the dimensions that representation theory says."""
+"""Parts of functions on a group: orthogonal, complete, and with the dimensions of representation theory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SQUARES = {
     "D5": [1, 1, 4, 4],
     "D6": [1, 1, 1, 1, 4, 4],
 }
-"""d² of every irreducible representation of dimension d; of cyclic groups, of k and −k together."""
+"""Squares d² of every irreducible representation's dimension d; in cyclic groups k and −k make one part."""
 
 
 @pytest.mark.parametrize(("group", "dimensions"), SQUARES.items())
@@ -26,7 +26,7 @@ def test_dimensions_are_those_of_the_irreducible_representations(group: str, dim
 
 
 @pytest.mark.parametrize("group", SQUARES)
-def test_parts_are_orthogonal_whole_and_kept_by_every_shift(group: str) -> None:
+def test_parts_are_orthogonal_complete_and_kept_by_every_shift(group: str) -> None:
     times = multiplication(group)
     found = parts(times)
     basis = np.concatenate([part.basis for part in found], axis=1)
@@ -57,7 +57,10 @@ def test_frequencies_follow_the_powers_of_a_generator() -> None:
 
 
 def test_a_projector_is_a_multiple_of_the_character() -> None:
-    """Of S3's representation of dimension 2: character 2 at the neutral element, 0 at swaps, −1 at turns; times 2/6."""
+    """Characters of S3's representation of dimension 2 are 2 at the neutral element, 0 at swaps and −1 at turns.
+
+    The projector is the character times 2/6: the dimension over the number of elements.
+    """
     times = multiplication("S3")
     swaps = np.flatnonzero((times[np.arange(6), np.arange(6)] == 0) & (np.arange(6) > 0))
     row = parts(times)[2].projector[0]
@@ -66,6 +69,6 @@ def test_a_projector_is_a_multiple_of_the_character() -> None:
     assert np.allclose(row, expected)
 
 
-def test_klein_s_group_has_four_parts_of_one_dimension() -> None:
+def test_kleins_group_has_four_parts_of_one_dimension() -> None:
     two = np.arange(4)
     assert [part.basis.shape[1] for part in parts(two[:, None] ^ two)] == [1, 1, 1, 1]

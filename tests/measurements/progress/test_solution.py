@@ -1,4 +1,4 @@
-"""Which group a task's answers combine in, and the operands' places in it."""
+"""Groups that tasks' answers are in, and the operands' places in them."""
 
 from __future__ import annotations
 
@@ -50,23 +50,23 @@ def test_squares_add_but_are_not_one_to_one() -> None:
 
 
 @pytest.mark.parametrize("formulas", [("x^2+x*y+y^2",), ("x^3+x*y",), ("x+y", "x-y")])
-def test_what_no_group_makes_has_none(formulas: tuple[str, ...]) -> None:
+def test_answers_that_no_group_makes_have_none(formulas: tuple[str, ...]) -> None:
     assert found(Modular(formulas, 11))[0] is None
 
 
 @pytest.mark.parametrize("formula", ["x^2*y^2", "x^2"])
-def test_where_some_element_is_never_the_answer_there_is_none(formula: str) -> None:
+def test_a_group_of_which_some_element_is_never_the_answer_is_none(formula: str) -> None:
     assert found(Modular((formula,), 11))[0] is None
 
 
 @pytest.mark.parametrize("formula", ["1/x+y", "x+1/y"])
-def test_an_operand_that_is_not_every_element_has_no_place_in_the_group(formula: str) -> None:
+def test_operands_that_miss_an_element_have_no_place_in_the_group(formula: str) -> None:
     solution, _, _ = found(Modular((formula,), 11))
     assert solution is not None
     assert solution.operands is None
 
 
-def test_a_product_modulo_a_composite_number_has_none() -> None:
+def test_products_modulo_a_composite_number_are_in_no_group() -> None:
     assert found(Modular(("x*y",), 12))[0] is None
 
 
@@ -82,5 +82,5 @@ def test_composition_is_in_its_group_and_conjugation_has_no_operands() -> None:
     assert (groups.multiplication("S4")[u[inputs[:, 0]], v[inputs[:, 1]]] == target).all()
 
 
-def test_other_inputs_have_none() -> None:
+def test_tasks_without_operands_have_no_group() -> None:
     assert found(Parity(6, 2, 30))[0] is None

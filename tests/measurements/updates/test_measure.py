@@ -1,4 +1,4 @@
-"""A checkpoint of every neuron: saliency as its own room has it, generality by hand, and ways between checkpoints."""
+"""Neurons at each checkpoint: saliency as in the saliency table, generality by hand, movement between checkpoints."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DOUBLE = optimiser_settings(loss_precision="float64")
 
 
 def tracked(*models: Network, train: Examples, seed: int = 0) -> list[pd.DataFrame]:
-    """Networks at steps 0, 10, 20 …"""
+    """Track networks at steps 0, 10, 20 …"""
     return [frame for _, frame in track(zip(itertools.count(0, 10), models, strict=False), train, DOUBLE, seed)]
 
 
@@ -54,8 +54,8 @@ def test_saliency_and_breadth_are_those_of_the_saliency_table(model, train, at_o
         np.testing.assert_allclose(found[here], expected[there], rtol=1e-6, atol=1e-12)
 
 
-def test_generality_at_worked_values():
-    """Of three neurons each has a share of a third where all are alike, which is no more than that."""
+def test_a_neuron_is_salient_if_it_has_more_than_an_equal_share():
+    """Three neurons that are alike have a third of the saliency each, which is no more than an equal share."""
     saliency = torch.tensor(
         [[3.0, 1.0, 1.0], [-3.0, 1.0, -1.0], [1.0, 1.0, 1.0], [0.0, 0.0, 0.0], [2.0, 2.0, 0.0]], dtype=torch.float64
     )
@@ -68,8 +68,8 @@ def test_generality_at_worked_values():
     ]
 
 
-def test_by_hand():
-    """`two_units`: of (0, 0), (0, 1) and (1, 1) only the last has unit 1; each is all the saliency there is."""
+def test_a_network_of_two_units_by_hand():
+    """Among the examples (0, 0), (0, 1) and (1, 1) unit 1 fires on the last alone, and unit 0 on the others alone."""
     model, train = two_units()
     (found,) = tracked(model, train=train)
     assert found["generality"].tolist() == pytest.approx([2 / 3, 1 / 3])
@@ -81,7 +81,7 @@ def test_by_hand():
     assert found["weight_norm"].tolist() == pytest.approx([1.0, 2**0.5])
 
 
-def test_units_that_know_one_example_each_are_general_on_one():
+def test_units_that_know_one_example_each_serve_one_of_six():
     model, train = lookup_table()
     (found,) = tracked(model, train=train)
     assert found["generality"].tolist() == pytest.approx([1 / 6] * 6)
@@ -101,7 +101,7 @@ def test_labels_are_shuffled_once_for_a_replica_among_the_training_examples():
     assert found["shuffled_gsnr"].equals(found["gsnr"].rename("shuffled_gsnr"))
 
 
-def test_the_last_checkpoint_has_no_way_to_go_and_others_have_the_way_to_the_next():
+def test_each_checkpoint_but_the_last_has_the_movement_to_the_next():
     models = [random_transformer(n_layers=2, seed=seed) for seed in range(3)]
     train = addition()["train"]
     found = tracked(*models, train=train)
@@ -113,7 +113,7 @@ def test_the_last_checkpoint_has_no_way_to_go_and_others_have_the_way_to_the_nex
     assert pair[1].drop(columns=ways).equals(found[1].drop(columns=ways))
 
 
-def test_one_network_that_is_filled_anew_is_as_several():
+def test_one_network_that_is_filled_anew_gives_the_same_rows_as_several():
     several = [random_transformer(n_layers=2, seed=seed) for seed in range(3)]
 
     def filled():
@@ -129,7 +129,7 @@ def test_one_network_that_is_filled_anew_is_as_several():
 
 
 def test_the_loss_is_taken_in_the_precision_of_training():
-    """At a probability of 1 − 4·10⁻⁹ float32 has no gradient left in the right logit, and so none into the unit."""
+    """Float32 has no gradient left in the right logit at a probability of 1 − 4·10⁻⁹, so none reaches the unit."""
     model, train = lookup_table()
     with torch.no_grad():
         model.unembed.W_U *= 20
@@ -137,8 +137,8 @@ def test_the_loss_is_taken_in_the_precision_of_training():
     for precision in ("float32", "float64"):
         ((_, found),) = track([(0, model)], train, optimiser_settings(loss_precision=precision), 0)
         norms.append(found["gradient_norm"])
-    # Out of it 20 · (−2, 1, 1) · e⁻²⁰ / 6, of which float32 has (0, 1, 1); from two inputs of 1, and in the bias, the
-    # first of these.
+    # The gradient in the weights out of a unit is 20 · (−2, 1, 1) · e⁻²⁰ / 6. Float32 has (0, 1, 1) in place of
+    # (−2, 1, 1). The first number is also the gradient in the bias and in the weights of the two inputs of 1.
     unit = 20 * np.exp(-20) / 6
     assert norms[0].to_numpy() == pytest.approx(unit * 2**0.5, rel=1e-6)
     assert norms[1].to_numpy() == pytest.approx(unit * (6 + 4 * 3) ** 0.5, rel=1e-6)

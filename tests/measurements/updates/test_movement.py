@@ -1,4 +1,4 @@
-"""Updates and decay told apart from two checkpoints, against the steps of real training."""
+"""Movement between two checkpoints, divided into updates and decay, against the steps of real training."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def no_loss(sets_gradients: bool) -> Tensor:
 
 
 class Given:
-    """A network that gets the gradients it is given, as `Replica` gives them to its updater."""
+    """A network that an updater trains on given gradients, as `Replica` does on its own."""
 
     def __init__(self, settings: Optimiser) -> None:
         self.model = random_transformer(n_layers=2)
@@ -40,7 +40,7 @@ class Given:
         self.step = 0
 
     def take(self, seed: int | None) -> None:
-        """One step of random gradients, or of none."""
+        """Take one step on random gradients, or on zeros if there is no seed."""
         generator = torch.Generator().manual_seed(seed or 0)
         for weight in self.model.parameters():
             gradient = torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
@@ -50,7 +50,7 @@ class Given:
 
 
 def by_neuron(model: Network, place: Place) -> Tensor:
-    """All of a neuron's weights in a row, copied: (neuron, weight)."""
+    """Return copies of all weights of each neuron in a row, (neuron, weight)."""
     mlp = model.blocks[place.layer].mlp
     return torch.cat([mlp.W_in.T, mlp.b_in[:, None], mlp.W_out], dim=1).detach().clone()
 
@@ -63,7 +63,7 @@ def norms(settings: Optimiser, model: Network, before: movement.Weights, place: 
 @pytest.mark.parametrize("changes", APART)
 @pytest.mark.parametrize("layer", [0, 1])
 def test_without_gradients_there_is_decay_alone(changes, layer):
-    """Through a warm-up of 3 steps: (1 − ηλ/3)(1 − 2ηλ/3)(1 − ηλ)² of the weights is left."""
+    """Through a warm-up of 3 steps, decay leaves (1 − ηλ/3)(1 − 2ηλ/3)(1 − ηλ)² of the weights."""
     settings, place = optimiser_settings(**changes), Place(layer)
     run = Given(settings)
     before, weights = movement.weights_of(run.model, place), by_neuron(run.model, place)
@@ -78,7 +78,7 @@ def test_without_gradients_there_is_decay_alone(changes, layer):
 
 @pytest.mark.parametrize("changes", APART)
 def test_updates_are_the_steps_made_without_decay_each_shrunk_by_later_decay(changes):
-    """The same gradients for a twin that does not decay, from step 2 of the warm-up on."""
+    """A twin without decay gets the same gradients, from step 2 of the warm-up on."""
     settings, place = optimiser_settings(**changes), Place(1)
     run, twin = Given(settings), Given(optimiser_settings(**changes, weight_decay=0.0))
     seeds = range(1, 6)
@@ -98,7 +98,7 @@ def test_updates_are_the_steps_made_without_decay_each_shrunk_by_later_decay(cha
 
 @pytest.mark.parametrize("changes", [{}, {"decay_on": ("*.W_out", "embed.*")}, {"gradient_noise": 0.1}])
 def test_after_one_step_of_a_replica_the_update_is_what_it_would_have_been_without_decay(changes):
-    """Both go on from one state of AdamW, and differ by how float32 rounds the weights."""
+    """Both continue from one state of AdamW, and differ only by how float32 rounds the weights."""
     plain = {"arithmetic": "plain", "model": model_settings(n_layers=2), **changes}
     run, twin = (
         Replica(condition(**plain, weight_decay=decay), addition(), VOCABULARY, seed=0) for decay in (0.5, 0.0)
@@ -121,7 +121,7 @@ def test_after_one_step_of_a_replica_the_update_is_what_it_would_have_been_witho
 
 
 @pytest.mark.parametrize("changes", NOT_APART)
-def test_what_cannot_be_told_apart_is_not(changes):
+def test_updates_and_decay_are_missing_if_they_cannot_be_told_apart(changes):
     settings, model = optimiser_settings(**changes), random_transformer(n_layers=2)
     before = movement.weights_of(model, Place(0))
     assert all(found.isnan().all() for found in norms(settings, model, before, Place(0), 0, 5))
@@ -129,7 +129,7 @@ def test_what_cannot_be_told_apart_is_not(changes):
 
 @pytest.mark.parametrize("changes", NOT_APART)
 @pytest.mark.parametrize("kind", [{"weight_decay": 0.0}, {"decay_on": ("unembed.*", "blocks.1.*")}])
-def test_where_none_of_a_neurons_weights_decays_all_of_it_is_updates(changes, kind):
+def test_if_none_of_a_neurons_weights_decays_its_movement_is_all_updates(changes, kind):
     settings, model = optimiser_settings(**changes, **kind), random_transformer(n_layers=2)
     before, start = movement.weights_of(model, Place(0)), by_neuron(model, Place(0))
     with torch.no_grad():
@@ -140,7 +140,7 @@ def test_where_none_of_a_neurons_weights_decays_all_of_it_is_updates(changes, ki
     assert not decay.any()
 
 
-def test_copies_stay_where_the_network_is_filled_anew():
+def test_copies_stay_as_they_are_when_the_network_is_filled_anew():
     model = random_transformer()
     before, weights = movement.weights_of(model, Place(0)), by_neuron(model, Place(0))
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Gradients of every example as outer products, against one backward pass for each, and at known values."""
+"""Every example's gradient as outer products, against one backward pass per example and at known values."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PERCEPTRONS = [
 
 
 def one_by_one(model: Network, examples: Examples, place: Place) -> Tensor:
-    """Each example's gradient by its own backward pass, all weights of a neuron in a row: (example, neuron, weight)."""
+    """Return each example's gradient by its own backward pass, (example, neuron, weight)."""
     rows = []
     for tokens, label in zip(examples.tokens.split(1), examples.labels.split(1), strict=True):
         model.zero_grad(set_to_none=True)
@@ -45,7 +45,7 @@ def one_by_one(model: Network, examples: Examples, place: Place) -> Tensor:
 
 
 def moments_of(gradients: Tensor) -> Moments:
-    """Of gradients (example, neuron, weight)."""
+    """Return the moments of gradients (example, neuron, weight), straight from their definition."""
     squares = gradients.square().sum(dim=2)
     return Moments(len(gradients), gradients.mean(dim=0).square().sum(dim=1), squares.mean(dim=0))
 
@@ -70,14 +70,14 @@ def test_a_perceptrons_gradients_are_those_of_one_backward_pass_per_example(sett
     assert_as_one_by_one(random_perceptron(**settings), random_questions())
 
 
-def test_so_they_are_in_chunks_and_where_an_output_is_a_sign(monkeypatch):
+def test_gradients_are_the_same_in_passes_of_any_size_and_if_an_output_is_a_sign(monkeypatch):
     monkeypatch.setattr(outer, "EXAMPLES_PER_PASS", 4)
     model = random_perceptron(Vocabulary(2, 5, 2), outputs="sign", n_layers=2)
     assert_as_one_by_one(model, random_questions(n_classes=2))
     assert_as_one_by_one(random_transformer(n_layers=2), random_examples())
 
 
-def test_the_mean_is_the_gradient_that_trains():
+def test_the_mean_is_the_gradient_of_the_training_loss():
     model, examples = random_transformer(n_layers=2), random_examples()
     predictions.loss(model.answer(examples.tokens), examples.labels).backward()
     for place in model.places(["mlp"]):
@@ -87,7 +87,7 @@ def test_the_mean_is_the_gradient_that_trains():
         torch.testing.assert_close(found.norm, sum(squares).sqrt())
 
 
-def test_several_labelings_are_each_by_itself():
+def test_each_labeling_has_the_moments_that_it_has_alone():
     model, examples = random_transformer(), random_examples()
     other = examples.labels.flip(0)
     both = moments(model, examples.tokens, (examples.labels, other), Place(0), DOUBLE)
@@ -97,7 +97,7 @@ def test_several_labelings_are_each_by_itself():
         assert torch.equal(found.square_mean, alone.square_mean)
 
 
-def test_equal_examples_help_each_other_all():
+def test_a_step_on_one_of_n_equal_examples_helps_all_n():
     model, one = random_transformer(n_layers=2), random_examples(1)
     tokens, labels = one.tokens.expand(7, -1), one.labels.expand(7)
     for place in model.places(["mlp"]):
@@ -107,8 +107,8 @@ def test_equal_examples_help_each_other_all():
         torch.testing.assert_close(found.coherence[moves], torch.full_like(found.coherence[moves], 7.0))
 
 
-def test_a_unit_that_fires_on_one_example_has_no_other_to_help():
-    """Of n examples one has a gradient: coherence 1, and signal to noise 1 / (n − 1)."""
+def test_a_unit_that_fires_on_one_example_has_a_coherence_of_1():
+    """One of n examples has a gradient: coherence is 1, and signal to noise 1 / (n − 1)."""
     model, examples = lookup_table()
     (found,) = moments(model, examples.tokens, (examples.labels,), Place(0), DOUBLE)
     torch.testing.assert_close(found.coherence, torch.ones(6, dtype=DOUBLE))
@@ -133,7 +133,7 @@ def test_signal_to_noise_and_coherence_at_worked_values(gradients, norm, gsnr, c
 
 @given(st.integers(0, 10**6))
 def test_coherence_is_from_zero_to_n_and_goes_with_signal_to_noise(seed: int) -> None:
-    """With c = n m / s and r = m / (s − m): r = c / (n − c)."""
+    """Coherence is c = n m / s, and signal to noise is r = m / (s − m). So r = c / (n − c)."""
     examples = addition()["train"]
     model = random_transformer(seed=seed)
     (found,) = moments(model, examples.tokens, (examples.labels,), Place(0), DOUBLE)
