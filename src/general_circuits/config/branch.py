@@ -62,9 +62,8 @@ class ChangeSettings(Settings):
     )
     batch_noise: Count | None = Field(
         None,
-        description="number of examples that set the size of added Gaussian noise. In each tensor, the noise is"
-        " as large as the difference between their gradient and the batch's gradient. The noise is"
-        " added to the gradient",
+        description="adds Gaussian noise to the gradient. In each tensor, the noise is as large as the"
+        " difference between the gradient of this many examples and the gradient of the batch",
     )
 
     @property

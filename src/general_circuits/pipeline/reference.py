@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import types
 from pathlib import Path
@@ -90,6 +91,10 @@ The repository keeps no results. `make figures` makes them again, and `make clea
 """
 
 UNSET = {
+    "expression": "none",
+    "group": "none",
+    "function": "none",
+    "train_count": "none",
     "decay": "by optimiser",
     "arithmetic": "by network",
     "branch": "none",
@@ -199,7 +204,9 @@ def page() -> str:
     ]
     parts = [INTRODUCTION]
     for title, model, where in sections:
-        parts.append(f"## {title}\n\n{model.__doc__} {where}".rstrip() + "\n\n" + _table(model))
+        # Before Python 3.13 a docstring keeps its indentation, which Markdown would show as code.
+        about = inspect.cleandoc(model.__doc__ or "")
+        parts.append(f"## {title}\n\n{about} {where}".rstrip() + "\n\n" + _table(model))
     return "\n".join(parts)
 
 
