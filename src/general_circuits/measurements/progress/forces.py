@@ -19,7 +19,7 @@ Direction = dict[str, Tensor]
 
 
 class Answers(nn.Module):
-    """A network's logits, of whose last layer only the last position is computed: no other position reaches them."""
+    """Module that returns a network's logits. Of the last layer it computes the last position alone, which is enough."""
 
     def __init__(self, model: Network) -> None:
         super().__init__()
@@ -90,6 +90,7 @@ def passed(
         if name not in ("all", "excluded")
     }
     in_weights = gradients(model, examples.tokens, [*pulls.values(), *through.values()])
+    # The first results belong to the pulls, the others to what passes through.
     of_losses = dict(zip(pulls, in_weights, strict=False))
     passing = {"all": of_losses["all"], **dict(zip(through, in_weights[len(pulls) :], strict=True))}
     total = passing["all"]
