@@ -19,7 +19,7 @@ Direction = dict[str, Tensor]
 
 
 class Answers(nn.Module):
-    """Module that returns a network's logits. Of the last layer it computes the last position alone, which is enough."""
+    """Module that returns a network's logits. Its last layer computes the last position alone, which is enough."""
 
     def __init__(self, model: Network) -> None:
         super().__init__()
