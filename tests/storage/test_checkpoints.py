@@ -1,4 +1,4 @@
-"""Weights on disk come back as they were, in a format that runs no code, or not at all."""
+"""Weights on disk come back as they were, or not at all, in a format that runs no code."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ def test_every_weight_of_every_step_comes_back_exactly(tmp_path, run):
     write(tmp_path / "weights.safetensors", run)
     stored = Checkpoints(tmp_path / "weights.safetensors")
     assert stored.steps() == run.steps == [0, 1, 3, 5, 10, 12]
-    seen = []
+    steps = []
     for step, model in stored.models(run.steps, CPU):
-        seen.append(step)
+        steps.append(step)
         place = run.steps.index(step)
-        found = model.state_dict()
-        assert found.keys() == run.weights.keys()
-        assert all(torch.equal(found[name], run.weights[name][place]) for name in found)
-    assert seen == run.steps
+        weights = model.state_dict()
+        assert weights.keys() == run.weights.keys()
+        assert all(torch.equal(weights[name], run.weights[name][place]) for name in weights)
+    assert steps == run.steps
 
 
-def test_chosen_steps_come_in_the_order_asked_for(tmp_path, run):
+def test_chosen_steps_come_in_the_order_of_the_request(tmp_path, run):
     write(tmp_path / "weights.safetensors", run)
-    found = {}
+    embeddings = {}
     for step, model in Checkpoints(tmp_path / "weights.safetensors").models([10, 0, 3], CPU):
         assert not model.training
-        found[step] = model.embed.W_E.detach().clone()
-    assert list(found) == [10, 0, 3]
-    for step, weight in found.items():
+        embeddings[step] = model.embed.W_E.detach().clone()
+    assert list(embeddings) == [10, 0, 3]
+    for step, weight in embeddings.items():
         assert torch.equal(weight, run.weights["embed.W_E"][run.steps.index(step)])
 
 
@@ -96,7 +96,7 @@ def test_the_file_is_safetensors_with_steps_first_and_settings_in_its_header(tmp
 
 
 def test_equal_weights_are_equal_bytes(tmp_path, run):
-    """safetensors writes several metadata keys in an order that changes from one call to the next."""
+    """The file has one metadata key, since safetensors writes several in an order that changes between calls."""
     files = set()
     for _ in range(20):
         write(tmp_path / "weights.safetensors", run)
@@ -104,15 +104,15 @@ def test_equal_weights_are_equal_bytes(tmp_path, run):
     assert len(files) == 1
 
 
-def test_weights_that_are_not_contiguous_are_kept_too(tmp_path):
+def test_weights_that_are_not_contiguous_come_back_exactly(tmp_path):
     model = random_transformer(dtype=torch.float32)
     weights = {
         name: torch.stack([weight, -weight], dim=-1).movedim(-1, 0) for name, weight in model.state_dict().items()
     }
     assert not weights["embed.W_E"].is_contiguous()
     checkpoints.write(tmp_path / "weights", 0, weights, [0, 9], model)
-    ((_, found),) = Checkpoints(tmp_path / "weights").models([9], CPU)
-    assert all(torch.equal(weight, -model.state_dict()[name]) for name, weight in found.state_dict().items())
+    ((_, stored),) = Checkpoints(tmp_path / "weights").models([9], CPU)
+    assert all(torch.equal(weight, -model.state_dict()[name]) for name, weight in stored.state_dict().items())
 
 
 def interrupted(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
@@ -127,7 +127,7 @@ def test_an_interrupted_write_leaves_no_file(tmp_path, run, monkeypatch):
     assert list((tmp_path / "block").iterdir()) == []
 
 
-def test_an_interrupted_write_leaves_the_file_that_was_there(tmp_path, run, monkeypatch):
+def test_an_interrupted_write_leaves_the_old_file_as_it_was(tmp_path, run, monkeypatch):
     path = tmp_path / "weights.safetensors"
     write(path, run)
     before = path.read_bytes()
@@ -138,8 +138,29 @@ def test_an_interrupted_write_leaves_the_file_that_was_there(tmp_path, run, monk
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_file_names_are_by_position():
+def test_file_names_have_the_replicas_position():
     assert [checkpoints.file_name(position) for position in (0, 11)] == [
         "weights-0.safetensors",
         "weights-11.safetensors",
     ]
+
+
+def test_checkpoints_are_read_backwards_from_the_last(tmp_path, run):
+    write(tmp_path / "weights.safetensors", run)
+    steps = [step for step, _ in Checkpoints(tmp_path / "weights.safetensors").backwards(CPU)]
+    assert steps == [12, 10, 5, 3, 1, 0]
+
+
+def test_a_run_without_checkpoints_is_a_file_without_steps(tmp_path):
+    model = random_transformer(dtype=torch.float32)
+    weights = checkpoints.none_of(model)
+    assert weights["embed.W_E"].shape == (0, *model.state_dict()["embed.W_E"].shape)
+    checkpoints.write(tmp_path / "weights", 0, weights, [], model)
+    assert Checkpoints(tmp_path / "weights").steps() == []
+
+
+def test_others_may_read_weights_as_they_may_read_any_new_file(tmp_path, run):
+    """safetensors by itself makes files that only their owner may read."""
+    write(tmp_path / "weights.safetensors", run)
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "weights.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode

@@ -1,4 +1,4 @@
-"""The Parquet contract: what is read is what was written, equal work gives equal bytes, and nothing is half written."""
+"""The Parquet contract: tables come back as written, equal work gives equal bytes, and no file is half written."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EVENTS = pd.DataFrame(
 
 
 def example(name: str) -> pd.DataFrame:
-    """Three rows of any table, unsorted, with a missing number where there are numbers."""
+    """Make three rows of any table, unsorted, with a missing value in each column that allows one."""
     frame = pd.DataFrame(index=range(3))
     for field in registry.table(name).schema:
         if field.type == tables.NUMBER and field.name in registry.table(name).key:
@@ -51,7 +51,7 @@ def example(name: str) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("name", registry.names())
-def test_what_is_read_is_what_was_written_sorted_by_key(name: str, tmp_path: Path) -> None:
+def test_a_table_comes_back_as_written_and_sorted_by_its_key(name: str, tmp_path: Path) -> None:
     frame, path = example(name), tmp_path / "one.parquet"
     tables.write(path, registry.table(name), frame)
     read = tables.read(path, registry.table(name))
@@ -91,7 +91,7 @@ def test_equal_frames_are_equal_bytes_whatever_the_order_of_rows_and_columns(tmp
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
 
 
-def test_metadata_come_back_and_hold_nothing_else(tmp_path: Path) -> None:
+def test_metadata_come_back_with_the_version_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "events.parquet"
     metadata = {"n_symbols": 97, "condition": {"task": {"operation": "x+y"}}}
     tables.write(path, registry.table("events"), EVENTS, metadata)
@@ -179,7 +179,7 @@ def test_two_writers_at_once_use_two_names_and_the_last_to_finish_stays(tmp_path
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_name_in_the_making_is_not_taken_for_a_table(tmp_path: Path) -> None:
+def test_a_file_that_is_still_written_is_not_taken_for_a_table(tmp_path: Path) -> None:
     with tables.replacing(tmp_path / "new.parquet") as temporary:
         temporary.write_text("")
         assert temporary.parent == tmp_path
@@ -187,13 +187,13 @@ def test_a_name_in_the_making_is_not_taken_for_a_table(tmp_path: Path) -> None:
 
 
 def parts_of(frame: pd.DataFrame, table: tables.Table) -> list[pd.DataFrame]:
-    """A frame in its table's order, a row each."""
+    """Split a frame in its table's order into parts of one row."""
     in_order = frame.sort_values(list(table.key), ignore_index=True)
     return [in_order[i : i + 1] for i in range(len(in_order))]
 
 
 @pytest.mark.parametrize("name", registry.names())
-def test_a_table_written_in_parts_is_read_like_one_written_whole(name: str, tmp_path: Path) -> None:
+def test_a_table_written_in_parts_equals_one_written_at_once(name: str, tmp_path: Path) -> None:
     table, frame = registry.table(name), example(name)
     metadata = {"n_symbols": 97}
     tables.write(tmp_path / "whole.parquet", table, frame, metadata)
@@ -224,6 +224,7 @@ def test_a_part_that_lacks_a_column_leaves_no_file(tmp_path: Path) -> None:
 
 
 def written_study(results: Path) -> list[pd.DataFrame]:
+    """Write events of two conditions in two blocks each, and return them as read."""
     parts = []
     for condition in ("zeta", "alpha"):
         for block in (0, 1):
@@ -234,7 +235,7 @@ def written_study(results: Path) -> list[pd.DataFrame]:
     return parts
 
 
-def test_a_study_is_its_blocks_below_one_another(tmp_path: Path) -> None:
+def test_a_study_has_its_blocks_below_one_another(tmp_path: Path) -> None:
     parts = written_study(tmp_path)
     study = tables.read_study(tmp_path, registry.table("events"), {"condition": ["zeta", "alpha"], "block": range(2)})
     assert len(study) == sum(len(part) for part in parts)
@@ -289,7 +290,7 @@ def test_claims_of_a_study_keep_the_given_order(tmp_path: Path) -> None:
     assert study["contrast"].tolist() == ["a", "b", "c"] * 2
 
 
-def test_a_table_in_one_file_is_read_whole_whatever_the_axes(tmp_path: Path) -> None:
+def test_a_table_in_one_file_ignores_the_axes(tmp_path: Path) -> None:
     table = registry.table("verdicts")
     frame = example("verdicts").assign(claim=["takeover", "saliency_skew", "topk_damage"])
     tables.write(tmp_path / table.path, table, frame)
@@ -298,21 +299,21 @@ def test_a_table_in_one_file_is_read_whole_whatever_the_axes(tmp_path: Path) -> 
     assert study["claim"].tolist() == ["saliency_skew", "takeover", "topk_damage"]
 
 
-def test_what_lists_all_conditions_is_read_with_those_that_others_are_of(tmp_path: Path) -> None:
-    """A claim knows of no condition that is none of its own. By itself the table is whole."""
+def test_a_list_of_all_conditions_is_cut_to_the_conditions_of_other_tables(tmp_path: Path) -> None:
+    """A claim sees no condition but its own. Read alone, the table has all conditions."""
     written_study(tmp_path)
     listed = registry.table("conditions")
     rows = [(name, "optimiser.weight_decay", "1", 1.0) for name in ("alpha", "other", "zeta")]
     tables.write(tmp_path / listed.path, listed, pd.DataFrame(rows, columns=listed.schema.names))
     axes = {"conditions": {}, "events": {"condition": ["zeta"], "block": range(2)}}
-    found = registry.read(tmp_path, ["events", "conditions"], axes)
-    assert list(found) == ["events", "conditions"]
-    assert found["conditions"]["condition"].tolist() == ["zeta"]
+    frames = registry.read(tmp_path, ["events", "conditions"], axes)
+    assert list(frames) == ["events", "conditions"]
+    assert frames["conditions"]["condition"].tolist() == ["zeta"]
     alone = registry.read(tmp_path, ["conditions"], {"conditions": {}})
     assert alone["conditions"]["condition"].tolist() == ["alpha", "other", "zeta"]
 
 
-def test_every_tables_path_is_its_own() -> None:
+def test_no_two_tables_share_a_path() -> None:
     paths = [registry.table(name).path for name in registry.names()]
     assert len(set(paths)) == len(paths)
     assert all(path.endswith(".parquet") for path in paths)
@@ -341,7 +342,7 @@ def test_every_column_of_a_table_has_a_meaning_and_none_is_left_over(name: str) 
         assert "\n" not in text
 
 
-def test_a_shared_meaning_is_used_and_said_once() -> None:
+def test_a_shared_meaning_is_used_by_several_tables_and_repeated_by_none() -> None:
     every = [registry.table(name) for name in registry.names()]
     for column, meaning in tables.MEANINGS.items():
         assert sum(column in table.schema.names and column not in table.meanings for table in every) > 1
@@ -354,8 +355,8 @@ def test_a_tables_own_meaning_goes_before_the_shared_one() -> None:
 
 
 def test_the_dictionary_has_every_column_of_every_table_once() -> None:
-    found = [(entry.table, entry.path, entry.row, entry.column) for entry in registry.dictionary()]
-    assert found == [
+    columns = [(entry.table, entry.path, entry.row, entry.column) for entry in registry.dictionary()]
+    assert columns == [
         (name, registry.table(name).path, registry.table(name).row, column)
         for name in registry.names()
         for column in registry.table(name).schema.names

@@ -1,4 +1,4 @@
-"""States come back as they were kept, and anything else on the disk is never gone on from."""
+"""States come back as they were kept, and no run goes on from anything else on the disk."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from general_circuits.storage.training_states import State, States, folder_of
 from general_circuits.training.schedule import STATE_EVERY
 
 STEPS = (500, 1000, 1500, 2000, 2500)
-"""Of the states that `kept` holds."""
+"""Steps of the states that `kept` holds."""
 
 
 def state(step: int) -> State:
-    """Tensors of every kind that training keeps, and values."""
+    """Make a state with tensors of every kind that training keeps, and values."""
     generator = torch.Generator().manual_seed(step)
     tensors = {
         "weights.W": torch.randn(3, 4, generator=generator),
@@ -39,7 +39,7 @@ def record(step: int, after: int | None) -> State:
 
 
 class Kept:
-    """Five states in a folder, and what was reported of them."""
+    """Five states in a folder, and the lines reported about them."""
 
     def __init__(self, folder: Path) -> None:
         self.lines: list[str] = []
@@ -55,11 +55,11 @@ class Kept:
         return sorted(int(path.name.split("-")[1]) for path in self.states.folder.glob(f"{kind}-*"))
 
     def resumed(self) -> int | None:
-        """The step to go on from, after checking that what is found is what was kept."""
-        found = self.states.resume()
-        if found is None:
+        """Resume, check that the state and all records are those that were kept, and return the step."""
+        resumed = self.states.resume()
+        if resumed is None:
             return None
-        last, records = found
+        last, records = resumed
         assert same(last, state(last.step))
         steps = STEPS[: STEPS.index(last.step) + 1]
         expected = [record(step, after) for after, step in zip((None, *steps), steps, strict=False)]
@@ -74,7 +74,7 @@ def kept(tmp_path: Path) -> Kept:
 
 
 def same(one: State, other: State) -> bool:
-    """Bit by bit: NaN equals NaN, 0 does not equal −0."""
+    """Compare bit by bit: NaN equals NaN, and 0 does not equal −0."""
 
     def bits(tensors: dict[str, Tensor]) -> dict[str, tuple]:
         return {
@@ -86,6 +86,7 @@ def same(one: State, other: State) -> bool:
 
 
 def before(step: int) -> int | None:
+    """Return the step of the state before this one."""
     return dict(zip(STEPS, (None, *STEPS), strict=False))[step]
 
 
@@ -106,6 +107,8 @@ def overwrite(path: Path) -> None:
 
 
 def flip(bit: int) -> Callable[[Path], None]:
+    """Make a function that flips one bit of a file."""
+
     def damage(path: Path) -> None:
         content = bytearray(path.read_bytes())
         content[bit // 8 % len(content)] ^= 1 << bit % 8
@@ -125,12 +128,12 @@ DAMAGES = [
 ]
 
 
-def test_what_is_kept_is_read_back_equal(kept):
+def test_a_state_comes_back_bit_by_bit(kept):
     assert kept.resumed() == 2500
     assert kept.lines == []
 
 
-def test_nothing_kept_is_nothing_to_go_on_from(tmp_path):
+def test_an_empty_folder_has_no_state_to_go_on_from(tmp_path):
     states = States(tmp_path / "never made")
     assert states.resume() is None
     assert states.nearest(10**6) is None
@@ -138,7 +141,7 @@ def test_nothing_kept_is_nothing_to_go_on_from(tmp_path):
     assert not (tmp_path / "never made").exists()
 
 
-def test_what_is_read_can_be_written_to_and_changes_no_file(kept):
+def test_tensors_of_a_state_can_be_written_to_without_changing_its_file(kept):
     path = kept.path("state", 2500)
     content = path.read_bytes()
     last, _ = kept.states.resume()
@@ -148,7 +151,7 @@ def test_what_is_read_can_be_written_to_and_changes_no_file(kept):
     assert kept.resumed() == 2500
 
 
-def test_tensors_that_are_not_contiguous_are_kept_too(tmp_path):
+def test_tensors_that_are_not_contiguous_come_back_exactly(tmp_path):
     states = States(tmp_path)
     turned = torch.arange(6.0).view(2, 3).T
     states.keep(State(1, {"weights.W": turned}, {}), record(1, None))
@@ -156,13 +159,13 @@ def test_tensors_that_are_not_contiguous_are_kept_too(tmp_path):
     assert torch.equal(last.tensors["weights.W"], turned)
 
 
-def test_parts_of_one_tensor_are_kept_apart(tmp_path):
-    """As a record keeps several checkpoints, which lie in one stack."""
+def test_slices_of_one_tensor_come_back_as_separate_tensors(tmp_path):
+    """A record has several checkpoints, which are slices of one stack."""
     states, stack = States(tmp_path), torch.randn(4, 3, 2)
     parts = {f"checkpoint.{i}.W": stack[i] for i in range(4)}
     states.keep(state(1), State(1, parts, {"after": None}))
-    _, (found,) = states.resume()
-    assert all(torch.equal(found.tensors[name], part) for name, part in parts.items())
+    _, (kept_record,) = states.resume()
+    assert all(torch.equal(kept_record.tensors[name], part) for name, part in parts.items())
 
 
 def test_files_are_named_by_step_and_digest(kept):
@@ -203,7 +206,7 @@ def test_damage_to_a_record_is_reported_and_the_state_before_it_used(kept, step,
 
 @pytest.mark.parametrize("step", STEPS[:-1])
 def test_damage_to_an_earlier_state_leaves_the_last_one_in_use(kept, step):
-    """Records are whole, and the last state needs no other."""
+    """All records are whole, and the last state needs no earlier state."""
     truncate(kept.path("state", step))
     assert kept.resumed() == 2500
 
@@ -219,8 +222,8 @@ def test_damage_to_this_and_every_later_state_goes_back_before_all_of_them(kept,
 
 
 @pytest.mark.parametrize("kind", ["state", "record"])
-def test_every_bit_of_a_file_counts(tmp_path, kind):
-    """Each bit of the header, and of what follows it, flipped by itself."""
+def test_a_file_with_any_bit_flipped_is_not_used(tmp_path, kind):
+    """Every bit of the header and of the tensors is flipped by itself."""
     lines: list[str] = []
     states = States(tmp_path, lines.append)
     states._write(kind, State(7, {"W": torch.ones(2)}, {"after": None}))
@@ -242,15 +245,15 @@ def test_a_file_cut_at_any_length_is_not_used(kept, length):
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_missing_record_is_a_gap_that_no_chain_crosses(kept, step):
+def test_no_run_goes_on_from_a_state_after_a_missing_record(kept, step):
     kept.path("record", step).unlink()
     assert kept.resumed() == before(step)
-    assert all(found < step for kind in ("state", "record") for found in kept.steps(kind))
+    assert all(left < step for kind in ("state", "record") for left in kept.steps(kind))
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_of_missing_states_the_last_matters(kept, step):
-    """As when a job is killed after it wrote a record and before the state."""
+def test_a_missing_state_matters_only_if_it_is_the_last(kept, step):
+    """A job that is killed between a record and its state leaves a missing state."""
     kept.path("state", step).unlink()
     assert kept.resumed() == (2000 if step == 2500 else 2500)
 
@@ -281,7 +284,7 @@ def test_the_nearest_state_is_not_one_renamed_to_an_earlier_step(kept):
 
 
 def test_an_old_last_state_under_a_later_name_is_not_the_later_state(kept):
-    """The file of step 1000 in place of that of step 2500: whole, but not of that step."""
+    """The file of step 1000 takes the place of step 2500's: it is whole, but of another step."""
     kept.path("state", 2500).unlink()
     path = kept.path("state", 1000)
     path.rename(path.with_name(path.name.replace("000001000", "000002500")))
@@ -296,21 +299,21 @@ def test_a_file_whose_name_has_no_step_stops_nothing(kept):
     assert kept.resumed() == 2500
 
 
-def test_what_lies_after_the_resumed_state_is_removed(kept):
+def test_files_after_the_resumed_state_are_removed(kept):
     empty(kept.path("state", 2000))
     kept.path("record", 2500).unlink()
     assert kept.resumed() == 1500
     assert kept.steps("state") == kept.steps("record") == [500, 1000, 1500]
 
 
-def test_with_nothing_to_go_on_from_all_is_removed(kept):
+def test_all_files_are_removed_if_no_state_can_be_resumed(kept):
     kept.path("record", 500).unlink()
     assert kept.resumed() is None
     assert list(kept.states.folder.iterdir()) == []
 
 
-def test_a_chain_goes_on_where_it_was_cut(kept):
-    """Kept anew after damage, as a resumed run does."""
+def test_states_kept_after_damage_continue_from_the_resumed_one(kept):
+    """A resumed run keeps the damaged step's state anew."""
     empty(kept.path("record", 1500))
     assert kept.resumed() == 1000
     kept.states.keep(state(1500), record(1500, 1000))
@@ -344,9 +347,9 @@ def test_keeping_the_same_state_twice_is_one_file(kept):
         (9999, 2500),
     ],
 )
-def test_the_nearest_state_is_not_after_the_step(kept, step, expected):
-    found = kept.states.nearest(step)
-    assert found is None if expected is None else same(found, state(expected))
+def test_the_nearest_state_is_the_last_one_not_after_the_step(kept, step, expected):
+    nearest = kept.states.nearest(step)
+    assert nearest is None if expected is None else same(nearest, state(expected))
     assert kept.lines == []
 
 
@@ -377,7 +380,7 @@ def test_the_nearest_state_needs_no_records_and_removes_nothing(kept):
         (1000, list(STEPS)),
     ],
 )
-def test_a_finished_run_keeps_so_many_states_and_no_record(kept, how_many, expected):
+def test_thinning_keeps_the_given_number_of_states_and_no_record(kept, how_many, expected):
     kept.states.thin(how_many, STATE_EVERY)
     assert kept.steps("state") == expected
     assert kept.steps("record") == []
@@ -385,7 +388,7 @@ def test_a_finished_run_keeps_so_many_states_and_no_record(kept, how_many, expec
     assert kept.steps("state") == expected
 
 
-def test_thinning_keeps_as_many_as_asked_evenly_with_the_last(tmp_path):
+def test_thinning_keeps_the_given_number_of_states_evenly_with_the_last(tmp_path):
     for n in (1, 2, 7, 12, 13):
         for how_many in range(1, n + 1):
             states = States(tmp_path / f"{n} {how_many}")
@@ -399,13 +402,13 @@ def test_thinning_keeps_as_many_as_asked_evenly_with_the_last(tmp_path):
             assert max(gaps) - min(gaps) <= 1
 
 
-def test_a_thinned_run_is_not_gone_on_from(kept):
-    """Its records went; a job that is asked for again trains again."""
+def test_no_run_goes_on_from_thinned_states(kept):
+    """Thinning removes records, so a job that has to run again trains from the start."""
     kept.states.thin(5, STATE_EVERY)
     assert kept.resumed() is None
 
 
-def test_only_these_states_are_left_of_the_replica(tmp_path):
+def test_states_of_other_code_or_settings_are_removed_for_this_replica_alone(tmp_path):
     kinds = [tmp_path / f"replica-{position}" / name for position in (0, 1) for name in ("old", "now", "older")]
     kept = {folder: Kept(folder) for folder in kinds}
     states = kept[tmp_path / "replica-0" / "now"].states
@@ -415,12 +418,12 @@ def test_only_these_states_are_left_of_the_replica(tmp_path):
     assert kept[tmp_path / "replica-0" / "now"].resumed() == 2500
 
 
-def test_only_makes_no_folder(tmp_path):
+def test_removing_other_states_makes_no_folder(tmp_path):
     States(tmp_path / "replica-0" / "now").only()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_passes_over_a_file_beside_the_folders(kept):
+def test_removing_other_states_leaves_files_beside_the_folders(kept):
     (kept.states.folder.parent / ".DS_Store").write_bytes(b"")
     kept.states.only()
     assert kept.resumed() == 2500
@@ -433,7 +436,7 @@ def split(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_folder_differs_for_each_cause(tmp_path, split, monkeypatch):
+def test_the_folder_changes_with_everything_that_states_depend_on(tmp_path, split, monkeypatch):
     causes = {"position": 0, "code": "c0de", "settings": "{}", "device": "cpu", "split": split}
 
     def folder(**changes: object) -> Path:
@@ -458,8 +461,8 @@ def test_the_folder_differs_for_each_cause(tmp_path, split, monkeypatch):
 
 
 def test_the_folder_does_not_depend_on_where_the_split_lies(tmp_path, split):
-    found = folder_of(tmp_path, 0, "c", "{}", "cpu", split)
-    assert found == folder_of(tmp_path, 0, "c", "{}", "cpu", split.rename(tmp_path / "moved.parquet"))
+    folder = folder_of(tmp_path, 0, "c", "{}", "cpu", split)
+    assert folder == folder_of(tmp_path, 0, "c", "{}", "cpu", split.rename(tmp_path / "moved.parquet"))
 
 
 SMALL = """
@@ -475,8 +478,8 @@ except OSError as error:
 """
 
 
-def test_a_write_that_fails_leaves_earlier_files_whole_and_nothing_of_its_own(kept):
-    """The record still fits, the state does not."""
+def test_a_state_that_does_not_fit_leaves_earlier_files_whole_and_no_part_of_itself(kept):
+    """The file-size limit allows the record and not the state."""
     files = {path: path.read_bytes() for path in kept.states.folder.iterdir()}
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
     run = subprocess.run([sys.executable, "-c", SMALL, str(kept.states.folder)], check=False)
@@ -502,7 +505,7 @@ def test_a_full_disk_leaves_earlier_files_whole(kept, monkeypatch):
     assert {path: path.read_bytes() for path in kept.states.folder.iterdir()} == files
 
 
-def test_what_a_killed_write_left_is_no_state(kept):
+def test_the_temporary_file_of_a_killed_write_is_no_state(kept):
     path = kept.path("state", 2500)
     path.with_name(f".{path.name}.0123").write_bytes(path.read_bytes()[:50])
     assert kept.resumed() == 2500

@@ -1,4 +1,4 @@
-"""A block opened: its split table as the examples of each replica."""
+"""A block's split table as the examples of each replica."""
 
 from __future__ import annotations
 
@@ -16,17 +16,22 @@ from general_circuits.tasks.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Block:
-    """Where a block's table is, and where its tensors go."""
+    """One block.
+
+    Attributes:
+        split: path of the block's `split` table.
+        device: the device that examples are put on.
+    """
 
     split: Path
     device: torch.device
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """What its networks read and answer."""
+        """Numbers of inputs, symbols and classes of the task, as the table's metadata has them."""
         return Vocabulary(**tables.read_metadata(self.split)["vocabulary"])
 
     def replicas(self) -> Iterator[tuple[int, int, dict[str, Examples]]]:
-        """Position in the block, seed, and examples under "train" and "validation", of each replica."""
+        """Yield each replica's position in the block, its seed, and its examples under "train" and "validation"."""
         for position, (replica, rows) in enumerate(tables.read(self.split, SPLIT).groupby("replica")):
             yield position, replica, by_split(rows, self.vocabulary, self.device)

@@ -1,4 +1,8 @@
-"""Weights on disk: one safetensors file per replica, each weight stacked over its checkpoints on a step axis."""
+"""Weights on disk: one safetensors file per replica, each weight stacked over its checkpoints on a step axis.
+
+The file is written under another name and renamed. A job that is killed while it writes leaves no file, and never half
+of one. So a stage that finds a file can read it. The format holds numbers and JSON, and reading it runs no code.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +24,13 @@ from general_circuits.storage.tables import replacing
 from general_circuits.tasks.vocabulary import Vocabulary
 
 HEADER = "checkpoints"
-"""The only key of the file's metadata: safetensors writes several in no fixed order, and equal work is equal bytes."""
+"""The only key of the file's metadata.
+
+safetensors writes several keys in an order that changes from run to run; equal work must give equal bytes."""
 
 
 def file_name(position: int) -> str:
-    """The weights file of a block's replica, beside the block's tables, by its position in the block."""
+    """Return the name of a replica's weights file, by the replica's position in its block."""
     return f"weights-{position}.safetensors"
 
 
@@ -33,8 +39,8 @@ def write(path: Path, replica: int, weights: Mapping[str, Tensor], steps: Sequen
 
     Args:
         path: the file.
-        replica: its seed.
-        weights: by TransformerLens name, each (step, …).
+        replica: the replica's seed.
+        weights: tensors (step, …) by TransformerLens name.
         steps: the step of each checkpoint.
         model: a network of the same shape; its settings and vocabulary are kept in the header.
     """
@@ -50,11 +56,12 @@ def write(path: Path, replica: int, weights: Mapping[str, Tensor], steps: Sequen
         save_file(
             {"steps": torch.tensor(steps), **tensors}, temporary, metadata={HEADER: json.dumps(header, sort_keys=True)}
         )
-        temporary.chmod(mode)  # as any other file here: safetensors makes one that only its owner may read
+        # safetensors makes files that only their owner may read. These get the permissions of any other new file.
+        temporary.chmod(mode)
 
 
 def none_of(model: Network) -> dict[str, Tensor]:
-    """The weights of no checkpoint of a network."""
+    """Return a network's weights with an empty step axis: the weights of no checkpoint."""
     return {name: weight.new_empty(0, *weight.shape) for name, weight in model.state_dict().items()}
 
 
@@ -65,21 +72,28 @@ class Checkpoints:
     path: Path
 
     def steps(self) -> list[int]:
-        """The step of each checkpoint."""
+        """Read the step of each checkpoint."""
         with safe_open(self.path, "pt") as file:
             return file.get_tensor("steps").tolist()
 
     def backwards(self, device: torch.device) -> Iterator[tuple[int, Network]]:
-        """All of them, the last one first."""
+        """Yield every checkpoint's step and network, the last one first."""
         return self.models(self.steps()[::-1], device)
 
     def models(self, steps: Sequence[int], device: torch.device) -> Iterator[tuple[int, Network]]:
-        """The network at each of these steps, in evaluation mode; the same object is filled anew each time."""
+        """Yield each step and its network, in evaluation mode.
+
+        One network is filled anew each time, so a caller must be done with it before the next step.
+
+        Raises:
+            KeyError: a step has no checkpoint.
+        """
         with safe_open(self.path, "pt") as file:
             header = json.loads(file.metadata()[HEADER])
             model = build(Model(**header["model"]), Vocabulary(**header["vocabulary"])).to(device).eval()
             places = {step: i for i, step in enumerate(file.get_tensor("steps").tolist())}
             for step in steps:
+                # A slice reads one checkpoint's bytes; the whole file may be larger than memory.
                 weights = {name: file.get_slice(name)[places[step]] for name in model.state_dict()}
                 model.load_state_dict(weights)
                 yield step, model

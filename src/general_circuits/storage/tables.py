@@ -1,4 +1,9 @@
-"""Parquet between stages: what a table is, an atomic write and a checked read. `schemas/` has the tables."""
+"""Parquet between stages: the kinds of table, atomic writes and checked reads. `schemas/` has the tables.
+
+Stages meet in files. A job can be killed at any time, and Snakemake takes a file that exists for finished. So no file
+may exist under its name until it is whole: it is written under another name and renamed, which is one step for the
+file system.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +27,7 @@ from general_circuits import __version__
 CATEGORY = pa.dictionary(pa.int32(), pa.string())
 INTEGER, NUMBER, FLAG, TEXT = pa.int32(), pa.float64(), pa.bool_(), pa.string()
 SINGLE = pa.float32()
-"""Of what a network computes, in its own precision."""
+"""Type of numbers that a network computes, in its own precision."""
 INTEGERS, SINGLES = pa.list_(INTEGER), pa.list_(SINGLE)
 TYPES = {
     CATEGORY: "category",
@@ -34,33 +39,33 @@ TYPES = {
     INTEGERS: "list of integers",
     SINGLES: "list of numbers",
 }
-"""The types in words."""
+"""Names of the types for readers."""
 
 MEANINGS: Mapping[str, str] = {
-    "condition": "the setting, by its name in the study's config",
-    "replica": "the seed, of everything that is drawn; conditions are paired by it",
+    "condition": "the condition's name in the study's config",
+    "replica": "the seed of everything that is drawn; conditions are compared replica by replica",
     "step": "updates made so far; 0 is the initialisation",
-    "split": "on which examples: train or validation",
-    "a": "the first operand, a symbol from 0; missing where there are not two operands",
-    "b": "the second operand",
-    "inputs": "all inputs, symbols from 0; missing where they are a and b",
-    "layer": "the transformer block, or hidden layer, whose neurons these are, from 0",
+    "split": "the examples that are measured: train or validation",
+    "a": "the first operand, a symbol from 0; missing in tasks without two operands",
+    "b": "the second operand, as a",
+    "inputs": "all inputs, symbols from 0; missing in tasks of two operands",
+    "layer": "number of the transformer block or hidden layer that the neurons are in, from 0",
     "site": (
-        "where in it: mlp (the MLP's units after the activation), head_outputs (the units of the attention heads'"
+        "place in the layer: mlp (the MLP's units after the activation), head_outputs (units of the attention heads'"
         " outputs) or heads (whole heads)"
     ),
-    "method": "how saliency is computed: docs/saliency.md has the list",
+    "method": "attribution method of the saliency; docs/saliency.md lists them",
     "target": (
-        "what saliency explains: right_minus_mean (the label's logit minus the mean logit), right_logit, margin (minus"
-        " the largest other logit) or log_probability"
+        "number that saliency explains: right_minus_mean (the label's logit minus the mean logit), right_logit, margin"
+        " (the label's logit minus the largest other one) or log_probability"
     ),
     "normalisation": (
-        "raw; matched (of logits divided by their scale, which is 1 then at every checkpoint: docs/saliency.md); or"
-        " per_example (each example's saliencies divided by the sum of their sizes over the neurons)"
+        "raw; matched (logits are divided by their scale, docs/saliency.md, so that it is 1 at every checkpoint); or"
+        " per_example (an example's saliencies are divided by the sum of their magnitudes over the neurons)"
     ),
-    "dead_units": "whether neurons that are not alive are included or excluded",
+    "dead_units": "whether dead neurons, 0 on every example, are included or excluded",
 }
-"""Of the columns that tell rows apart in several tables, said once."""
+"""Meanings of columns that several tables share."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +73,14 @@ class Table:
     """One kind of file.
 
     Attributes:
-        name: as claims and figures ask for it.
-        path: under `results/{study}/`.
-        row: what there is one row per, in words.
-        key: the columns that tell rows apart, with their types; rows are sorted by them.
-        columns: the others.
-        meanings: what each column is, with its unit and range, save where `MEANINGS` says it.
-        is_of_all: whether every condition has it, and not only those of a claim.
-        measurement: which one makes it, if a condition may do without.
+        name: the name that claims and figures use.
+        path: path under `results/{study}/`.
+        row: text that completes "one row per".
+        key: columns that tell rows apart, with their types; rows are sorted by them.
+        columns: all other columns, with their types.
+        meanings: each column's meaning, with unit and range; columns in `MEANINGS` may be left out.
+        is_of_all: whether every condition has the table, and not only conditions of some claim.
+        measurement: the measurement that makes the table, if a condition may do without it.
     """
 
     name: str
@@ -89,7 +94,7 @@ class Table:
 
     @property
     def axes(self) -> list[str]:
-        """What its path names: a study has one file for each combination of their values."""
+        """Names in the path, in order: a study has one file for each combination of their values."""
         return [name for _, name, _, _ in Formatter().parse(self.path) if name]
 
     @property
@@ -97,7 +102,7 @@ class Table:
         return pa.schema(list({**self.key, **self.columns}.items()))
 
     def described(self) -> dict[str, tuple[str, str]]:
-        """Every column's type in words and its meaning, in the order of columns."""
+        """Describe every column by its type in words and its meaning, in the order of columns."""
         meanings = {**MEANINGS, **self.meanings}
         return {field.name: (TYPES[field.type], meanings[field.name]) for field in self.schema}
 
@@ -116,8 +121,14 @@ ATTRIBUTION: Mapping[str, pa.DataType] = {"method": CATEGORY, "target": CATEGORY
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A name of this process's own to write under; renamed to `path` when the block ends well, else removed."""
+    """Replace `path` in one step: give a temporary name to write under, renamed to `path` when the block ends well.
+
+    A reader sees the old file or the new one, and nothing in between. If the block fails, the old file stays as it was
+    and the new one is removed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, since a rename is atomic only within a file system. The random part keeps two writers apart.
+    # The leading dot hides the file from patterns such as *.parquet.
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         yield temporary
@@ -130,15 +141,18 @@ def write(path: Path, table: Table, frame: pd.DataFrame, metadata: Mapping[str, 
     """Write a frame as a table, sorted by its key.
 
     Args:
-        path: the file; written under another name and renamed into place.
-        table: which kind.
+        path: the file.
+        table: the kind of table.
         frame: exactly the table's columns, in any order.
-        metadata: JSON values kept in the file's schema beside the package version. Nothing that changes between two
-            equal runs belongs here: equal work gives equal bytes.
+        metadata: JSON values kept in the file's schema beside the package version. Equal work gives equal bytes, so
+            nothing that changes between two equal runs belongs here.
+
+    Raises:
+        ValueError: columns are missing or unknown.
     """
     schema = table.schema
     _check_columns(path, table, frame.columns.tolist())
-    # Categories as plain strings first: a frame's own order and unused ones must reach neither rows nor bytes.
+    # Categories become plain strings first. A frame's order of categories and unused ones must not reach the bytes.
     frame = frame.astype(
         {column: str for column in frame.columns if isinstance(frame[column].dtype, pd.CategoricalDtype)}
     )
@@ -149,14 +163,24 @@ def write(path: Path, table: Table, frame: pd.DataFrame, metadata: Mapping[str, 
 
 
 def joined(table: Table, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The parts of a table below one another; without any, the table without rows."""
+    """Put the parts of a table below one another; without parts, return the table without rows."""
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=table.schema.names)
 
 
 def write_in_parts(
     path: Path, table: Table, parts: Iterable[pd.DataFrame], metadata: Mapping[str, Any] | None = None
 ) -> None:
-    """Write a table too large for memory: `parts` of it, each sorted by its key and all in the order of their keys."""
+    """Write a table that is too large for memory, part by part.
+
+    Args:
+        path: the file.
+        table: the kind of table.
+        parts: frames, each sorted by the table's key, in the order of their keys.
+        metadata: as for `write`.
+
+    Raises:
+        ValueError: columns are missing or unknown, or parts are out of order.
+    """
     schema = table.schema.with_metadata(_texts(metadata))
     last: tuple[Any, ...] = ()
     with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
@@ -170,40 +194,44 @@ def write_in_parts(
 
 
 def read(path: Path, table: Table) -> pd.DataFrame:
-    """Read a table; `ValueError` if the file's columns or their types are others."""
+    """Read a table.
+
+    Raises:
+        ValueError: the file's columns or their types are not the table's.
+    """
     content = pq.read_table(path)
     _check_columns(path, table, content.column_names)
     wrong = [field.name for field in table.schema if content.schema.field(field.name).type != field.type]
     if wrong:
-        found = {column: str(content.schema.field(column).type) for column in wrong}
-        raise ValueError(f"{path}: not a {table.name} table: columns of another type: {found}")
+        types = {column: str(content.schema.field(column).type) for column in wrong}
+        raise ValueError(f"{path}: not a {table.name} table: columns of another type: {types}")
     return content.to_pandas()
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """The JSON values that `write` kept in the schema."""
+    """Read the JSON values that `write` kept in the schema."""
     metadata = pq.read_schema(path).metadata
     return {key.decode(): json.loads(value) for key, value in metadata.items() if key != b"general_circuits"}
 
 
 def files(table: Table, axes: Mapping[str, Sequence[Any]]) -> list[str]:
-    """Where a study's files of a table are, under its folder: one for each combination of what its path names.
+    """List a table's files in a study, relative to the study's folder: one for each combination of values in its path.
 
     Args:
-        table: which kind.
-        axes: by the names in a path (`condition`, `block`, `claim`), the study's values in order.
+        table: the kind of table.
+        axes: the study's values in order, by their names in a path (`condition`, `block`, `claim`).
     """
     combinations = itertools.product(*(axes[name] for name in table.axes))
     return [table.path.format(**dict(zip(table.axes, values, strict=True))) for values in combinations]
 
 
 def read_study(results: Path, table: Table, axes: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
-    """All of a study's files of a table, below one another; `condition`, if it has one, keeps the given order.
+    """Read all of a study's files of a table into one frame, in the order of `axes`.
 
     Args:
         results: the study's folder, `results/{study}`.
-        table: which kind.
-        axes: as of `files`.
+        table: the kind of table.
+        axes: as for `files`; columns such as `condition` get these values as their categories.
     """
     frames = [read(results / file, table) for file in files(table, axes)]
     categories = [name for name in table.axes if table.key.get(name) == CATEGORY]
@@ -212,13 +240,14 @@ def read_study(results: Path, table: Table, axes: Mapping[str, Sequence[Any]]) -
 
 
 def _texts(metadata: Mapping[str, Any] | None) -> dict[str, str]:
-    """What a file's schema says of it, as text."""
+    """Return metadata as texts, with the package version."""
     texts = {key: json.dumps(value, sort_keys=True) for key, value in sorted((metadata or {}).items())}
     return {**texts, "general_circuits": __version__}
 
 
-def _check_columns(path: Path, table: Table, found: Sequence[str]) -> None:
+def _check_columns(path: Path, table: Table, columns: Sequence[str]) -> None:
+    """Refuse columns that are not exactly the table's."""
     expected = table.schema.names
-    missing, unknown = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+    missing, unknown = sorted(set(expected) - set(columns)), sorted(set(columns) - set(expected))
     if missing or unknown:
         raise ValueError(f"{path}: not a {table.name} table: missing columns {missing}, unknown columns {unknown}")

@@ -1,8 +1,13 @@
-"""What a killed job goes on from, and a replay starts from: states of training on disk, checked when read.
+"""States of training on disk, checked when read: killed jobs go on from them, replays and branches start from them.
 
-Beside each state lies a record of what was measured since the state before it, so a state is worth something only if
-all records up to it are whole. A file's name ends in the digest of its bytes: one that was cut short or altered does
-not match its name, and the state before it is used.
+Training writes a state at fixed steps, and one more where it is asked to stop. Only states at fixed steps stay once a
+run is finished. So a run that was stopped and continued leaves the same states as one that ran through. Beside each
+state lies a record: everything measured since the state before. A job can only go on from a state if all records up to
+it are whole.
+
+Files are written under another name and renamed, so a killed job leaves whole files. Disks fail in other ways too: a
+file's name ends in the digest of its bytes. A file that was cut short or altered does not match its name. It is
+reported, and the state before it is used.
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ from torch import Tensor
 from general_circuits.storage.tables import replacing
 
 HEADER = "state"
-"""The only key of a file's metadata."""
+"""The only key of a file's metadata, since safetensors writes several in no fixed order."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +41,18 @@ class State:
 
 
 def folder_of(states: Path, position: int, code: str, settings: str, device: str, split: Path, also: str = "") -> Path:
-    """The folder of one replica's states, named after all that their bytes depend on.
+    """Return the folder of one replica's states, named after everything that their bytes depend on.
+
+    A job with other code, settings or data gets another folder. So it never goes on from a state that is not its own.
 
     Args:
-        states: the block's.
-        position: of the replica in its block.
-        code: the fingerprint of the code that trains.
+        states: the block's folder of states.
+        position: the replica's position in its block.
+        code: fingerprint of the code that trains.
         settings: the condition, as JSON.
-        device: where it trains.
-        split: the file it trains on.
-        also: what else there is, of a branch.
+        device: the device that trains.
+        split: the split table that training reads; its bytes count and its place does not.
+        also: anything else that a branch depends on.
     """
     digest = hashlib.sha256("\n".join([code, settings, device, torch.__version__, also]).encode())
     digest.update(hashlib.sha256(split.read_bytes()).digest())
@@ -57,29 +64,39 @@ class States:
     """The states of one replica.
 
     Attributes:
-        folder: theirs alone; made when the first is kept.
-        report: receives a line about anything that could not be used.
+        folder: a folder for these states alone, made when the first is kept.
+        report: function that receives a line about each file that cannot be used.
     """
 
     folder: Path
     report: Callable[[str], None] = print
 
     def keep(self, state: State, record: State) -> None:
-        """Write what was measured since the last state, whose step is the record's value `after`; then the state."""
+        """Write a record, then its state.
+
+        The record holds everything measured since the last state, whose step is its value `after`. It comes first: a
+        job killed between the two leaves a record that nothing needs, and not a state without its record.
+        """
         self._write("record", record)
         self._write("state", state)
 
     def only(self) -> States:
-        """These, after removing any that other code or settings left beside them."""
+        """Remove the states that other code or settings left beside these, and return these."""
         for folder in self.folder.parent.glob("*"):
             if folder != self.folder and folder.is_dir():
                 shutil.rmtree(folder)
         return self
 
     def resume(self) -> tuple[State, list[State]] | None:
-        """The last whole state before which every record is whole, and these records. What lies after it is removed."""
+        """Return the last usable state, and all records up to it; remove everything after it.
+
+        A state is usable if it is whole and every record up to it is whole and follows the one before.
+
+        Returns:
+            The state and the records; None if no state is usable.
+        """
         records: list[State] = []
-        found: tuple[State, list[State]] | None = None
+        last: tuple[State, list[State]] | None = None
         for path in self._files("record"):
             record = self._read(path)
             if record is None or record.values["after"] != (records[-1].step if records else None):
@@ -87,25 +104,26 @@ class States:
             records.append(record)
             state = self._at(record.step)
             if state is not None:
-                found = state, list(records)
-        last = found[0].step if found else -1
-        unfinished = self.folder.glob(".*")
+                last = state, list(records)
+        last_step = last[0].step if last else -1
+        unfinished = self.folder.glob(".*")  # temporary files of a write that was killed
         for path in [*unfinished, *(path for kind in ("record", "state") for path in self._files(kind))]:
-            if path.name.startswith(".") or _step(path) > last:
+            if path.name.startswith(".") or _step(path) > last_step:
                 path.unlink()
-        return found
+        return last
 
     def nearest(self, step: int) -> State | None:
-        """The last whole state not after this step."""
+        """Return the last whole state that is not after this step, or None; it needs no records."""
         for path in reversed(self._files("state")):
             if _step(path) <= step and (state := self._read(path)) is not None:
                 return state
         return None
 
     def thin(self, how_many: int, every: int) -> None:
-        """Remove a finished run's records, and all states but `how_many`, evenly by step and the last among them.
+        """Thin a finished run: keep `how_many` states, evenly by step and with the last, and no records.
 
-        Only states at multiples of `every`, and the last one, are kept: others depend on when a run was killed.
+        States at multiples of `every` and the last one can be kept. Others depend on when training was stopped, and
+        equal runs must leave equal states.
         """
         files = self._files("state")
         states = [path for path in files if _step(path) % every == 0 or path == files[-1]]
@@ -115,12 +133,14 @@ class States:
             path.unlink()
 
     def _at(self, step: int) -> State | None:
+        """Return the whole state of this step, or None."""
         for path in self._files("state"):
             if _step(path) == step and (state := self._read(path)) is not None:
                 return state
         return None
 
     def _files(self, kind: str) -> list[Path]:
+        """List files of this kind by step: names have steps of a fixed width, so that they sort as numbers do."""
         return sorted(self.folder.glob(f"{kind}-[0-9]*-*.safetensors"))
 
     def _write(self, kind: str, state: State) -> None:
@@ -131,17 +151,18 @@ class States:
             temporary.write_bytes(content)
 
     def _read(self, path: Path) -> State | None:
-        """The file's content if it is what was written."""
+        """Read a file; report it and return None if its bytes are not those that were written."""
         content = path.read_bytes()
         if _digest(content) != path.stem.rsplit("-", 1)[1]:
-            self.report(f"{path}: truncated or altered since it was written, and not used")
+            self.report(f"{path}: truncated or altered since it was written; not used")
             return None
         with safe_open(path, "pt") as file:
             values = json.loads(file.metadata()[HEADER])
+        # The digest covers the bytes and not the step in the name: a renamed file is found out here.
         if values["step"] != _step(path):
-            self.report(f"{path}: of step {values['step']}, whatever its name says, and not used")
+            self.report(f"{path}: holds step {values['step']}, which is not the step in its name; not used")
             return None
-        # Copies: what `load` gives lies in the bytes that were read, which nothing may write to.
+        # `load` gives views of the bytes that were read, which nothing may write to. Training needs copies.
         return State(values.pop("step"), {name: tensor.clone() for name, tensor in load(content).items()}, values)
 
 

@@ -1,1 +1,1 @@
-"""The contract between stages: one file per table, so that a new one reruns nothing. Its name is its file's."""
+"""The tables that stages exchange: one file per table, under the table's name, so that a new table reruns nothing."""

@@ -1,4 +1,4 @@
-"""Every example's answer at checkpoints: which are learnt when."""
+"""Every example's answer at checkpoints, which shows when it is learnt."""
 
 from general_circuits.storage.tables import INTEGER, REPLICA, SINGLE, Table
 
@@ -9,9 +9,9 @@ TABLE = Table(
     key={**REPLICA, "step": INTEGER, "example": INTEGER},
     columns={"margin": SINGLE, "probability": SINGLE},
     meanings={
-        "example": "its number in the task table; the table split says on which side it is",
-        "margin": "its label's logit minus the largest other one, logits: it is right where this is above 0",
-        "probability": "given to its label, 0 to 1",
+        "example": "the example's number in the task table; the split table has its side",
+        "margin": "the label's logit minus the largest other one, logits; the answer is right above 0",
+        "probability": "probability of the label, 0 to 1",
     },
     is_of_all=False,
     measurement="answers",

@@ -1,4 +1,4 @@
-"""How far each attribution is to be trusted."""
+"""Checks of each attribution: completeness, standard error and saturation."""
 
 from general_circuits.storage.tables import ATTRIBUTION, INTEGER, NEURONS, NUMBER, Table
 
@@ -17,29 +17,30 @@ TABLE = Table(
         "closed_form_gap": NUMBER,
     },
     meanings={
-        "examples": "of the split, those that the method saw",
+        "examples": "number of the split's examples that the method used",
         "logit_scale": (
-            "root mean square over training examples and classes of a logit minus its example's mean logit: what logits"
-            " are divided by to be matched; the same for every row of a step"
+            "root mean square, over training examples and classes, of a logit minus its example's mean logit. Matched"
+            " saliency divides logits by it; the same for every row of a step"
         ),
         "completeness_error": (
-            "mean difference between the summed saliencies of an example and by how much the target differs from that"
-            " at the method's baseline, over the mean size of the latter; 0 is complete. Promised by integrated"
-            " gradients and shapley everywhere, by conductance in perceptrons, by the others where the target is linear"
-            " in the neurons"
+            "mean |Σ saliency − explained| over mean |explained|, where explained is the target minus the target at the"
+            " method's baseline; 0 is complete. Integrated gradients and shapley promise 0 everywhere, conductance in"
+            " perceptrons, and the other methods where the target is linear in the neurons"
         ),
-        "integration_steps": "of integrated gradients, doubled until complete or the most allowed, and of conductance",
+        "integration_steps": (
+            "steps of integrated gradients, doubled until complete or at the most allowed; or steps of conductance"
+        ),
         "standard_error": (
-            "root mean square over examples and neurons of the saliency's standard error, where it was estimated from"
-            " random permutations, in the unit of the saliency; else 0"
+            "root mean square, over examples and neurons, of the standard error of saliency that random permutations"
+            " estimate, in the unit of the saliency; 0 for methods without permutations"
         ),
         "saturated": (
-            "share of the examples whose label has a probability above 0.99, so that log_probability hardly depends on"
+            "share of the examples whose label has a probability above 0.99. There log_probability hardly depends on"
             " the logits; missing for other targets"
         ),
         "closed_form_gap": (
-            "in front of a final layer norm, of methods that would be in closed form without it: mean difference to"
-            " that form with the norm's scale frozen, over the mean size of the saliency; missing elsewhere"
+            "mean |saliency − closed form| over mean |saliency|, where the closed form freezes the scale of the final"
+            " layer norm. Missing without such a norm, and for methods that have no closed form"
         ),
     },
     measurement="saliency",

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 
 from general_circuits.storage.tables import CATEGORY, INTEGER, NUMBER, TEXT, Table
 
-FINDING: Mapping[str, str] = {
+FINDING_MEANINGS: Mapping[str, str] = {
     "claim": "the claim's id, as in claims/registry.py",
-    "unit": "of estimate, low and high; empty where the claim is not testable",
-    "estimate": "mean over replicas; missing where there are no data",
+    "unit": "unit of estimate, low and high; empty where the claim is not testable",
+    "estimate": "mean over replicas; missing without data",
     "low": "lower end of the estimate's 95 % interval (Student's t); missing below two replicas",
     "high": "upper end of the same interval",
-    "replicas": "number of replicas that the estimate rests on, those in which it is defined",
-    "sentence": "what was found, in words",
+    "replicas": "number of replicas in which the estimate is defined",
+    "sentence": "the finding in words",
 }
-"""What this table's columns mean, and the same ones' in `verdicts`."""
+"""Meanings of columns that this table shares with `verdicts`."""
 
 TABLE = Table(
     "claim",
@@ -31,18 +31,18 @@ TABLE = Table(
         "sentence": TEXT,
     },
     meanings={
-        **FINDING,
+        **FINDING_MEANINGS,
         "contrast": (
-            "registered, which carries the verdict (of a claim with several, each with what it is of); or what else"
-            " was compared beside it"
+            "“registered” for the contrast with the verdict (if a claim has several, followed by the thing each is"
+            " about); or the name of another comparison beside it"
         ),
         "p_value": (
-            "0 to 1; of the registered contrast, as its rule defines it; of the others, two-sided against 0 (Student's"
-            " t); missing where too few replicas have data"
+            "p-value, 0 to 1: by the claim's rule for the registered contrast, two-sided against 0 (Student's t) for"
+            " the others; missing where too few replicas have data"
         ),
         "verdict": (
-            "of the registered contrast: supported, contradicted, undecided, or not testable in this study; empty in"
-            " the others"
+            "verdict on the registered contrast: supported, contradicted, undecided, or not testable in this study;"
+            " empty for other contrasts"
         ),
     },
 )

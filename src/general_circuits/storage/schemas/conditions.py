@@ -1,4 +1,4 @@
-"""What each condition of a study is, one setting a row: claims find by it which conditions differ in what."""
+"""Settings of each condition of a study, one per row. Claims read which conditions differ in which settings."""
 
 from general_circuits.storage.tables import CATEGORY, NUMBER, TEXT, Table
 
@@ -10,10 +10,11 @@ TABLE = Table(
     columns={"value": TEXT, "number": NUMBER},
     meanings={
         "setting": (
-            "as optimiser.learning_rate: of task, split, model, optimiser and schedule, nothing left open; of a branch"
-            " also branch.parent and how it leaves it; and examples.training, how many train"
+            "name of a setting, such as optimiser.learning_rate: every setting of task, split, model, optimiser and"
+            " schedule, with defaults filled in; for a branch also branch.parent and how it leaves its parent; and"
+            " examples.training, the number of training examples"
         ),
-        "value": "what it is, as JSON",
-        "number": "the same, where it is a number; else missing",
+        "value": "the setting's value as JSON",
+        "number": "the value if it is a number, else missing",
     },
 )

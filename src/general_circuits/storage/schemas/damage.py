@@ -1,4 +1,4 @@
-"""What deleting neurons costs, in one number for each curve of the table `ablation`."""
+"""Damage by deletion, in one number for each curve of the table `ablation`."""
 
 from general_circuits.storage.schemas.ablation import KEY, MEANINGS
 from general_circuits.storage.tables import INTEGER, NUMBER, Table
@@ -6,7 +6,7 @@ from general_circuits.storage.tables import INTEGER, NUMBER, Table
 TABLE = Table(
     "damage",
     "damage/{condition}/{block}.parquet",
-    row="replica, step, split, layer, site, dead_units, deletion, ranking, what it is by, and draw",
+    row="replica, step, split, layer, site, dead_units, deletion, ranking, by and draw",
     key=KEY,
     columns={
         "neurons": INTEGER,
@@ -17,17 +17,17 @@ TABLE = Table(
     },
     meanings={
         **MEANINGS,
-        "neurons": "how many are ranked",
+        "neurons": "number of ranked neurons",
         "area": (
-            "mean of the accuracy lost over every k from 1 to a quarter of the ranked neurons, −1 to 1; every k is"
-            " measured where the logits are linear in the neurons, elsewhere and for matched sets those of the table"
-            " ablation, with straight lines between; missing where there are too few neurons for a matched set"
+            "mean accuracy lost over every k from 1 to a quarter of the ranked neurons, −1 to 1. Where the logits are"
+            " linear in the neurons every k is measured; elsewhere, and for matched sets, straight lines connect the k"
+            " of the table ablation. Missing where there are too few neurons for a matched set"
         ),
-        "margin_area": "the same of the margin, logits",
-        "matched_margin_area": "the same of the margin divided by the checkpoint's logit scale; no unit",
+        "margin_area": "the same for the margin, logits",
+        "matched_margin_area": "the same for the margin divided by the checkpoint's logit scale; no unit",
         "half_k": (
             "k at which accuracy has fallen to half of the whole network's, linear between measured k; missing if it"
-            " never does"
+            " never falls so far"
         ),
     },
     measurement="ablation",

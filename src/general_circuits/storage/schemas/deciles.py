@@ -1,4 +1,4 @@
-"""Where the gradient of training comes from: examples that are known for sure, or less so."""
+"""Parts of the training gradient by how sure the network is of each example."""
 
 from general_circuits.storage.tables import INTEGER, REPLICA, SINGLE, Table
 
@@ -15,17 +15,17 @@ TABLE = Table(
         "validation_fall": SINGLE,
     },
     meanings={
-        "decile": "1: the tenth whose labels have the smallest probability, to 10: the tenth that is surest",
-        "examples": "how many training examples these are",
-        "probability": "mean over them of the probability given to the label, 0 to 1",
+        "decile": "1 (the tenth of the examples whose labels have the smallest probability) to 10 (the largest)",
+        "examples": "number of training examples in the tenth",
+        "probability": "probability of the label, mean over these examples, 0 to 1",
         "gradient_norm": (
-            "Euclidean norm, in all weights, of their part of the gradient of mean training cross-entropy: parts add"
-            " up to it"
+            "Euclidean norm, over all weights, of these examples' part of the gradient of mean training cross-entropy;"
+            " the ten parts add up to the gradient"
         ),
-        "gradient_share": "that part along the whole gradient, over the whole's norm: shares add up to 1",
+        "gradient_share": "share of that part in the gradient, measured along the gradient; the ten shares add up to 1",
         "validation_fall": (
-            "fall of mean validation cross-entropy when weights move against that part, per unit of rate, to first"
-            " order"
+            "fall of mean validation cross-entropy when weights move against that part, to first order; nats per unit"
+            " of the rate"
         ),
     },
     is_of_all=False,

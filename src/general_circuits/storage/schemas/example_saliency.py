@@ -1,4 +1,4 @@
-"""Every neuron's saliency on every example, on request: large."""
+"""Every neuron's saliency on every example; large, and made on request only."""
 
 from general_circuits.storage.tables import ATTRIBUTION, CATEGORY, INTEGER, REPLICA, SINGLE, Table
 
@@ -17,9 +17,9 @@ TABLE = Table(
     },
     columns={"saliency": SINGLE},
     meanings={
-        "example": "its number in the task table",
-        "neuron": "its number, as in the saliency table",
-        "saliency": "of this neuron on this example, in the unit of the saliency table; the step is the folder's",
+        "example": "the example's number in the task table",
+        "neuron": "the neuron's number, as in the saliency table",
+        "saliency": "saliency of this neuron on this example, in the saliency table's unit; the folder has the step",
     },
     measurement="saliency",
 )

@@ -1,16 +1,16 @@
-"""A dense record of both losses, from replays: what spikes are found in."""
+"""Both losses at every step, from replays; spikes are found in them."""
 
 from general_circuits.storage.tables import INTEGER, NUMBER, REPLICA, Table
 
 TABLE = Table(
     "losses",
     "spikes/{condition}/{block}-losses.parquet",
-    row="replica and step, each from t_m on",
+    row="replica and step, from memorisation (t_m) on",
     key={**REPLICA, "step": INTEGER},
     columns={"training": NUMBER, "validation": NUMBER},
     meanings={
-        "training": "mean over all training examples of what the condition trains on, as the loss of metrics",
-        "validation": "the same, over validation examples",
+        "training": "mean training loss over all training examples, as loss in the table metrics",
+        "validation": "the same over validation examples",
     },
     is_of_all=False,
     measurement="spikes",

@@ -11,11 +11,11 @@ TABLE = Table(
     columns={**FLAGS, "norm": NUMBER, "effective_rank": NUMBER},
     meanings={
         **FLAG_MEANINGS,
-        "weight": "its TransformerLens name",
+        "weight": "the weight's TransformerLens name",
         "norm": "Frobenius norm",
         "effective_rank": (
-            "exponential of the entropy of its singular values, each as a share of their sum (Roy & Vetterli 2007); of"
-            " attention's, the mean over heads; missing of vectors"
+            "exponential of the entropy of its singular values, each as a share of their sum (Roy & Vetterli 2007);"
+            " for attention, the mean over heads; missing for vectors"
         ),
     },
     measurement="progress",

@@ -1,4 +1,4 @@
-"""The modules of planted duels: how well they know what they are to know."""
+"""Modules of planted duels, and how well they know their examples."""
 
 from general_circuits.storage.tables import CATEGORY, INTEGER, NUMBER, SINGLE, Table
 
@@ -18,19 +18,19 @@ TABLE = Table(
     },
     meanings={
         "replica": "the seed",
-        "kind": "generaliser, memoriser, or rival_memoriser (one of all training examples, for the null control)",
-        "parts": "K, how many memorisers share the training examples; of generalisers 1",
-        "label_noise": "ξ, share of the training examples with a wrong label that it learnt",
-        "number": "of the module among those like it, from 0",
-        "neurons": "per layer",
-        "examples": "that it is to know: its part of the training examples, or all of them",
-        "accuracy": "on these, 0 to 1",
-        "least_margin": "of these, logits",
-        "validation_accuracy": "on examples that never train, 0 to 1",
+        "kind": "generaliser, memoriser, or rival_memoriser (of all training examples, for a null control)",
+        "parts": "K, the number of memorisers that share the training examples; 1 for generalisers",
+        "label_noise": "ξ, share of the training examples whose label was wrong when the module learnt them",
+        "number": "the module's number in its group, from 0",
+        "neurons": "neurons per layer",
+        "examples": "number of examples that it should know: its part of the training examples, or all of them",
+        "accuracy": "accuracy on these examples, 0 to 1",
+        "least_margin": "smallest margin on these examples, logits",
+        "validation_accuracy": "accuracy on validation examples, 0 to 1",
         "elsewhere": (
-            "largest probability that a memoriser gives any class on an example outside its part, mean over these, 0 to"
-            " 1; of generalisers missing"
+            "largest probability of any class on an example outside a memoriser's part, mean over these examples, 0 to"
+            " 1; missing for generalisers"
         ),
-        "weight_norm": "of all its weights",
+        "weight_norm": "Euclidean norm of all its weights",
     },
 )

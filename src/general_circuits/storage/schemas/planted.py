@@ -1,4 +1,4 @@
-"""Planted duels: what every update does to each side's part in the margins, step by step."""
+"""Effects of every update on each side's part in the margins, in planted duels."""
 
 from general_circuits.storage.tables import CATEGORY, INTEGER, NUMBER, SINGLE, Table
 
@@ -39,41 +39,41 @@ TABLE = Table(
         "loss": SINGLE,
     },
     meanings={
-        "replica": "the seed, of split, modules and batches",
+        "replica": "the seed of split, modules and batches",
         "duel_kind": (
-            "duel (a generaliser against memorisers); or a null control: generalisers or memorisers (two trained"
-            " alike), copy (a generaliser and the same one with its neurons in another order)"
+            "duel (a generaliser against memorisers), or a null control; controls are generalisers or memorisers (two"
+            " modules trained alike), and copy (a generaliser against itself with its neurons in another order)"
         ),
-        "optimiser": "of the duel: sgd, momentum (0.9), adam or adamw",
-        "parts": "K, memorisers, of a part of the training examples each",
-        "general_decay": "λ of the general side",
-        "shallow_decay": "λ of the shallow side",
-        "batch": "examples per step; 0 for all",
-        "initial_margin": "of every training example's right answer at the start, logits",
-        "initial_share": "of the general side in it",
+        "optimiser": "update rule of the duel: sgd, momentum (0.9), adam or adamw",
+        "parts": "K, number of memorisers, each of one part of the training examples",
+        "general_decay": "weight decay λ of the general side",
+        "shallow_decay": "weight decay λ of the shallow side",
+        "batch": "examples per step; 0 means all",
+        "initial_margin": "margin of every training example at the start, logits",
+        "initial_share": "the general side's share of that margin, 0 to 1",
         "scaling": (
-            "where the factor is that matches margins at the start: outside the networks, inside their readout weights,"
+            "place of the factor that matches margins at the start: outside the networks, inside their readout weights,"
             " or halfway"
         ),
-        "label_noise": "ξ, share of the training examples whose label is a wrong one",
-        "order": "shuffled; or away, where a tenth of the examples stays away for the first half of the steps",
+        "label_noise": "ξ, share of the training examples with a wrong label",
+        "order": "shuffled, or away (a tenth of the examples is in no batch for the first half of the steps)",
         "side": "general or shallow",
-        "examples": "training examples with right labels, all of them; or those that stay away",
-        "margin": "the side's part in the margin of the sum, mean over examples, logits",
-        "share": "of that in both sides' parts together",
+        "examples": "all (training examples with right labels) or away (those of them that stay away)",
+        "margin": "the side's part in the margin of both sides' sum, mean over examples, logits",
+        "share": "that part over both sides' parts together",
         "transfer": (
-            "what the next step, without decay, changes of the part that the module knowing an example has in its"
-            " margin, relative to that part: median over examples outside the step's batch; missing where all are in it"
+            "relative change, by the next step without decay, of a part in an example's margin: the part of the module"
+            " that knows the example. Median over examples outside the step's batch; missing if the batch has all"
         ),
-        "reinforcement": "the same, over the examples in the batch",
-        "decay_effect": "the same of what decay alone does in the next step, over all examples",
-        "frequency": "share of the examples, in the batch or not, whose part the step makes larger, 0 to 1",
-        "update_norm": "of the side's next step, without what decay adds; weight units",
-        "decay_norm": "of what decay adds to it",
-        "weight_norm": "of the side's weights",
-        "accuracy_alone": "of the side by itself, 0 to 1",
-        "accuracy": "of the sum on all training examples, with the labels that train, 0 to 1",
-        "validation_accuracy": "of the sum on examples that never train, where a side has its median factor, 0 to 1",
-        "loss": "of the sum on all training examples, nats",
+        "reinforcement": "the same over the examples in the batch",
+        "decay_effect": "the same relative change by the decay of the next step alone, over all examples",
+        "frequency": "share of the examples, in the batch or not, whose part grows by the step without decay, 0 to 1",
+        "update_norm": "norm of the side's next step without decay, weight units",
+        "decay_norm": "norm of the change that decay adds to that step",
+        "weight_norm": "norm of the side's weights",
+        "accuracy_alone": "accuracy of the side by itself, 0 to 1",
+        "accuracy": "accuracy of the sum on all training examples, with the labels that train, 0 to 1",
+        "validation_accuracy": "accuracy of the sum on validation examples, with each side's median factor, 0 to 1",
+        "loss": "cross-entropy of the sum on all training examples, nats",
     },
 )

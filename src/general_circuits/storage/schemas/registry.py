@@ -1,4 +1,4 @@
-"""Tables by name, for the DAG and for stages that are told which tables to read."""
+"""Tables by name, for the pipeline's DAG and for stages that receive names of tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from general_circuits.storage.tables import Table
 
 
 class Entry(NamedTuple):
-    """One column in the data dictionary: its table's name, path and what that has one row per, and its own words."""
+    """One column in the data dictionary, with its table's name, path and rows."""
 
     table: str
     path: str
@@ -26,45 +26,55 @@ class Entry(NamedTuple):
 
 
 def table(name: str) -> Table:
-    """The table of this name."""
-    found: Table = importlib.import_module(f"{schemas.__name__}.{name}").TABLE
-    return found
+    """Return the table of this name."""
+    loaded: Table = importlib.import_module(f"{schemas.__name__}.{name}").TABLE
+    return loaded
 
 
 def names() -> list[str]:
-    """Every table's name."""
+    """List the names of all tables."""
     return sorted(module.name for module in pkgutil.iter_modules(schemas.__path__) if module.name != "registry")
 
 
 def of_blocks() -> list[str]:
-    """The tables that a study has one file of for each block."""
+    """List the tables that every condition has one file of for each block."""
     return [name for name in names() if table(name).axes == ["condition", "block"] and table(name).is_of_all]
 
 
 def read(
     results: Path, names: Iterable[str], axes: Mapping[str, Mapping[str, Sequence[Any]]]
 ) -> dict[str, pd.DataFrame]:
-    """The tables of these names along their axes, by name.
+    """Read tables by name.
 
-    A table that has all of a study's conditions in one file is given with those that the others are of.
+    A table such as `conditions` lists all conditions of a study in one file. Beside other tables it is cut down to
+    their conditions.
+
+    Args:
+        results: the study's folder, `results/{study}`.
+        names: the tables' names.
+        axes: for each table, the values of the names in its path.
+
+    Returns:
+        Each table's rows by its name.
     """
-    found = {name: tables.read_study(results, table(name), axes[name]) for name in names}
-    of_some = [along["condition"] for along in axes.values() if "condition" in along]
-    shown = {condition for conditions in of_some for condition in conditions}
+    frames = {name: tables.read_study(results, table(name), axes[name]) for name in names}
+    conditions_of_tables = [along["condition"] for along in axes.values() if "condition" in along]
+    shown = {condition for conditions in conditions_of_tables for condition in conditions}
     return {
         name: frame[frame["condition"].isin(shown)] if shown and _lists_conditions(table(name)) else frame
-        for name, frame in found.items()
+        for name, frame in frames.items()
     }
 
 
 def _lists_conditions(of: Table) -> bool:
+    """Return whether a table has several conditions in one file."""
     return "condition" in of.key and "condition" not in of.axes
 
 
 def dictionary() -> list[Entry]:
-    """Every column of every table, in order."""
+    """List every column of every table, in order."""
     return [
-        Entry(name, found.path, found.row, column, *words)
-        for name, found in ((name, table(name)) for name in names())
-        for column, words in found.described().items()
+        Entry(name, one.path, one.row, column, *words)
+        for name, one in ((name, table(name)) for name in names())
+        for column, words in one.described().items()
     ]

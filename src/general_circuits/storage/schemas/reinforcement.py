@@ -1,11 +1,11 @@
-"""What one step of gradient descent on a single training example does, to first order."""
+"""First-order effects of one step of gradient descent on a single training example."""
 
 from general_circuits.storage.tables import INTEGER, REPLICA, SINGLE, Table
 
 TABLE = Table(
     "reinforcement",
     "progress/{condition}/{block}-reinforcement.parquet",
-    row="replica, step and example; at some checkpoints, of some training examples",
+    row="replica, step and example; at some checkpoints, for some training examples",
     key={**REPLICA, "step": INTEGER, "example": INTEGER},
     columns={
         "own": SINGLE,
@@ -18,17 +18,17 @@ TABLE = Table(
         "validation": SINGLE,
     },
     meanings={
-        "example": "its number in the task table",
-        "own": "change of the example's own margin, per unit of the rate, logits",
-        "own_restricted": "of that, the part of the restricted component (table progress)",
+        "example": "the example's number in the task table",
+        "own": "change of the example's own margin, logits per unit of the rate",
+        "own_restricted": "change of the restricted component's part in that margin (table progress)",
         "own_unseen": (
-            "of the part that the unseen component has in that margin; missing where an answer has no unseen example"
+            "change of the unseen component's part in that margin; missing where an answer has no unseen example"
         ),
-        "others": "the same change, summed over the other training examples",
-        "others_restricted": "of that, the part of the restricted component",
-        "others_unseen": "of the parts that the unseen component has in those margins",
-        "helped": "share of them whose margin grows, 0 to 1",
-        "validation": "the same change, mean over validation examples",
+        "others": "change of the margins of all other training examples, summed",
+        "others_restricted": "change of the restricted component's parts in those margins, summed",
+        "others_unseen": "change of the unseen component's parts in those margins, summed",
+        "helped": "share of the other training examples whose margin grows, 0 to 1",
+        "validation": "change of the margins of validation examples, mean",
     },
     measurement="progress",
 )

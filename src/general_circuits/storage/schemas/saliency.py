@@ -1,4 +1,4 @@
-"""How neurons' saliency is spread over examples."""
+"""Statistics over examples of every neuron's saliency."""
 
 from general_circuits.storage.tables import ATTRIBUTION, FLAG, INTEGER, NEURONS, SINGLE, Table
 
@@ -16,21 +16,21 @@ TABLE = Table(
         "alive": FLAG,
     },
     meanings={
-        "neuron": "its number, from 0: the MLP's unit, the unit of the heads' outputs (head after head), or the head",
+        "neuron": "the neuron's number, from 0: a unit of the MLP or the heads' outputs (head after head), or a head",
         "median": (
-            "over the examples, of the signed saliency, which is what the neuron adds to the target; logits (of"
-            " log_probability nats), divided by the logits' scale where matched, and a share per_example"
+            "median over the examples of the signed saliency, the neuron's share in the target. The unit is logits"
+            " (nats for log_probability), divided by the logits' scale if matched; a share if per_example"
         ),
         "median_magnitude": "median over the examples of |saliency|, in the same unit",
         "mean_magnitude": "mean over the examples of |saliency|, in the same unit",
         "q95_magnitude": "95 % quantile over the examples of |saliency|, in the same unit",
         "breadth": (
-            "share of the n examples that carry the saliency s, (Σ|s|)² / (n·Σs²): 1/n (one of them) to 1 (all alike);"
+            "share of the n examples that carry the saliency s, (Σ|s|)² / (n·Σs²): 1/n (one example) to 1 (all alike);"
             " 0 without saliency"
         ),
         "alive": (
-            "whether its activation is not 0 in some example of the split, at a position that reaches the answer; of a"
-            " head, that of any of its units"
+            "whether its activation is not 0 on some example of the split, at a position that reaches the answer; a"
+            " head is alive if any of its units is"
         ),
     },
     measurement="saliency",

@@ -1,4 +1,4 @@
-"""The `damage` table of what specification curves ask, at the checkpoints that their claims read."""
+"""The `damage` table for specification curves, at the checkpoints that their claims read."""
 
 from dataclasses import replace
 

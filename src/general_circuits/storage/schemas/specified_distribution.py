@@ -1,4 +1,4 @@
-"""The `distribution` table of what specification curves ask, at the checkpoints that their claims read."""
+"""The `distribution` table for specification curves, at the checkpoints that their claims read."""
 
 from dataclasses import replace
 

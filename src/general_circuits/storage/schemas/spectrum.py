@@ -1,4 +1,4 @@
-"""The energy of every frequency in what of the logits depends on nothing but the right answer."""
+"""Energy of every frequency in the part of the logits that depends on the right answer alone."""
 
 from general_circuits.storage.schemas.progress import FLAG_MEANINGS, FLAGS
 from general_circuits.storage.tables import FLAG, INTEGER, NUMBER, REPLICA, Table
@@ -12,15 +12,15 @@ TABLE = Table(
     meanings={
         **FLAG_MEANINGS,
         "frequency": (
-            "from 1: the k of cos(2πkj / n) where the group of answers is cyclic, and its logarithms in multiplication;"
-            " else the number of an irreducible representation, by dimension"
+            "from 1. For a cyclic group of answers, the k of cos(2πkj / n), where j is the answer, or its logarithm in"
+            " multiplication. For other groups, the number of an irreducible representation, by dimension"
         ),
         "dimensions": (
-            "of the functions in it: 2 of most frequencies; of a group that does not commute, of all that a"
-            " representation makes"
+            "dimensions of the space of its functions: 2 for most frequencies; for a group that does not commute, those"
+            " of all functions that the representation makes"
         ),
-        "energy": "mean square of its part of the mean logits by right answer, over answers and classes",
-        "is_key": "whether it is among the fewest that hold 95 % of the energy at the replica's last checkpoint",
+        "energy": "mean square, over answers and classes, of its part of the mean logits by right answer",
+        "is_key": "whether it is a key frequency: one of the fewest with 95 % of the energy at the last checkpoint",
     },
     measurement="progress",
 )

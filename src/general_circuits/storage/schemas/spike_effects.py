@@ -1,4 +1,4 @@
-"""What came of the general circuit, and of examples, around spikes, in quiet windows and after kicks."""
+"""Changes of the general circuit and of examples around spikes, in quiet windows and after kicks."""
 
 from general_circuits.storage.schemas.spikes import WINDOW, WINDOW_MEANINGS
 from general_circuits.storage.tables import INTEGER, SINGLE, Table
@@ -6,7 +6,7 @@ from general_circuits.storage.tables import INTEGER, SINGLE, Table
 TABLE = Table(
     "spike_effects",
     "spikes/{condition}/{block}-effects.parquet",
-    row="replica, spike, kind and step, of spikes that were looked into",
+    row="replica, spike, kind and step, for spikes that were looked into",
     key=WINDOW,
     columns={
         "general_before": SINGLE,
@@ -21,19 +21,19 @@ TABLE = Table(
     meanings={
         **WINDOW_MEANINGS,
         "general_before": (
-            "where the window begins, of the mean training margin the share that unseen examples show (component unseen"
-            " of progress); missing where an answer has no such example"
+            "general share where the window begins: the part of the component unseen (table progress) in the mean"
+            " training margin, over that margin; missing where an answer has no unseen example"
         ),
-        "general_after": "the same, 200 steps after the step",
-        "general_later": "the same, 400 steps after it; missing where training has ended",
+        "general_after": "the general share 200 steps after the step",
+        "general_later": "the general share 400 steps after the step; missing where training has ended",
         "shared": (
-            "training examples that both kinds of circuit serve where the window begins: right, with between a fifth"
-            " and four fifths of their margin general"
+            "number of training examples that both kinds of circuit serve where the window begins; the answer is right,"
+            " and between a fifth and four fifths of its margin are general"
         ),
-        "rise_shared": "mean rise of their cross-entropy from there to the step, nats",
-        "rise_others": "the same, of all other training examples",
-        "fall_shared": "mean fall of their margin, logits",
-        "fall_others": "the same, of all others",
+        "rise_shared": "mean rise of these examples' cross-entropy from the window's beginning to the step, nats",
+        "rise_others": "the same rise for all other training examples",
+        "fall_shared": "mean fall of the shared examples' margin over the same steps, logits",
+        "fall_others": "the same fall for all other training examples",
     },
     is_of_all=False,
     measurement="spikes",

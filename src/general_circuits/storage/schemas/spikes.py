@@ -1,4 +1,4 @@
-"""Spikes of the training loss, quiet windows beside them, and kicks as large: when, and both losses."""
+"""Spikes of the training loss, quiet windows beside them, and kicks of the same size, with both losses."""
 
 from general_circuits.storage.tables import CATEGORY, INTEGER, NUMBER, REPLICA, SINGLE, Table
 
@@ -6,13 +6,13 @@ WINDOW = {**REPLICA, "spike": INTEGER, "kind": CATEGORY, "step": INTEGER}
 WINDOW_MEANINGS = {
     "spike": "the step of the spike's largest training loss",
     "kind": (
-        "spike; quiet (the nearest steps on either side whose window, from 50 before to 200 after, meets no spike's);"
-        " or kick (there, once, weights moved in a random direction until the training loss had risen as much as in"
-        " the spike)"
+        "spike; quiet (the nearest steps on either side whose window, from 50 steps before to 200 after, meets no"
+        " spike's); or kick (at a quiet step, one random move of the weights, as far as raises the training loss by as"
+        " much as the spike)"
     ),
-    "step": "the spike's, or the one that a quiet window is around",
+    "step": "the spike's step, or the step that a quiet window is around",
 }
-"""Of both tables of windows."""
+"""Meanings of the key's columns, for both tables of windows."""
 
 TABLE = Table(
     "spikes",
@@ -31,18 +31,18 @@ TABLE = Table(
     meanings={
         **WINDOW_MEANINGS,
         "loss_before": (
-            "training loss where the window begins: 50 steps before the first that is above the threshold, or before"
-            " the quiet step"
+            "training loss where the window begins: 50 steps before the first step above the threshold, or before the"
+            " quiet step"
         ),
-        "loss": "training loss at the step; of a kick, after it",
+        "loss": "training loss at the step; for a kick, after it",
         "validation_before": "validation loss where the window begins",
-        "validation": "validation loss at the step; of a kick, after it",
-        "kick": "share of each weight tensor's norm that it was moved by; missing without a kick",
+        "validation": "validation loss at the step; for a kick, after it",
+        "kick": "distance that each weight tensor was moved, as a share of its norm; missing without a kick",
         "first_observation": (
-            "number, from 0, of its first checkpoint in the weights beside the table: where the window begins, at the"
-            " step, 200 and 400 steps after; missing of spikes that were not looked into"
+            "number, from 0, of the window's first checkpoint in the weights beside the table. Checkpoints are where"
+            " the window begins, at the step, and 200 and 400 steps after; missing for spikes that were not looked into"
         ),
-        "observations": "how many there are: 3 where training ended before the last",
+        "observations": "number of these checkpoints: 4, or 3 where training ended before the last",
     },
     is_of_all=False,
     measurement="spikes",

@@ -1,4 +1,4 @@
-"""The examples of a block's replicas: on which side they are, and their labels after label noise."""
+"""The examples of a block's replicas, with their sides of the split and their labels after label noise."""
 
 from general_circuits.storage.tables import CATEGORY, INPUTS, INTEGER, REPLICA, Table
 
@@ -9,10 +9,10 @@ TABLE = Table(
     key={**REPLICA, "example": INTEGER},
     columns={**INPUTS, "wrap": INTEGER, "split": CATEGORY, "target": INTEGER, "label": INTEGER},
     meanings={
-        "example": "its number in the task table",
-        "wrap": "m where the value before reduction modulo p lies in [m·p, (m + 1)·p); missing where there is none",
-        "split": "the side it is on: train or validation",
+        "example": "the example's number in the task table",
+        "wrap": "m, if the value before reduction modulo p lies in [m·p, (m + 1)·p); missing without such a value",
+        "split": "the example's side: train or validation",
         "target": "the right class, from 0",
-        "label": "the class it counts as, from 0: its target or, for training examples under label noise, a random one",
+        "label": "the class it counts as, from 0: its target, or a random class for training examples with label noise",
     },
 )

@@ -1,4 +1,4 @@
-"""Neurons in training: how general they are, how training examples agree on them, and what updates make of them."""
+"""Neurons in training: their generality, how training examples agree on them, and how updates change them."""
 
 from general_circuits.storage.schemas.progress import FLAG_MEANINGS, FLAGS
 from general_circuits.storage.tables import FLAG, INTEGER, REPLICA, SINGLE, Table
@@ -25,45 +25,45 @@ TABLE = Table(
     },
     meanings={
         **FLAG_MEANINGS,
-        "neuron": "its number, from 0: an MLP's unit",
+        "neuron": "number of the MLP's unit, from 0",
         "saliency": (
-            "mean over training examples, with the labels that train, of |activation × gradient of right_minus_mean|;"
+            "mean of |activation × gradient of right_minus_mean| over training examples, with the labels that train;"
             " logits"
         ),
         "breadth": (
-            "share of the n training examples that carry the saliency s, (Σ|s|)² / (n·Σs²): 1/n (one of them) to 1 (all"
+            "share of the n training examples that carry the saliency s, (Σ|s|)² / (n·Σs²): 1/n (one example) to 1 (all"
             " alike); 0 without saliency"
         ),
         "generality": (
-            "share of the training examples on which its |saliency| is more than an equal share, 1 / neurons, of that"
-            " of all neurons of the layer together; 0 to 1"
+            "share of the training examples on which its |saliency| exceeds the layer's mean |saliency| over neurons;"
+            " 0 to 1"
         ),
-        "alive": ("whether its activation is not 0 in some training example, at a position that reaches the answer"),
-        "weight_norm": "norm of the weights into it times that of those out of it, without biases; 0 or more",
+        "alive": ("whether its activation is not 0 on some training example, at a position that reaches the answer"),
+        "weight_norm": "norm of the weights into it times norm of the weights out of it, without biases; 0 or more",
         "gradient_norm": (
-            "norm of the mean over training examples of the gradient of cross-entropy in its weights: into it, its"
-            " bias, and out of it; nats per unit of weight, 0 or more"
+            "norm of the gradient of mean training cross-entropy in its weights (into it, its bias, and out of it);"
+            " nats per unit of weight, 0 or more"
         ),
         "gsnr": (
-            "signal to noise of that gradient g over examples, ‖mean g‖² / (mean ‖g‖² − ‖mean g‖²) (Liu et al. 2020,"
-            " over its weights together); 0 or more, missing where all are equal"
+            "signal-to-noise ratio of the examples' gradients g, ‖mean g‖² / (mean ‖g‖² − ‖mean g‖²) (Liu et al. 2020,"
+            " for all its weights together); 0 or more, missing where all are equal"
         ),
         "coherence": (
-            "m-coherence of that gradient over the n examples, n·‖mean g‖² / mean ‖g‖² (Chatterjee and Zielinski 2020):"
-            " how many of them a step on one of them helps, 0 (they cancel), 1 (orthogonal) to n (equal); missing"
-            " without a gradient"
+            "m-coherence of the n examples' gradients, n·‖mean g‖² / mean ‖g‖² (Chatterjee and Zielinski 2020); it is"
+            " the number of examples that a step on one of them helps, 0 if gradients cancel, 1 if orthogonal, n if"
+            " equal; missing without a gradient"
         ),
         "shuffled_gsnr": (
-            "gsnr with the labels shuffled among the training examples, once for each replica: at the start"
-            " what would be there without a rule in them, later what it takes to unlearn one"
+            "gsnr with labels shuffled among the training examples, once for each replica. At the start it is the value"
+            " for labels without a rule; later the network has to unlearn one"
         ),
         "shuffled_coherence": "coherence with the same shuffled labels",
         "update_norm": (
-            "norm of what the updates until the next checkpoint here added to these weights, net of decay; 0 or more."
-            " Missing at the last one, and where decay goes through the update rule (coupled, with momentum or in Adam;"
-            " line_search; lbfgs)"
+            "norm of the change of these weights until the next checkpoint of this table, without decay; 0 or more."
+            " Missing at the last one, and where decay passes through the update rule (coupled decay with momentum or"
+            " in Adam; line_search; lbfgs)"
         ),
-        "decay_norm": "norm of what decay took from these weights until then; 0 or more, missing where update_norm is",
+        "decay_norm": "norm of the change by decay until the next checkpoint; 0 or more, missing where update_norm is",
     },
     measurement="updates",
 )
