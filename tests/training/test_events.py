@@ -1,4 +1,4 @@
-"""Events in hand-made metrics: memorised, onset and generalised from the plateau, the peak, and what never came."""
+"""Events in hand-made metrics: memorised, onset, generalised, the peak of the validation loss, and censoring."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def metrics(
     diverged_from: int | None = None,
     replica: int = 0,
 ) -> pd.DataFrame:
-    """One run evaluated every 10 steps; `loss` is the validation loss."""
+    """Return the metrics of a run that is evaluated every 10 steps; `loss` is the validation loss."""
     n = len(train)
     steps = np.arange(n) * 10
     rows = {
@@ -41,29 +41,31 @@ def metrics(
     )
 
 
-def found(frame: pd.DataFrame) -> dict[str, int | None]:
-    """The step of each event, None where censored."""
+def steps_of(frame: pd.DataFrame) -> dict[str, int | None]:
+    """Return the step of each event, or None if it is censored."""
     rows = events.find(frame).set_index("event")
     return {event: None if rows["censored"][event] else int(rows["step"][event]) for event in rows.index}
 
 
-def branch_events(own: pd.DataFrame, parent: pd.DataFrame) -> dict[str, int | None]:
-    """The same of a branch."""
-    rows = events.find_of_branch(own, parent, "branch").set_index("event")
+def branch_events(branch: pd.DataFrame, parent: pd.DataFrame) -> dict[str, int | None]:
+    """Return the same for a branch, from its metrics and its parent's."""
+    rows = events.find_of_branch(branch, parent, "branch").set_index("event")
     assert set(rows["condition"]) == {"branch"}
     return {event: None if rows["censored"][event] else int(rows["step"][event]) for event in rows.index}
 
 
 def test_a_branch_has_its_parents_history_until_it_leaves() -> None:
-    """It leaves at 40 with memorised known, falls, and is back by 70: what it had learned it had.
+    """The branch leaves at 40, after its parent memorised. Its accuracy falls and returns by 70.
 
-    The parent's plateau is (0.1 + 0.1 + 0.1) / 3, so that 5 % of the way is 0.145 and 99 % is 0.991.
+    It keeps the parent's `memorised`. The parent's plateau is (0.1 + 0.1 + 0.1) / 3, so 5 % of the way is 0.145,
+    and 99 % is 0.991.
     """
     parent = metrics([0.2, 0.5, 0.99, 1, 1, 1, 1, 1, 1, 1], [0.0, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2, 1.0])
-    own = metrics([0, 0, 0, 0, 1, 0.3, 0.4, 0.7, 1, 1], [0, 0, 0, 0, 0.1, 0.14, 0.15, 0.7, 0.99, 0.992], [9] * 9 + [8])
-    own = own[own["step"] >= 40]
-    assert found(parent) == {"memorised": 20, "validation_loss_peak": 0, "onset": 80, "generalised": 90}
-    assert branch_events(own, parent) == {
+    validation = [0, 0, 0, 0, 0.1, 0.14, 0.15, 0.7, 0.99, 0.992]
+    branch = metrics([0, 0, 0, 0, 1, 0.3, 0.4, 0.7, 1, 1], validation, [9] * 9 + [8])
+    branch = branch[branch["step"] >= 40]
+    assert steps_of(parent) == {"memorised": 20, "validation_loss_peak": 0, "onset": 80, "generalised": 90}
+    assert branch_events(branch, parent) == {
         "branched": 40,
         "memorised": 20,
         "validation_loss_peak": 40,
@@ -74,32 +76,32 @@ def test_a_branch_has_its_parents_history_until_it_leaves() -> None:
 
 def test_a_branch_from_before_its_parent_memorised_memorises_by_itself() -> None:
     parent = metrics([0.2, 0.5, 0.9, 1, 1, 1], [0.0] * 6)
-    own = metrics([0, 0.5, 0.9, 0.9, 0.9, 0.9], [0.0] * 6)
-    assert branch_events(own[own["step"] >= 10], parent)["memorised"] is None
+    branch = metrics([0, 0.5, 0.9, 0.9, 0.9, 0.9], [0.0] * 6)
+    assert branch_events(branch[branch["step"] >= 10], parent)["memorised"] is None
 
 
-def test_what_a_parent_reached_before_its_branch_stays_reached() -> None:
+def test_events_of_the_parent_before_the_branch_leaves_stay() -> None:
     parent = metrics([1] * 6, [0, 0, 0, 1, 1, 1])
-    own = metrics([0.1] * 6, [0.1] * 6)
-    had = branch_events(own[own["step"] >= 40], parent)
-    assert (had["onset"], had["generalised"]) == (30, 30)
+    branch = metrics([0.1] * 6, [0.1] * 6)
+    steps = branch_events(branch[branch["step"] >= 40], parent)
+    assert (steps["onset"], steps["generalised"]) == (30, 30)
 
 
 def test_a_replica_without_a_branch_has_no_event() -> None:
     parent = pd.concat([metrics([1] * 6, [1] * 6, replica=replica) for replica in (0, 1)], ignore_index=True)
-    own = parent[(parent["replica"] == 0) & (parent["step"] >= 20)]
-    rows = events.find_of_branch(own, parent, "branch")
+    branch = parent[(parent["replica"] == 0) & (parent["step"] >= 20)]
+    rows = events.find_of_branch(branch, parent, "branch")
     assert rows.loc[rows["replica"] == 1, "censored"].all()
     assert set(rows.loc[rows["replica"] == 1, "step"]) == {50}
     assert not rows.loc[(rows["replica"] == 0) & (rows["event"] == "branched"), "censored"].any()
 
 
 def test_a_run_that_groks_by_hand() -> None:
-    """Plateau: (0.1 + 0.2 + 0.3) / 3 = 0.2; 5 % of the way to 1 is 0.24, 99 % is 0.992."""
+    """The plateau is (0.1 + 0.2 + 0.3) / 3 = 0.2; 5 % of the way to 1 is 0.24, and 99 % is 0.992."""
     train = [0.2, 0.98, 0.99, 1, 1, 1, 1, 1, 1, 1]
     validation = [0.0, 0.1, 0.1, 0.2, 0.3, 0.23, 0.25, 0.9, 0.991, 0.992]
     loss = [4, 5, 6, 7, 9, 8, 5, 1, 0.5, 0.1]
-    assert found(metrics(train, validation, loss)) == {
+    assert steps_of(metrics(train, validation, loss)) == {
         "memorised": 20,
         "validation_loss_peak": 40,
         "onset": 40,
@@ -109,11 +111,11 @@ def test_a_run_that_groks_by_hand() -> None:
 
 def test_memorised_needs_three_evaluations_in_a_row() -> None:
     train = [1, 1, 0.98, 1, 0.98, 0.99, 1, 0.995, 0.5]
-    assert found(metrics(train, [0.1] * 9))["memorised"] == 50
+    assert steps_of(metrics(train, [0.1] * 9))["memorised"] == 50
 
 
 @pytest.mark.parametrize("train", [[0.5, 1, 1], [1, 1, 0.98, 1, 1], [0.9899] * 6, [1, 1], [1]])
-def test_less_than_three_in_a_row_is_censored_with_all_that_follows(train: list[float]) -> None:
+def test_less_than_three_in_a_row_leaves_memorised_onset_and_generalised_censored(train: list[float]) -> None:
     rows = events.find(metrics(train, np.linspace(0, 1, len(train)))).set_index("event")
     for event in ("memorised", "onset", "generalised"):
         assert rows["censored"][event]
@@ -124,7 +126,7 @@ def test_validation_accuracy_before_memorisation_does_not_count() -> None:
     train = [0.5, 0.5, 0.5, 1, 1, 1, 1, 1]
     validation = [0.9, 1.0, 0.9, 0.1, 0.1, 0.1, 0.1, 0.2]
     # Plateau 0.1: 5 % of the way is 0.145.
-    assert found(metrics(train, validation)) | {"validation_loss_peak": 0} == {
+    assert steps_of(metrics(train, validation)) | {"validation_loss_peak": 0} == {
         "memorised": 30,
         "validation_loss_peak": 0,
         "onset": 70,
@@ -133,14 +135,14 @@ def test_validation_accuracy_before_memorisation_does_not_count() -> None:
 
 
 def test_thresholds_are_shares_of_the_rise_not_of_accuracy() -> None:
-    """Plateau 0.6: onset from 0.62, generalised from 0.996."""
+    """The plateau is 0.6, so onset is at 0.62 and generalised at 0.996."""
     train = [1] * 9
     validation = [0.6, 0.6, 0.6, 0.619, 0.621, 0.9, 0.995, 0.9965, 0.5]
-    steps = found(metrics(train, validation))
+    steps = steps_of(metrics(train, validation))
     assert (steps["onset"], steps["generalised"]) == (40, 70)
 
 
-def test_one_who_memorises_and_never_generalises_is_censored_at_the_end() -> None:
+def test_a_run_that_memorises_and_never_generalises_is_censored_at_its_end() -> None:
     rows = events.find(metrics([0.1] + [1] * 7, [0.1] * 8)).set_index("event")
     assert rows["step"].to_dict() == {"memorised": 10, "validation_loss_peak": 0, "onset": 70, "generalised": 70}
     assert rows["censored"].to_dict() == {
@@ -152,39 +154,40 @@ def test_one_who_memorises_and_never_generalises_is_censored_at_the_end() -> Non
 
 
 def test_validation_as_good_as_training_generalises_when_it_memorises() -> None:
-    steps = found(metrics([0.5, 1, 1, 1, 1], [0.5, 1, 1, 1, 1]))
+    steps = steps_of(metrics([0.5, 1, 1, 1, 1], [0.5, 1, 1, 1, 1]))
     assert steps["memorised"] == steps["onset"] == steps["generalised"] == 10
 
 
-def test_a_peak_at_the_last_evaluation_may_still_be_rising() -> None:
+def test_a_peak_at_the_last_evaluation_is_censored_since_the_loss_may_still_rise() -> None:
     rows = events.find(metrics([1] * 5, [0.1] * 5, loss=[1, 2, 3, 4, 5])).set_index("event")
     assert rows["censored"]["validation_loss_peak"]
     assert rows["step"]["validation_loss_peak"] == 40
 
 
 def test_the_peak_is_the_largest_loss_even_before_memorisation() -> None:
-    assert found(metrics([0.5] * 5, [0.1] * 5, loss=[4, 7, 3, 6, 2]))["validation_loss_peak"] == 10
+    assert steps_of(metrics([0.5] * 5, [0.1] * 5, loss=[4, 7, 3, 6, 2]))["validation_loss_peak"] == 10
 
 
-def test_nothing_happens_from_divergence_on() -> None:
+def test_no_event_comes_after_divergence() -> None:
     train, validation = [0.5, 1, 1, 1, 1, 1], [0.1, 0.1, 0.1, 0.1, 1.0, 1.0]
-    assert found(metrics(train, validation))["generalised"] == 40
-    steps = found(metrics(train, validation, diverged_from=4))
+    assert steps_of(metrics(train, validation))["generalised"] == 40
+    steps = steps_of(metrics(train, validation, diverged_from=4))
     assert (steps["memorised"], steps["onset"], steps["generalised"]) == (10, None, None)
 
 
 def test_a_run_that_diverges_before_three_evaluations_has_memorised_nothing() -> None:
-    assert found(metrics([1] * 6, [1] * 6, diverged_from=2))["memorised"] is None
+    assert steps_of(metrics([1] * 6, [1] * 6, diverged_from=2))["memorised"] is None
 
 
 def test_numbers_after_divergence_are_not_read() -> None:
     frame = metrics([0.5, 1, 1, 1, 1, 1], [0.1] * 6, loss=[4, 5, 4, 3, 2, 1], diverged_from=4)
     lost = frame["diverged"].to_numpy()
-    assert found(frame) == found(frame.assign(loss=frame["loss"].mask(lost), accuracy=frame["accuracy"].mask(lost)))
+    without = frame.assign(loss=frame["loss"].mask(lost), accuracy=frame["accuracy"].mask(lost))
+    assert steps_of(frame) == steps_of(without)
 
 
 def test_a_run_diverged_from_the_start_has_no_event() -> None:
-    assert set(found(metrics([1] * 5, [1] * 5, diverged_from=0)).values()) == {None}
+    assert set(steps_of(metrics([1] * 5, [1] * 5, diverged_from=0)).values()) == {None}
 
 
 def test_every_replica_has_every_event_once_whatever_the_order_of_rows() -> None:
@@ -198,11 +201,11 @@ def test_every_replica_has_every_event_once_whatever_the_order_of_rows() -> None
 
 
 def test_a_loss_that_never_falls_after_its_peak_has_no_peak() -> None:
-    assert found(metrics([0.1] * 5, [0.1] * 5, loss=[1.0, 2.0, 2.0, 2.0, 2.0]))["validation_loss_peak"] is None
-    assert found(metrics([0.1] * 5, [0.1] * 5, loss=[2.0] * 5))["validation_loss_peak"] is None
+    assert steps_of(metrics([0.1] * 5, [0.1] * 5, loss=[1.0, 2.0, 2.0, 2.0, 2.0]))["validation_loss_peak"] is None
+    assert steps_of(metrics([0.1] * 5, [0.1] * 5, loss=[2.0] * 5))["validation_loss_peak"] is None
 
 
-def test_what_a_diverged_run_did_not_reach_is_censored_where_it_diverged() -> None:
+def test_events_that_a_diverged_run_did_not_reach_are_censored_at_its_last_evaluation() -> None:
     frame = metrics([0.1] * 5, [0.1] * 5, diverged_from=2)
     steps = sorted(frame["step"].unique())
     rows = events.find(frame)

@@ -1,4 +1,4 @@
-"""What no setting says: kicks, masks, losses and gradients of another kind, against what they are defined as."""
+"""Interventions against their definitions: kicks, masks, changed losses and changed gradients."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from general_circuits.models import predictions
 from general_circuits.training import losses
 from general_circuits.training.branch import Branched
-from general_circuits.training.interventions import at_temperature, ignoring
+from general_circuits.training.interventions import LARGEST, at_temperature, ignoring, kick_until
 from general_circuits.training.replica import Replica
 
 LEAVES = 7
+"""Step at which a branch leaves its parent."""
 DECAY_ALONE = {"optimiser": "sgd", "decay": "decoupled", "batch_size": "full"}
 
 
@@ -43,8 +44,8 @@ def test_a_kick_moves_every_tensor_by_a_share_of_its_norm(size: float) -> None:
         torch.testing.assert_close((after[name] - weight).norm(), size * weight.norm(), rtol=1e-3, atol=1e-7)
 
 
-def test_its_direction_is_the_replicas() -> None:
-    """The same for every size, and of no other replica."""
+def test_the_direction_of_a_kick_belongs_to_the_replica() -> None:
+    """The direction is the same for every size, and another one for another replica."""
     start = weights(branched())
     small, large = (weights(branched(kick=size))["embed.W_E"] - start["embed.W_E"] for size in (0.1, 0.2))
     torch.testing.assert_close(2 * small, large, rtol=1e-3, atol=1e-6)
@@ -53,12 +54,26 @@ def test_its_direction_is_the_replicas() -> None:
 
 
 @pytest.mark.parametrize("lowest", [0.0, 0.2, 0.5])
-def test_a_kick_lets_accuracy_fall_as_low_as_it_is_told_and_hardly_lower(lowest: float) -> None:
+def test_a_kick_lowers_accuracy_to_its_target_and_by_at_most_one_example_more(lowest: float) -> None:
     parent = Replica(condition(), addition(), VOCABULARY, 0)
     for _ in range(400):
         parent.update(is_observed=False)
     kicked = Branched(parent, branch_of(condition(), kick="another"), condition(), addition(), 0, lowest)
     assert lowest - 1 / 15 - 1e-9 <= accuracy(kicked) <= lowest
+
+
+def test_the_size_of_a_kick_is_the_smallest_that_suffices() -> None:
+    """The tensor has norm 5, so a distance of 1.5 needs a size of 0.3."""
+    start = torch.tensor([3.0, 4.0], dtype=torch.float64)
+    moved = {"w": start.clone()}
+    size = kick_until(lambda: bool((moved["w"] - start).norm() >= 1.5), moved, seed=0)
+    assert 0.3 - 1e-12 <= size <= 0.3 + 1e-6
+    assert (moved["w"] - start).norm().item() == pytest.approx(5 * size, rel=1e-12)
+
+
+def test_a_kick_that_never_suffices_has_the_largest_size() -> None:
+    moved = {"w": torch.tensor([3.0, 4.0], dtype=torch.float64)}
+    assert kick_until(lambda: False, moved, seed=0) == LARGEST == 16.0
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
@@ -81,7 +96,7 @@ def test_a_mask_holds_the_smallest_of_every_matrix_at_zero(share: float) -> None
     [lambda loss: at_temperature(loss, 0.3), lambda loss: ignoring(loss, 0.25)],
     ids=["temperature", "ignoring"],
 )
-def test_gradients_of_changed_losses_are_those_that_autograd_finds(name: str, change: Any) -> None:
+def test_gradients_of_changed_losses_are_autograds(name: str, change: Any) -> None:
     loss = change(losses.named(name))
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(12, 5, generator=generator, dtype=torch.float64, requires_grad=True)
@@ -98,21 +113,21 @@ def test_a_low_temperature_makes_the_same_logits_confident() -> None:
     assert at_temperature(losses.named("cross_entropy"), 0.1).mean(logits, labels) < 1e-7
 
 
-def test_examples_that_are_known_have_no_part_in_the_loss() -> None:
-    """Of four logit vectors with probabilities 0.9, 0.5, 0.5 and 0.1, those below 0.5 count, as a part of four."""
+def test_learned_examples_have_no_part_in_the_loss() -> None:
+    """The label has probability 0.9, 0.5, 0.5 and 0.1. Only the last is below 0.4, and the mean is still over four."""
     p = torch.tensor([0.9, 0.5, 0.5, 0.1], dtype=torch.float64)
     logits = torch.stack([p.log(), (1 - p).log()], dim=1)
-    found = ignoring(losses.named("cross_entropy"), 0.4).mean(logits, torch.zeros(4, dtype=torch.long))
-    assert found.item() == pytest.approx(-torch.tensor(0.1).log().item() / 4, rel=1e-6)
+    loss = ignoring(losses.named("cross_entropy"), 0.4).mean(logits, torch.zeros(4, dtype=torch.long))
+    assert loss.item() == pytest.approx(-torch.tensor(0.1).log().item() / 4, rel=1e-6)
 
 
-def test_metrics_are_of_the_loss_itself() -> None:
+def test_metrics_report_the_unchanged_loss() -> None:
     plain, ours = branched(), branched(temperature=0.1, ignore_above=0.1)
     torch.testing.assert_close(plain.evaluate(), ours.evaluate(), rtol=0, atol=0, equal_nan=True)
 
 
 def test_without_a_gradient_only_decay_is_left() -> None:
-    """Every step keeps 1 − rate × decay of each weight: 1 − 0.01 × 0.5."""
+    """Every step multiplies each weight by 1 − rate × decay = 1 − 0.01 × 0.5."""
     ours = branched(settings=DECAY_ALONE, noise_instead=0.0)
     start = weights(ours)
     for _ in range(20):
@@ -135,8 +150,8 @@ def test_noise_in_place_of_the_gradient_moves_weights_as_much_as_that_decay() ->
         torch.testing.assert_close(size, by_decay[name], rtol=0.1, atol=1e-9, msg=name)
 
 
-def test_batch_noise_is_as_large_as_what_batches_differ_by() -> None:
-    """Over many draws, the squared distance from the whole gradient, in every tensor."""
+def test_batch_noise_is_as_large_as_the_difference_between_batches() -> None:
+    """The mean squared distance from the full gradient, over many draws, is the same in every tensor."""
     ours = branched(settings={"batch_size": "full"}, batch_noise=4).current
     assert ours.intervening is not None
     train = addition()["train"]
@@ -144,15 +159,15 @@ def test_batch_noise_is_as_large_as_what_batches_differ_by() -> None:
     def gradients() -> dict[str, Tensor]:
         return {name: grad(weight).clone() for name, weight in ours.model.named_parameters()}
 
-    def whole() -> dict[str, Tensor]:
+    def full() -> dict[str, Tensor]:
         ours.network.gradients(train.tokens, train.labels, torch.float32)
         return gradients()
 
-    expected = whole()
+    expected = full()
     noisy, drawn = (dict.fromkeys(expected, 0.0) for _ in range(2))
     generator = torch.Generator().manual_seed(0)
     for _ in range(400):
-        whole()
+        full()
         ours.intervening.replace(ours._draw_gradients)
         for name, gradient in gradients().items():
             noisy[name] += float((gradient - expected[name]).square().sum())
@@ -168,12 +183,12 @@ def grad(weight: nn.Parameter) -> Tensor:
     return weight.grad
 
 
-def test_each_kind_of_arithmetic_intervenes_alike() -> None:
-    """Plain gradients and reduced ones, to rounding."""
-    found = []
+def test_interventions_act_alike_in_plain_and_reduced_arithmetic() -> None:
+    """The answers after five steps are equal to rounding."""
+    answers = []
     for arithmetic in ("plain", "reduced"):
         ours = branched(settings={"arithmetic": arithmetic}, temperature=0.5, ignore_above=0.5, mask=0.3)
         for _ in range(5):
             ours.update(is_observed=False)
-        found.append(ours.model.answer(random_questions().tokens).detach())
-    torch.testing.assert_close(*found, rtol=1e-3, atol=1e-4)
+        answers.append(ours.model.answer(random_questions().tokens).detach())
+    torch.testing.assert_close(*answers, rtol=1e-3, atol=1e-4)

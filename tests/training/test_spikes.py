@@ -1,4 +1,4 @@
-"""Spikes of a loss that is known at every step, and the quiet windows beside them."""
+"""Spikes of a loss that is recorded at every step, and the quiet windows beside them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from hypothesis import strategies as st
 from general_circuits.training.spikes import AFTER, BEFORE, Spike, baseline, find, inside, listed, quiet
 
 FIRST = 80
+"""First step of the record."""
 
 
 def loss(peaks: dict[int, float], last: int = 3000) -> pd.Series:
-    """Falling slowly from 1; at each of these steps so many times as much, and half of that in the two around it."""
+    """Return a loss that falls slowly from 1 and has peaks.
+
+    Args:
+        peaks: factor of the loss at each peak, by step; the steps beside it get half the factor.
+        last: last step of the record.
+    """
     steps = np.arange(FIRST, last + 1)
     values = 0.999 ** (steps - FIRST)
     for step, times in peaks.items():
@@ -23,14 +29,14 @@ def loss(peaks: dict[int, float], last: int = 3000) -> pd.Series:
     return pd.Series(values, index=pd.Index(steps, name="step"))
 
 
-def test_a_spike_is_a_loss_above_so_many_times_the_median_before_it() -> None:
-    found = find(loss({500: 10, 1200: 3, 2000: 1.9}), 2.0)
-    assert found == [Spike(499, 500), Spike(1200, 1200)]
+def test_a_spike_is_a_loss_above_a_multiple_of_the_median_before_it() -> None:
+    spikes = find(loss({500: 10, 1200: 3, 2000: 1.9}), 2.0)
+    assert spikes == [Spike(499, 500), Spike(1200, 1200)]
     assert find(loss({500: 10, 1200: 3, 2000: 1.9}), 4.0) == [Spike(499, 500)]
     assert find(loss({}), 1.5) == []
 
 
-def test_the_median_is_of_the_fifty_steps_before_and_unknown_until_there_are_so_many() -> None:
+def test_the_median_needs_fifty_steps_and_is_that_of_the_fifty_before() -> None:
     record = loss({})
     base = baseline(record)
     assert base.isna().sum() == BEFORE
@@ -43,20 +49,20 @@ def test_rises_less_than_fifty_steps_apart_are_one_spike_with_the_larger_as_its_
     assert find(loss({500: 9, 560: 4}), 2.0) == [Spike(499, 500), Spike(560, 560)]
 
 
-def test_a_loss_that_is_no_longer_finite_has_no_more_spikes() -> None:
+def test_a_diverged_loss_has_no_more_spikes() -> None:
     record = loss({500: 10})
     record.loc[700:] = np.nan
     assert find(record, 2.0) == [Spike(499, 500)]
 
 
-def test_only_spikes_whose_whole_window_was_trained_are_looked_into() -> None:
+def test_spikes_inside_are_those_whose_whole_window_was_trained() -> None:
     spikes = find(loss({150: 10, 1500: 10, 2900: 10}), 2.0)
     assert [spike.peak for spike in spikes] == [150, 1500, 2900]
     assert [spike.peak for spike in inside(spikes, FIRST, 3000)] == [150, 1500]
     assert [spike.peak for spike in inside(spikes, 100, 3000)] == [1500]
 
 
-def test_quiet_windows_are_the_nearest_that_meet_no_spikes() -> None:
+def test_quiet_steps_are_the_nearest_whose_window_overlaps_no_spike() -> None:
     spikes = find(loss({500: 10, 1500: 10, 1900: 10}), 2.0)
     before, after = quiet(spikes, spikes[1], FIRST, 3000)
     assert before == spikes[1].window[0] - AFTER - 1
@@ -65,7 +71,7 @@ def test_quiet_windows_are_the_nearest_that_meet_no_spikes() -> None:
 
 
 @given(st.lists(st.integers(FIRST + 60, 2950), max_size=6, unique=True))
-def test_no_quiet_window_meets_a_spike_s(peaks: list[int]) -> None:
+def test_no_quiet_window_overlaps_that_of_a_spike(peaks: list[int]) -> None:
     spikes = find(loss(dict.fromkeys(peaks, 50.0)), 2.0)
     for spike in spikes:
         for centre in quiet(spikes, spike, FIRST, 3000):
@@ -74,7 +80,7 @@ def test_no_quiet_window_meets_a_spike_s(peaks: list[int]) -> None:
             assert not any(other.window[0] <= centre + AFTER and centre - BEFORE <= other.window[1] for other in spikes)
 
 
-def test_the_record_says_what_both_losses_were() -> None:
+def test_rows_hold_both_losses_at_the_peak_and_before_the_spike() -> None:
     training = loss({500: 10})
     losses = pd.DataFrame({"training": training, "validation": 2 * training})
     rows = listed(find(training, 2.0), losses)

@@ -34,7 +34,7 @@ def test_the_mean_is_torchs():
 
 
 def test_the_gradient_leaves_logits_as_they_were():
-    """It subtracts 1 in place, from the softmax and not from the logits."""
+    """The subtraction of 1 is in place, but on the softmax and not on the logits."""
     logits, labels = random_logits()
     before = logits.clone()
     losses.named("cross_entropy").gradient(logits, labels)

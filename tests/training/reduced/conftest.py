@@ -1,4 +1,4 @@
-"""Everything here computes as a job does, but torch sets new memory to NaN: what was not written must not be read."""
+"""Settings of a job for all tests here, but torch fills new memory with NaN: reading unwritten memory then shows."""
 
 from __future__ import annotations
 

@@ -22,15 +22,15 @@ N_CLASSES = 3
 """Fewer than the d_model = 8 of `network_of`, so that W_out·W_U is worth multiplying out in large batches."""
 
 SMALL, MEDIUM, LARGE = 4, 15, 10**6
-"""Batches in which nothing is multiplied out, W_out·W_U is, and values are carried on to logits as well."""
+"""Batch sizes for which nothing is multiplied out, W_out·W_U is, and there is a table as well."""
 
 BRANCHES = {SMALL: (False, False), MEDIUM: (True, False), LARGE: (True, True)}
-"""Whether the output is folded and whether there is a table, of one layer without normalisation."""
+"""Choices for each batch size, with one layer and no normalisation: is the output folded, and is there a table?"""
 
 
 @pytest.fixture(autouse=True)
 def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four examples at once, so that eleven are two slices and a remainder."""
+    """Take four examples per slice, so that eleven are two slices and a remainder."""
     monkeypatch.setattr(network, "EXAMPLES_PER_SLICE", 4)
 
 
@@ -45,7 +45,7 @@ def questions(n: int = 11, seed: int = 0, n_symbols: int = 5, n_classes: int = N
 def by_autograd(
     model: Transformer, examples: Examples, precision: torch.dtype, loss: str = "cross_entropy"
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Logits and gradients of the plain network, which writes no `.grad`."""
+    """Return logits and gradients of the plain network, without writing any `.grad`."""
     logits = model.answer(examples.tokens)
     value = losses.named(loss).mean(logits.to(precision), examples.labels)
     names, weights = zip(*model.named_parameters(), strict=True)
@@ -64,7 +64,7 @@ def assert_equal(
     precision: torch.dtype = torch.float64,
     tolerance: float = 1e-10,
 ) -> None:
-    """Logits and gradients to `tolerance` of the largest of either, or of 1."""
+    """Check logits and gradients to `tolerance` of the largest of either, or of 1 if that is larger."""
     logits, gradients = expected or by_autograd(model, examples, precision)
     atol = tolerance * max(1.0, logits.abs().max().item())
     torch.testing.assert_close(reduced.answer(examples.tokens), logits, rtol=0, atol=atol)
@@ -120,7 +120,7 @@ def test_quadratic_neurons(settings, batch_size):
 @pytest.mark.parametrize("batch_size", [64, 600], ids=["nothing folded", "as much as can be"])
 @pytest.mark.parametrize("preset", ["power", "nanda", "pre_norm"])
 def test_the_presets_of_the_field(preset, batch_size, monkeypatch):
-    """At their real widths, with the weights that they begin with."""
+    """The presets have their real widths and initial weights here."""
     monkeypatch.undo()
     chosen = PRESETS[preset]
     model = Transformer(chosen.model, chosen.vocabulary).initialise(torch.Generator().manual_seed(0)).double()
@@ -187,13 +187,13 @@ def test_every_loss_has_the_plain_networks_gradients(loss, settings, batch_size,
 
 
 @pytest.mark.parametrize(("batch_size", "expected"), [(4, False), (5, True)])
-def test_the_output_is_folded_from_the_batch_that_saves_by_it(batch_size, expected):
-    """batch_size · (8 − 3) multiplications are saved per neuron, and 8 · 3 = 24 are made."""
+def test_the_output_is_folded_from_the_batch_size_that_saves_operations(batch_size, expected):
+    """Folding saves batch_size · (8 − 3) multiplications per neuron, and takes 8 · 3 = 24."""
     assert Reduced(network_of(n_layers=2), batch_size, losses.named("cross_entropy")).shape.folds_output == expected
 
 
 @pytest.mark.parametrize(("batch_size", "expected"), [(52, False), (53, True)])
-def test_there_is_a_table_in_batches_over_four_times_width_and_symbols(batch_size, expected):
+def test_there_is_a_table_if_the_batch_exceeds_four_times_width_plus_symbols(batch_size, expected):
     reduced = Reduced(network_of(), batch_size, losses.named("cross_entropy"))  # 4 · (8 + 5) = 52
     assert reduced.shape.folds_output
     assert reduced.shape.has_table == expected
@@ -202,7 +202,7 @@ def test_there_is_a_table_in_batches_over_four_times_width_and_symbols(batch_siz
 @pytest.mark.parametrize(
     "settings", [{"normalisation": "pre"}, {"normalisation": "post"}, {"n_layers": 2}, {"n_layers": 3}], ids=str
 )
-def test_there_is_no_table_where_more_than_linear_maps_stands_between(settings):
+def test_there_is_no_table_with_layer_norms_or_several_layers(settings):
     assert not Reduced(network_of(**settings), LARGE, losses.named("cross_entropy")).shape.has_table
 
 
@@ -236,7 +236,7 @@ CASES = pytest.mark.parametrize(
     ],
     ids=str,
 )
-"""Every branch, where everything that can be there is."""
+"""Every branch of the code, with all biases."""
 
 
 @CASES
@@ -246,7 +246,7 @@ def test_batches_in_turn_leave_nothing_behind(settings, batch_size, slices, monk
     model = network_of(**settings)
     reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
     for turn, n in enumerate((9, 1, 4, 11, 2, 9, 8)):
-        reduced.answer(questions(5, seed=100 + turn).tokens)  # of other examples, in between
+        reduced.answer(questions(5, seed=100 + turn).tokens)  # other examples in between
         assert_equal(reduced, model, questions(n, seed=turn))
 
 
@@ -277,7 +277,7 @@ def test_symbols_that_no_example_has_get_no_gradient(settings, batch_size):
     reduced.gradients(all_pairs(5), torch.zeros(25, dtype=torch.long), torch.float64)
     assert (model.embed.W_E.grad != 0).all()
     assert_equal(reduced, model, examples)
-    if not reduced.shape.has_table:  # whose second positions go through the first symbol's, to rounding
+    if not reduced.shape.has_table:  # with a table, gradients pass through symbol 0 and cancel only to rounding
         assert (model.embed.W_E.grad[[2, 4]] == 0).all()
     assert (model.embed.W_E.grad[[2, 4]].abs() < 1e-15).all()
 
@@ -375,13 +375,13 @@ def test_equal_networks_give_equal_bytes(settings, batch_size):
     answers = [reduced.answer(examples.tokens) for reduced in (first, first, second)]
     assert torch.equal(answers[0], answers[1])
     assert torch.equal(answers[0], answers[2])
-    found = []
+    gradients = []
     for reduced, model in ((first, models[0]), (first, models[0]), (second, models[1])):
         reduced.gradients(examples.tokens, examples.labels, torch.float32)
-        found.append(gradients_of(model))
-    for name, gradient in found[0].items():
-        assert torch.equal(gradient, found[1][name]), name
-        assert torch.equal(gradient, found[2][name]), name
+        gradients.append(gradients_of(model))
+    for name, gradient in gradients[0].items():
+        assert torch.equal(gradient, gradients[1][name]), name
+        assert torch.equal(gradient, gradients[2][name]), name
 
 
 # Precision
@@ -390,7 +390,7 @@ def test_equal_networks_give_equal_bytes(settings, batch_size):
 @CASES
 @pytest.mark.parametrize("precision", [torch.float32, torch.float64], ids=str)
 def test_a_network_in_float32_is_equal_to_rounding(settings, batch_size, precision):
-    """To 2e-5 of the largest entry; under 2e-6 was found."""
+    """The tolerance is 2e-5 of the largest entry; differences are under 2e-6."""
     model = network_of(dtype=torch.float32, **settings)
     reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
     assert reduced.answer(questions().tokens).dtype == torch.float32
@@ -400,7 +400,7 @@ def test_a_network_in_float32_is_equal_to_rounding(settings, batch_size, precisi
 
 @pytest.mark.parametrize("batch_size", [SMALL, MEDIUM, LARGE])
 def test_a_loss_in_float64_keeps_gradients_that_float32_rounds_away(batch_size):
-    """One logit 20 above the others: e⁻²⁰ ≈ 2e-9 is lost beside 1 in float32."""
+    """One logit is 20 above the others, and e⁻²⁰ ≈ 2e-9 is lost beside 1 in float32."""
     model = network_of(dtype=torch.float32, biases="all")
     with torch.no_grad():
         model.unembed.W_U.mul_(1e-3)
@@ -420,7 +420,10 @@ def test_a_loss_in_float64_keeps_gradients_that_float32_rounds_away(batch_size):
 
 
 def spoiled(model: Transformer, value: float) -> Iterator[tuple[str, int]]:
-    """Each weight's first or last entry, and one of every symbol's embedding, in turn set to `value`: name and row."""
+    """Set one entry at a time to `value` and yield its weight's name and row.
+
+    The entry is the last one of each weight's first and last row, and of every row of embeddings.
+    """
     for name, weight in model.named_parameters():
         rows = weight.data.view(len(weight), -1)
         for row in range(len(rows)) if name == "embed.W_E" else {0, len(rows) - 1}:
@@ -432,35 +435,42 @@ def spoiled(model: Transformer, value: float) -> Iterator[tuple[str, int]]:
 
 @CASES
 def test_a_weight_that_is_nan_reaches_the_logits_that_it_reaches_in_the_plain_network(settings, batch_size):
-    """But a bias of keys, which is not read; and by a table the first symbol's embedding reaches every example."""
+    """There are two exceptions.
+
+    A bias of keys is not read. With a table, the first symbol's embedding reaches every example.
+    """
     model, tokens = network_of(**settings), all_pairs(5)
     reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
     for name, row in spoiled(model, float("nan")):
-        found = reduced.answer(tokens).isnan()
+        is_nan = reduced.answer(tokens).isnan()
         with torch.no_grad():
             expected = model.answer(tokens).isnan()
         if "b_K" in name:
-            assert not found.any()
+            assert not is_nan.any()
         elif reduced.shape.has_table and name == "embed.W_E" and row == 0:
-            assert found.all()
+            assert is_nan.all()
         else:
-            assert torch.equal(found, expected), (name, row)
+            assert torch.equal(is_nan, expected), (name, row)
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("-inf")])
 @CASES
 def test_a_weight_that_is_infinite_leaves_no_logit_finite_that_the_plain_network_does_not(settings, batch_size, value):
-    """But a bias of keys; and W_K where keys are relative, which gives attention to one position or NaN."""
+    """There are two exceptions.
+
+    A bias of keys is not read. An infinite W_K of the first block gives all attention to one position, or NaN, because
+    its keys are relative.
+    """
     model, tokens = network_of(**settings), all_pairs(5)
     reduced = Reduced(model, batch_size, losses.named("cross_entropy"))
     for name, row in spoiled(model, value):
-        found = reduced.answer(tokens).isfinite()
+        is_finite = reduced.answer(tokens).isfinite()
         with torch.no_grad():
             expected = model.answer(tokens).isfinite()
         if "b_K" in name:
-            assert found.all()
+            assert is_finite.all()
         elif name != "blocks.0.attn.W_K":
-            assert not (found & ~expected).any(), (name, row)
+            assert not (is_finite & ~expected).any(), (name, row)
 
 
 @CASES

@@ -1,4 +1,4 @@
-"""Each operation against autograd in float64, and the account of which gradients are written and which added to."""
+"""Each operation against autograd in float64, and the account of gradients that are written or added to."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 
 def written(data: Tensor) -> Value:
-    """A value whose gradient is NaN until it is written."""
+    """Return a value whose gradient is NaN until it is written."""
     return Value(data.clone(), torch.full_like(data, float("nan")))
 
 
 def summed(data: Tensor) -> Value:
-    """A value whose gradient is a sum, here zero."""
+    """Return a value whose gradient is a sum, here zero."""
     return Value(data.clone(), torch.zeros_like(data), is_sum=True)
 
 
@@ -155,7 +155,7 @@ def test_split(of):
 @KINDS
 @pytest.mark.parametrize("kind", ACTIVATIONS)
 def test_activate(of, kind):
-    """After another operation, whose result it may overwrite."""
+    """The activation follows another operation, whose result it may overwrite."""
     check(
         lambda tape, x, weight: tape.activate(tape.linear(x, weight), kind),
         lambda x, weight: ACTIVATIONS[kind](x @ weight),
@@ -219,8 +219,8 @@ def test_norm(of):
     expected = norm(leaf)
     torch.testing.assert_close(out.data, expected.detach(), rtol=0, atol=1e-12)
     gradients = torch.autograd.grad((expected * direction).sum(), [leaf, norm.w, norm.b])
-    for found, gradient in zip((x.grad, norm.w.grad, norm.b.grad), gradients, strict=True):
-        torch.testing.assert_close(found, gradient, rtol=0, atol=1e-12)
+    for ours, gradient in zip((x.grad, norm.w.grad, norm.b.grad), gradients, strict=True):
+        torch.testing.assert_close(ours, gradient, rtol=0, atol=1e-12)
     run(tape.backward)  # of weights, and sums, the gradient is added once more
     torch.testing.assert_close(norm.w.grad, 2 * gradients[1], rtol=0, atol=1e-12)
     torch.testing.assert_close(x.grad, gradients[0] * (2 if x.is_sum else 1), rtol=0, atol=1e-12)
@@ -261,7 +261,7 @@ def dots_with_ones(tape: Tape, x: Value) -> Value:
 
 
 def halved_by_mix(tape: Tape, x: Value) -> Value:
-    """Two values of weight ½ each, the second zero."""
+    """Record a mix of two values with weight ½ each; the second is zero."""
     weights = tape.softmax(Value(*(torch.zeros(2, len(x.data), dtype=torch.float64) for _ in range(2))))
     out = tape.new(*x.data.shape)
     tape.mix(weights, [x], out)
@@ -330,7 +330,7 @@ def test_split_parts_that_nothing_reads_have_a_gradient_of_zero():
         assert (x.grad[[0, 4, 5]] == 0).all()
 
 
-def test_split_parts_of_a_sum_that_nothing_reads_keep_what_they_have():
+def test_split_parts_of_a_sum_that_nothing_reads_keep_their_gradient():
     tape, x = Tape(LIKE), summed(random(4, 3))
     x.grad.fill_(7.0)
     first, _ = tape.split(x, 1, 3)
@@ -462,7 +462,7 @@ def test_a_base_may_not_be_read_after_it_was_written_onto():
         tape.finish()
 
 
-def test_nor_its_view():
+def test_a_view_of_a_base_may_not_be_read_after_it_was_written_onto():
     tape, base, weight = Tape(LIKE), written(random(4, 3)), summed(random(3, 3))
     tape.linear_onto(base, written(random(4, 3)), weight)
     tape.linear(base.view(lambda t: t[:2]), weight)
@@ -470,7 +470,7 @@ def test_nor_its_view():
         tape.finish()
 
 
-def test_nor_may_what_was_split_be_read_whole():
+def test_a_split_value_may_not_be_read_as_a_whole_afterwards():
     tape, x, weight = Tape(LIKE), written(random(4, 3)), summed(random(3, 3))
     tape.split(x, 1, 3)
     tape.linear(x, weight)
@@ -478,7 +478,7 @@ def test_nor_may_what_was_split_be_read_whole():
         tape.finish()
 
 
-def test_nor_may_it_be_split_or_written_onto_twice():
+def test_a_value_may_not_be_split_or_written_onto_twice():
     for first, second in (("split", "split"), ("split", "onto"), ("onto", "split"), ("onto", "onto")):
         tape, x, weight = Tape(LIKE), written(random(4, 3)), summed(random(3, 3))
         for kind in (first, second):
@@ -507,12 +507,12 @@ def test_sums_may_be_read_in_any_order():
     ],
     ids=["part", "middle", "rows", "column sums"],
 )
-def test_what_only_sums_can_do_is_refused_for_others(misuse):
+def test_operations_of_sums_are_refused_for_other_values(misuse):
     with pytest.raises(AssertionError):
         misuse(Tape(LIKE), written(random(4, 3)))
 
 
-def test_a_bias_that_is_no_sum_is_found_out_when_the_list_of_gradients_is_made():
+def test_a_bias_that_is_no_sum_is_refused_when_the_backward_list_is_made():
     tape = Tape(LIKE)
     tape.linear(written(random(4, 3)), summed(random(3, 2)), written(random(2)))
     with pytest.raises(AssertionError):

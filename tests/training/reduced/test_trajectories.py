@@ -1,7 +1,7 @@
 """Two hundred steps with the reduced network and torch's fused update against the plain ones, option by option.
 
-A bias of keys has no effect and its gradient is zero. Autograd finds rounding noise instead, which Adam, dividing by
-the noise's own size, turns into steps of the learning rate: its path is left out.
+A bias of keys has no effect, and its gradient is zero. Autograd gives rounding noise instead. Adam divides the noise by
+its own size and so makes steps of the learning rate. The path of this bias is therefore left out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 import yaml
 from builders import addition, condition, model_settings
 
-from general_circuits.config.study import load
+from general_circuits.config.load import load
 from general_circuits.pipeline.timings import generated_splits
 from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training import loop
@@ -27,7 +27,7 @@ from general_circuits.training.settings import Condition
 MODULUS, N_CLASSES = 11, 5
 VOCABULARY = Vocabulary(2, MODULUS, N_CLASSES)
 BATCH = 80
-"""Enough for a table: more than 4 · (8 + 11)."""
+"""Batch size that is large enough for a table: more than 4 · (8 + 11)."""
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "as it is": {},
@@ -51,7 +51,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "sgd, coupled": {"optimiser": "sgd", "decay": "coupled", "learning_rate": 0.05},
     "sgd, decoupled, momentum": {"optimiser": "sgd", "learning_rate": 0.01, "momentum": 0.9},
 }
-"""One change each to AdamW with a layer, biases in the MLP and a table."""
+"""One change each to AdamW with one layer, biases in the MLP and a table."""
 
 
 def setting(changes: dict[str, Any], arithmetic: str, **more: Any) -> Condition:
@@ -70,7 +70,7 @@ def both(changes: dict[str, Any], **more: Any) -> list[loop.Run]:
 
 
 def farthest(plain: loop.Run, reduced: loop.Run) -> float:
-    """The largest difference between two weights at any of the checkpoints."""
+    """Return the largest difference between two weights at any of the checkpoints."""
     return max(
         (plain.weights[name] - weight).abs().max().item()
         for name, weight in reduced.weights.items()
@@ -79,17 +79,17 @@ def farthest(plain: loop.Run, reduced: loop.Run) -> float:
 
 
 def assert_same_metrics(plain: pd.DataFrame, reduced: pd.DataFrame, atol: float, leave_out: tuple[str, ...]) -> None:
-    """Of both splits; both networks have learned something, so that there is something to compare."""
+    """Check the metrics of both splits, and that both networks learned something."""
     for frame in (plain, reduced):
         losses = frame[frame["split"] == "train"]["loss"]
         assert losses.iloc[-1] < losses.iloc[0]
-    left = ["accuracy", *leave_out]  # which jumps where two logits are equal to rounding
+    left = ["accuracy", *leave_out]  # accuracy jumps where two logits are equal to rounding
     pd.testing.assert_frame_equal(plain.drop(columns=left), reduced.drop(columns=left), rtol=0, atol=atol)
 
 
 @pytest.fixture
 def float64() -> Iterator[None]:
-    """Networks, their initialisation and their optimisers are in torch's default precision."""
+    """Make float64 torch's default precision, which networks, initialisation and optimisers have."""
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
@@ -98,7 +98,7 @@ def float64() -> Iterator[None]:
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("option", OPTIONS)
 def test_in_float64_the_paths_are_equal_to_1e_10(option):
-    """1e-13 was found for weights, 5e-12 for gradients' norms."""
+    """Differences are about 1e-13 for weights and 5e-12 for norms of gradients."""
     plain, reduced = both(OPTIONS[option], loss_precision="float64", **learning_rate(option, 3e-3))
     assert all(weight.dtype == torch.float64 for weight in reduced.weights.values())
     assert farthest(plain, reduced) < 1e-10
@@ -107,7 +107,10 @@ def test_in_float64_the_paths_are_equal_to_1e_10(option):
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_in_float32_the_paths_are_equal_to_rounding(option):
-    """Weights to 5e-5, losses and margins to 2e-4: 2e-6 and 5e-6 were found. At most they move by 0.2."""
+    """Weights agree to 5e-5, losses and margins to 2e-4; differences are about 2e-6 and 5e-6.
+
+    Weights move by up to 0.2.
+    """
     plain, reduced = both(OPTIONS[option], **learning_rate(option, 1e-3))
     assert all(weight.dtype == torch.float32 for weight in reduced.weights.values())
     assert farthest(plain, reduced) < 5e-5
@@ -116,24 +119,24 @@ def test_in_float32_the_paths_are_equal_to_rounding(option):
 
 
 def learning_rate(option: str, usual: float) -> dict[str, float]:
-    """At which training is no chaos that enlarges rounding; SGD's is the option's own."""
+    """Return a rate at which training does not enlarge rounding errors; SGD's options have their own."""
     return {} if "learning_rate" in OPTIONS[option] else {"learning_rate": usual}
 
 
 def test_the_options_reach_every_way_of_multiplying_out():
-    found = {}
+    choices = {}
     for option, changes in OPTIONS.items():
         replica = Replica(setting(changes, "reduced"), addition(MODULUS, N_CLASSES), VOCABULARY, seed=0)
-        found[option] = replica.network.shape.folds_output, replica.network.shape.has_table
+        choices[option] = replica.network.shape.folds_output, replica.network.shape.has_table
     with_norm = {"normalisation = pre", "normalisation = post", "everything"}
-    assert {option for option, (folds, _) in found.items() if not folds} == {"nothing folded"} | with_norm
+    assert {option for option, (folds, _) in choices.items() if not folds} == {"nothing folded"} | with_norm
     deep = {"n_layers = 2", "n_layers = 3"}
-    assert {option for option, ways in found.items() if ways == (True, False)} == {"output folded, no table"} | deep
+    assert {option for option, ways in choices.items() if ways == (True, False)} == {"output folded, no table"} | deep
 
 
 @pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
 def test_a_bias_of_keys_stays_where_it_began(optimiser):
-    """With the plain network Adam moves it, by steps of the learning rate that change nothing."""
+    """Adam moves it in the plain network, by steps of the learning rate that change nothing."""
     plain, reduced = both({"biases": "all", "optimiser": optimiser, "learning_rate": 1e-3})
     assert (reduced.weights["blocks.0.attn.b_K"] == 0).all()
     moved = plain.weights["blocks.0.attn.b_K"].abs().max().item()
@@ -141,7 +144,7 @@ def test_a_bias_of_keys_stays_where_it_began(optimiser):
 
 
 def test_the_workstation_study_takes_the_plain_path_too():
-    """Its grokking condition, 30 steps in float32: later, rounding grows as it does from weights moved by one ulp."""
+    """The grokking condition takes 30 steps in float32. Later, rounding grows as it does if weights move by one ulp."""
     raw = yaml.safe_load((Path(__file__).parents[3] / "config" / "config.yaml").read_text())
     raw["defaults"] |= {"steps": 30, "checkpoints": {"log": 2, "every": 15}, "metrics": {"log": 10, "every": 10}}
     raw["conditions"] = {name: {"arithmetic": name} for name in ("plain", "reduced")}
