@@ -159,8 +159,8 @@ def _measured(
     tokens, every = examples.tokens[:n], torch.arange(n, device=examples.device)
     before = [side.of_each(tokens) for side in sides]
     total = before[0].sum(1) + before[1].sum(1)
-    # Margins are over the class that is largest before the step. With that class fixed they are linear in the logits,
-    # so parts add up, and a part's change is the step's doing alone.
+    # Margins are over the best wrong class before the step. With that class fixed they are linear in the logits. So the
+    # sides' parts add up, and no change of a part comes from a change of the class.
     others = predictions.rivals(total, labels)
     parts = [predictions.margins_over(logits.sum(1), labels, others) for logits in before]
     of_sum = {

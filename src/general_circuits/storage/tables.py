@@ -1,7 +1,7 @@
 """Parquet between stages: the kinds of table, atomic writes and checked reads. `schemas/` has the tables.
 
-Stages meet in files. A job can be killed at any time, and Snakemake takes a file that exists for finished. So no file
-may exist under its name until it is whole: it is written under another name and renamed, which is one step for the
+Stages meet in files. A job can be killed at any time, and another job may read a file as soon as it exists. So no file
+may exist under its name until it is whole. It is written under another name and renamed, which is one step for the
 file system.
 """
 

@@ -5,9 +5,9 @@ run is finished. So a run that was stopped and continued leaves the same states 
 state lies a record: everything measured since the state before. A job can only go on from a state if all records up to
 it are whole.
 
-Files are written under another name and renamed, so a killed job leaves whole files. Disks fail in other ways too: a
-file's name ends in the digest of its bytes. A file that was cut short or altered does not match its name. It is
-reported, and the state before it is used.
+Files are written under another name and renamed, so a killed job leaves whole files. A full or faulty disk can still
+damage one. So a file's name ends in the digest of its bytes, which a file that was cut short or altered does not match.
+Such a file is reported, and the state before it is used.
 """
 
 from __future__ import annotations
@@ -144,6 +144,7 @@ class States:
         return sorted(self.folder.glob(f"{kind}-[0-9]*-*.safetensors"))
 
     def _write(self, kind: str, state: State) -> None:
+        # One JSON text with sorted keys, so that equal states give equal bytes, and with them equal names.
         header = json.dumps({"step": state.step, **state.values}, sort_keys=True)
         content = save({name: tensor.contiguous() for name, tensor in state.tensors.items()}, metadata={HEADER: header})
         path = self.folder / f"{kind}-{state.step:09d}-{_digest(content)}.safetensors"
