@@ -1,4 +1,4 @@
-"""Networks built by hand: they do what they say, and are kept like any other."""
+"""Networks built by hand compute what they should, and are saved like any other network."""
 
 from __future__ import annotations
 
@@ -8,12 +8,8 @@ import pytest
 import torch
 from by_hand import N_TRAIN, P, addition, fourier, lookup_table, transformer
 
-from general_circuits.models import compatibility, ground_truth, predictions
+from general_circuits.models import ground_truth, predictions
 from general_circuits.storage import checkpoints
-
-
-def test_the_config_knows_how_many_neurons_a_frequency_needs() -> None:
-    assert compatibility.DIRECTIONS == ground_truth.DIRECTIONS
 
 
 @pytest.mark.parametrize("biases", ["none", "mlp", "all"])
@@ -30,7 +26,7 @@ def test_fourier_features_add_every_pair_of_numbers(
 
 
 def test_fourier_logits_are_the_sum_of_cosines() -> None:
-    """|2·cos w(a − b)/2| · cos w(a + b − c) for each frequency: here all six, with 15 directions."""
+    """Class c gets |2·cos w(a − b)/2| · cos w(a + b − c) from each of the six frequencies, to within 2 %."""
     model = ground_truth.fourier(transformer().double())
     part = addition()["validation"]
     a, b = part.tokens[:, 0, None, None], part.tokens[:, 1, None, None]
@@ -50,7 +46,7 @@ def test_a_lookup_table_knows_its_examples_and_nothing_else(biases: str) -> None
     assert (model.answer(splits["validation"].tokens) == 0).all()
 
 
-def test_they_are_checkpoints_like_any_other(tmp_path: Path) -> None:
+def test_networks_built_by_hand_are_saved_and_read_like_any_other(tmp_path: Path) -> None:
     for name, model in {"fourier": fourier(), "lookup_table": lookup_table()}.items():
         path = tmp_path / f"{name}.safetensors"
         weights = {key: weight[None] for key, weight in model.state_dict().items()}

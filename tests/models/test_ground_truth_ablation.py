@@ -1,4 +1,4 @@
-"""Deleting neurons and heads of the networks built by hand: what is left is known."""
+"""Deletions of neurons and heads in the networks built by hand, where the remaining accuracy is known."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ REGISTERED = {
 }
 STATISTICS = ("mean_magnitude", "median_magnitude", "q95_magnitude", "median", "breadth")
 QUARTER = (1 + N_TRAIN // 4) / 2
-"""The mean of 1, 2, … 25."""
+"""Mean of 1, 2, … 25."""
 Frames = tuple[pd.DataFrame, pd.DataFrame]
 
 
-def ablated(model: Transformer, n_train: int = N_TRAIN, asked: dict[str, Any] = REGISTERED, **changes: Any) -> Frames:
-    """The `ablation` and the `damage` table of one checkpoint: units set to zero, by the registered saliency."""
+def ablated(
+    model: Transformer, n_train: int = N_TRAIN, attributions: dict[str, Any] = REGISTERED, **changes: Any
+) -> Frames:
+    """Return the `ablation` and the `damage` table of one checkpoint, with units ranked by the registered saliency."""
     splits = addition(n_train=n_train)
     usual: dict[str, Any] = {
         "sites": ("mlp",),
@@ -41,7 +43,7 @@ def ablated(model: Transformer, n_train: int = N_TRAIN, asked: dict[str, Any] = 
         "k_points": "all",
         "random_draws": 20,
     }
-    salience, _ = saliency.measure(model, {"train": splits["train"]}, questions(**asked), seed=0)
+    salience, _ = saliency.measure(model, {"train": splits["train"]}, questions(**attributions), seed=0)
     scale = model.logit_scale(splits["train"].tokens)
     found = measure(model, splits, salience, DeletionSettings(**(usual | changes)), scale, seed=0)
     curves, areas = (
@@ -61,11 +63,11 @@ def of_fourier() -> Frames:
 
 
 def left(curves: pd.DataFrame, split: str) -> pd.DataFrame:
-    """By k and ranking: accuracy and margin, means over draws."""
+    """Return mean accuracy and margin over draws, with k as rows and rankings as columns."""
     return curves[curves["split"] == split].groupby(["ranking", "k"])[["accuracy", "margin"]].mean().unstack("ranking")
 
 
-def test_deleting_neurons_of_a_lookup_table_costs_an_example_each_whichever() -> None:
+def test_each_deleted_neuron_of_a_lookup_table_costs_one_example_in_any_order() -> None:
     accuracy = left(of_table()[0], "train")["accuracy"]
     for ranking in ("top", "bottom", "random"):
         np.testing.assert_allclose(accuracy[ranking], 1 - accuracy.index / N_TRAIN, atol=1e-12)
@@ -73,10 +75,12 @@ def test_deleting_neurons_of_a_lookup_table_costs_an_example_each_whichever() ->
     assert (left(of_table()[0], "validation")["accuracy"].fillna(0) == 0).all(axis=None)
 
 
-def test_so_it_does_by_whatever_they_are_ranked() -> None:
-    """Every statistic of all methods and targets, and both norms."""
+def test_every_statistic_and_norm_ranks_a_lookup_table_with_the_same_damage() -> None:
+    """Rankings use every statistic of all methods and targets, and both norms."""
     everything = {"normalisations": ("raw",), "sites": ("mlp",)}
-    curves, areas = ablated(lookup_table(), asked=everything, rankings=(*STATISTICS, "activation_norm", "weight_norm"))
+    curves, areas = ablated(
+        lookup_table(), attributions=everything, rankings=(*STATISTICS, "activation_norm", "weight_norm")
+    )
     assert len(areas[(areas["split"] == "train") & (areas["ranking"] == "top")]) == 6 * 4 * len(STATISTICS) + 2
     train = curves[(curves["split"] == "train") & (curves["ranking"] != "matched")]
     np.testing.assert_allclose(train["accuracy"], 1 - train["k"] / N_TRAIN, atol=1e-12)
@@ -86,8 +90,8 @@ def test_so_it_does_by_whatever_they_are_ranked() -> None:
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_a_general_network_answers_without_any_seventh_of_its_neurons(split: str) -> None:
-    """On both splits alike; without a quarter of them, drawn at random, nearly always. Of all, nothing is left."""
+def test_the_general_network_still_answers_without_a_seventh_of_its_neurons(split: str) -> None:
+    """Nearly every answer survives the loss of a random quarter of them. No answer survives the loss of all."""
     found = left(of_fourier()[0], split)
     accuracy = found["accuracy"]
     assert (accuracy.loc[:14, ["top", "bottom"]] == 1).all(axis=None)
@@ -96,8 +100,8 @@ def test_a_general_network_answers_without_any_seventh_of_its_neurons(split: str
     assert (found.drop(columns="matched", level="ranking").loc[N_TRAIN] == 0).all()
 
 
-def test_damage_is_large_in_the_shallow_network_and_none_in_the_general_one() -> None:
-    """Beyond random deletion there is none in either: no neuron of a lookup table matters more than another."""
+def test_damage_is_large_in_the_lookup_table_and_small_in_the_general_network() -> None:
+    """No neuron of a lookup table matters more than another, so its damage does not exceed random deletion."""
     (shallow,) = damage.areas(of_table()[1]).itertuples()
     (general,) = damage.areas(of_fourier()[1]).itertuples()
     assert shallow.top == pytest.approx(QUARTER / N_TRAIN)
@@ -107,15 +111,15 @@ def test_damage_is_large_in_the_shallow_network_and_none_in_the_general_one() ->
     assert general.top < shallow.top / 3
 
 
-def test_half_is_lost_with_half_of_a_lookup_table() -> None:
+def test_half_of_the_accuracy_is_lost_with_half_of_a_lookup_table() -> None:
     _, areas = ablated(lookup_table(), k_points=5)
     found = areas[(areas["split"] == "train") & (areas["ranking"] != "matched")]
     np.testing.assert_allclose(found["half_k"], N_TRAIN / 2)
     assert areas[areas["split"] == "validation"]["half_k"].isna().all()
 
 
-def test_dead_neurons_are_deleted_for_nothing_unless_they_are_left_out() -> None:
-    """28 beside the 100 of a lookup table: last from the top, and first from the bottom."""
+def test_deleting_dead_neurons_costs_nothing_unless_they_are_excluded() -> None:
+    """The lookup table has 28 dead neurons and 100 others. `top` deletes the dead ones last, `bottom` first."""
     _, areas = ablated(lookup_table(n_dead=28), dead_units=("included", "excluded"))
     rows = areas[areas["split"] == "train"].set_index(["dead_units", "ranking"]).sort_index()
     assert rows.loc["included", "neurons"].eq(128).all()
@@ -128,7 +132,7 @@ def test_dead_neurons_are_deleted_for_nothing_unless_they_are_left_out() -> None
     assert bottom["area"] == pytest.approx((1 + 2 + 3 + 4) / 32 / N_TRAIN)
 
 
-# What else a unit can be set to. 128 examples, so that a mean of 1/128 is exact, and equal sums are equal.
+# Other values of deleted units. With 128 examples a mean of 1/128 is exact, so that equal sums are equal.
 
 
 @cache
@@ -138,15 +142,15 @@ def of_128() -> pd.DataFrame:
 
 
 def deleted_128(draw: int) -> tuple[np.ndarray, np.ndarray]:
-    """The examples' labels, and for each k which neurons are deleted in a random draw, (k, neuron)."""
+    """Return the labels, and a mask of the neurons that a random draw deletes for each k, (k, neuron)."""
     order = random_orders(128, 20, seed=0)[draw]
     place = np.argsort(order)
     return addition(n_train=128)["train"].labels.numpy(), place < np.arange(129)[:, None]
 
 
 @pytest.mark.parametrize("draw", range(3))
-def test_at_their_means_forgotten_examples_are_answered_with_what_is_forgotten_most(draw: int) -> None:
-    """Each deleted neuron adds 1/n to its label whatever is asked, which only matters where nothing else speaks."""
+def test_neurons_at_their_means_answer_with_the_most_frequent_deleted_label(draw: int) -> None:
+    """Each deleted neuron adds 1/n to its label on every example. It only matters where no other neuron fires."""
     labels, deleted = deleted_128(draw)
     found = of_128().loc["mean", "random", draw]
     for k, gone in enumerate(deleted):
@@ -157,8 +161,8 @@ def test_at_their_means_forgotten_examples_are_answered_with_what_is_forgotten_m
 
 
 @pytest.mark.parametrize("draw", range(3))
-def test_at_another_examples_value_a_neuron_speaks_for_its_own_example(draw: int) -> None:
-    """A right answer needs one's own neuron, unless the donor's has the same label, and no other one beside it."""
+def test_a_neuron_at_another_examples_value_votes_for_its_own_example(draw: int) -> None:
+    """An example is right if its own neuron is intact and its donor's is too, or if the deleted donor has its label."""
     labels, deleted = deleted_128(draw)
     found, donor = of_128().loc["resample", "random", draw], donors(128, 128, np.arange(128), seed=0)
     agrees = labels[donor] == labels
@@ -167,8 +171,8 @@ def test_at_another_examples_value_a_neuron_speaks_for_its_own_example(draw: int
         assert found[k] == pytest.approx(is_right.mean(), abs=1e-12)
 
 
-def test_at_their_means_all_neurons_of_the_general_network_say_next_to_nothing() -> None:
-    """Averages of waves over the examples: left are those that the split does not balance."""
+def test_the_general_network_answers_almost_nothing_with_all_neurons_at_their_means() -> None:
+    """The neurons write waves, whose mean over all examples is zero. Only the imbalance of the split is left."""
     curves, _ = ablated(fourier(), deletions=("mean",))
     train = left(curves, "train")
     assert train["accuracy"]["top"].loc[N_TRAIN] < 3 / 13
@@ -180,7 +184,7 @@ def test_at_their_means_all_neurons_of_the_general_network_say_next_to_nothing()
 
 @pytest.mark.parametrize(("model", "lost"), [(lookup_table, (1.0, 1.0)), (fourier, (1.0, 0.0))])
 def test_a_lookup_table_needs_both_heads_and_the_general_network_the_first(model, lost: tuple[float, float]) -> None:
-    """`top` deletes the more salient head first, `bottom` the other; without any head nothing is known."""
+    """`top` deletes the more salient head first, `bottom` the other head. Without both, no example is answered."""
     curves, areas = ablated(model(), sites=("heads",))
     train = curves[curves["split"] == "train"].set_index(["ranking", "k"])["accuracy"]
     for ranking, cost in zip(("top", "bottom"), lost, strict=True):

@@ -1,4 +1,4 @@
-"""How weights begin, against torch's own modules as they begin, and against published numbers."""
+"""Initial weights against those of torch's own modules, and against published numbers."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import math
 
 import pytest
 import torch
-from builders import mlp_settings, model_settings
+from builders import NANDA, mlp_settings, model_settings
 from scipy.stats import ks_2samp
 from torch import Tensor, nn
 
 from general_circuits.models.build import build
 from general_circuits.models.presets import PRESETS
+from general_circuits.models.transformer import Transformer
 from general_circuits.tasks.vocabulary import Vocabulary
 
-P97 = Vocabulary(2, 97, 97)
+P97, P113 = Vocabulary(2, 97, 97), Vocabulary(2, 113, 113)
 D, M = 128, 512
 
 
@@ -23,14 +24,14 @@ def initialised(settings, seed: int = 0, vocabulary: Vocabulary = P97) -> dict[s
 
 
 def alike(ours: Tensor, theirs: Tensor) -> None:
-    """Samples of one distribution: Kolmogorov and Smirnov's test, and extremes, where they have bounds."""
+    """Assert that both are samples of one distribution, by Kolmogorov and Smirnov's test and by their spread."""
     ours, theirs = ours.detach().flatten(), theirs.detach().flatten()
     assert ks_2samp(ours, theirs).pvalue > 1e-3
     assert ours.std() == pytest.approx(theirs.std().item(), rel=10 / math.sqrt(len(ours)))
 
 
 def bounded(ours: Tensor, bound: float) -> None:
-    """Within a bound, and close to it where there are many."""
+    """Assert that weights stay within a bound, and that many weights come close to it."""
     assert ours.abs().max() <= bound
     assert ours.abs().max() > bound * (1 - 20 / ours.numel())
 
@@ -106,7 +107,7 @@ def test_the_parity_network_begins_as_torchs_modules() -> None:
 
 
 def test_the_quadratic_network_begins_normal_with_a_deviation_of_a_twentieth() -> None:
-    """At width 500, (16 · 500)^(−1/3) is 1/20; Doshi et al. write it ½ / (2 · 500)^(1/3)."""
+    """The deviation is (16 · 500)^(−1/3) = 1/20 at width 500. Doshi et al. write it ½ / (2 · 500)^(1/3)."""
     for width, deviation in ((500, 0.05), (4000, 0.025)):
         weights = initialised(mlp_settings(d_mlp=width, initialisation="mean_field", activation="quadratic"))
         for name in ("blocks.0.mlp.W_in", "unembed.W_U"):
@@ -123,3 +124,43 @@ def test_the_generator_decides_every_byte_that_is_drawn(preset: str) -> None:
     second, other = initialised(model, 3, vocabulary), initialised(model, 4, vocabulary)
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not any(torch.equal(first[name], other[name]) for name in first if "W_" in name)
+
+
+def test_initial_weights_do_not_depend_on_torchs_global_seed():
+    torch.manual_seed(1)
+    first = initialised(NANDA, 3, P113)
+    torch.manual_seed(2)
+    second, other = initialised(NANDA, 3, P113), initialised(NANDA, 4, P113)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not any(torch.equal(first[name], other[name]) for name in first if "b_" not in name)
+
+
+def test_weights_begin_normal_with_the_published_standard_deviations():
+    for name, weight in initialised(NANDA, 0, P113).items():
+        if "b_" in name:
+            continue
+        expected = 1 / math.sqrt(114 if name == "unembed.W_U" else 128)
+        n = weight.numel()
+        assert abs(weight.std() / expected - 1) < 4 / math.sqrt(2 * n), name
+        assert abs(weight.mean() / expected) < 4 / math.sqrt(n), name
+
+
+def test_the_unembeddings_scale_counts_the_equals_sign():
+    generator = torch.Generator().manual_seed(0)
+    weights = Transformer(NANDA, P113).initialise(generator)
+    repeated = torch.Generator().manual_seed(0)
+    for name, weight in weights.named_parameters():
+        if "W_" in name:
+            unit = torch.empty_like(weight).normal_(generator=repeated)
+            scale = 114**-0.5 if name == "unembed.W_U" else 128**-0.5
+            torch.testing.assert_close(weight.detach(), unit * scale, rtol=1e-6, atol=1e-9, msg=name)
+
+
+def test_biases_begin_at_zero_and_layer_norms_at_the_identity():
+    weights = initialised(model_settings(biases="all", normalisation="pre", n_layers=2), seed=0)
+    for name, weight in weights.items():
+        leaf = name.rsplit(".", 1)[-1]
+        if leaf == "w":
+            assert (weight == 1).all(), name
+        elif leaf.startswith("b"):
+            assert (weight == 0).all(), name

@@ -1,4 +1,4 @@
-"""Perceptrons against a plain formulation made of torch's own layers, and what measurements see of them."""
+"""Perceptrons against networks made of torch's own layers, and the interface that measurements use."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_an_ordinal_input_runs_from_minus_one_to_one():
 
 
 @given(st.integers(0, 10**6), st.sampled_from(INPUTS), st.lists(st.integers(-5, 10**6), min_size=10, max_size=10))
-def test_what_stands_where_the_equals_sign_is_does_not_matter(seed: int, inputs: str, instead: list[int]) -> None:
+def test_the_token_in_place_of_the_equals_sign_does_not_matter(seed: int, inputs: str, instead: list[int]) -> None:
     model, tokens = random_perceptron(inputs=inputs), random_questions(seed=seed).tokens
     other = torch.cat([tokens[:, :-1], torch.tensor(instead)[:, None]], dim=1)
     assert torch.equal(model.answer(tokens), model.answer(other))
@@ -120,7 +120,7 @@ def test_stopping_at_the_neurons_and_going_on_changes_nothing(layer, outputs):
 @pytest.mark.parametrize("outputs", ["classes", "sign"])
 @pytest.mark.parametrize("biases", ["none", "mlp", "all"])
 @pytest.mark.parametrize("layer", [0, 1])
-def test_neurons_are_made_of_what_they_read_and_the_answer_of_what_they_write(layer, biases, outputs):
+def test_inputs_and_weights_give_the_neurons_and_their_outputs_give_the_answer(layer, biases, outputs):
     model, tokens = random_perceptron(BITS, n_layers=2, biases=biases, outputs=outputs), questions(BITS).tokens
     place, x = Place(layer), model.read(tokens)
     past, post = model.run_to(x, place)
@@ -132,14 +132,14 @@ def test_neurons_are_made_of_what_they_read_and_the_answer_of_what_they_write(la
     assert torch.equal(model.answer_from_written(past, written, place), model.answer(tokens))
 
 
-def test_there_are_no_heads_and_nothing_is_read_of_a_blank():
+def test_there_are_no_heads_and_a_blank_is_all_zeros():
     model, tokens = random_perceptron(BITS, n_layers=2), questions(BITS).tokens
     assert model.places(["heads", "mlp", "head_outputs"]) == [Place(0), Place(1)]
     assert (model.blank(tokens) == 0).all()
     assert model.blank(tokens).shape == model.read(tokens).shape
 
 
-def test_weight_norms_go_on_to_the_next_layer():
+def test_weight_norms_use_the_next_layers_weights():
     model = random_perceptron(BITS, n_layers=2)
     first, second = (block.mlp.W_in for block in model.blocks)
     torch.testing.assert_close(model.weight_norms(Place(0)), first.norm(dim=0) * second.norm(dim=1))

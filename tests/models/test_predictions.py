@@ -1,9 +1,10 @@
-"""Loss, margin and probability at hand-worked values, and what leaves them alone."""
+"""Loss, margin, probability and logit scale at worked values, and changes that do not affect them."""
 
 from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ LABELS = torch.tensor([2, 0])
 
 
 def close(found: torch.Tensor, expected: object) -> None:
+    """Assert that the numbers are equal to double precision."""
     torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), rtol=1e-12, atol=1e-12)
 
 
@@ -33,17 +35,30 @@ def test_loss_is_the_mean_surprise_in_nats():
     close(predictions.loss(LOGITS, LABELS), (math.log(2) + math.log(3)) / 2)
 
 
-def test_surprise_is_each_examples_own():
+def test_surprise_is_each_examples_minus_log_probability():
     close(predictions.surprise(LOGITS, LABELS), [math.log(2), math.log(3)])
 
 
-def test_right_logit_is_the_labels():
+def test_right_logit_is_the_logit_of_the_label():
     close(predictions.right_logit(LOGITS, LABELS), [math.log(3), 5.0])
 
 
 def test_margin_is_over_the_best_wrong_answer():
     close(predictions.margins(LOGITS, LABELS), [math.log(3 / 2), 0.0])
     close(predictions.margins(LOGITS, torch.tensor([0, 2])), [-math.log(3), 0.0])
+
+
+def test_right_minus_mean_at_worked_values():
+    close(predictions.right_minus_mean(LOGITS, LABELS), [math.log(3) - math.log(6) / 3, 0.0])
+
+
+@given(batches())
+def test_a_margin_is_over_the_rival(batch):
+    """The rival is the best wrong class, so the margin over it is the margin."""
+    logits, labels = batch
+    rivals = predictions.rivals(logits, labels)
+    assert (rivals != labels).all()
+    assert torch.equal(predictions.margins_over(logits, labels, rivals), predictions.margins(logits, labels))
 
 
 def test_correct_probability_is_the_labels_softmax():
@@ -92,7 +107,7 @@ def test_leading_axes_are_scored_one_by_one():
 
 
 def test_a_margin_of_20_has_a_gradient_in_float64_and_none_in_float32():
-    """1 − p is 2·10⁻⁹ here, less than float32 can tell from nothing: why the loss's precision is a setting."""
+    """1 − p is 2·10⁻⁹ here, which float32 rounds to 0. Therefore the precision of the loss is a setting."""
     gradients = {}
     for precision in (torch.float32, torch.float64):
         logits = torch.tensor([[20.0, 0.0]], dtype=precision, requires_grad=True)
@@ -106,3 +121,19 @@ def test_huge_logits_give_finite_scores():
     logits, labels = torch.tensor([[1e4, -1e4]]), torch.tensor([1])
     assert predictions.loss(logits, labels) == 2e4
     assert predictions.correct_probability(logits, labels) == 0
+
+
+def test_the_scale_of_logits_at_worked_values() -> None:
+    """Centred, [[1, −1], [3, −3]]: the root of 5. The mean of each example does not count."""
+    logits = torch.tensor([[12.0, 10.0], [3.0, -3.0]])
+    assert predictions.logit_scale(logits) == pytest.approx(math.sqrt(5))
+    assert predictions.logit_scale(3 * logits) == pytest.approx(3 * math.sqrt(5))
+    assert predictions.logit_scale(logits + 7) == pytest.approx(math.sqrt(5))
+    assert predictions.logit_scale(torch.ones(2, 2)) == 1
+
+
+def test_logits_of_zero_have_scale_one() -> None:
+    """A lookup table gives such logits on examples that it does not know."""
+    assert predictions.logit_scale(torch.zeros(4, 3)) == 1.0
+    assert predictions.logit_scale(torch.tensor([[1.0, -1.0], [5.0, 5.0]])) == pytest.approx(math.sqrt(0.5))
+    assert predictions.logit_scale(torch.tensor([[1.0, -1.0], [5.0, 5.0]]) + 100) == pytest.approx(math.sqrt(0.5))

@@ -1,4 +1,4 @@
-"""Names and shapes told from settings are those of the networks."""
+"""Names and shapes that follow from settings, against the parameters of the networks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def shapes_of(network: Network) -> dict[str, tuple[int, ...]]:
 
 
 @pytest.mark.parametrize(("n_layers", "normalisation", "biases", "positions"), list(TRANSFORMERS))
-def test_of_transformers(n_layers: int, normalisation: str, biases: str, positions: str) -> None:
+def test_shapes_of_transformers_are_known_from_settings(
+    n_layers: int, normalisation: str, biases: str, positions: str
+) -> None:
     settings = model_settings(n_layers=n_layers, normalisation=normalisation, biases=biases, positions=positions)
     assert weight_shapes(settings, VOCABULARY) == shapes_of(build(settings, VOCABULARY))
 
@@ -29,6 +31,6 @@ def test_of_transformers(n_layers: int, normalisation: str, biases: str, positio
 @pytest.mark.parametrize("inputs", ["one_hot", "embedding", "ordinal"])
 @pytest.mark.parametrize("biases", ["none", "mlp", "all"])
 @pytest.mark.parametrize("n_layers", [1, 2])
-def test_of_perceptrons(n_layers: int, biases: str, inputs: str) -> None:
+def test_shapes_of_perceptrons_are_known_from_settings(n_layers: int, biases: str, inputs: str) -> None:
     settings = mlp_settings(n_layers=n_layers, biases=biases, inputs=inputs)
     assert weight_shapes(settings, VOCABULARY) == shapes_of(build(settings, VOCABULARY))

@@ -1,4 +1,4 @@
-"""The networks against a plain formulation made of torch's own layers, and their names, shapes and beginnings."""
+"""Transformers against networks made of torch's own layers, and the names and shapes of their weights."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_logits_and_gradients_are_those_of_torchs_own_layers(normalisation, bias
     weights = in_plain_layout(dict(model.named_parameters()), model.settings)
     if positions == "sinusoidal":
         weights["positions.weight"] = waves(3, 8)
-        model.pos_embed.W_pos = weights["positions.weight"]  # in float64, which a conversion of float32 is not
+        model.pos_embed.W_pos = weights["positions.weight"]  # computed in float64, not converted from float32
     plain.load_state_dict(weights)
     tokens = random_examples().tokens
 
@@ -102,51 +102,6 @@ def test_every_option_adds_its_parameters():
     assert "ln_final.w" not in Transformer(model_settings(normalisation="post"), VOCABULARY).state_dict()
 
 
-def initialised(settings, seed: int, vocabulary: Vocabulary = P113) -> dict[str, Tensor]:
-    model = Transformer(settings, vocabulary).initialise(torch.Generator().manual_seed(seed))
-    return model.state_dict()
-
-
-def test_the_generator_decides_every_initial_byte():
-    torch.manual_seed(1)
-    first = initialised(NANDA, seed=3)
-    torch.manual_seed(2)
-    second, other = initialised(NANDA, seed=3), initialised(NANDA, seed=4)
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    assert not any(torch.equal(first[name], other[name]) for name in first if "b_" not in name)
-
-
-def test_weights_begin_normal_with_the_published_standard_deviations():
-    for name, weight in initialised(NANDA, seed=0).items():
-        if "b_" in name:
-            continue
-        expected = 1 / math.sqrt(114 if name == "unembed.W_U" else 128)
-        n = weight.numel()
-        assert abs(weight.std() / expected - 1) < 4 / math.sqrt(2 * n), name
-        assert abs(weight.mean() / expected) < 4 / math.sqrt(n), name
-
-
-def test_the_unembeddings_scale_counts_the_equals_sign():
-    generator = torch.Generator().manual_seed(0)
-    weights = Transformer(NANDA, P113).initialise(generator)
-    repeated = torch.Generator().manual_seed(0)
-    for name, weight in weights.named_parameters():
-        if "W_" in name:
-            unit = torch.empty_like(weight).normal_(generator=repeated)
-            scale = 114**-0.5 if name == "unembed.W_U" else 128**-0.5
-            torch.testing.assert_close(weight.detach(), unit * scale, rtol=1e-6, atol=1e-9, msg=name)
-
-
-def test_biases_begin_at_zero_and_layer_norms_at_the_identity():
-    weights = initialised(model_settings(biases="all", normalisation="pre", n_layers=2), seed=0)
-    for name, weight in weights.items():
-        leaf = name.rsplit(".", 1)[-1]
-        if leaf == "w":
-            assert (weight == 1).all(), name
-        elif leaf.startswith("b"):
-            assert (weight == 0).all(), name
-
-
 @pytest.mark.parametrize("normalisation", NORMALISATIONS)
 @pytest.mark.parametrize("layer", [0, 1])
 @pytest.mark.parametrize(("site", "units"), [("mlp", 12), ("head_outputs", 8), ("heads", 8)])
@@ -154,7 +109,7 @@ def test_stopping_at_a_place_and_going_on_changes_nothing(normalisation, layer, 
     model, tokens = random_transformer(normalisation=normalisation, n_layers=2, biases="all"), random_examples().tokens
     place = Place(layer, site)
     past, found = model.run_to(model.read(tokens), place)
-    positions = 1 if layer == 1 else 3  # of the last layer only the last one reaches the answer
+    positions = 1 if layer == 1 else 3  # in the last layer only the last position reaches the answer
     assert past.shape == (10, positions, 8)
     assert found.shape == (10, positions, units)
     torch.testing.assert_close(model.answer_from(past, found, place), model.answer(tokens))
@@ -164,7 +119,7 @@ def test_stopping_at_a_place_and_going_on_changes_nothing(normalisation, layer, 
 @pytest.mark.parametrize("normalisation", NORMALISATIONS)
 @pytest.mark.parametrize("biases", ["none", "all"])
 @pytest.mark.parametrize("layer", [0, 1])
-def test_neurons_are_made_of_what_they_read_and_the_answer_of_what_they_write(layer, biases, normalisation):
+def test_inputs_and_weights_give_the_neurons_and_their_outputs_give_the_answer(layer, biases, normalisation):
     model, tokens = random_transformer(normalisation=normalisation, n_layers=2, biases=biases), random_examples().tokens
     place, x = Place(layer), model.read(tokens)
     past, post = model.run_to(x, place)
@@ -174,13 +129,6 @@ def test_neurons_are_made_of_what_they_read_and_the_answer_of_what_they_write(la
     written, silent = model.write(post, place), model.write(torch.zeros_like(post), place)
     torch.testing.assert_close(written - silent, post @ outward)
     torch.testing.assert_close(model.answer_from_written(past, written, place), model.answer(tokens))
-
-
-def test_places_are_by_layer_and_a_neuron_of_heads_is_a_whole_head():
-    model = random_transformer(n_layers=2)
-    assert model.places(["heads", "mlp"]) == [(0, "heads"), (0, "mlp"), (1, "heads"), (1, "mlp")]
-    assert [model.width(Place(0, site)) for site in model.sites] == [1, 1, 4]
-    assert [len(model.weight_norms(Place(1, site))) for site in model.sites] == [12, 8, 2]
 
 
 def test_a_head_that_is_zeroed_is_a_head_whose_output_weights_are_zero():
@@ -200,7 +148,7 @@ def test_a_blank_has_no_inputs_but_positions_and_the_last_token():
     torch.testing.assert_close(blank[:, 2], model.read(tokens)[:, 2])
 
 
-def test_weight_norms_at_worked_values_and_whatever_is_scaled_in_and_back_out():
+def test_weight_norms_at_worked_values_do_not_change_when_scale_moves_from_w_in_to_w_out():
     model = random_transformer(normalisation="none")
     attn, mlp = model.blocks[0].attn, model.blocks[0].mlp
     with torch.no_grad():
@@ -235,27 +183,13 @@ def test_frozen_norms_answer_the_same_with_other_gradients(normalisation):
         frozen = gradient()
     assert (frozen - free).abs().max() > 1e-3
     torch.testing.assert_close(gradient(), free)
-    # Frozen, it is linear: what the norm centres, weighs and divides by the scale it found.
+    # A frozen norm is linear: it centres, divides by a fixed scale and multiplies by its weights.
     norm = model.ln_final if normalisation == "pre" else model.blocks[0].ln2
     resid = past[:, 0] + model.blocks[0].mlp.write(post[:, 0])
     scale = (resid.var(dim=1, correction=0) + norm.eps).sqrt()
     W_out = model.blocks[0].mlp.W_out
     expected = ((W_out - W_out.mean(dim=1, keepdim=True)) * norm.w) @ model.unembed.W_U[:, 0] / scale[:, None]
     torch.testing.assert_close(frozen, expected)
-
-
-@pytest.mark.parametrize(
-    ("normalisation", "n_layers", "linear_layers"),
-    [("none", 1, [0]), ("none", 2, [1]), ("none", 3, [2]), ("pre", 1, []), ("pre", 2, []), ("post", 1, [])],
-)
-def test_logits_are_linear_only_in_the_last_layer_without_normalisation(normalisation, n_layers, linear_layers):
-    model = random_transformer(normalisation=normalisation, n_layers=n_layers)
-    linear = [Place(layer) for layer in linear_layers]
-    everywhere = model.places(model.sites)
-    assert [place for place in everywhere if model.is_linear_from(place)] == linear
-    for place in set(everywhere) - set(linear):
-        with pytest.raises(ValueError, match=f"{place.site} of layer {place.layer}: the logits are not linear"):
-            model.logit_weights(place)
 
 
 def test_logit_weights_are_the_derivative_of_the_logits():

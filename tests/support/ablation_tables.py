@@ -1,4 +1,4 @@
-"""Tables of deletions that several tests share."""
+"""Tables of deletions and of events that several tests share."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 Left = Callable[[str, int, int, str, float], float]
-"""Condition, replica, step, ranking, share of units deleted → accuracy left."""
+"""Function of condition, replica, step, ranking and share of deleted units that returns the accuracy left."""
 
 
 def deletions(
     conditions: Sequence[str], left: Left, steps: Sequence[int], replicas: int = 3, units: int = 8
 ) -> pd.DataFrame:
-    """An `ablation` table of one layer and every ranking, with rows beside the registered ones that must not be read.
+    """Build an `ablation` table of one layer and every ranking. It also has rows that a claim must not read.
 
-    Two random draws are `left` ± 0.05.
+    The two random draws are `left` ± 0.05.
     """
     registered = ("included", "zero", "top", "mean_magnitude", "activation_gradient", "right_minus_mean", "raw", 0)
     kinds = [
@@ -43,14 +43,14 @@ def deletions(
             *("method", "target", "normalisation", "draw", "k", "accuracy", "matched_margin"),
         ],
     )
-    # Neither the validation examples nor the heads are read.
+    # A claim reads neither the validation examples nor the heads.
     others = [frame.assign(split="validation", accuracy=0.2), frame.assign(site="head_outputs", accuracy=0.3, layer=1)]
-    whole = pd.concat([frame, *others], ignore_index=True)
-    return whole.assign(condition=pd.Categorical(whole["condition"], categories=list(conditions)))
+    table = pd.concat([frame, *others], ignore_index=True)
+    return table.assign(condition=pd.Categorical(table["condition"], categories=list(conditions)))
 
 
 def events(conditions: Sequence[str], steps: dict[str, Sequence[float]]) -> pd.DataFrame:
-    """An `events` table: of each event and replica its step, None where it was not reached."""
+    """Build an `events` table from the steps of each event, one step per replica, or None for a censored event."""
     return pd.DataFrame(
         [
             (condition, replica, event, step or 0, step is None)

@@ -1,4 +1,4 @@
-"""Addition modulo 13, and the two networks built by hand for it, on which every measurement is known."""
+"""Addition modulo 13 and the two networks built by hand for it. Every measurement of them is known."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ P, N_TRAIN = 13, 100
 
 
 def addition(p: int = P, n_train: int = N_TRAIN) -> dict[str, Examples]:
+    """Split all examples of addition modulo p at random into training and validation examples."""
     table = registry.generate(Modular(("x+y",), p))
     inputs = torch.tensor(table.inputs, dtype=torch.long)
     tokens = torch.cat([inputs, torch.full((len(inputs), 1), p)], dim=1)
@@ -26,16 +27,17 @@ def addition(p: int = P, n_train: int = N_TRAIN) -> dict[str, Examples]:
 
 
 def transformer(p: int = P, **changes: object) -> Transformer:
+    """Return a transformer that is large enough for both networks, with its weights still to be set."""
     settings = model_settings(**{"d_model": 44, "n_heads": 2, "d_mlp": N_TRAIN, "biases": "none", **changes})
     return Transformer(settings, Vocabulary(2, p, p))
 
 
 def fourier() -> Transformer:
-    """Six frequencies of 15 neurons each, which one head of two reads; ten neurons more are dead."""
+    """Build the general network: six frequencies of 15 neurons each, read by one head of two, and ten dead neurons."""
     return ground_truth.fourier(transformer())
 
 
 def lookup_table(n_train: int = N_TRAIN, n_dead: int = 0) -> Transformer:
-    """A neuron for each training example, in their order, and some that are dead."""
+    """Build the shallow network: one neuron per training example, in the order of the examples, and `n_dead` more."""
     train = addition(n_train=n_train)["train"]
     return ground_truth.lookup_table(transformer(d_mlp=n_train + n_dead), train.tokens, train.labels)

@@ -1,4 +1,4 @@
-"""What the tests of saliency share: how much work methods may do, and networks at their places."""
+"""Settings and tiny networks that the tests of saliency share."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ EFFORT = Effort(integration_steps=20, most_integration_steps=320, completeness_e
 
 
 def at(model: Network, examples: Examples, place: Place = FIRST) -> Layer:
-    """One place on these examples."""
+    """Return one place of a network on these examples."""
     return Layer.at(model, examples.tokens, examples.labels, place)
 
 
 def a_layer(place: Place = FIRST, n: int = 10, **settings: Any) -> Layer:
-    """Of a tiny random transformer."""
+    """Return one place of a tiny random transformer on n random examples."""
     return at(random_transformer(**settings), random_examples(n), place)
 
 
 def a_perceptrons_layer(place: Place = FIRST, **settings: Any) -> Layer:
-    """Of a tiny random perceptron."""
+    """Return one place of a tiny random perceptron on random examples."""
     return at(random_perceptron(**settings), random_questions(), place)
 
 
 def rest_of(layer: Layer, target: Target) -> Callable[..., Tensor]:
-    """The target as a function of units, what goes past them, and labels: what Captum attributes to."""
+    """Return the rest of the network as a function of units, `past` and labels, which Captum can attribute."""
     return lambda units, past, labels: target(layer.model.answer_from(past, units, layer.place), labels)
 
 
 def mean_of(layer: Layer) -> Tensor:
-    """Over its examples, (position, unit)."""
+    """Return the mean of each unit over the layer's examples, (position, unit)."""
     return layer.units.mean(dim=0)
 
 
 def questions(**changes: Any) -> Questions:
-    """Everything of MLP units."""
+    """Return settings with every method, target and normalisation on MLP units, but for the changes."""
     usual: dict[str, Any] = {
         "methods": METHODS,
         "targets": tuple(TARGETS),

@@ -1,4 +1,4 @@
-"""The networks as torch's own layers make them, sharing no code with ours: what ours are tested against."""
+"""Networks made of torch's own layers. Ours are tested against them, and they share no code."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 
 class Square(nn.Module):
+    """Quadratic activation."""
+
     def forward(self, x: Tensor) -> Tensor:
         return x * x
 
@@ -17,6 +19,8 @@ ACTIVATIONS = {"relu": nn.ReLU(), "gelu": nn.GELU(), "quadratic": Square()}
 
 
 class PlainBlock(nn.Module):
+    """Attention and MLP with one of the three normalisations."""
+
     def __init__(self, settings) -> None:
         super().__init__()
         d_model, d_mlp = settings.d_model, settings.d_mlp
@@ -48,7 +52,7 @@ class PlainBlock(nn.Module):
 
 
 class PlainTransformer(nn.Module):
-    """The same function of the tokens."""
+    """Transformer that computes the same function of the tokens as ours."""
 
     def __init__(self, settings, d_vocab: int, d_vocab_out: int) -> None:
         super().__init__()
@@ -63,7 +67,7 @@ class PlainTransformer(nn.Module):
 
 
 def in_plain_layout(ours: dict[str, Tensor], settings) -> dict[str, Tensor]:
-    """Our weights, or their gradients, under the names and in the shapes of `PlainTransformer`."""
+    """Rename and reshape our weights, or their gradients, to those of `PlainTransformer`."""
     plain = {"tokens.weight": ours["embed.W_E"], "read.weight": ours["unembed.W_U"].T}
     if settings.positions == "learned":
         plain["positions.weight"] = ours["pos_embed.W_pos"]
@@ -91,7 +95,7 @@ def in_plain_layout(ours: dict[str, Tensor], settings) -> dict[str, Tensor]:
 
 
 def waves(n_ctx: int, d_model: int) -> Tensor:
-    """Vaswani et al. 2017, section 3.5, entry by entry."""
+    """Compute sinusoidal positions entry by entry, as in Vaswani et al. 2017, section 3.5."""
     table = torch.empty(n_ctx, d_model, dtype=torch.float64)
     for position in range(n_ctx):
         for i in range(d_model):
@@ -101,7 +105,7 @@ def waves(n_ctx: int, d_model: int) -> Tensor:
 
 
 class PlainPerceptron(nn.Module):
-    """The same function of the inputs, without "="."""
+    """Perceptron that computes the same function of the inputs as ours. It does not get "="."""
 
     def __init__(self, settings, vocabulary) -> None:
         super().__init__()
@@ -135,7 +139,7 @@ class PlainPerceptron(nn.Module):
 
 
 def in_plain_perceptron(ours: dict[str, Tensor], settings) -> dict[str, Tensor]:
-    """Our weights, or their gradients, under the names and in the shapes of `PlainPerceptron`."""
+    """Rename and reshape our weights, or their gradients, to those of `PlainPerceptron`."""
     renamed = {"embed.W_E": "symbols.weight", "unembed.W_U": "read.weight", "unembed.b_U": "read.bias"}
     for i in range(settings.n_layers):
         renamed[f"blocks.{i}.mlp.W_in"] = f"layers.{2 * i}.weight"

@@ -36,7 +36,10 @@ NAMES = {"transformer": "a transformer", "mlp": "an MLP"}
 
 
 def lacking(given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the given keys that the preset's architecture does not have, or does not have with the given value."""
+    """Yield the keys that a condition must not take over from the defaults, because of its preset's architecture.
+
+    The architecture does not have these keys, or not with the given value.
+    """
     preset = PRESETS.get(str(given.get("preset")))
     if preset is None:
         return

@@ -1,4 +1,4 @@
-"""What a curve is worth in one number, by hand."""
+"""Curves over deleted neurons and their summaries in one number, at worked values."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_areas_by_hand(ks: list[int], left: list[float], neurons: int, expected:
 
 
 @given(st.floats(-5, 5), st.floats(-5, 5), st.integers(1, 300))
-def test_constant_damage_is_its_own_mean_wherever_it_is_measured(whole: float, left: float, neurons: int) -> None:
+def test_the_area_of_constant_damage_is_that_damage(whole: float, left: float, neurons: int) -> None:
     ks = np.unique([0, 1, max(1, neurons // 4), neurons])
     assert area(ks, np.where(ks == 0, whole, left), neurons) == pytest.approx(whole - left)
 
@@ -58,7 +58,7 @@ def test_half_of_the_accuracy_by_hand(ks: list[int], accuracy: list[float], expe
 
 
 @pytest.mark.parametrize("kept", [[0, 1, 6], range(7)])
-def test_a_lookup_table_loses_as_many_examples_as_units_in_whatever_order(kept) -> None:
+def test_a_lookup_table_loses_as_many_examples_as_units_in_any_order(kept) -> None:
     layer = of_lookup_table()
     nested = Nested(layer, torch.zeros_like(layer.units[0]), 1.0)
     kept = np.array(kept)
@@ -88,7 +88,7 @@ def test_means_are_over_the_examples_of_a_group() -> None:
     np.testing.assert_allclose(part.loss, [0.35])
 
 
-def test_a_curve_extended_is_the_same_where_it_was_measured_and_says_nothing_elsewhere() -> None:
+def test_an_extended_curve_is_nan_where_nothing_was_measured() -> None:
     curve = Curve.over(ANSWERS, None, 4.0, 3).extended(np.array([0, 1, 3]))
     columns = curve.columns()
     assert columns["k"].tolist() == [0, 1, 3]

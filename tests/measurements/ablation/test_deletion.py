@@ -1,4 +1,4 @@
-"""What deleted units are set to."""
+"""Values of deleted units: zero, means, and the units of donors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from general_circuits.measurements.ablation.deletion import donors, replacement
 
 
 def test_replacements_are_zero_or_the_mean_over_training_examples_at_each_position() -> None:
-    layer = a_layer(n_layers=2)  # of the last layer only the last position is there
+    layer = a_layer(n_layers=2)  # the first of two layers has all three positions
     assert torch.equal(replacement(layer, layer, "zero", 0), torch.zeros(3, 12, dtype=torch.float64))
     mean = replacement(layer, layer, "mean", 0)
     for position in range(3):
@@ -25,9 +25,9 @@ def test_resampled_units_are_those_of_one_training_example() -> None:
     train = a_layer()
     other = a_place(train.model, random_examples(n=7, seed=1))
     for layer in (train, other):
-        own = torch.arange(20) if layer is train else None
-        found = replacement(layer, train, "resample", 3, own)
-        chosen = donors(len(layer.units), 20, None if own is None else own.numpy(), 3)
+        rows = torch.arange(20) if layer is train else None
+        found = replacement(layer, train, "resample", 3, rows)
+        chosen = donors(len(layer.units), 20, None if rows is None else rows.numpy(), 3)
         assert found.shape == layer.units.shape
         for example, donor in enumerate(chosen):
             assert torch.equal(found[example], train.units[donor])
@@ -35,11 +35,11 @@ def test_resampled_units_are_those_of_one_training_example() -> None:
 
 @given(st.integers(2, 60), st.integers(1, 60), st.integers(0, 1000))
 def test_no_training_example_is_its_own_donor(n: int, some: int, seed: int) -> None:
-    own = np.arange(n)[-some:]
-    found = donors(len(own), n, own, seed)
+    rows = np.arange(n)[-some:]
+    found = donors(len(rows), n, rows, seed)
     assert ((found >= 0) & (found < n)).all()
-    assert (found != own).all()
-    assert (found == donors(len(own), n, own, seed)).all()
+    assert (found != rows).all()
+    assert (found == donors(len(rows), n, rows, seed)).all()
 
 
 def test_every_other_example_is_as_likely_a_donor() -> None:

@@ -1,4 +1,4 @@
-"""Neurons of like activation norm: worked values, and what holds of any."""
+"""Neurons with similar activation norms, at worked values and for random norms."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def test_matched_refuses_a_partner_beyond_the_caliper() -> None:
     assert matched(np.array([5, 0, 1, 2, 3, 4]), 1, NORMS) is None
 
 
-def test_matched_takes_the_nearest_that_is_still_free() -> None:
+def test_matched_takes_the_nearest_free_neuron() -> None:
     norm = np.array([1.0, 1.01, 1.02, 1.05, 4.0, 4.0])
     assert matched(np.array([0, 1, 2, 3, 4, 5]), 2, norm).tolist() == [2, 3]
 
 
-def test_neurons_that_are_not_ranked_are_no_match_and_do_not_widen_the_caliper() -> None:
+def test_unranked_neurons_are_not_matched_and_do_not_widen_the_caliper() -> None:
     order = np.array([0, 2, 3])
     assert matched(order, 1, NORMS) is None  # 1 is nearest and not ranked; 2 is 4 away
     assert matched(np.array([0, 1]), 1, np.array([1.0, 1.2, 50.0])) is None  # the spread of the two is 0.1
 
 
-def test_nothing_is_ranked_and_nothing_matched() -> None:
+def test_an_empty_ranking_has_an_empty_match() -> None:
     assert matched(np.array([], dtype=int), 0, NORMS).tolist() == []
 
 

@@ -1,4 +1,4 @@
-"""Everything deleted in one checkpoint: every row is the deletion it names, of its examples, at its scale."""
+"""All deletions of one checkpoint: each row is the deletion, the examples and the scale that it names."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def measured(model, data=None, salience=UP, seed: int = 0, **changes: Any) -> tu
     return measure(model, data, salience, dataclasses.replace(SETTINGS, **changes), scale, seed)
 
 
-def test_means_donors_and_norms_are_of_all_training_examples_whichever_are_deleted_on() -> None:
-    """One example is drawn: it gets the units of another, and its mean is that of all twenty."""
+def test_means_donors_and_norms_come_from_all_training_examples() -> None:
+    """One example is drawn to delete on. It still gets the units of another one, and the mean over all twenty."""
     model, data = random_transformer(), splits()
     train = a_place(model, data["train"])
     drawn = data["train"].drawn(1, 0)
@@ -85,7 +85,7 @@ def test_means_donors_and_norms_are_of_all_training_examples_whichever_are_delet
 
 
 @pytest.mark.parametrize("normalisation", ["none", "pre"])
-def test_where_only_areas_are_read_few_k_are_kept_unless_an_area_is_made_of_those(normalisation: str) -> None:
+def test_areas_only_keeps_few_k_where_the_logits_are_linear(normalisation: str) -> None:
     model = random_transformer(normalisation=normalisation)
     whole, areas = measured(model, k_points=6)
     few, same = measured(model, k_points=6, areas_only=True)
@@ -146,14 +146,14 @@ def test_tables_are_written_and_read(tmp_path) -> None:
         assert len(tables.read(tmp_path / "file", table)) == len(frame)
 
 
-# What is known
+# Known results
 
 
 @pytest.mark.parametrize("k_points", ["all", 2])
-def test_the_area_of_a_lookup_table_is_known_whatever_is_kept(k_points) -> None:
-    """(1 + … + q) / q of its 6 examples, with q a quarter of the neurons: here 6 and, with dead ones, 12.
+def test_the_area_of_a_lookup_table_does_not_depend_on_the_kept_k(k_points) -> None:
+    """The area is the mean of 1, … q lost examples of 6. Here q is a quarter of 6 neurons, or of 12 with dead ones.
 
-    Where half is lost is only known as well as k is kept: beyond the quarter, linear from 3 to 12.
+    The k at which half is lost depends on the kept k: beyond the quarter it is interpolated from 3 to 12.
     """
     model, examples = lookup_table()
     with torch.no_grad():
@@ -183,7 +183,7 @@ def salience_of_halves() -> pd.DataFrame:
 
 
 def test_dead_neurons_are_in_no_ranking_that_excludes_them() -> None:
-    """So that of every ranking all k delete neurons that fire: the curves end at the same numbers."""
+    """Every k then deletes neurons that fire, and all curves end at the same k."""
     alive = np.arange(12) % 3 > 0
     both = {"dead_units": ("included", "excluded"), "k_points": "all"}
     curves, damage = measured(random_transformer(), salience=UP.assign(alive=alive), **both)
@@ -202,7 +202,7 @@ def test_where_no_neuron_fires_there_is_nothing_to_delete() -> None:
     assert damage[["area", "margin_area", "half_k"]].isna().all(axis=None)
 
 
-def test_a_trebled_unembedding_moves_margins_and_not_those_at_matched_scale() -> None:
+def test_a_trebled_unembedding_changes_margins_but_not_matched_margins() -> None:
     model = random_transformer()
     trebled = copy.deepcopy(model)
     with torch.no_grad():
@@ -271,7 +271,7 @@ def test_a_perceptron_has_its_own_sites_only() -> None:
     assert set(zip(curves["layer"], curves["site"], strict=True)) == {(0, "mlp"), (1, "mlp")}
 
 
-def test_the_same_twice_is_the_same_and_another_replica_draws_others() -> None:
+def test_the_seed_decides_random_orders_and_donors() -> None:
     one, two, other = (measured(random_transformer(), seed=seed, deletions=DELETIONS)[1] for seed in (3, 3, 4))
     pd.testing.assert_frame_equal(one, two)
     for case, is_same in ((("zero", "top"), True), (("zero", "random"), False), (("resample", "top"), False)):
@@ -287,10 +287,3 @@ def test_a_network_that_diverged_has_rows_like_any_other() -> None:
     assert curves["margin"].isna().all()
     assert (curves.query("ranking != 'matched'")["accuracy"] == 0).all()
     assert damage["half_k"].isna().all()
-
-
-def test_a_network_without_logits_has_a_scale() -> None:
-    """A lookup table's, of examples that it does not know."""
-    assert predictions.logit_scale(torch.zeros(4, 3)) == 1.0
-    assert predictions.logit_scale(torch.tensor([[1.0, -1.0], [5.0, 5.0]])) == pytest.approx(np.sqrt(0.5))
-    assert predictions.logit_scale(torch.tensor([[1.0, -1.0], [5.0, 5.0]]) + 100) == pytest.approx(np.sqrt(0.5))

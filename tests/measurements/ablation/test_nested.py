@@ -1,15 +1,14 @@
-"""Curves: the fast way against the plain one, both against networks without those neurons, and their two ends."""
+"""Curves in one pass against running the network for every k, and the exact ends of a curve."""
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 
 import numpy as np
 import pytest
 import torch
-from builders import random_examples, random_perceptron, random_questions, random_transformer
-from deleting import DELETIONS, a_layer, a_place, of_lookup_table
+from builders import random_examples, random_perceptron, random_questions
+from deleting import DELETIONS, SCALE, a_layer, a_place, assert_alike, of_lookup_table
 
 from general_circuits.measurements.ablation import nested as module
 from general_circuits.measurements.ablation.answers import Answers, recomputed, subtracted
@@ -20,36 +19,17 @@ from general_circuits.models import predictions
 from general_circuits.models.layer import Layer
 from general_circuits.tasks.vocabulary import Vocabulary
 
-SCALE = 1.7
-PARTS = ("margins", "losses", "matched_losses")
-ELSEWHERE = (
-    ("none", 0, "mlp"),
-    ("pre", 1, "mlp"),
-    ("post", 1, "mlp"),
-    ("none", 1, "head_outputs"),
-    ("pre", 0, "heads"),
-)
-"""Normalisation, layer of two, and site: where the logits are not linear."""
-
 
 def first(order: np.ndarray, ks) -> list[np.ndarray]:
+    """Return the first k neurons of an order, for every k."""
     return [order[:k] for k in ks]
-
-
-def assert_alike(ours: Answers, theirs: Answers, tolerance: float) -> None:
-    np.testing.assert_array_equal(ours.ks, theirs.ks)
-    np.testing.assert_array_equal(ours.kept, theirs.kept)
-    for name in PARTS:
-        expected = getattr(theirs, name)
-        scale = max(1.0, expected.abs().max().item())
-        torch.testing.assert_close(getattr(ours, name), expected, rtol=0, atol=tolerance * scale, msg=name)
 
 
 @pytest.mark.parametrize("deletion", DELETIONS)
 @pytest.mark.parametrize("n_layers", [1, 2])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
 @pytest.mark.parametrize("ranked", [1, 2, 5, 12])
-def test_one_pass_is_running_the_network_for_every_k(
+def test_one_pass_equals_running_the_network_for_every_k(
     deletion: str, n_layers: int, dtype: torch.dtype, tolerance: float, ranked: int
 ) -> None:
     layer = a_layer(n_layers - 1, dtype, n_layers=n_layers, biases="all")
@@ -62,7 +42,7 @@ def test_one_pass_is_running_the_network_for_every_k(
 @pytest.mark.parametrize("deletion", DELETIONS)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
 @pytest.mark.parametrize("kept", [[0], [4], [12], [5, 9], [0, 6, 7, 12], [0, 4, 8, 11]])
-def test_several_neurons_at_once_are_those_neurons_one_by_one(
+def test_subtracting_several_neurons_at_once_equals_one_by_one(
     kept: list[int], dtype: torch.dtype, tolerance: float, deletion: str
 ) -> None:
     layer = a_layer(dtype=dtype, biases="all")
@@ -82,7 +62,7 @@ def test_several_neurons_at_once_are_those_neurons_one_by_one(
 
 @pytest.mark.parametrize("deletion", DELETIONS)
 @pytest.mark.parametrize("at_once", [1, 7, 20])
-def test_examples_may_be_taken_a_few_at_once(at_once: int, deletion: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slices_of_examples_change_nothing(at_once: int, deletion: str, monkeypatch: pytest.MonkeyPatch) -> None:
     layer = a_layer(biases="all")
     values, (order,), kept = replacement(layer, layer, deletion, 0), random_orders(12, 1, seed=0), np.array([0, 5, 12])
     together = Nested(layer, values, SCALE).curve(order, kept)
@@ -94,7 +74,7 @@ def test_examples_may_be_taken_a_few_at_once(at_once: int, deletion: str, monkey
 
 @pytest.mark.parametrize("deletion", DELETIONS)
 @pytest.mark.parametrize("outputs", ["classes", "sign"])
-def test_one_pass_through_a_perceptron_too(outputs: str, deletion: str) -> None:
+def test_one_pass_equals_running_a_perceptron_for_every_k(outputs: str, deletion: str) -> None:
     model = random_perceptron(Vocabulary(2, 5, 2), n_layers=2, outputs=outputs)
     layer = a_place(model, random_questions(20, n_classes=2), index=1)
     values, every, (order,) = replacement(layer, layer, deletion, 0), np.arange(13), random_orders(12, 1, seed=0)
@@ -102,23 +82,23 @@ def test_one_pass_through_a_perceptron_too(outputs: str, deletion: str) -> None:
     assert_alike(Nested(layer, values, SCALE).curve(order, every), plain, 1e-10)
 
 
-def test_losses_are_worked_out_where_they_are_kept_and_margins_for_areas_too() -> None:
+def test_losses_are_computed_at_kept_k_and_margins_at_every_k_of_an_area() -> None:
     layer = a_layer()
     values, (order,) = torch.zeros_like(layer.units[0]), random_orders(12, 1, seed=0)
     nested = Nested(layer, values, SCALE)
-    some, every = nested.curve(order, np.array([0, 3, 12])), nested.curve(order, np.arange(13))
-    assert some.kept.tolist() == [0, 3, 12]
-    assert some.ks.tolist() == [0, 1, 2, 3, 12]  # a quarter of them, which areas average over, and those kept
-    whole = nested.curve(order, some.kept, at_every_k=True)
-    assert whole.ks.tolist() == list(range(13))
-    torch.testing.assert_close(whole.margins, every.margins)
-    assert torch.equal(some.losses[:2], every.losses[[0, 3]])
-    assert torch.equal(some.margins, every.margins[some.ks])
+    few, every = nested.curve(order, np.array([0, 3, 12])), nested.curve(order, np.arange(13))
+    assert few.kept.tolist() == [0, 3, 12]
+    assert few.ks.tolist() == [0, 1, 2, 3, 12]  # up to a quarter, over which areas average, and the kept k
+    complete = nested.curve(order, few.kept, at_every_k=True)
+    assert complete.ks.tolist() == list(range(13))
+    torch.testing.assert_close(complete.margins, every.margins)
+    assert torch.equal(few.losses[:2], every.losses[[0, 3]])
+    assert torch.equal(few.margins, every.margins[few.ks])
     assert len(every.margins) == 13
 
 
 @pytest.mark.parametrize("deletion", DELETIONS)
-def test_the_ends_of_a_curve_are_exactly_the_network_and_what_is_left_without_all(deletion: str) -> None:
+def test_the_ends_of_a_curve_are_exactly_the_network_with_and_without_all_neurons(deletion: str) -> None:
     layer = a_layer(dtype=torch.float32)
     values, (order,) = replacement(layer, layer, deletion, 0), random_orders(12, 1, seed=0)
     curve = Nested(layer, values, SCALE).curve(order, np.array([0, 12]))
@@ -128,71 +108,11 @@ def test_the_ends_of_a_curve_are_exactly_the_network_and_what_is_left_without_al
     assert torch.equal(curve.margins[-1], predictions.margins(bare, layer.labels))
 
 
-def test_nothing_ranked_is_the_whole_network() -> None:
+def test_an_empty_ranking_measures_the_unchanged_network() -> None:
     layer = a_layer()
     curve = Nested(layer, torch.zeros_like(layer.units[0]), SCALE).curve(np.array([], dtype=int), np.array([0]))
     assert torch.equal(curve.margins, predictions.margins(layer.logits, layer.labels)[None])
     assert curve.ks.tolist() == curve.kept.tolist() == [0]
-
-
-@pytest.mark.parametrize("deletion", DELETIONS)
-@pytest.mark.parametrize(("normalisation", "index", "site"), [("none", 1, "mlp"), *ELSEWHERE])
-def test_deleting_nothing_is_the_whole_network(normalisation: str, index: int, site: str, deletion: str) -> None:
-    layer = a_layer(index, site=site, n_layers=2, normalisation=normalisation)
-    found = recomputed(layer, [np.array([], dtype=int)], replacement(layer, layer, deletion, 0), SCALE)
-    logits = layer.model.answer(random_examples(n=20).tokens).detach()
-    torch.testing.assert_close(found.margins[0], predictions.margins(logits, layer.labels))
-    torch.testing.assert_close(found.losses[0], predictions.surprise(logits, layer.labels))
-    torch.testing.assert_close(found.matched_losses[0], predictions.surprise(logits / SCALE, layer.labels))
-
-
-@pytest.mark.parametrize(("normalisation", "index", "site"), [("none", 1, "mlp"), *ELSEWHERE])
-def test_zeroing_every_neuron_is_a_network_whose_neurons_write_nothing(
-    normalisation: str, index: int, site: str
-) -> None:
-    layer = a_layer(index, site=site, n_layers=2, normalisation=normalisation)
-    found = recomputed(layer, [np.arange(layer.n_neurons)], torch.zeros_like(layer.units[0]), SCALE)
-    without = copy.deepcopy(layer.model)
-    with torch.no_grad():
-        block = without.blocks[index]
-        (block.mlp.W_out if site == "mlp" else block.attn.W_O).zero_()
-        logits = without.answer(random_examples(n=20).tokens)
-    torch.testing.assert_close(found.margins[0], predictions.margins(logits, layer.labels))
-
-
-def test_a_deleted_head_is_one_that_writes_nothing() -> None:
-    layer = a_layer(site="heads")
-    assert layer.n_neurons == 2
-    found = recomputed(layer, [np.array([1])], torch.zeros_like(layer.units[0]), SCALE)
-    with torch.no_grad():
-        layer.model.blocks[0].attn.W_O[1] = 0.0
-        logits = layer.model.answer(random_examples(n=20).tokens)
-    torch.testing.assert_close(found.margins[0], predictions.margins(logits, layer.labels))
-
-
-@pytest.mark.parametrize(("normalisation", "index"), [("none", 0), ("none", 1), ("pre", 1)])
-def test_a_constant_unit_is_its_mean_so_only_zeroing_it_changes_anything(normalisation: str, index: int) -> None:
-    model, examples = random_transformer(n_layers=2, normalisation=normalisation), random_examples(n=20)
-    with torch.no_grad():
-        model.blocks[index].mlp.W_in[:, 5] = 0.0
-        model.blocks[index].mlp.b_in[5] = 1.5
-    layer = a_place(model, examples, index)
-    change = {}
-    for deletion in DELETIONS:
-        sets = [np.array([], dtype=int), np.array([5])]
-        whole, without = recomputed(layer, sets, replacement(layer, layer, deletion, 0), SCALE).losses
-        change[deletion] = (without - whole).abs().max().item()
-    assert change["zero"] > 1e-4
-    assert change["mean"] < 1e-10
-    assert change["resample"] < 1e-10
-
-
-@pytest.mark.parametrize("deletion", DELETIONS)
-def test_sets_that_are_taken_away_are_sets_that_are_left_out(deletion: str) -> None:
-    layer = a_layer()
-    sets = [np.array([], dtype=int), np.array([3]), np.array([7, 2]), np.array([0, 11, 4])]
-    values = replacement(layer, layer, deletion, 0)
-    assert_alike(subtracted(layer, sets, values, SCALE), recomputed(layer, sets, values, SCALE), 1e-10)
 
 
 def test_deleting_leaves_the_layer_as_it_was() -> None:
@@ -210,11 +130,12 @@ def test_deleting_leaves_the_layer_as_it_was() -> None:
 
 
 def curves(layer: Layer) -> list[Answers]:
+    """Delete the units of a lookup table in five random orders."""
     nested = Nested(layer, torch.zeros_like(layer.units[0]), 1.0)
     return [nested.curve(order, np.arange(7)) for order in random_orders(6, 5, seed=0)]
 
 
-def test_each_unit_of_a_lookup_table_deleted_loses_exactly_its_own_example() -> None:
+def test_deleting_a_unit_of_a_lookup_table_loses_exactly_its_example() -> None:
     layer = of_lookup_table()
     assert (layer.logits.argmax(dim=1) == layer.labels).all()
     for order, curve in zip(random_orders(6, 5, seed=0), curves(layer), strict=True):
@@ -223,7 +144,7 @@ def test_each_unit_of_a_lookup_table_deleted_loses_exactly_its_own_example() -> 
             assert set(wrong.tolist()) == set(order[:k].tolist())
 
 
-def test_a_lookup_table_knows_or_has_lost() -> None:
+def test_each_example_of_a_lookup_table_is_either_known_or_lost() -> None:
     """A known example has logits 1, 0, 0, and a lost one 0, 0, 0."""
     known, lost = np.log(np.e + 2) - 1, np.log(3)
     for curve in curves(of_lookup_table()):
@@ -234,29 +155,31 @@ def test_a_lookup_table_knows_or_has_lost() -> None:
 
 
 @pytest.mark.parametrize("deletion", ["mean", "resample"])
-def test_an_entry_that_is_not_zeroed_speaks_for_its_label(deletion: str) -> None:
-    """At its mean each deleted entry adds a sixth to its label, whatever is asked; at another example's value, that
-    example's entry, once deleted, adds 1 to its own label."""
+def test_an_entry_at_its_mean_or_another_examples_value_votes_for_its_label(deletion: str) -> None:
+    """A deleted entry at its mean adds 1/6 to its label on every example.
+
+    A deleted entry that takes the donor's value adds 1 to its label exactly where the donor is its example.
+    """
     layer = of_lookup_table()
-    own, others_entry = torch.arange(6), donors(6, 6, np.arange(6), seed=2)
-    nested = Nested(layer, replacement(layer, layer, deletion, 2, own), 1.0)
+    examples, donor = torch.arange(6), donors(6, 6, np.arange(6), seed=2)
+    nested = Nested(layer, replacement(layer, layer, deletion, 2, examples), 1.0)
     for order in random_orders(6, 5, seed=0):
         curve = nested.curve(order, np.arange(7))
         for k in range(7):
             deleted = torch.zeros(6, dtype=torch.bool)
             deleted[order[:k]] = True
             logits = torch.zeros(6, 3, dtype=torch.float64)
-            logits[own, layer.labels] += (~deleted).double()
+            logits[examples, layer.labels] += (~deleted).double()
             if deletion == "mean":
                 logits += torch.bincount(layer.labels[deleted], minlength=3).double() / 6
             else:
-                logits[own, layer.labels[others_entry]] += deleted[others_entry].double()
+                logits[examples, layer.labels[donor]] += deleted[donor].double()
             torch.testing.assert_close(curve.margins[k], predictions.margins(logits, layer.labels), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_no_answer_is_left_over_from_rounding(dtype: torch.dtype) -> None:
-    """Where nothing else writes to the logits, what is left of the last neuron is its own, and of none nothing."""
+    """Nothing but the neurons writes to the logits here. Without any neuron every margin is exactly 0."""
     layer = a_layer(dtype=dtype, biases="none", n=200)
     with torch.no_grad():
         layer.model.blocks[0].attn.W_O.zero_()

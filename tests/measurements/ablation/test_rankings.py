@@ -1,4 +1,4 @@
-"""In which order neurons go: worked values, and which rankings there are."""
+"""Orders of deletion at worked values, and the rankings that a place has."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_signed_medians_are_ranked_by_their_size() -> None:
     assert by_median.order[:3].tolist() == [0, 1, 2]
 
 
-def test_neurons_go_by_their_norms_where_asked() -> None:
+def test_neurons_are_ranked_by_norms_on_request() -> None:
     layer = a_layer()
     by = {
         ranking.names["by"]: ranking.order
@@ -133,7 +133,7 @@ def test_without_saliency_there_are_norms_and_random_orders() -> None:
     ]
 
 
-def test_neurons_left_out_are_left_out_of_the_same_random_orders() -> None:
+def test_unranked_neurons_are_removed_from_the_same_random_orders() -> None:
     is_ranked = np.arange(12) % 3 > 0
     rows = saliency_rows(mean_magnitude=np.arange(12.0))
     for whole, part in zip(found(rows), found(rows, is_ranked), strict=True):

@@ -1,4 +1,4 @@
-"""Conductance against Captum's, and complete where all that is read flows through the layer."""
+"""Conductance against Captum's. It is complete where the whole input flows through the layer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from general_circuits.models.network import Place
 
 @pytest.mark.parametrize("n_layers", [1, 2])
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
-def test_through_logits_it_is_captums(n_layers: int, activation: str) -> None:
+def test_conductance_through_the_logits_equals_captums(n_layers: int, activation: str) -> None:
     model, examples = random_transformer(n_layers=n_layers, activation=activation, biases="all"), random_examples()
     layer = at(model, examples, Place(n_layers - 1))
     ends = model.blank(examples.tokens).detach(), model.read(examples.tokens).detach()
@@ -27,8 +27,8 @@ def test_through_logits_it_is_captums(n_layers: int, activation: str) -> None:
 
 @pytest.mark.parametrize("inputs", ["one_hot", "embedding", "ordinal"])
 @pytest.mark.parametrize("place", [Place(0), Place(1)])
-def test_it_is_complete_in_a_perceptron(inputs: str, place: Place) -> None:
-    """Everything flows through each of its layers; with more steps the error vanishes."""
+def test_conductance_is_complete_in_a_perceptron(inputs: str, place: Place) -> None:
+    """The whole input flows through each layer, so the error vanishes with more steps."""
     model, examples = random_perceptron(inputs=inputs, n_layers=2, activation="gelu"), random_questions()
     layer = at(model, examples, place)
     errors = []
@@ -41,8 +41,8 @@ def test_it_is_complete_in_a_perceptron(inputs: str, place: Place) -> None:
     assert errors[2] < 0.01
 
 
-def test_where_the_target_is_linear_it_is_the_change_of_each_unit_times_its_weight() -> None:
-    """Its change from blank inputs, not from zero activation."""
+def test_for_a_linear_target_conductance_is_each_units_change_times_its_weight() -> None:
+    """The change is measured from blank inputs, not from zero activation."""
     model, examples = random_perceptron(), random_questions()
     layer, target = at(model, examples), TARGETS["right_minus_mean"]
     (found,) = conductance(layer, [target], EFFORT, examples.tokens)
@@ -52,7 +52,7 @@ def test_where_the_target_is_linear_it_is_the_change_of_each_unit_times_its_weig
     assert found.completeness_error < 1e-9
 
 
-def test_in_a_transformer_some_goes_past_the_layer() -> None:
+def test_conductance_is_not_complete_in_a_transformer() -> None:
     model, examples = random_transformer(), random_examples()
     layer = at(model, examples)
     (found,) = conductance(layer, [TARGETS["right_minus_mean"]], EFFORT, examples.tokens)
@@ -63,7 +63,7 @@ def test_in_a_transformer_some_goes_past_the_layer() -> None:
     torch.testing.assert_close(found.explained, whole - nothing)
 
 
-def test_what_two_heads_conduct_is_what_their_units_conduct() -> None:
+def test_conductance_of_a_head_is_the_sum_over_its_units() -> None:
     model, examples = random_transformer(), random_examples()
     by_unit, by_head = (
         conductance(at(model, examples, Place(0, site)), [TARGETS["margin"]], EFFORT, examples.tokens)[0].saliency

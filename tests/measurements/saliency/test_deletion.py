@@ -1,4 +1,4 @@
-"""The effect of deleting one neuron, against Captum's feature ablation and by running the network without it."""
+"""Effect of deleting one neuron, against Captum's feature ablation and at worked values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLACES = [
 
 
 def by_captum(layer: Layer, name: str) -> torch.Tensor:
-    """A neuron's units at all positions are one feature."""
+    """Return Captum's feature ablation, where a neuron's units at all positions are one feature."""
     features = torch.arange(layer.n_neurons).repeat_interleave(layer.width).expand_as(layer.units[:1])
     captum = FeatureAblation(rest_of(layer, TARGETS[name]))
     found = captum.attribute(
@@ -35,7 +35,7 @@ def by_captum(layer: Layer, name: str) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("normalisation", "place"), PLACES)
-def test_it_is_captums_feature_ablation(normalisation: str, place: Place) -> None:
+def test_ablation_effects_equal_captums_feature_ablation(normalisation: str, place: Place) -> None:
     layer = a_layer(place, n_layers=2, normalisation=normalisation, biases="all")
     found = ablation_effect(layer, EVERY_TARGET, EFFORT)
     for target, attribution in zip(EVERY_TARGET, found, strict=True):
@@ -44,13 +44,13 @@ def test_it_is_captums_feature_ablation(normalisation: str, place: Place) -> Non
 
 
 @pytest.mark.parametrize("place", [Place(0), Place(1)])
-def test_of_a_perceptron_too(place: Place) -> None:
+def test_ablation_effects_of_a_perceptron_equal_captums(place: Place) -> None:
     layer = a_perceptrons_layer(place, n_layers=2)
     (found,) = ablation_effect(layer, [TARGETS["log_probability"]], EFFORT)
     torch.testing.assert_close(found.saliency, by_captum(layer, "log_probability"), rtol=1e-8, atol=1e-9)
 
 
-def test_few_neurons_at_once_are_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deleting_neurons_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = a_layer()
     (whole,) = ablation_effect(layer, [TARGETS["margin"]], EFFORT)
     monkeypatch.setattr(deletion, "LOGITS_PER_PASS", 5 * layer.logits.numel())
@@ -58,8 +58,8 @@ def test_few_neurons_at_once_are_all_at_once(monkeypatch: pytest.MonkeyPatch) ->
     torch.testing.assert_close(found.saliency, whole.saliency)
 
 
-def test_by_hand() -> None:
-    """Without unit 0 the second example has logits 3, 0, 6 in place of 6, 0, 6: its margin stays −6."""
+def test_ablation_effects_of_two_units_at_worked_values() -> None:
+    """Deleting unit 0 changes the logits of the second example from 6, 0, 6 to 3, 0, 6. Its margin stays −6."""
     model, examples = two_units()
     (found,) = ablation_effect(at(model, examples), [TARGETS["margin"]], EFFORT)
     assert found.saliency.tolist() == [[6, 0], [0, 0], [0, 12]]

@@ -1,4 +1,4 @@
-"""The shape of hand-made histograms, with dead units and without, and the flag on those whose shape means nothing."""
+"""Shapes of hand-made histograms, with and without dead units, and the flag on degenerate ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 
 def saliency(values: list[float], alive: list[bool] | None = None, **key: object) -> pd.DataFrame:
-    """One histogram: every statistic of the neurons has these values."""
+    """Build a saliency table with one histogram: every statistic of the neurons has these values."""
     names = {"condition": "grokking", "replica": 0, "step": 0, "split": "train", "layer": 0, **key}
     return pd.DataFrame(
         {
@@ -31,15 +31,15 @@ def saliency(values: list[float], alive: list[bool] | None = None, **key: object
 
 
 def described(values: list[float], alive: list[bool] | None = None, dead_units: str = "included") -> pd.Series:
-    """The measures of one histogram's mean magnitude."""
+    """Return the measures of one histogram of mean magnitudes."""
     found = histograms.describe(saliency(values, alive))
     rows = found[(found["statistic"] == "mean_magnitude") & (found["dead_units"] == dead_units)]
     assert len(rows) == 1
     return rows.iloc[0]
 
 
-def test_measures_by_hand() -> None:
-    """1, 2, 4: λ₃/λ₂ = 1/3; Σ|xᵢ − xⱼ| = 12 over 9 pairs, mean 7/3; mean 7/3, m₂ = 14/9, m₃ = 20/27."""
+def test_measures_of_shape_at_worked_values() -> None:
+    """Values 1, 2, 4 have mean 7/3, m₂ = 14/9, m₃ = 20/27 and λ₃/λ₂ = 1/3. Their 9 pairs have Σ|xᵢ − xⱼ| = 12."""
     found = described([1.0, 2.0, 4.0])
     assert found["neurons"] == 3
     assert found["zero_fraction"] == 0
@@ -58,7 +58,7 @@ def test_dead_units_are_left_out_only_where_excluded() -> None:
     assert within["l_skewness"] > without["l_skewness"]
 
 
-def test_dead_is_what_never_fires_not_what_has_no_saliency() -> None:
+def test_a_unit_is_dead_if_it_never_fires_not_if_it_has_no_saliency() -> None:
     assert described([0.0, 1.0, 3.0, 4.0], [True] * 4, "excluded")["neurons"] == 4
 
 
@@ -75,7 +75,7 @@ def test_dead_is_what_never_fires_not_what_has_no_saliency() -> None:
         ([1.0, 2.0, math.inf], True),
     ],
 )
-def test_a_shape_that_means_nothing_is_flagged(values: list[float], degenerate: bool) -> None:
+def test_a_shape_without_meaning_is_flagged_as_degenerate(values: list[float], degenerate: bool) -> None:
     assert described(values)["degenerate"] == degenerate
 
 
@@ -112,7 +112,7 @@ def test_each_statistic_is_described_by_its_own_values() -> None:
     assert found["breadth", "included"] < 0
 
 
-def test_growing_logits_move_no_measure() -> None:
+def test_growing_logits_change_no_measure_of_shape() -> None:
     plain, grown = (histograms.measures(np.array([[0.5, 1.0, 2.5, 7.0]]) * scale) for scale in (1, 40))
     assert grown.pop("median") == pytest.approx(40 * plain.pop("median"))
     for name, value in plain.items():

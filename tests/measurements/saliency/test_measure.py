@@ -1,4 +1,4 @@
-"""One checkpoint in numbers: every method on every place, what coincides, and the normalisations."""
+"""All saliencies of one checkpoint: methods that are complete, methods that coincide, and normalisations."""
 
 from __future__ import annotations
 
@@ -32,14 +32,16 @@ def splits(n: int = 16) -> dict[str, Examples]:
     }
 
 
-def measured(model: Network, asked: Questions, parts: Mapping[str, Examples] | None = None) -> tuple[pd.DataFrame, ...]:
-    neurons, layers = measure(model, parts or splits(), asked, seed=0)
+def measured(
+    model: Network, settings: Questions, parts: Mapping[str, Examples] | None = None
+) -> tuple[pd.DataFrame, ...]:
+    neurons, layers = measure(model, parts or splits(), settings, seed=0)
     return neurons.set_index([*GROUP, "neuron"]).sort_index(), layers.set_index(GROUP).sort_index()
 
 
 @pytest.fixture(scope="module", params=["none", "pre", "post"])
 def everything(request: pytest.FixtureRequest) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """All of a network of two layers."""
+    """Every saliency of a network of two layers."""
     model = random_transformer(n_layers=2, normalisation=request.param, biases="all")
     return measured(model, questions(sites=SITES))
 
@@ -53,7 +55,7 @@ def test_there_is_a_row_for_every_combination_and_neuron(everything: tuple[pd.Da
     assert not neurons.isna().any(axis=None)
 
 
-def test_what_theory_promises_to_be_complete_is(everything: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+def test_methods_are_complete_where_theory_says_so(everything: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     _, layers = everything
     error = layers["completeness_error"]
     assert error.xs("shapley", level="method").max() < 1e-6
@@ -65,8 +67,8 @@ def test_what_theory_promises_to_be_complete_is(everything: tuple[pd.DataFrame, 
 
 
 def test_methods_coincide_where_the_target_is_linear_in_the_neurons_and_nowhere_else() -> None:
-    asked = questions(methods=COINCIDING, normalisations=("raw", "per_example"))
-    neurons, layers = measured(random_transformer(n_layers=2), asked)
+    settings = questions(methods=COINCIDING, normalisations=("raw", "per_example"))
+    neurons, layers = measured(random_transformer(n_layers=2), settings)
     for layer, target in ((layer, target) for layer in (0, 1) for target in TARGETS.values()):
         rows = neurons.xs((layer, target.name), level=("layer", "target"))
         first = rows.xs("activation_gradient", level="method")
@@ -78,11 +80,11 @@ def test_methods_coincide_where_the_target_is_linear_in_the_neurons_and_nowhere_
             assert layers.xs((layer, target.name), level=("layer", "target"))["completeness_error"].max() < 1e-12
 
 
-def test_what_is_only_said_to_coincide_is_what_each_method_gives_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, asked = random_transformer(), questions(methods=COINCIDING)
-    shared, _ = measured(model, asked)
+def test_coinciding_methods_give_the_same_when_each_runs_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, settings = random_transformer(), questions(methods=COINCIDING)
+    shared, _ = measured(model, settings)
     monkeypatch.setattr(module, "_cheapest", lambda method, layer, target: method)
-    alone, _ = measured(model, asked)
+    alone, _ = measured(model, settings)
     pd.testing.assert_frame_equal(shared, alone, rtol=1e-6, atol=1e-9)
 
 
@@ -107,11 +109,11 @@ def test_matched_is_raw_of_the_network_with_its_logits_divided_by_their_scale() 
     assert not np.allclose(ratio[~is_homogeneous & (matched[name] != 0)], 1, rtol=0.05)
 
 
-def test_per_example_is_a_share_of_all_that_is_attributed_on_an_example() -> None:
-    asked = questions(methods=["ablation_effect"], targets=["margin"], normalisations=["raw", "per_example"])
+def test_per_example_saliency_is_a_share_of_the_examples_total() -> None:
+    settings = questions(methods=["ablation_effect"], targets=["margin"], normalisations=["raw", "per_example"])
     found = {
         (names["split"], names["normalisation"]): saliency
-        for names, _, saliency in by_example(random_transformer(), splits(), asked, seed=0)
+        for names, _, saliency in by_example(random_transformer(), splits(), settings, seed=0)
     }
     raw, share = found["train", "raw"], found["train", "per_example"]
     sums = share.abs().sum(dim=1)
@@ -119,7 +121,7 @@ def test_per_example_is_a_share_of_all_that_is_attributed_on_an_example() -> Non
     torch.testing.assert_close(share, raw / raw.abs().sum(dim=1, keepdim=True))
 
 
-def test_an_example_of_which_nothing_is_attributed_has_shares_of_nothing() -> None:
+def test_an_example_without_saliency_has_shares_of_zero() -> None:
     model = random_transformer()
     with torch.no_grad():
         model.blocks[0].mlp.W_in.zero_()
@@ -131,22 +133,22 @@ def test_an_example_of_which_nothing_is_attributed_has_shares_of_nothing() -> No
 
 
 def test_a_standard_error_is_in_the_unit_of_the_saliency() -> None:
-    model, asked = random_transformer(normalisation="pre"), questions(methods=["shapley"], targets=["margin"])
-    _, layers = measured(model, asked)
+    model, settings = random_transformer(normalisation="pre"), questions(methods=["shapley"], targets=["margin"])
+    _, layers = measured(model, settings)
     error = layers.xs("train")["standard_error"].droplevel(["layer", "site", "method", "target"])
     scale = layers["logit_scale"].iloc[0]
     assert error["matched"] == pytest.approx(error["raw"] / scale)
-    raw = next(found for names, _, found in by_example(model, splits(), asked, 0) if names["normalisation"] == "raw")
+    raw = next(found for names, _, found in by_example(model, splits(), settings, 0) if names["normalisation"] == "raw")
     total = raw.abs().sum(dim=1)
     assert error["raw"] / total.max() <= error["per_example"] <= error["raw"] / total.min()
 
 
-def test_by_example_is_what_the_statistics_are_of_and_in_order() -> None:
+def test_statistics_summarise_the_saliencies_of_by_example_which_are_in_order() -> None:
     model = random_transformer(n_layers=2)
-    asked = questions(methods=["shapley", "conductance"], targets=["margin", "log_probability"], sites=SITES)
-    neurons, _ = measured(model, asked)
+    settings = questions(methods=["shapley", "conductance"], targets=["margin", "log_probability"], sites=SITES)
+    neurons, _ = measured(model, settings)
     keys = []
-    for names, numbers, saliency in by_example(model, splits(), asked, seed=0):
+    for names, numbers, saliency in by_example(model, splits(), settings, seed=0):
         key = tuple(names[name] for name in GROUP)
         keys.append(key)
         assert numbers.tolist() == (torch.arange(16 if names["split"] == "train" else 8) * 10).tolist()
@@ -157,9 +159,9 @@ def test_by_example_is_what_the_statistics_are_of_and_in_order() -> None:
     assert len(keys) == len(set(keys))
 
 
-def test_methods_of_many_passes_see_some_examples_the_same_at_every_checkpoint() -> None:
-    asked = questions(examples=5, normalisations=["raw"], sites=("mlp", "heads"))
-    _, layers = measured(random_transformer(n_layers=2), asked)
+def test_methods_of_many_passes_use_the_same_sample_of_examples_at_every_checkpoint() -> None:
+    settings = questions(examples=5, normalisations=["raw"], sites=("mlp", "heads"))
+    _, layers = measured(random_transformer(n_layers=2), settings)
     train = layers.xs("train")["examples"].droplevel("normalisation")
     last = train.xs((1, "mlp"))
     assert (last.xs("right_logit", level="target").drop("conductance") == 16).all()
@@ -170,16 +172,18 @@ def test_methods_of_many_passes_see_some_examples_the_same_at_every_checkpoint()
     assert (inner.drop("activation_gradient") == 5).all()
     assert (inner.loc[["activation_gradient"]] == 16).all()
     one, other = (
-        [numbers for _, numbers, _ in by_example(random_transformer(seed=s), splits(), asked, seed=7)] for s in (1, 2)
+        [numbers for _, numbers, _ in by_example(random_transformer(seed=s), splits(), settings, seed=7)]
+        for s in (1, 2)
     )
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_a_head_is_as_salient_as_its_units_together_by_gradients() -> None:
+def test_by_gradients_a_heads_saliency_is_the_sum_over_its_units() -> None:
     methods = ["activation_gradient", "integrated_gradients"]
-    asked = questions(methods=methods, targets=["right_minus_mean"], sites=SITES)
+    settings = questions(methods=methods, targets=["right_minus_mean"], sites=SITES)
     found = {
-        tuple(names.values()): saliency for names, _, saliency in by_example(random_transformer(), splits(), asked, 0)
+        tuple(names.values()): saliency
+        for names, _, saliency in by_example(random_transformer(), splits(), settings, 0)
     }
     for (split, layer, site, *rest), saliency in found.items():
         if site == "heads" and rest[2] != "per_example":
@@ -193,10 +197,10 @@ def test_a_perceptron_has_no_heads() -> None:
     assert set(layers.index.get_level_values("site")) == {"mlp"}
     assert len(neurons) == 2 * 2 * 12 * len(METHODS) * 4 * 3
     last = layers.xs(1, level="layer").xs("conductance", level="method")
-    assert last["completeness_error"].max() < 0.2  # all flows through: what is left is the steps'
+    assert last["completeness_error"].max() < 0.2  # the whole input flows through, but the steps are few
 
 
-def test_the_quality_of_an_attribution_is_known(everything: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+def test_quality_columns_are_filled_where_they_apply(everything: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     _, layers = everything
     saturated = layers["saturated"]
     is_probability = layers.index.get_level_values("target") == "log_probability"
@@ -213,7 +217,7 @@ def test_the_quality_of_an_attribution_is_known(everything: tuple[pd.DataFrame, 
         assert layers["closed_form_gap"][has_gap].min() > 0.01
 
 
-def test_a_dead_unit_is_salient_to_no_method_and_said_not_to_be_alive() -> None:
+def test_a_dead_unit_has_no_saliency_and_is_not_alive() -> None:
     model = random_transformer()
     with torch.no_grad():
         model.blocks[0].mlp.b_in[3] = -1e6
@@ -224,7 +228,7 @@ def test_a_dead_unit_is_salient_to_no_method_and_said_not_to_be_alive() -> None:
     assert neurons["alive"].xs("raw", level="normalisation").mean() > 0.5
 
 
-def test_a_diverged_network_is_nan_and_no_error() -> None:
+def test_a_diverged_network_gives_nan_and_no_error() -> None:
     model = random_transformer()
     with torch.no_grad():
         model.unembed.W_U[0] = math.nan

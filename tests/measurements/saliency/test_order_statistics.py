@@ -1,4 +1,4 @@
-"""The statistics of a neuron's saliency over examples, exactly."""
+"""Statistics of a neuron's saliency over examples, at worked values and against numpy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from general_circuits.measurements.saliency.order_statistics import neuron_stati
 
 
 def statistics_of(columns: list[list[float]]) -> pd.DataFrame:
-    """Statistics of neurons given by their saliency on each example."""
+    """Return statistics of neurons, each given by its saliency on every example."""
     return pd.DataFrame(neuron_statistics(torch.tensor(columns, dtype=torch.float64).T))
 
 

@@ -1,4 +1,4 @@
-"""Shapley values against Captum's, their axioms, and their standard error against what chance does."""
+"""Shapley values against Captum's and against their axioms, and standard errors against actual errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from general_circuits.models.network import Place
 
 
 def by_captum(layer: Layer, target: Target) -> Tensor:
-    """Over all orders of the neurons."""
+    """Return Captum's Shapley values, from all orders of the neurons."""
     features = torch.arange(layer.n_neurons).repeat_interleave(layer.width).expand_as(layer.units[:1]).contiguous()
     captum = ShapleyValues(rest_of(layer, target))
     found = captum.attribute(layer.units, additional_forward_args=(layer.past, layer.labels), feature_mask=features)
@@ -38,10 +38,10 @@ def by_captum(layer: Layer, target: Target) -> Tensor:
     ],
     ids=["linear", "before a norm", "heads", "perceptron"],
 )
-def test_exact_ones_are_captums(layer: Layer, target: Target) -> None:
+def test_exact_shapley_values_equal_captums(layer: Layer, target: Target) -> None:
     (found,) = shapley(layer, [target], EFFORT, seed=0)
     assert found.standard_error is None
-    captums = by_captum(layer, target).double()  # it adds up in single precision, whatever the network's
+    captums = by_captum(layer, target).double()  # Captum adds up in single precision
     torch.testing.assert_close(found.saliency, captums, rtol=1e-5, atol=1e-5)
     assert found.completeness_error < 1e-9
 
@@ -49,7 +49,7 @@ def test_exact_ones_are_captums(layer: Layer, target: Target) -> None:
 @pytest.mark.parametrize(
     ("normalisation", "place"), [("none", Place(0)), ("pre", Place(0)), ("none", Place(0, "head_outputs"))]
 )
-def test_sampled_ones_are_complete_and_approach_the_exact_ones(
+def test_sampled_values_are_complete_and_approach_exact_values(
     normalisation: str, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layer = a_layer(place, d_mlp=6, d_model=6, normalisation=normalisation)
@@ -66,7 +66,7 @@ def test_sampled_ones_are_complete_and_approach_the_exact_ones(
         assert found.completeness_error < 1e-9
 
 
-def test_where_all_is_linear_there_is_nothing_to_sample() -> None:
+def test_sampled_values_are_exact_where_all_is_linear() -> None:
     layer = a_layer()
     closed = activation_gradient(layer, LINEAR_TARGETS, EFFORT)
     for found, expected in zip(shapley(layer, LINEAR_TARGETS, EFFORT, seed=0), closed, strict=True):
@@ -75,14 +75,14 @@ def test_where_all_is_linear_there_is_nothing_to_sample() -> None:
         assert found.standard_error.max() < 1e-7
 
 
-def test_orders_are_the_seeds() -> None:
+def test_the_seed_decides_the_orders() -> None:
     layer, target = a_layer(), [TARGETS["margin"]]
     first, again, other = (shapley(layer, target, EFFORT, seed)[0].saliency for seed in (3, 3, 4))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-def test_two_neurons_alike_share_alike() -> None:
+def test_two_equal_neurons_have_equal_shapley_values() -> None:
     model, examples = random_transformer(d_mlp=6), random_examples()
     with torch.no_grad():
         for weight, axis in ((model.blocks[0].mlp.W_in, 1), (model.blocks[0].mlp.W_out, 0)):
@@ -92,10 +92,10 @@ def test_two_neurons_alike_share_alike() -> None:
     (found,) = shapley(at(model, examples), [TARGETS["log_probability"]], EFFORT, seed=0)
     torch.testing.assert_close(found.saliency[:, 2], found.saliency[:, 4])
     assert found.saliency[:, 2].abs().max() > 1e-3
-    assert found.saliency[:, 5].abs().max() < 1e-12  # a dead one gets nothing
+    assert found.saliency[:, 5].abs().max() < 1e-12  # neuron 5 is dead
 
 
-def test_of_a_lookup_table_each_neuron_has_all_of_its_example() -> None:
+def test_a_lookup_tables_neuron_has_all_credit_for_its_example() -> None:
     layer = at(*lookup_table())
     (found,) = shapley(layer, [TARGETS["log_probability"]], EFFORT, seed=0)
     worth = math.log(3) - math.log(1 + 2 / math.e)

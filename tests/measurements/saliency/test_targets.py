@@ -1,4 +1,4 @@
-"""What is explained, at worked values, and its gradient in the logits."""
+"""Targets of saliency at worked values, and their gradients in the logits."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import torch
 from saliency_builders import EVERY_TARGET
 
 from general_circuits.measurements.saliency.targets import TARGETS, Target, saturated
-from general_circuits.models import predictions
 
 LOGITS = torch.tensor([[12.0, 0.0, 0.0], [6.0, 0.0, 6.0], [1.0, 1.0, 1.0]], dtype=torch.float64)
 LABELS = torch.tensor([0, 1, 2])
 
 
-def test_worked_values() -> None:
+def test_targets_at_worked_values() -> None:
     found = {name: target(LOGITS, LABELS).tolist() for name, target in TARGETS.items()}
     assert found["right_minus_mean"] == [8, -4, 0]
     assert found["right_logit"] == [12, 0, 1]
@@ -45,7 +44,7 @@ def test_gradients_are_the_derivative_whatever_the_scale(target: Target) -> None
 
 
 @pytest.mark.parametrize("target", EVERY_TARGET, ids=lambda target: target.name)
-def test_what_is_said_to_be_linear_and_homogeneous_is(target: Target) -> None:
+def test_targets_declared_linear_or_homogeneous_are(target: Target) -> None:
     generator = torch.Generator().manual_seed(0)
     one, other = (torch.randn(3, 3, generator=generator, dtype=torch.float64) for _ in range(2))
     is_linear = torch.allclose(target(one + other, LABELS), target(one, LABELS) + target(other, LABELS))
@@ -58,12 +57,3 @@ def test_saturated_counts_sure_answers_at_the_targets_scale() -> None:
     assert saturated(target, LOGITS, LABELS) == pytest.approx(1 / 3)
     assert saturated(target.at_scale(4.0), LOGITS, LABELS) == 0  # e³ / (e³ + 2) is 0.91
     assert math.isnan(saturated(TARGETS["margin"], LOGITS, LABELS))
-
-
-def test_the_scale_of_logits_at_worked_values() -> None:
-    """Centred, [[1, −1], [3, −3]]: the root of 5. The mean of each example does not count."""
-    logits = torch.tensor([[12.0, 10.0], [3.0, -3.0]])
-    assert predictions.logit_scale(logits) == pytest.approx(math.sqrt(5))
-    assert predictions.logit_scale(3 * logits) == pytest.approx(3 * math.sqrt(5))
-    assert predictions.logit_scale(logits + 7) == pytest.approx(math.sqrt(5))
-    assert predictions.logit_scale(torch.ones(2, 2)) == 1

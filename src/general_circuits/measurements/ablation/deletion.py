@@ -41,7 +41,12 @@ def donors(n_examples: int, n_train: int, train_rows: NDArray[np.int64] | None, 
     """Draw, for each example, the row of the training example whose units it takes, (example).
 
     The draw is the same at every step of a replica. A training example never draws itself, unless it is the only one.
-    `train_rows` are the rows of the examples among the training examples, or None for other examples.
+
+    Args:
+        n_examples: number of examples to draw for.
+        n_train: number of training examples.
+        train_rows: rows of the examples among the training examples, or None for other examples.
+        seed: the replica's seed.
     """
     generator = np.random.default_rng(stream_seed(seed, "donors"))
     if train_rows is None or n_train == 1:

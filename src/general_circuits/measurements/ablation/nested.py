@@ -74,9 +74,7 @@ class _Part:
         self.weights = layer.weights  # (unit, class)
         self.written = (layer.units[:, 0] - values[..., 0, :]).T.contiguous()  # (unit, example)
         self.examples = torch.arange(len(layer.labels), device=layer.labels.device)
-        to_right = (
-            self.written * layer.weights[:, layer.labels]
-        )  # each unit's part of the label's logit, (unit, example)
+        to_right = self.written * layer.weights[:, layer.labels]  # part of the label's logit, (unit, example)
         # Split into rows once, so that the loop over neurons does not index tensors.
         self.by_unit = list(zip(self.weights, self.written, to_right, strict=True))
         self._known: dict[bytes, Tensor] = {}
