@@ -15,7 +15,8 @@ reader adds.
 
 Some operations give their result's gradient the memory of their input's gradient, which saves a copy: `linear_onto`,
 `activate` and `split`. For them, the shared memory holds nothing but the result's gradient when their turn comes. They
-must therefore be the last recorded readers of their input. Assertions in the pending functions check this.
+must therefore be the last recorded readers of their input, and so must `softmax` and `mix` (of the weights), which can
+only write. Assertions in the pending functions check this.
 """
 
 from __future__ import annotations
@@ -247,10 +248,7 @@ class Tape:
         return out
 
     def widen(self, x: Value, columns: int) -> Value:
-        """Record a copy of x (row, column) with more columns, which are zero.
-
-        Products are faster if rows are whole cache lines.
-        """
+        """Record a copy of x (row, column) with columns of zeros added. Rows of whole cache lines are faster."""
         out, n = self.new(len(x.data), columns), x.data.shape[1]
         out.data.zero_()
         self.do(out.data[:, :n].copy_, x.data)
@@ -260,10 +258,7 @@ class Tape:
     # Rows
 
     def split(self, x: Value, *sizes: int) -> list[Value]:
-        """Split x into groups of consecutive rows, in the memory of x.
-
-        All readers of x as a whole must be recorded before.
-        """
+        """Split x into groups of consecutive rows, in its memory. All readers of x as a whole must come before."""
         parts = [
             Value(data, grad, x.is_sum)
             for data, grad in zip(x.data.split(list(sizes)), x.grad.split(list(sizes)), strict=True)
