@@ -92,15 +92,15 @@ def measure(
     curves: list[Curve] = []
     drawn = {name: part.drawn(settings.examples, seed) for name, part in splits.items()}
     parts = {name: part.some(drawn[name]) for name, part in splits.items()}
-    whole = splits["train"]
+    all_train = splits["train"]
     others = {name: part for name, part in parts.items() if name != "train"}
     for place in model.places(settings.sites):
-        train = Layer.at(model, whole.tokens, whole.labels, place)
+        train = Layer.at(model, all_train.tokens, all_train.labels, place)
         layers = {name: Layer.at(model, part.tokens, part.labels, place) for name, part in others.items()}
         layers["train"] = train.some(drawn["train"])
-        here = salience[(salience["layer"] == place.layer) & (salience["site"] == place.site)]
+        rows = salience[(salience["layer"] == place.layer) & (salience["site"] == place.site)]
         orders = random_orders(train.n_neurons, settings.random_draws, seed)
-        plans = [_plan(train, here, dead_units, settings, orders) for dead_units in settings.dead_units]
+        plans = [_plan(train, rows, dead_units, settings, orders) for dead_units in settings.dead_units]
         for deletion in settings.deletions:
             for name, layer in layers.items():
                 values = replacement(layer, train, deletion, seed, drawn[name] if name == "train" else None)
@@ -134,6 +134,7 @@ def deletion_curves(
     known: dict[tuple[bytes, bool], dict[str, Curve]] = {}
     for plan in plans:
         for ranking in plan.rankings:
+            # `plan.kept` follows from the length of the order, so equal orders have equal k.
             key = ranking.order.tobytes(), ranking.sets is None
             if key not in known:
                 answers = _answers(layer, values, ranking, plan.kept, scale, nested)
@@ -171,6 +172,7 @@ def _plan(
     if dead_units == "excluded":
         fires = salience.groupby("neuron")["alive"].any()
         is_ranked = fires.to_numpy() if len(fires) else train.fires.any(dim=0).cpu().numpy()
+    # Where logits are linear, `Nested` measures margins at every k of an area anyway, so the ends of the axis suffice.
     points = 2 if settings.areas_only and train.is_linear else settings.k_points
     kept = np.array([0, *sizes(int(is_ranked.sum()), points)])
     return Plan(dead_units, kept, list(rankings(train, salience, is_ranked, settings.rankings, kept, orders)))

@@ -92,7 +92,7 @@ def rankings(
 
 def ranked(values: NDArray[np.float64], is_ranked: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Rank neurons from the largest value to the smallest, and equal values by number. Only the masked ones stay."""
-    order = np.argsort(-values, kind="stable")
+    order = np.argsort(-values, kind="stable")  # NaN comes last
     return order[is_ranked[order]]
 
 

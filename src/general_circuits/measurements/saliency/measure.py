@@ -132,12 +132,14 @@ def measure(
     for split, layer, answers in _answers(model, splits, questions, seed):
         alive = layer.fires.any(dim=0).cpu().numpy()
         at = {"split": split, "layer": layer.place.layer, "site": layer.place.site}
+        # Both are keyed by `id` of an attribution. An id is not reused here, as `_at_place` keeps its attributions.
         known: dict[object, dict[str, Floats]] = {}
         qualities: dict[int, dict[str, Any]] = {}
         for answer in answers:
             layers.append({**at, **answer.names, **_quality(answer, qualities)})
             neurons.append({"neuron": np.arange(len(alive)), **_statistics(answer, known), "alive": alive})
     of_layers = pd.DataFrame(layers).assign(logit_scale=model.logit_scale(splits["train"].tokens))
+    # Names are stored as categories and repeated once per neuron. As strings they would take most of the memory.
     keys = of_layers[GROUP].astype({name: "category" for name in GROUP if name != "layer"})
     of_neurons = keys.loc[np.repeat(keys.index, [len(frame["neuron"]) for frame in neurons])].reset_index(drop=True)
     columns = {name: np.concatenate([frame[name] for frame in neurons]) for name in neurons[0]}
@@ -208,6 +210,7 @@ def _at_place(
         "shapley": partial(shapley, seed=seed),
     }
     for method in questions.methods:
+        # All targets that share a cheapest method are attributed in one call, which can share its passes.
         cheapest = {target: _cheapest(method, layer, target) for target in scaled}
         for name in dict.fromkeys(cheapest.values()):
             targets = [t for t in scaled if cheapest[t] == name and (name, t.name, t.scale) not in done]
