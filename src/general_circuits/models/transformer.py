@@ -135,7 +135,7 @@ class Block(nn.Module):
         return self.ln1(resid_mid) if self.normalisation == "post" else resid_mid
 
     def mlp_in(self, resid_mid: Tensor) -> Tensor:
-        """Return the input of W_in, (example, position, d_model). With a norm before it, this is `ln2.hook_normalized`."""
+        """Return the input of W_in, (example, position, d_model). With a norm it is `ln2.hook_normalized`."""
         return self.ln2(resid_mid) if self.normalisation == "pre" else resid_mid
 
     def neurons(self, resid_mid: Tensor) -> Tensor:
