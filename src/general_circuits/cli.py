@@ -208,7 +208,8 @@ def _study(name: str) -> Study:
     """The settings of a study by its name; ends the command if there are none or they cannot run."""
     import yaml
 
-    from general_circuits.config.study import ConfigError, load
+    from general_circuits.config.errors import ConfigError
+    from general_circuits.config.load import load
     from general_circuits.pipeline.launch import LaunchError, config_file
 
     try:
@@ -220,13 +221,14 @@ def _study(name: str) -> Study:
 def _of_claim(study: Study, claim: str) -> Study:
     """What one claim needs of a study; ends the command if there is no such claim, or the study lacks what it needs."""
     from general_circuits.claims.registry import CLAIMS
+    from general_circuits.pipeline.dag import Dag
     from general_circuits.pipeline.plan import of_claim
 
     known = [name for name, found in CLAIMS.items() if found.is_measured]
     if claim not in known:
         raise _refusal(ValueError(f"--claim {claim}: should be one of {', '.join(known)}"))
-    if claim in study.lacking:
-        raise _refusal(ValueError(f"--claim {claim}: {study.study} lacks conditions that it needs"))
+    if lacks := Dag(study).lacks(claim):
+        raise _refusal(ValueError(f"--claim {claim}: {study.study} has {lacks}, which it needs"))
     return of_claim(study, claim)
 
 

@@ -14,7 +14,7 @@ from general_circuits.stages import duel_modules, duel_toys, generate_task, spli
 from general_circuits.storage import tables
 from general_circuits.storage.schemas import registry
 
-SHORT = {**SMALL, "parts": [1, 2], "memory_steps": 60, "duel_steps": 4, "observed": 2}
+SHORT = {**SMALL, "parts": [1, 2], "memory_steps": 60, "duel_steps": 4, "evaluations": 2}
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,9 @@ from typing import IO, Any
 
 import yaml
 
-from general_circuits.config.study import load
-from general_circuits.figures.registry import FIGURES, drawings
+from general_circuits.config.load import load
+from general_circuits.figures.registry import FIGURES
+from general_circuits.pipeline.dag import Dag
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "Makefile", "pyproject.toml", "environment.yml", "config", "profiles", "src", "workflow")
@@ -72,8 +73,7 @@ BRIEF = {
     "measurements": {name: TINY["measurements"][name] for name in ("saliency", "ablation")},
 }
 """What makes it a study without duels, progress and updates."""
-_STUDY = load(TINY)
-TINY_DRAWINGS = drawings(_STUDY.absent, _STUDY.lacking)
+TINY_DRAWINGS = Dag(load(TINY)).drawings
 """Its drawings: all but those of claims that it has no variants for."""
 TINY_FIGURES = {name: FIGURES[name] for name, _ in TINY_DRAWINGS.values()}
 """Its figures."""

@@ -1,7 +1,7 @@
 rule ablate_neurons:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",
-        weights=WEIGHTS,
+        weights=JOBS.weights("train_block"),
         saliency="<results>/saliency/{condition}/{block}.parquet",
     output:
         ablation="<results>/ablation/{condition}/{block}.parquet",
@@ -14,12 +14,13 @@ rule ablate_neurons:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=ablation_mb,
+        mem_mb=mb("ablate_neurons"),
     params:
-        how=deletion_options(STUDY.measurements.ablation, "registered"),
+        deletions=MEASUREMENTS.ablation.as_option("registered"),
+        device=STUDY.device,
         code=fingerprint("stages.ablate_neurons"),
     message:
         "Ablating neurons of {wildcards.condition}, block {wildcards.block}"
     shell:
         "python -m general_circuits.stages.ablate_neurons --split {input.split} --saliency {input.saliency}"
-        " --condition {wildcards.condition} {params.how} --ablation {output.ablation} --damage {output.damage} > {log} 2>&1"
+        " --condition {wildcards.condition} --deletions {params.deletions:q} --device {params.device} --ablation {output.ablation} --damage {output.damage} > {log} 2>&1"

@@ -8,7 +8,7 @@ rule list_conditions:
     resources:
         mem_mb=500,
     params:
-        settings=json.dumps(FLAT),
+        settings=JOBS.conditions_option,
         code=fingerprint("stages.list_conditions"),
     message:
         "Listing the study's conditions"
@@ -19,23 +19,25 @@ rule list_conditions:
 
 rule judge_claim:
     input:
-        claim_tables,
+        lambda wildcards: JOBS.claim_tables(wildcards.claim),
     output:
         "<results>/claims/{claim}.parquet",
     log:
         "<results>/logs/judge_claim/{claim}.log",
     wildcard_constraints:
-        claim="|".join(MEASURED),
+        claim="|".join(JOBS.measured_claims),
     conda:
         "../../environment.yml"
     resources:
         mem_mb=2000,
     params:
         results=results_folder,
-        reads=lambda wildcards: ",".join(claim_reads(wildcards)),
-        lacks=claim_lacks,
-        axes=lambda wildcards: axes_option(claim_reads(wildcards), claim_axes(wildcards)),
-        code=lambda wildcards: reader_code("stages.judge_claim", f"claims.{wildcards.claim}", claim_reads(wildcards)),
+        reads=lambda wildcards: ",".join(JOBS.claim_reads(wildcards.claim)),
+        lacks=lambda wildcards: JOBS.lacks(wildcards.claim),
+        axes=lambda wildcards: JOBS.axes_option(JOBS.claim_reads(wildcards.claim), JOBS.claim_axes(wildcards.claim)),
+        code=lambda wildcards: JOBS.reader_code(
+            "judge_claim", f"claims.{wildcards.claim}", JOBS.claim_reads(wildcards.claim)
+        ),
     message:
         "Judging the claim {wildcards.claim}"
     shell:
@@ -45,7 +47,7 @@ rule judge_claim:
 
 rule merge_verdicts:
     input:
-        expand("<results>/claims/{claim}.parquet", claim=MEASURED),
+        expand("<results>/claims/{claim}.parquet", claim=JOBS.measured_claims),
     output:
         "<results>/claims/verdicts.parquet",
     log:
@@ -56,7 +58,7 @@ rule merge_verdicts:
         mem_mb=500,
     params:
         results=results_folder,
-        claims=",".join(MEASURED),
+        claims=",".join(JOBS.measured_claims),
         code=fingerprint("stages.merge_verdicts"),
     message:
         "Merging the verdicts"
@@ -66,11 +68,11 @@ rule merge_verdicts:
 
 
 # A claim by its name, `snakemake claim_learning_rate`: what it needs, and no more.
-for name in MEASURED:
+for name in JOBS.measured_claims:
 
     rule:
         name:
             f"claim_{name}"
         input:
             f"<results>/claims/{name}.parquet",
-            claim_drawings(name),
+            JOBS.claim_drawings(name),

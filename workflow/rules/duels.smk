@@ -9,9 +9,9 @@ rule duel_toys:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=toys_mb,
+        mem_mb=mb("duel_toys"),
     params:
-        grid=to_json(TOY_GRID),
+        grid=to_json(JOBS.toy_grid),
         code=fingerprint("stages.duel_toys"),
     message:
         "Training toys with {wildcards.optimiser}"
@@ -22,7 +22,7 @@ rule duel_toys:
 
 use rule split_examples as split_modules with:
     input:
-        task=lambda wildcards: f"<results>/tasks/{registry.file_stem(MODULES.task)}.parquet",
+        task=lambda wildcards: JOBS.table_of(JOBS.modules.task),
     output:
         "<results>/duels/{condition}/{block}/split.parquet",
     log:
@@ -30,7 +30,7 @@ use rule split_examples as split_modules with:
     wildcard_constraints:
         condition="planted",
     params:
-        split=lambda wildcards: to_json(MODULES.split),
+        split=lambda wildcards: to_json(JOBS.modules.split),
         how=options(first_seed=STUDY.first_seed, replicas=STUDY.block),
         code=fingerprint("stages.split_examples"),
     message:
@@ -49,9 +49,9 @@ rule train_modules:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=modules_mb,
+        mem_mb=mb("train_modules"),
     params:
-        planting=lambda wildcards: to_json(PLANTING),
+        planting=lambda wildcards: to_json(JOBS.planting),
         device=STUDY.device,
         code=fingerprint("stages.train_modules"),
     message:
@@ -73,10 +73,10 @@ rule duel_modules:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=modules_mb,
+        mem_mb=mb("duel_modules"),
     params:
-        planting=lambda wildcards: to_json(PLANTING),
-        duels=lambda wildcards: to_json(DUELS),
+        planting=lambda wildcards: to_json(JOBS.planting),
+        duels=lambda wildcards: to_json(JOBS.duels),
         device=STUDY.device,
         code=fingerprint("stages.duel_modules"),
     message:

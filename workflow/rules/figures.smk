@@ -1,12 +1,12 @@
 rule plot_figure:
     input:
-        figure_tables,
+        lambda wildcards: JOBS.figure_tables(wildcards.drawing),
     output:
         svg=report(
             "<results>/figures/{drawing}.svg",
             caption="../report/figure.rst",
-            category=lambda wildcards: figure_of(wildcards).category,
-            labels=figure_labels,
+            category=lambda wildcards: JOBS.figure(wildcards.drawing).category,
+            labels=lambda wildcards: JOBS.figure_labels(wildcards.drawing),
         ),
         png="<results>/figures/{drawing}.png",
         description="<results>/figures/{drawing}.txt",
@@ -21,13 +21,15 @@ rule plot_figure:
     params:
         figure=lambda wildcards: DRAWINGS[wildcards.drawing][0],
         view=lambda wildcards: DRAWINGS[wildcards.drawing][1],
-        title=lambda wildcards: figure_of(wildcards).title,
-        caption=lambda wildcards: figure_of(wildcards).caption,
+        title=lambda wildcards: JOBS.figure(wildcards.drawing).title,
+        caption=lambda wildcards: JOBS.figure(wildcards.drawing).caption,
         results=results_folder,
-        reads=lambda wildcards: ",".join(figure_of(wildcards).tables),
-        axes=lambda wildcards: axes_option(figure_of(wildcards).tables, figure_axes(wildcards)),
-        code=lambda wildcards: reader_code(
-            "stages.plot_figure", f"figures.{DRAWINGS[wildcards.drawing][0]}", figure_of(wildcards).tables
+        reads=lambda wildcards: ",".join(JOBS.figure(wildcards.drawing).tables),
+        axes=lambda wildcards: JOBS.axes_option(
+            JOBS.figure(wildcards.drawing).tables, JOBS.figure_axes(wildcards.drawing)
+        ),
+        code=lambda wildcards: JOBS.reader_code(
+            "plot_figure", f"figures.{DRAWINGS[wildcards.drawing][0]}", JOBS.figure(wildcards.drawing).tables
         ),
     message:
         "Drawing {wildcards.drawing}"

@@ -2,20 +2,20 @@
 # be an edge of the DAG for every block.
 rule index_table:
     input:
-        lambda wildcards: study_tables([wildcards.table], AXES),
+        lambda wildcards: JOBS.files_of([wildcards.table], JOBS.axes),
     output:
         "<results>/index/{table}.sha256",
     log:
         "<results>/logs/index_table/{table}.log",
     wildcard_constraints:
-        table="|".join(OF_BLOCKS),
+        table="|".join(JOBS.tables_of_blocks),
     conda:
         "../../environment.yml"
     resources:
         mem_mb=500,
     params:
         results=results_folder,
-        axes=lambda wildcards: axes_option([wildcards.table], AXES),
+        axes=lambda wildcards: JOBS.axes_option([wildcards.table], JOBS.axes),
         # Lists files by a table's path, whatever its columns are.
         code=fingerprint("stages.index_table"),
     message:

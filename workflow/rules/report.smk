@@ -1,6 +1,6 @@
 rule write_page:
     input:
-        lambda wildcards: whole_tables(PAGES[wildcards.page].tables + PAGES[wildcards.page].after),
+        lambda wildcards: JOBS.whole_tables(PAGES[wildcards.page].tables + PAGES[wildcards.page].after),
     output:
         report(
             "<results>/report/{page}.html",
@@ -19,11 +19,11 @@ rule write_page:
     params:
         results=results_folder,
         reads=lambda wildcards: ",".join(PAGES[wildcards.page].tables),
-        axes=lambda wildcards: axes_option(PAGES[wildcards.page].tables, AXES),
-        settings=lambda wildcards: settings_option(),
+        axes=lambda wildcards: JOBS.axes_option(PAGES[wildcards.page].tables, JOBS.axes),
+        settings=lambda wildcards: JOBS.study_option,
         caption=lambda wildcards: PAGES[wildcards.page].caption,
         # The data dictionary is written from every schema, whatever a page reads.
-        code=fingerprint("stages.write_page", *(f"schemas.{name}" for name in schemas.names())),
+        code=fingerprint("stages.write_page", *(f"storage.schemas.{name}" for name in schemas.names())),
     message:
         "Writing the page {wildcards.page}"
     shell:
@@ -35,8 +35,8 @@ rule write_page:
 rule write_front_page:
     input:
         verdicts=rules.merge_verdicts.output,
-        pictures=expand("<results>/figures/{drawing}.png", drawing=FRONT),
-        words=expand("<results>/figures/{drawing}.txt", drawing=FRONT),
+        pictures=expand("<results>/figures/{drawing}.png", drawing=JOBS.front_drawings),
+        words=expand("<results>/figures/{drawing}.txt", drawing=JOBS.front_drawings),
     output:
         "<results>/report/front.html",
     log:
@@ -46,7 +46,7 @@ rule write_front_page:
     resources:
         mem_mb=500,
     params:
-        titles="|".join(FIGURES[DRAWINGS[drawing][0]].title for drawing in FRONT),
+        titles="|".join(JOBS.figure(drawing).title for drawing in JOBS.front_drawings),
         pictures=lambda wildcards, input: ",".join(input.pictures),
         code=fingerprint("stages.write_front_page"),
     message:

@@ -1,7 +1,7 @@
 rule extract_saliency:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",
-        weights=WEIGHTS,
+        weights=JOBS.weights("train_block"),
     output:
         saliency="<results>/saliency/{condition}/{block}.parquet",
         attribution="<results>/saliency/{condition}/{block}-attribution.parquet",
@@ -13,17 +13,17 @@ rule extract_saliency:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=saliency_mb,
+        mem_mb=mb("extract_saliency"),
     params:
-        asked=SALIENCY.asked(),
-        how=options(steps=how_many(SALIENCY.checkpoints), device=STUDY.device),
+        questions=SALIENCY.as_option(),
+        how=options(steps=or_all(SALIENCY.checkpoints), device=STUDY.device),
         events="",
         code=fingerprint("stages.extract_saliency"),
     message:
         "Extracting saliency of {wildcards.condition}, block {wildcards.block}"
     shell:
         "python -m general_circuits.stages.extract_saliency --split {input.split}"
-        " --condition {wildcards.condition} --asked {params.asked:q} {params.how} --events={params.events}"
+        " --condition {wildcards.condition} --questions {params.questions:q} {params.how} --events={params.events}"
         " --output {output.saliency} --attribution {output.attribution} > {log} 2>&1"
 
 
@@ -31,7 +31,7 @@ rule extract_saliency:
 rule extract_example_saliency:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",
-        weights=WEIGHTS,
+        weights=JOBS.weights("train_block"),
     output:
         "<results>/example_saliency/{condition}/{block}/step={step}/saliency.parquet",
     log:
@@ -42,16 +42,16 @@ rule extract_example_saliency:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=example_saliency_mb,
+        mem_mb=mb("extract_example_saliency"),
     params:
-        asked=SALIENCY.asked(),
+        questions=SALIENCY.as_option(),
         device=STUDY.device,
         code=fingerprint("stages.extract_example_saliency"),
     message:
         "Extracting every example's saliency of {wildcards.condition}, block {wildcards.block}, step {wildcards.step}"
     shell:
         "python -m general_circuits.stages.extract_example_saliency --split {input.split}"
-        " --condition {wildcards.condition} --step {wildcards.step} --asked {params.asked:q} --device {params.device}"
+        " --condition {wildcards.condition} --step {wildcards.step} --questions {params.questions:q} --device {params.device}"
         " --output {output} > {log} 2>&1"
 
 
@@ -65,7 +65,7 @@ rule describe_saliency:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=short_mb,
+        mem_mb=mb(500),
     params:
         code=fingerprint("stages.describe_saliency"),
     message:

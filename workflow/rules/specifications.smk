@@ -1,54 +1,55 @@
 # The same measurements, asked in every other way, of the conditions and at the checkpoints that claims read.
-use rule extract_saliency as specify_saliency with:
+use rule extract_saliency as extract_saliency_all_ways with:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",
-        weights=WEIGHTS,
+        weights=JOBS.weights("train_block"),
         events="<results>/runs/grokking/{block}/events.parquet",
     output:
         saliency="<results>/specifications/saliency/{condition}/{block}.parquet",
         attribution="<results>/specifications/saliency/{condition}/{block}-attribution.parquet",
     log:
-        "<results>/logs/specify_saliency/{condition}/{block}.log",
+        "<results>/logs/extract_saliency_all_ways/{condition}/{block}.log",
     benchmark:
-        "<results>/benchmarks/specify_saliency/{condition}/{block}.tsv"
+        "<results>/benchmarks/extract_saliency_all_ways/{condition}/{block}.tsv"
     resources:
-        mem_mb=specified_saliency_mb,
+        mem_mb=mb("extract_saliency_all_ways"),
     params:
-        asked=STUDY.measurements.every_way.asked(),
-        how=options(steps=how_many(SALIENCY.checkpoints), device=STUDY.device),
+        questions=MEASUREMENTS.specification.as_option(),
+        how=options(steps=or_all(SALIENCY.checkpoints), device=STUDY.device),
         events=lambda wildcards, input: input.events,
         code=fingerprint("stages.extract_saliency"),
     message:
         "Extracting saliency in every way of {wildcards.condition}, block {wildcards.block}"
 
 
-use rule describe_saliency as specify_distribution with:
+use rule describe_saliency as describe_saliency_all_ways with:
     input:
         "<results>/specifications/saliency/{condition}/{block}.parquet",
     output:
         "<results>/specifications/distribution/{condition}/{block}.parquet",
     log:
-        "<results>/logs/specify_distribution/{condition}/{block}.log",
+        "<results>/logs/describe_saliency_all_ways/{condition}/{block}.log",
     message:
         "Describing saliency in every way of {wildcards.condition}, block {wildcards.block}"
 
 
-use rule ablate_neurons as specify_damage with:
+use rule ablate_neurons as ablate_neurons_all_ways with:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",
-        weights=WEIGHTS,
+        weights=JOBS.weights("train_block"),
         saliency="<results>/specifications/saliency/{condition}/{block}.parquet",
     output:
         ablation="<results>/specifications/ablation/{condition}/{block}.parquet",
         damage="<results>/specifications/damage/{condition}/{block}.parquet",
     log:
-        "<results>/logs/specify_damage/{condition}/{block}.log",
+        "<results>/logs/ablate_neurons_all_ways/{condition}/{block}.log",
     benchmark:
-        "<results>/benchmarks/specify_damage/{condition}/{block}.tsv"
+        "<results>/benchmarks/ablate_neurons_all_ways/{condition}/{block}.tsv"
     resources:
-        mem_mb=specified_damage_mb,
+        mem_mb=mb("ablate_neurons_all_ways"),
     params:
-        how=deletion_options(STUDY.measurements.every_ablation, "all"),
+        deletions=MEASUREMENTS.specification_ablation.as_option("all"),
+        device=STUDY.device,
         code=fingerprint("stages.ablate_neurons"),
     message:
         "Ablating neurons in every way of {wildcards.condition}, block {wildcards.block}"
@@ -56,23 +57,23 @@ use rule ablate_neurons as specify_damage with:
 
 rule specify_claim:
     input:
-        specified_tables,
+        lambda wildcards: JOBS.specified_tables(wildcards.claim),
     output:
         "<results>/specifications/{claim}.parquet",
     log:
         "<results>/logs/specify_claim/{claim}.log",
     wildcard_constraints:
-        claim="|".join(SPECIFIED),
+        claim="|".join(JOBS.specified_claims),
     conda:
         "../../environment.yml"
     resources:
         mem_mb=2000,
     params:
         results=results_folder,
-        reads=lambda wildcards: ",".join(specified(wildcards)),
-        axes=lambda wildcards: axes_option(specified(wildcards), specified_axes(wildcards)),
-        code=lambda wildcards: reader_code(
-            "stages.specify_claim", f"claims.{wildcards.claim}", CLAIMS[wildcards.claim].specified
+        reads=lambda wildcards: ",".join(JOBS.specified(wildcards.claim)),
+        axes=lambda wildcards: JOBS.axes_option(JOBS.specified(wildcards.claim), JOBS.specified_axes(wildcards.claim)),
+        code=lambda wildcards: JOBS.reader_code(
+            "specify_claim", f"claims.{wildcards.claim}", JOBS.specified(wildcards.claim)
         ),
     message:
         "Judging the claim {wildcards.claim} in every way"

@@ -10,6 +10,10 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 
+class ConfigError(ValueError):
+    """A config that cannot run; the message lists every fault."""
+
+
 def explained(fault: Any, raw: Mapping[str, Any], root: type[BaseModel]) -> str:
     """One of pydantic's errors on a config of this kind, in our words."""
     location = tuple(str(part) for part in fault["loc"] if not str(part).startswith(("function-", "literal[")))

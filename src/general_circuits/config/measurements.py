@@ -77,8 +77,8 @@ class AttributionSettings(Settings):
         """Of method, target and normalisation at one place."""
         return len(self.methods) * len(self.targets) * len(self.normalisations)
 
-    def asked(self) -> str:
-        """What a stage is asked, as JSON."""
+    def as_option(self) -> str:
+        """Return the settings as stages take them, JSON."""
         lists = {key: getattr(self, key) for key in ("methods", "targets", "normalisations", "sites")}
         efforts = ("integration_steps", "most_integration_steps", "completeness_error", "permutations")
         examples = 0 if self.examples == "all" else self.examples
@@ -148,6 +148,22 @@ class AblationSettings(Settings):
     checkpoints: Count | Literal["all"] = Field(
         "all", description="number of checkpoints, out of those with saliency; or `all`"
     )
+
+    def as_option(self, attributions: Literal["registered", "all"]) -> str:
+        """Return the settings as stages take them, JSON.
+
+        Args:
+            attributions: which saliencies neurons are ranked by. With all of them only areas are kept of the curves.
+        """
+        lists = {key: getattr(self, key) for key in ("sites", "deletions", "rankings", "dead_units")}
+        own = {"k_points": self.k_points, "random_draws": self.random_draws, "examples": self.examples}
+        asked = {
+            "settings": {**lists, **own, "areas_only": attributions == "all"},
+            "splits": self.splits,
+            "checkpoints": 0 if self.checkpoints == "all" else self.checkpoints,
+            "attributions": attributions,
+        }
+        return json.dumps(asked, sort_keys=True)
 
     def curves(self, combinations: int) -> int:
         """Of one layer on one split, where neurons are ranked by so many kinds of saliency."""
@@ -262,24 +278,24 @@ class MeasurementSettings(Settings):
     )
 
     @property
-    def wild(self) -> tuple[ProgressSettings, OnsetSettings, UpdateSettings]:
-        """How ordinary training is looked into, or would be."""
+    def progress_and_updates(self) -> tuple[ProgressSettings, OnsetSettings, UpdateSettings]:
+        """Settings of progress and updates; their defaults where the study leaves them out."""
         return self.progress or ProgressSettings(), self.onset, self.updates or UpdateSettings()
 
     @property
-    def watched(self) -> tuple[AnswerSettings, SpikeSettings]:
-        """How answers and spikes are looked at, or would be."""
+    def answers_and_spikes(self) -> tuple[AnswerSettings, SpikeSettings]:
+        """Settings of answers and spikes; their defaults where the study leaves them out."""
         return self.answers or AnswerSettings(), self.spikes or SpikeSettings()
 
     @property
-    def every_way(self) -> SpecificationSettings:
-        """What specification curves ask, or would."""
+    def specification(self) -> SpecificationSettings:
+        """Settings of specification curves; their defaults where the study leaves them out."""
         return self.specifications or SpecificationSettings()
 
     @property
-    def every_ablation(self) -> AblationSettings:
-        """Deletion as specification curves ask for it: on the examples, and beside the draws, of the registered one."""
-        asked = self.every_way
+    def specification_ablation(self) -> AblationSettings:
+        """Deletion for specification curves, on the examples and with the random draws of the registered one."""
+        asked = self.specification
         chosen = {name: getattr(asked, name) for name in ("splits", "dead_units", "deletions")}
         chosen |= {"sites": asked.damage_sites, "rankings": asked.statistics, "checkpoints": "all"}
         return self.ablation.model_copy(update=chosen)

@@ -1,22 +1,23 @@
-"""The figures of the report. A new one is a file beside this one and an entry here: what it reads, and its caption."""
+"""The report's figures. To add one, write a file beside this one, and list here what it reads and its caption."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure: what it shows, where it stands, and what it is drawn from.
+    """One figure: its words, its place in the report, and the tables that it is drawn from.
 
     Attributes:
-        title: what the report lists it as.
-        category: what it belongs to; the report lists categories in alphabetical order.
-        tables: what it reads.
-        caption: what a reader sees in it; the numbers of a run are added when it is drawn.
-        claim: whose conditions alone it shows; else the study's that are no branches and measured throughout.
-        toggle: the one choice a reader has, and its two values, the registered one first; none has one value.
+        title: its name in the report's list.
+        category: heading under which the report lists it; the report sorts categories by name.
+        tables: names of the tables that it reads.
+        caption: explanation of what is drawn. Each run adds its own numbers.
+        toggle: name of the one choice that a reader has; empty if there is none.
+        views: both values of that choice, the registered one first; one value if there is no choice.
+        claim: claim whose conditions alone it shows. If empty, it shows the study's conditions that are no branches
+            and that are measured throughout.
     """
 
     title: str
@@ -28,31 +29,42 @@ class Figure:
     claim: str = ""
 
 
-CENSORED = "a triangle where it did not in the steps trained, a line through medians (Kaplan–Meier)"
-CENSORED_ALONG = "an arrow where it did not in the steps trained, a stroke the median (Kaplan–Meier)"
-BANDS = "Lines are means over replicas, bands the 95 % interval of that mean (Student's t)"
+CENSORED = (
+    "Each dot is a replica; a triangle did not generalise in the steps trained. Lines join medians (Kaplan–Meier)"
+)
+CENSORED_ALONG = (
+    "Each dot is a replica; an arrow did not generalise in the steps trained. Strokes are medians (Kaplan–Meier)"
+)
+BANDS = "Lines are means over replicas. Bands are the 95 % interval of that mean (Student's t)"
+MARKS = "Marks are the median steps of grokking's events"
+OWN_MARKS = "Marks are the median steps of the condition's events"
+MOVED_ALONE = (
+    "Right: branches at onset in which only decay, or only noise as large, moves the weights. Shown is the share that"
+    " is lost of two parts of training margins: general, which unseen examples show, and shallow, the rest"
+)
+
 
 FIGURES = {
     "forest": Figure(
         "Every claim and its controls",
         "All claims",
         ("claim",),
-        "One panel per claim with data, or for each unit that it is judged in. Diamonds are registered contrasts,"
-        " coloured by their verdict; below them stand the first other contrasts in the same unit. Lines are 95 %"
-        " intervals over replicas (Student's t). Changes are from t_m to the late window.",
+        "One panel per claim with data, or for each unit that the claim is judged in. Diamonds are registered"
+        " contrasts, coloured by their verdict. Below them stand the first other contrasts in the same unit. Lines are"
+        " 95 % intervals over replicas (Student's t). Changes are from t_m to the late window.",
     ),
     "specification_curve": Figure(
         "Specification curve",
         "Choices not registered",
         ("specification",),
-        "Above, the claim's estimate under every combination of the choices that could have been made, in ascending"
-        " order, with 95 % intervals over replicas (Student's t; the widest may end outside), coloured by whether"
-        " the whole interval lies above the claim's threshold, below minus it (dashed), or neither. The diamond is"
-        " the registered combination; those without an estimate are the striped stretch. Below, the options that"
-        " each has: where there are many, darker means a larger share of those at that place. At the right, the"
-        " median estimate under each option, in the registered one's unit, and its range over the options of a"
-        " choice: large where the choice matters. All combinations are of the same networks, so their number is no"
-        " evidence by itself.",
+        "Above: the claim's estimate under every combination of the choices that could have been made, in ascending"
+        " order. Lines are 95 % intervals over replicas (Student's t); the widest may leave the panel. Colours say"
+        " whether the whole interval lies above the claim's threshold, below minus it (dashed), or neither. The"
+        " diamond is the registered combination. The striped stretch has the combinations without an estimate. Below:"
+        " the options of each combination. If there are many combinations, darker means that more of those at that"
+        " place have the option. At the right: the median estimate under each option, in the registered one's unit."
+        " The range is that of the medians over a choice's options; it is large where the choice matters. All"
+        " combinations use the same networks, so their number is no evidence by itself.",
         "claim",
         ("saliency_skew", "topk_damage"),
     ),
@@ -60,10 +72,10 @@ FIGURES = {
         "Learning curves",
         "Training",
         ("metrics", "events"),
-        "Training (dashed) and validation examples (solid) in every condition, on a log axis of steps above and on a"
-        " linear one below. Thin lines are replicas, thick lines their median. Marks show the median step at which"
-        " training examples were memorised (t_m), validation accuracy left its plateau (t_o) and generalisation was"
-        " complete (t_g). What looks like a jump on the log axis takes a large part of training on the linear one.",
+        "Training examples (dashed) and validation examples (solid) in every condition. Steps are on a log axis above"
+        " and on a linear axis below. Thin lines are replicas, thick lines their median. Marks show median steps:"
+        " training examples are memorised at t_m, validation accuracy leaves its plateau at t_o, and generalisation is"
+        " complete at t_g. What looks like a jump on the log axis takes a large part of training on the linear one.",
         "measure",
         ("accuracy", "loss"),
     ),
@@ -71,11 +83,11 @@ FIGURES = {
         "Histogram of saliency over training",
         "Claim saliency_skew",
         ("events", "saliency", "distribution"),
-        "Above, at every checkpoint, the histogram over the MLP units of the last layer of their mean |saliency| on"
-        " training examples, relative to its mean over units, so that growing logits do not move it; darker means more"
-        " units; all replicas together. Below, the same at t_m and in the late window [t_g, 1.5 t_g], with each"
-        " replica at its own steps and random labels at its partner's. The hypothesis predicts that the right tail"
-        " grows in grokking and not in random labels.",
+        "Above: at every checkpoint, a histogram over the MLP units of the last layer, all replicas together. Darker"
+        " means more units. The value is a unit's mean |saliency| on training examples, relative to its mean over"
+        " units, so that growing logits do not move it. Below: the same at t_m and in the late window [t_g, 1.5 t_g]."
+        " Each replica is read at its own steps; one of random labels is read at its partner's steps. The hypothesis"
+        " predicts that the right tail grows in grokking and not in random labels.",
         "dead units",
         ("excluded", "included"),
     ),
@@ -84,8 +96,7 @@ FIGURES = {
         "Claim saliency_skew",
         ("events", "distribution"),
         "L-skewness over units of the mean |saliency|, in every condition. The hypothesis predicts that it rises in"
-        f" grokking after t_m, beyond what it does in the controls. {BANDS}; marks are the median steps of grokking's"
-        " events.",
+        f" grokking after t_m, and more than in the controls. {BANDS}. {MARKS}.",
         "dead units",
         ("excluded", "included"),
     ),
@@ -93,11 +104,11 @@ FIGURES = {
         "Damage against the number of deleted units",
         "Claim topk_damage",
         ("events", "ablation"),
-        "What is lost on training examples when k MLP units of the last layer are set to zero, in grokking: the k most"
-        " salient, k random ones (mean over draws), the k least salient, and k matched to the most salient on"
-        " activation norm (only where the layer has enough alike). D is the mean up to the dotted line, a quarter of"
-        " the units. Margins are of logits divided by their scale at that checkpoint, since logits grow through"
-        f" training. {BANDS}; one panel per moment of training.",
+        "Accuracy or margin lost on training examples when k MLP units of the last layer are set to zero, in grokking."
+        " Deleted are the k most salient units, k random ones (mean over draws), or the k least salient. Matched units"
+        " have activation norms like the most salient ones; they are shown where the layer has enough of them. D is"
+        " the mean up to the dotted line, a quarter of the units. Margins are of logits divided by their scale at that"
+        f" checkpoint, since logits grow through training. {BANDS}. Each panel is one moment of training.",
         "lost",
         ("accuracy", "margin"),
     ),
@@ -105,12 +116,12 @@ FIGURES = {
         "Reliance on random and on salient units",
         "Claim topk_damage",
         ("events", "ablation"),
-        "What is left on training examples when a share of the last layer's MLP units is set to zero: on the left"
-        " random ones (mean over draws), of which memorising networks can spare fewer (Morcos et al. 2018); on the"
-        " right those with the largest mean |saliency|, on which the hypothesis has generalising networks lean."
+        "Accuracy or margin left on training examples when a share of the last layer's MLP units is set to zero. Left:"
+        " random units (mean over draws); memorising networks can spare fewer of them (Morcos et al. 2018). Right: the"
+        " units with the largest mean |saliency|; the hypothesis says that generalising networks lean on these."
         " Grokking is shown at t_m (dashed) and in the middle of the late window, 1.25 t_g, each replica at its"
-        f" nearest checkpoint, random labels and no delay at their partner's late steps. {BANDS}; dots mark where a"
-        " mean has lost half of what the whole network has.",
+        f" nearest checkpoint. Random labels and no delay are shown at their partner's late steps. {BANDS}. A dot"
+        " marks where a mean has lost half of the whole network's value.",
         "lost",
         ("accuracy", "margin"),
     ),
@@ -118,11 +129,11 @@ FIGURES = {
         "Excess damage over training",
         "Claim topk_damage",
         ("events", "damage"),
-        "Excess damage D_top − D_random: what deleting the most salient units costs on training examples beyond"
-        " deleting random ones, averaged over every k from 1 to a quarter of the units, in every condition. Margins are"
-        " of logits divided by their scale at each checkpoint, since logits grow through training. The hypothesis"
-        f" predicts that it rises in grokking, fastest between t_o and t_g. {BANDS}; marks are the median steps of"
-        " grokking's events.",
+        "Excess damage D_top − D_random in every condition. It is the cost on training examples of deleting the most"
+        " salient units, beyond the cost of deleting random ones. Each D is the mean over every k from 1 to a quarter"
+        " of the units. Margins are of logits divided by their scale at each checkpoint, since logits grow through"
+        " training. The hypothesis predicts that excess damage rises in grokking, fastest between t_o and t_g."
+        f" {BANDS}. {MARKS}.",
         "lost",
         ("accuracy", "margin"),
     ),
@@ -130,15 +141,15 @@ FIGURES = {
         "Restricted and excluded loss",
         "In the wild, components",
         ("events", "progress", "structure"),
-        "Above, learning curves in grey (training dashed, validation solid; without examples whose answer is no"
-        " element of the group) and what parts of the logits would do alone: restricted, on validation examples,"
-        " what depends on nothing but the right answer, in the key frequencies of the last checkpoint; unseen, the"
-        " same as those examples alone tell it that neither train nor have a mirror image that does, so that no"
-        " memorised answer is in it; excluded, on training examples, all but the restricted part. Where a general"
-        " circuit grows before it shows, unseen falls while validation loss does not. Below, Gini coefficients of"
-        " the energies of the frequencies in the logits and in the embedding, and the share of MLP units tuned to"
-        " one frequency, where the task's group is known."
-        f" {BANDS}, of losses on their log scale; marks are the median steps of the condition's events.",
+        "Above: learning curves in grey (training dashed, validation solid), and the losses that parts of the logits"
+        " would have alone. Examples whose answer is no element of the group are left out. Restricted is on validation"
+        " examples. It is the part that depends on nothing but the right answer, in the key frequencies of the last"
+        " checkpoint. Unseen is the same part, read only from examples that neither train nor have a mirror image that"
+        " trains. It therefore holds no memorised answer. Excluded is on training examples: all but the restricted"
+        " part. If a general circuit grows before it shows, unseen falls while validation loss does not. Below: Gini"
+        " coefficients of the energies of the frequencies in the logits and in the embedding, and the share of MLP"
+        f" units tuned to one frequency. They need a task whose group is known. {BANDS}; losses are averaged on their"
+        f" log scale. {OWN_MARKS}.",
         "steps",
         ("training", "onset"),
     ),
@@ -146,147 +157,145 @@ FIGURES = {
         "Which part an example's gradient reinforces",
         "In the wild, examples",
         ("events", "reinforcement"),
-        "What one step of gradient descent on a training example does, to first order: to its own margin (solid),"
-        " and to those of all other training examples together (dashed), which is in the mean also what all others"
-        " do to it. Both are split into the part that unseen examples show (general) and the rest, and are over"
-        " the whole of what the gradient does for its own example. The hypothesis has the general part reinforced"
-        " by other examples, and a shallow circuit by its own alone, with the others overwriting it (below 0)."
-        f" {BANDS}; marks are the median steps of the condition's events.",
+        "Effect of one step of gradient descent on a training example, to first order. Solid: on its own margin."
+        " Dashed: on the margins of all other training examples together; on average this is also the effect of all"
+        " others on it. Both are split into the part that unseen examples show (general) and the rest. Values are"
+        " relative to the whole effect of the example's own gradient on its own margin. By the hypothesis, other"
+        " examples reinforce the general part. A shallow circuit is reinforced by its own example alone, and the"
+        f" others overwrite it (below 0). {BANDS}. {OWN_MARKS}.",
     ),
     "learning_rates": Figure(
         "Other learning rates",
         "Claim learning_rate",
         ("conditions", "events", "metrics"),
-        "Above, accuracies in branches of grokking that change the learning rate and nothing else, by steps since they"
-        " left it (grey: grokking before): training dashed, validation solid, a line per replica. Below, how many steps"
-        " were left to generalise, each replica a dot (a triangle where it did not in the steps trained), lines through"
-        " medians (Kaplan–Meier). By one account ten times the rate"
-        " leaves a tenth of the steps (dotted); by the other training accuracy falls to validation accuracy, and both"
-        " rise together.",
+        "Above: accuracies in branches of grokking that change the learning rate and nothing else, by steps since the"
+        " branch. Grey is grokking before the branch. Training is dashed, validation solid, with a line per replica."
+        f" Below: the steps left to generalise. {CENSORED}. By one account, ten times the rate leaves a tenth of the"
+        " steps (dotted). By the other, training accuracy falls to validation accuracy, and both rise together.",
         claim="learning_rate",
     ),
     "decay_times": Figure(
         "Other weight decays",
         "Claim weight_decay",
         ("conditions", "events", "progress"),
-        "Left, steps until grokking and conditions that differ from it in weight decay alone generalised: each"
-        f" replica a dot, {CENSORED}. Right, branches at onset in which decay, or noise as large, moves the weights"
-        " and nothing else does: the share that is lost of the part of training margins that unseen examples show"
-        " (general), and of the rest (shallow); means over replicas and their 95 % intervals (Student's t).",
+        "Left: steps to generalise, for grokking and conditions that differ from it in weight decay alone."
+        f" {CENSORED}. {MOVED_ALONE}. There, dots are means over replicas and lines their 95 % intervals (Student's"
+        " t).",
         claim="weight_decay",
     ),
     "batch_times": Figure(
         "Other batches",
         "Claim stochasticity",
         ("conditions", "events", "progress"),
-        "Steps, and in the middle epochs, until grokking and conditions that differ from it in batch size alone"
-        f" generalised: each replica a dot, {CENSORED}. Where a study has them, full batches with noise as large as"
-        " that of batches, by their size. Right, branches at onset in which decay, or noise as large, moves the"
-        " weights and nothing else does: the share that is lost of the part of training margins that unseen examples"
-        " show (general), and of the rest (shallow).",
+        "Left and middle: steps and epochs to generalise, for grokking and conditions that differ from it in batch"
+        f" size alone. {CENSORED}. Some studies also have full batches with added noise as large as that of small"
+        f" batches. They stand at the size of those batches. {MOVED_ALONE}.",
         claim="stochasticity",
     ),
     "accuracy_rise": Figure(
         "The rise on three clocks",
         "Claim gradual",
         ("metrics", "events"),
-        "Accuracies of grokking's replicas, training dashed, on a log axis of steps, on a linear one, and against"
-        " how far weights have travelled; in colour validation accuracy from 5 % to 95 % of its way from the plateau"
-        " to 1. What is a jump on the left is a part of the time that can be read off on the right.",
+        "Accuracies of grokking's replicas (training dashed) on three clocks: log steps, linear steps, and the"
+        " distance that weights have travelled. In colour: validation accuracy from 5 % to 95 % of its way from the"
+        " plateau to 1. The jump on the left takes a share of the time that can be read off on the right.",
         claim="gradual",
     ),
     "loss_floor": Figure(
         "Losses around the peak",
         "Claim validation_leads",
         ("metrics",),
-        "Validation loss of grokking's replicas, and below training loss (grey) with its floor, the 10 % quantile of"
-        " the seven evaluations around each. Shaded is the first nat that validation loss falls from its peak: the"
-        " source has the floor stay where it is meanwhile.",
+        "Above: validation loss of grokking's replicas. Below: training loss (grey) and its floor, the 10 % quantile"
+        " of the seven evaluations around each step. Shaded: the first nat that validation loss falls from its peak."
+        " The source says that the floor stays where it is meanwhile.",
         claim="validation_leads",
     ),
     "confidence": Figure(
-        "How sure of training examples",
+        "Confidence on training examples",
         "Claim imperfect_confidence",
         ("conditions", "events", "metrics"),
-        "Left, one minus the probability of the right answer on training examples: median and the tenths that are"
-        " least and most sure, means of logarithms over replicas with 95 % intervals; dotted are the registered"
-        " thresholds, to be read between t_m and t_o. Right, steps left to generalise in branches, each replica a"
-        f" dot, {CENSORED_ALONG}.",
+        "Left: one minus the probability of the right answer on training examples, for the median and for the least"
+        " and the most sure tenth. Lines are means of logarithms over replicas, bands their 95 % intervals. Dotted"
+        " lines are the registered thresholds, which hold between t_m and t_o. Right: steps left to generalise in"
+        f" branches. {CENSORED_ALONG}.",
         claim="imperfect_confidence",
     ),
     "fraction_times": Figure(
         "More examples, fewer steps",
         "Claim weight_decay",
         ("conditions", "events"),
-        "Steps until grokking and the conditions that differ from it in how much trains, and in weight decay,"
-        f" generalise: a dot per replica, {CENSORED}.",
+        "Steps to generalise, for grokking and the conditions that differ from it in the share of examples that trains"
+        f" and in weight decay. {CENSORED}.",
         claim="weight_decay",
     ),
     "gradient_sources": Figure(
         "Where gradients come from",
         "Claim imperfect_confidence",
         ("deciles", "events"),
-        "Grokking's training examples at each checkpoint in ten parts, from those whose label has the least probability"
-        " (dark) to the surest (light): left, the mean of that probability, right, the norm of what each part adds to"
-        " the gradient of mean cross-entropy. Lines are means over replicas, marks the median steps of events.",
+        "Grokking's training examples at each checkpoint in ten parts, by the probability of their label. Dark is the"
+        " least sure part, light the surest. Left: the mean of that probability. Right: the norm of each part's"
+        f" contribution to the gradient of mean cross-entropy. Lines are means over replicas. {MARKS}.",
         claim="imperfect_confidence",
     ),
     "bands": Figure(
         "Right first where x·y < p?",
         "Claim partial_generalisation",
         ("conditions", "split", "answers"),
-        "Maps of one replica's examples, x to the right and y upwards, at the checkpoints nearest 10, 40, 70 and 95 %"
-        " of the most validation accuracy that it comes to, which stands above: training examples grey, validation"
-        " examples blue where right and white where wrong. At the right, validation accuracy by band, how many moduli"
-        " the value has before reduction, in up to six groups of as many examples each: lowest dark, highest light;"
-        " means over replicas, without zeros. Tokens have no order: bands can matter only to numbers.",
+        "Maps of one replica's examples, x to the right and y upwards. They are of the checkpoints nearest to 10, 40,"
+        " 70 and 95 % of its highest validation accuracy; the accuracy stands above each map. Training examples are"
+        " grey. Validation examples are blue where right and white where wrong. At the right: validation accuracy by"
+        " band. An example's band says how often the modulus fits into its value before reduction. Lines are up to six"
+        " groups of equally many examples, lowest dark, highest light, without zeros. They are means over replicas."
+        " Tokens have no order, so bands can matter only to numbers.",
         claim="partial_generalisation",
     ),
     "late_examples": Figure(
         "Which examples are learnt late",
         "Claim partial_generalisation",
         ("split", "answers"),
-        "Left, the share of grokking's training and validation examples that are right from a checkpoint on at all"
-        f" later ones. {BANDS}. Right, the rank correlation of that step with how many training examples share an"
-        " operand or the answer, and with equal operands: below 0, those with more neighbours are learnt earlier.",
+        "Left: the share of grokking's training and validation examples that are right at a checkpoint and at all"
+        f" later ones. {BANDS}. Right: rank correlations of the first such step with the number of training examples"
+        " that share an operand or the answer, and with equal operands. Below 0, examples with more neighbours are"
+        " learnt earlier.",
         claim="partial_generalisation",
     ),
     "spike_effects": Figure(
         "What spikes do",
         "Claim spikes",
         ("losses", "spikes", "spike_effects"),
-        "Left, both losses of grokking's first replicas at every step from t_m on: triangles are spikes of the training"
-        " loss, strokes the quiet windows beside those that were looked into. Right, what the share of training margins"
-        " that unseen examples show gains from 50 steps before to 200 after: in spikes, after random kicks of the"
-        " weights that raise the training loss as much, and in quiet windows. Dots are windows, diamonds means over"
-        " replicas with 95 % intervals.",
+        "Left: both losses of grokking's first replicas at every step from t_m on. Triangles are spikes of the"
+        " training loss. Strokes are the quiet windows beside the spikes that were measured. Right: the gain, from 50"
+        " steps before to 200 after, of the share of training margins that unseen examples show. It is measured in"
+        " spikes, in quiet windows, and after random kicks of the weights that raise the training loss as much. Dots"
+        " are windows, diamonds means over replicas with 95 % intervals.",
         claim="spikes",
     ),
     "mirror_images": Figure(
         "Mirror images",
         "Claim commutativity",
         ("conditions", "events", "metrics"),
-        "Accuracy in conditions that are split by example, of validation examples (a, b) whose mirror image (b, a)"
-        f" trains, and of the others; training in grey. {BANDS}; marks are the median steps of the condition's"
-        " events.",
+        "Accuracy in conditions that are split by example. One line has the validation examples (a, b) whose mirror"
+        f" image (b, a) trains, another the other validation examples. Training examples are grey. {BANDS}."
+        f" {OWN_MARKS}.",
         claim="commutativity",
     ),
     "unregularised": Figure(
         "Without regularisation",
         "Claim no_regularisation",
         ("conditions", "metrics"),
-        "Accuracies of full batches without weight decay, by optimiser, precision and loss: training dashed, validation"
-        " solid, a line per replica. A curve that has not risen by its end has not risen within so many steps.",
+        "Accuracies of full batches without weight decay, by optimiser, precision and loss. Training is dashed,"
+        " validation solid, with a line per replica. A curve that has not risen by its end may still rise in later"
+        " steps.",
         claim="no_regularisation",
     ),
     "toy_contributions": Figure(
         "What circuits contribute",
         "Toy duels",
         ("toy",),
-        "The source's toy example, attention heads planted by hand and trained by SGD on all pairs: what the general"
-        " circuit and a pair's own shallow one add to the pair's right logit. Columns are how many pairs the general"
-        " circuit covers, rows weight decay. Dotted black is gradient flow, derived in docs/duels.md: without decay the"
-        " general circuit outgrows, with decay it replaces.",
+        "The source's toy example: attention heads planted by hand and trained by SGD on all pairs. Shown is what the"
+        " general circuit and a pair's own shallow circuit add to the pair's right logit. Columns are the number of"
+        " pairs that the general circuit covers, rows weight decay. Dotted black is gradient flow, derived in"
+        " docs/duels.md. Without decay the general circuit outgrows the shallow ones; with decay it replaces them.",
         "attention",
         ("linear", "softmax"),
     ),
@@ -294,21 +303,21 @@ FIGURES = {
         "How long a takeover takes",
         "Toy duels",
         ("toy",),
-        "Steps until the general circuit gives over 0.6 of what both kinds add to right logits, against how many pairs"
-        " it covers, by update rule and weight decay, on all pairs at once. Points above the dashed line did not get so"
-        " far within training. Dotted black is gradient flow.",
+        "Steps until the general circuit gives over 0.6 of what both kinds add to right logits, by the number of pairs"
+        " that it covers. Panels are update rules, lines weight decays; every step has all pairs. Points above the"
+        " dashed line did not get so far within training. Dotted black is gradient flow.",
         "attention",
         ("linear", "softmax"),
     ),
     "toy_factors": Figure(
-        "What else decides",
+        "Other factors in toy duels",
         "Toy duels",
         ("toy",),
-        "The general circuit's share in the first pair's right logit at the end of training, where it covers all pairs:"
-        " by pairs per step, their order, its share at the start, and how often the first pair is shown for once of"
-        " another; in that panel open marks are the other pairs. If it is reinforcement per step that decides, the pair"
-        " shown more often favours its own shallow circuit, and the others the general one. Bars are 95 % intervals"
-        " over orders of batches (Student's t).",
+        "The general circuit's share in the first pair's right logit at the end of training, where it covers all"
+        " pairs. Panels vary the pairs per step, their order, and the share at the start. The last panel varies how"
+        " often the first pair is shown for once of another; its open marks are the other pairs. Suppose reinforcement"
+        " per step decides. Then the pair shown more often favours its own shallow circuit, and the others the general"
+        " one. Bars are 95 % intervals over orders of batches (Student's t).",
         "attention",
         ("linear", "softmax"),
     ),
@@ -316,73 +325,65 @@ FIGURES = {
         "Planted duels over time",
         "Claim takeover",
         ("planted",),
-        "A generaliser against K memorisers of a part of the training examples each, whose logits add; both give half"
-        " of every margin at the start, and the sum trains. Above, the general side's share; grey dotted lines are the"
-        " null controls: two generalisers, two memorisers, and a network against its own copy. Below, what both sides"
-        f" give, the generaliser solid and the memorisers dashed. {BANDS}.",
+        "A generaliser against K memorisers, each of a part of the training examples. Their logits add, both sides"
+        " give half of every margin at the start, and the sum trains. Above: the general side's share. Grey dotted"
+        " lines are the null controls: two generalisers, two memorisers, and a network against its own copy. Below:"
+        f" both sides' parts in the margin, the generaliser solid and the memorisers dashed. {BANDS}.",
     ),
     "duel_phases": Figure(
         "Who wins, by decay and coverage",
         "Claim takeover",
         ("planted", "toy"),
-        "The general side's share at the end of a duel, mean over replicas: blue where it is ahead, red where it is"
-        " behind. Above, planted duels by the number of memorisers that the training examples are split among; below,"
-        " toys by how many pairs the general circuit covers, with linear attention unless only softmax was asked for.",
+        "The general side's share at the end of a duel, mean over replicas. It is blue where the general side is"
+        " ahead, red where it is behind. Above: planted duels, by the number of memorisers that share the training"
+        " examples. Below: toys, by the number of pairs that the general circuit covers. Toys have linear attention"
+        " unless the study has only softmax.",
     ),
     "decay_effects": Figure(
         "What decay takes, and what updates give back",
         "Claim weight_decay",
         ("planted", "progress"),
-        "Above, planted duels with decay: what a step does to each side's part in the margins, split into what"
-        " decay does by itself and what the update does without it, on examples outside its batch and in it."
-        " Below, ordinary training: the relative change of the part of training margins that unseen examples show,"
-        " and of the rest, when all weights shrink by the same small share, where it is over a tenth of the"
-        " margin. The source has decay degrade shallow circuits more. In networks whose logits are homogeneous in"
-        " the weights, as the default duels' perceptrons are, it degrades all alike, and what differs is what"
-        f" updates give back; transformers are not so. {BANDS}.",
+        "Above: planted duels with decay. Shown is what a step does to each side's part in the margins. It is split"
+        " into decay by itself, the update on examples outside its batch, and the update on examples in it. Below:"
+        " ordinary training, when all weights shrink by the same small share. Shown is the relative change of the part"
+        " of training margins that unseen examples show, and of the rest. Parts under a tenth of the margin are left"
+        " out. The source says that decay degrades shallow circuits more. The default duels' perceptrons have logits"
+        " that are homogeneous in the weights. There decay degrades all alike, and only what updates give back"
+        f" differs. Transformers are not homogeneous. {BANDS}.",
     ),
     "forgetting": Figure(
         "What updates on other examples do",
         "Claim forgetting",
         ("planted",),
-        "Above, a tenth of the training examples stays away (grey) and comes back: each side's part in their margins,"
-        " relative to the start. Below, T: what a step does to a module's part in the margins of examples outside"
-        " its batch, relative to that part and without decay, by the number of memorisers. The source has shallow"
-        f" circuits decay where their example is missing, and general ones not. No weight decay. {BANDS}.",
+        "Above: a tenth of the training examples stays away (grey) and comes back. Lines are each side's part in their"
+        " margins, relative to the start. Below: T, the effect of a step on a module's part in the margins of examples"
+        " outside its batch. T is relative to that part and without decay, by the number of memorisers. The source"
+        " says that shallow circuits decay where their example is missing, and that general ones do not. There is no"
+        f" weight decay. {BANDS}.",
     ),
     "growth": Figure(
         "Does generality predict growth?",
         "In the wild, neurons",
         ("events", "updates"),
-        "How a neuron of the last layer grows from one checkpoint to the next, 100 steps later or more, by what"
-        " it is at the first: on how many training examples it is salient (generality), how large its saliency and"
-        " its weights are, and for how long its saliency has been above the layer's median (age). Above, growth of"
-        " the log of the norm of its weights (in times out), or of its saliency, in each fifth of a checkpoint's"
-        " neurons by generality, from the mean over all. Below, slopes of one regression on all four, so that the"
-        " others are held, and in the last row of one on generality alone, per standard deviation among the"
-        " neurons of the same checkpoint. Lines and dots are means over replicas, bands and bars the 95 % interval"
-        " of that mean (Student's t). Panels, each row with its own scale, are phases of grokking, before and"
-        " after its training examples were memorised (t_m), validation accuracy left its plateau (t_o) and"
-        " generalisation was complete (t_g); other conditions are shown at their partner's steps. The hypothesis"
-        " predicts that generality's slope is above 0, given saliency, norm and age, in grokking's plateau and"
-        " onset.",
+        "Growth of a last-layer neuron from one checkpoint to another at least 100 steps later, by four of its"
+        " properties at the first. Generality is the number of training examples on which it is salient. The others"
+        " are its saliency, the norm of its weights, and its age: for how long its saliency has been above the layer's"
+        " median. Growth is of the log of the norm of its weights (in times out), or of its saliency. Above: growth in"
+        " each fifth of a checkpoint's neurons by generality, from the mean over all. Below: slopes of one regression"
+        " on all four properties, per standard deviation among the neurons of the same checkpoint. The last row is a"
+        " regression on generality alone. Lines and dots are means over replicas. Bands and bars are the 95 % interval"
+        " of that mean (Student's t). Panels are the phases of grokking between t_m, t_o and t_g, and each row has its"
+        " own scale. Training examples are memorised at t_m, validation accuracy leaves its plateau at t_o, and"
+        " generalisation is complete at t_g. Other conditions are shown at their partner's steps. The hypothesis"
+        " predicts that generality's slope, given the other three, is above 0 in grokking's plateau and onset.",
         "growth of",
         ("weights", "saliency"),
     ),
 }
 
 DRAWINGS = {f"{name}-{view}": (name, view) for name, figure in FIGURES.items() for view in figure.views}
-"""Every file stem, and which figure in which view it holds."""
-
-
-def drawings(absent: Collection[str], lacking: Collection[str] = ()) -> dict[str, tuple[str, str]]:
-    """Those of a study that has none of these tables, and lacks something that these claims need."""
-    return {
-        drawing: found
-        for drawing, found in DRAWINGS.items()
-        if not set(absent) & set(FIGURES[found[0]].tables) and FIGURES[found[0]].claim not in lacking
-    }
+"""Figure and view of each drawing, by the stem of its file."""
 
 
 FRONT_PAGE = ("learning_curves-accuracy", "forest-all", "saliency_histogram-excluded", "excess_damage-accuracy")
-"""The drawings that tell a study in one screen."""
+"""Drawings on the report's front page, which tell a study in one screen."""

@@ -9,19 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import psutil
 
+from general_circuits.config.measurements import AblationSettings, AttributionSettings
+from general_circuits.config.study import Study
 from general_circuits.duels.planted_grid import NUMBERS_PER_STACK
 from general_circuits.duels.toy_grid import Grid, evaluation_steps, toys
 from general_circuits.measurements.saliency import LOGITS_PER_PASS
 from general_circuits.models.settings import EXAMPLES_PER_PASS, Model
 from general_circuits.models.shapes import weight_shapes
-from general_circuits.tasks import registry, splits
-from general_circuits.tasks.settings import Split, Task
+from general_circuits.tasks.counts import counts
 from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training.optimisers import HISTORY
 from general_circuits.training.reduced import EXAMPLES_PER_SLICE
@@ -111,8 +111,9 @@ class Size:
 
     @classmethod
     def of(cls, condition: Condition) -> Size:
-        """The sizes of a condition's data and network."""
-        return cls(condition, *_counts(condition.task, condition.split))
+        """Return the sizes of a condition's data and network."""
+        own = counts(condition.task, condition.split)
+        return cls(condition, own.vocabulary, own.n_training, own.n_validation)
 
     @property
     def batch(self) -> int:
@@ -325,6 +326,54 @@ class Size:
         return _mb(ABLATION_BASE + FLOAT * (neurons + answers) + ABLATION_ROW * rows + self.weights_bytes // 2)
 
 
+def attributions(study: Study) -> Attributions:
+    """Return how much one job of a study attributes."""
+    saliency = study.measurements.saliency
+    return _attributions(saliency, saliency.checkpoints, study.block)
+
+
+def attributions_all_ways(study: Study) -> Attributions:
+    """Return how much one job attributes for specification curves."""
+    return _attributions(study.measurements.specification, "all", study.block)
+
+
+def deletions(study: Study) -> Deletions:
+    """Return how much one job of a study deletes."""
+    return _deletions(study.measurements.ablation, 1, study.block)
+
+
+def deletions_all_ways(study: Study) -> Deletions:
+    """Return how much one job deletes for specification curves."""
+    asked = study.measurements
+    return _deletions(asked.specification_ablation, asked.specification.combinations, study.block)
+
+
+def _attributions(settings: AttributionSettings, checkpoints: int | Literal["all"], replicas: int) -> Attributions:
+    targets = list(settings.targets)
+    if "matched" in settings.normalisations and "log_probability" in targets:
+        targets.append("log_probability")  # at another scale it is attributed by itself
+    return Attributions(
+        tuple(settings.methods),
+        settings.examples,
+        len(targets),
+        settings.combinations,
+        tuple(settings.sites),
+        checkpoints,
+        replicas,
+    )
+
+
+def _deletions(settings: AblationSettings, combinations: int, replicas: int) -> Deletions:
+    return Deletions(
+        settings.examples,
+        len(settings.splits),
+        settings.k_points,
+        settings.curves(combinations),
+        settings.checkpoints,
+        replicas,
+    )
+
+
 def toy_mb(grid: Grid) -> int:
     """Peak memory of `duel_toys`: one update rule's toys, and a row for each of their circuits and looks."""
     trained = max(len(toys(grid, rule)) for rule in grid.rules)
@@ -337,14 +386,6 @@ def toy_mb(grid: Grid) -> int:
 def parameters(model: Model, vocabulary: Vocabulary) -> int:
     """Numbers in a network, as `models/` has them."""
     return sum(math.prod(shape) for shape in weight_shapes(model, vocabulary).values())
-
-
-@cache
-def _counts(task: Task, split: Split) -> tuple[Vocabulary, int, int]:
-    """Vocabulary, training and validation examples: generated to count them, once for all conditions alike."""
-    table = registry.generate(task)
-    n_training = splits.training_size(table.pair, split)
-    return table.vocabulary, n_training, len(table) - n_training
 
 
 def machine_mb() -> int:

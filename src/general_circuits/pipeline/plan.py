@@ -1,12 +1,12 @@
 """What a study will take, before anything runs: jobs, core-hours, memory and disk, by rule.
 
-Every distinct shape of network and batch makes some steps, and is evaluated, attributed and ablated: `timings`.
+Seconds are measured here and now (`timings`), once for every distinct shape of network and batch.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from typing import Literal
 
@@ -16,7 +16,6 @@ import torch
 
 from general_circuits.analysis.windows import steps_read
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.config.branch import Measurement
 from general_circuits.config.duels import DuelSettings
 from general_circuits.config.study import Study
 from general_circuits.duels import toy_training
@@ -24,11 +23,11 @@ from general_circuits.duels.module_training import DuelExamples, Planted, module
 from general_circuits.duels.planted_grid import planted_duels
 from general_circuits.duels.planted_training import fight, stacks
 from general_circuits.duels.toy_grid import evaluation_steps, toys
-from general_circuits.figures.registry import drawings
 from general_circuits.measurements import answers
 from general_circuits.measurements.saliency.histograms import STATISTICS
-from general_circuits.pipeline import timings
-from general_circuits.pipeline.memory import FLOAT, MB, Size, toy_mb
+from general_circuits.pipeline import memory, timings
+from general_circuits.pipeline.dag import Dag
+from general_circuits.pipeline.memory import FLOAT, MB, Size
 from general_circuits.pipeline.timings import Rates
 from general_circuits.report.registry import PAGES
 from general_circuits.storage.schemas import registry as schemas
@@ -54,17 +53,38 @@ ROW_BYTES = {
 }
 """Bytes a row of a table's file, measured in a finished study."""
 EVALUATIONS = 20
-"""At most, around a spike, in the quiet windows on either side, and after the kicks there."""
+"""Most evaluations around a spike, in the quiet windows on either side of it, and after the kicks there."""
 SHORT = 10
 """Steps by which the length of a duel is judged."""
+SMALL_MB, READER_MB = 500, 2000
+"""Memory of jobs that handle one block's tables, and of those that read a study's."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Jobs:
+    """Jobs of one rule that are alike.
+
+    Attributes:
+        rule: the rule's name.
+        count: number of jobs.
+        seconds: core-seconds of each.
+        mem_mb: peak memory of each, MB.
+        disk_bytes: bytes that each leaves.
+    """
+
+    rule: str
+    count: int
+    seconds: float
+    mem_mb: int
+    disk_bytes: float
 
 
 def of_claim(study: Study, claim: str) -> Study:
-    """What of a study one claim needs: its conditions, those that they are branches of, and what it reads of them."""
+    """Return the part of a study that one claim needs: its conditions, their parents, and the measurements it reads."""
     needed = CLAIMS[claim]
     read = {schemas.table(name).measurement for name in (*needed.tables, *needed.tables_beside)} - {""}
     read |= {"saliency"} if "ablation" in read else set()
-    names, conditions = needed.among(study.flat), study.conditions
+    names, conditions = needed.among(Dag(study).flat), study.conditions
     for name in list(names):
         branch = conditions[name].branch
         kick = branch.change.kick if branch else None
@@ -83,265 +103,281 @@ def of_claim(study: Study, claim: str) -> Study:
 
 
 def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
-    """One row per rule: `jobs`, `core_hours`, `mem_mb` of its largest job, and `disk_mb` that it leaves.
+    """Return one row per rule: `jobs`, `core_hours`, `mem_mb` of its largest job, and `disk_mb` that it leaves.
 
     Args:
         study: from `config.load`.
         seconds: how long to measure each rate at least.
     """
-    with_torch, without = (timings.start_seconds(stage) for stage in ("train_block", "find_events"))
-    attributed, deleted = study.measurements.saliency, study.measurements.ablation
-    conditions = {name: settings.resolve() for name, settings in study.conditions.items()}
-    branches = study.branches
-    sizes = {name: Size.of(condition) for name, condition in conditions.items()}
-    blocks = study.blocks
-    known: dict[object, Rates] = {}
-    rates_of: dict[str, Rates] = {}
-    looked: dict[object, float] = {}
-    rows: dict[str, list[float]] = {}
-
-    def add(rule: str, jobs: int, seconds_each: float, mem_mb: int, bytes_each: float) -> None:
-        row = rows.setdefault(rule, [0, 0.0, 0, 0.0])
-        row[0] += jobs
-        row[1] += jobs * seconds_each / 3600
-        row[2] = max(row[2], mem_mb)
-        row[3] += jobs * bytes_each / MB
-
-    generated = {size.condition.task: size for size in sizes.values()}
-    if study.duels.planted:
-        condition, _, _ = study.duels.planted.resolve()
-        generated.setdefault(condition.task, Size.of(condition))
-    for size in generated.values():
-        add("generate_task", 1, without, 500, 3.4 * size.n_examples)
-    for name, condition in conditions.items():
-        size = sizes[name]
-        optimiser, examples = condition.optimiser, (size.n_training, size.n_validation)
-        rule = optimiser.optimiser, optimiser.loss, optimiser.gradient_noise > 0, optimiser.grokfast_lambda > 0
-        shape = condition.model, optimiser.arithmetic, optimiser.loss_precision, rule, size.batch, examples
-        if shape not in known:
-            known[shape] = timings.measured(study, condition, seconds)
-        rates, schedule = known[shape], condition.schedule
-        rates_of[name] = rates
-        measured, per_job = study.conditions[name].measured, study.block
-        evaluations = len(schedule.metrics.steps(schedule.steps))
-        seen = _at_most(attributed.checkpoints, size.checkpoints)
-        ablated = _at_most(deleted.checkpoints, seen)
-        training = schedule.steps * rates.step + evaluations * rates.evaluation
-        kept = size.kept_bytes(study.keep.weights, study.keep.states)
-        attributed_bytes = (
-            rates.saliency_rows * ROW_BYTES["saliency"] + rates.attribution_rows * ROW_BYTES["attribution"]
-        )
-        described = 2 * len(STATISTICS) * rates.attribution_rows  # dead units in and out
-        deleted_bytes = rates.ablation_rows * ROW_BYTES["ablation"] + rates.damage_rows * ROW_BYTES["damage"]
-        add("split_examples", blocks, without, 500, per_job * size.n_examples * ROW_BYTES["split"])
-        add(
-            "train_block",
-            blocks,
-            with_torch + per_job * training,
-            size.training_mb(name in branches),
-            per_job * (kept + 2 * evaluations * ROW_BYTES["metrics"]),
-        )
-        add("find_events", blocks, without, 500, 3400)
-        if "saliency" in measured:
-            add(
-                "extract_saliency",
-                blocks,
-                with_torch + per_job * seen * rates.attribution,
-                size.saliency_mb(study.attributions),
-                per_job * seen * attributed_bytes,
-            )
-            add("describe_saliency", blocks, 2 * without, 500, per_job * seen * described * ROW_BYTES["distribution"])
-        if attributed.by_example and "saliency" in measured and name not in branches:
-            add(
-                "extract_example_saliency",
-                blocks * _at_most(attributed.by_example, size.checkpoints),
-                with_torch + per_job * rates.attribution,
-                size.example_saliency_mb(study.attributions),
-                per_job * rates.example_rows * ROW_BYTES["example_saliency"],
-            )
-        if "ablation" in measured:
-            add(
-                "ablate_neurons",
-                blocks,
-                with_torch + per_job * ablated * rates.ablation,
-                size.ablation_mb(study.deletions),
-                per_job * ablated * deleted_bytes,
-            )
-        for job, row in _wild(study, name, size, rates.step, with_torch, looked).items():
-            add(job, *row)
-    if study.measurements.specifications:
-        in_every_way = cache(lambda name: timings.in_every_way(study, conditions[name]))
-        for job, names in _specified({name: conditions[name] for name in study.measured("saliency")}).items():
-            for name in names:
-                size, seen = sizes[name], study.block * len(_read_by_claims(conditions[name], attributed.checkpoints))
-                rates = in_every_way(name)
-                described = 2 * len(STATISTICS) * rates.attribution_rows
-                attributing = size.saliency_mb(study.specified_attributions)
-                deleting = size.ablation_mb(study.specified_deletions)
-                each = {
-                    "specify_saliency": (rates.attribution, attributing, rates.saliency_rows * ROW_BYTES["saliency"]),
-                    "specify_distribution": (0.0, 500, described * ROW_BYTES["distribution"]),
-                    "specify_damage": (rates.ablation, deleting, rates.damage_rows * ROW_BYTES["damage"]),
-                }
-                seconds_each, mem_mb, bytes_each = each[job]
-                add(job, blocks, with_torch + seen * seconds_each, mem_mb, seen * bytes_each)
-    for name, row in _duels(study, with_torch, without).items():
-        add(name, *row)
-    for name in _looked_at_by_claims(study, "answers"):
-        add("record_answers", *_recording(study, sizes[name], with_torch))
-    for name in _looked_at_by_claims(study, "spikes"):
-        for job, row in _watching(study, sizes[name], rates_of[name], with_torch).items():
-            add(job, *row)
-    indexed = [name for name in schemas.of_blocks() if name not in study.absent]
-    add("index_table", len(indexed), without, 500, 150 * blocks * len(conditions))
-    judged = sum(claim.is_measured for claim in CLAIMS.values())
-    add("judge_claim", judged, 2 * without, 2000, 5000)
-    add("list_conditions", 1, without, 500, 20 * 500 * len(conditions))
-    add("specify_claim", sum(bool(claim.specified) for claim in CLAIMS.values()), 4 * without, 2000, 200_000)
-    add("merge_verdicts", 1, without, 500, 10_000)
-    add("write_page", len(PAGES), 2 * without, 2000, 10_000)
-    add("write_front_page", 1, without, 500, 1_000_000)
-    add("plot_figure", len(drawings(study.absent, study.lacking)), 4 * without, 2000, 350_000)
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=["jobs", "core_hours", "mem_mb", "disk_mb"])
-    return table.astype({"jobs": int, "mem_mb": int})
+    rows = pd.DataFrame(_Planner(study, seconds).jobs())
+    rows["core_hours"] = rows["count"] * rows["seconds"] / 3600
+    rows["disk_mb"] = rows["count"] * rows["disk_bytes"] / MB
+    by_rule = rows.groupby("rule", sort=False)
+    table = by_rule.agg(
+        jobs=("count", "sum"), core_hours=("core_hours", "sum"), mem_mb=("mem_mb", "max"), disk_mb=("disk_mb", "sum")
+    )
+    return table.rename_axis(None)
 
 
-def _wild(
-    study: Study, name: str, size: Size, step: float, with_torch: float, known: dict[object, float]
-) -> dict[str, tuple[int, float, int, float]]:
-    """By rule, of looking into one condition's training, as `_duels`.
+class _Planner:
+    """Times what the conditions of a study do, and lists its jobs.
 
-    Args:
-        name: the condition.
-        step: seconds of an update.
-        known: what was measured of other conditions alike, by what.
+    Attributes:
+        with_torch, without_torch: seconds that a job takes to start and end.
+        blocks: blocks per condition.
+        block: replicas of a block.
     """
-    condition, (asked, onset, tracked) = size.condition, study.measurements.wild
-    has_progress, has_updates = (name in study.measured(what) for what in ("progress", "updates"))
-    if not (has_progress or has_updates):
-        return {}
-    around, steps, each = (onset.before + onset.after) // onset.every + 1, condition.schedule.steps, study.block
-    apart = steps // max(1, study.keep.states) + STATE_EVERY  # between two states that are kept
-    replaying = with_torch + each * min(steps, onset.before + onset.after + apart) * step
-    kept = float(each * around * size.parameters * FLOAT * study.keep.weights)
-    found = {"replay_onset": (study.blocks, replaying, size.training_mb(), kept)}
-    if study.conditions[name].branch:
-        found, around = {}, 0
 
-    def seconds(what: Callable[[Condition], float]) -> float:
-        alike = what, condition.task, condition.model, size.n_training
-        if alike not in known:
-            known[alike] = what(condition)
-        return known[alike]
+    def __init__(self, study: Study, seconds: float) -> None:
+        self.study, self.dag, self.seconds = study, Dag(study), seconds
+        self.with_torch, self.without_torch = map(timings.start_seconds, ("train_block", "find_events"))
+        self.blocks, self.block = study.blocks, study.block
+        self.known: dict[object, Rates] = {}
+        self.known_seconds: dict[object, float] = {}
 
-    if has_progress:
-        seen = _at_most(asked.checkpoints, size.checkpoints) + around
-        followed = asked.examples * _at_most(asked.examples_checkpoints, size.checkpoints)
-        measuring = with_torch + each * (seen * seconds(timings.measuring) + followed * seconds(timings.following))
-        rows = float(each * seen * 30 * ROW_BYTES["progress"])  # of all its tables together
-        found["measure_progress"] = study.blocks, measuring, size.progress_mb(), rows
-    if has_updates:
-        seen = _at_most(tracked.checkpoints, size.checkpoints) + around
-        rows = float(each * seen * size.neurons(["mlp"]) * ROW_BYTES["updates"])
-        looking = with_torch + each * seen * seconds(timings.tracking)
-        found["track_updates"] = study.blocks, looking, size.updates_mb(), rows
-    return found
+    def jobs(self) -> Iterator[Jobs]:
+        """Yield all jobs of the study."""
+        yield from self.tasks()
+        for name in self.dag.conditions:
+            yield from self.training(name)
+            yield from self.saliency_and_ablation(name)
+            yield from self.progress_and_updates(name)
+        if self.study.measurements.specifications:
+            yield from self.specifications()
+        yield from self.duels()
+        for name in self.read_by_claims("answers"):
+            yield self.answers(self.dag.sizes[name])
+        for name in self.read_by_claims("spikes"):
+            yield from self.spikes(self.dag.sizes[name], self.rates(name))
+        yield from self.readers()
 
+    def rates(self, name: str) -> Rates:
+        """Return the rates of a condition, which it shares with all of the same shape."""
+        condition, size = self.dag.conditions[name], self.dag.sizes[name]
+        optimiser = condition.optimiser
+        rule = optimiser.optimiser, optimiser.loss, optimiser.gradient_noise > 0, optimiser.grokfast_lambda > 0
+        examples = size.batch, size.n_training, size.n_validation
+        shape = condition.model, optimiser.arithmetic, optimiser.loss_precision, rule, examples
+        if shape not in self.known:
+            self.known[shape] = timings.measured(self.study, condition, self.seconds)
+        return self.known[shape]
 
-def _looked_at_by_claims(study: Study, measurement: Measurement) -> list[str]:
-    """The conditions of which a measurement is made that only those have whose claims read it."""
-    measured = study.measured(measurement)
-    if not measured:
-        return []
-    names, conditions = {name for name in schemas.names() if schemas.table(name).measurement == measurement}, study.flat
-    readers = [claim for claim in CLAIMS.values() if names & {*claim.tables, *claim.tables_beside}]
-    read = {name for claim in readers for name in claim.among(conditions)}
-    return [name for name in measured if name in read]
+    def tasks(self) -> Iterator[Jobs]:
+        """Yield the jobs that generate tasks."""
+        generated = {size.condition.task: size for size in self.dag.sizes.values()}
+        if self.dag.modules:
+            generated.setdefault(self.dag.modules.task, Size.of(self.dag.modules))
+        for size in generated.values():
+            yield Jobs("generate_task", 1, self.without_torch, SMALL_MB, 3.4 * size.n_examples)
 
+    def training(self, name: str) -> Iterator[Jobs]:
+        """Yield the jobs that split a condition's examples, train it and find its events."""
+        size, rates, schedule = self.dag.sizes[name], self.rates(name), self.dag.conditions[name].schedule
+        evaluations = len(schedule.metrics.steps(schedule.steps))
+        seconds = self.with_torch + self.block * (schedule.steps * rates.step + evaluations * rates.evaluation)
+        keep = self.study.keep
+        left = size.kept_bytes(keep.weights, keep.states) + 2 * evaluations * ROW_BYTES["metrics"]
+        split = self.block * size.n_examples * ROW_BYTES["split"]
+        yield Jobs("split_examples", self.blocks, self.without_torch, SMALL_MB, split)
+        yield Jobs("train_block", self.blocks, seconds, self.dag.mb("train_block", name), self.block * left)
+        yield Jobs("find_events", self.blocks, self.without_torch, SMALL_MB, 3400)
 
-def _recording(study: Study, size: Size, with_torch: float) -> tuple[int, float, int, float]:
-    """Of recording one condition's answers, as `_duels`."""
-    replica, (asked, _) = timings.generated_replica(size.condition, seed=1000), study.measurements.watched
-    model, splits, seen = replica.model, replica.splits, _at_most(asked.checkpoints, size.checkpoints)
-    one = timings.once(lambda: (answers.answers(model, splits), answers.deciles(model, splits, torch.float32)))
-    rows = float(study.block * seen * size.n_examples * ROW_BYTES["answers"])
-    return study.blocks, with_torch + study.block * seen * one, size.answers_mb(seen, study.block), rows
+    def saliency_and_ablation(self, name: str) -> Iterator[Jobs]:
+        """Yield the jobs that attribute a condition's answers to its neurons, and delete neurons."""
+        dag, size, rates = self.dag, self.dag.sizes[name], self.rates(name)
+        attributed, measured = self.study.measurements.saliency, self.study.conditions[name].measured
+        checkpoints = _at_most(attributed.checkpoints, size.checkpoints)
+        if "saliency" in measured:
+            each = rates.saliency_rows * ROW_BYTES["saliency"] + rates.attribution_rows * ROW_BYTES["attribution"]
+            seconds = self.with_torch + self.block * checkpoints * rates.attribution
+            left = self.block * checkpoints * each
+            yield Jobs("extract_saliency", self.blocks, seconds, dag.mb("extract_saliency", name), left)
+            yield self.histograms("describe_saliency", self.block * checkpoints, rates, 2 * self.without_torch)
+        if attributed.by_example and "saliency" in measured and name not in dag.branches:
+            jobs = self.blocks * _at_most(attributed.by_example, size.checkpoints)
+            seconds = self.with_torch + self.block * rates.attribution
+            left = self.block * rates.example_rows * ROW_BYTES["example_saliency"]
+            mem_mb = dag.mb("extract_example_saliency", name)
+            yield Jobs("extract_example_saliency", jobs, seconds, mem_mb, left)
+        if "ablation" in measured:
+            deleted = self.block * _at_most(self.study.measurements.ablation.checkpoints, checkpoints)
+            each = rates.ablation_rows * ROW_BYTES["ablation"] + rates.damage_rows * ROW_BYTES["damage"]
+            seconds = self.with_torch + deleted * rates.ablation
+            yield Jobs("ablate_neurons", self.blocks, seconds, dag.mb("ablate_neurons", name), deleted * each)
 
+    def histograms(self, rule: str, checkpoints: int, rates: Rates, seconds: float) -> Jobs:
+        """Return the jobs that describe saliency histograms, with and without dead units."""
+        rows = 2 * len(STATISTICS) * rates.attribution_rows
+        return Jobs(rule, self.blocks, seconds, SMALL_MB, checkpoints * rows * ROW_BYTES["distribution"])
 
-def _watching(study: Study, size: Size, rates: Rates, with_torch: float) -> dict[str, tuple[int, float, int, float]]:
-    """By rule, of one condition's spikes, as `_duels`."""
-    (_, watched), steps, each = study.measurements.watched, size.condition.schedule.steps, study.block
-    # Once for the record, once for what is around spikes, and what follows two kicks beside each.
-    training = steps * (2 * rates.step + rates.evaluation) + watched.most * 2 * LATER * rates.step
-    observations = each * watched.most * EVALUATIONS
-    kept = float(observations * size.parameters * FLOAT * study.keep.weights + each * steps * ROW_BYTES["losses"])
-    return {
-        "watch_spikes": (study.blocks, with_torch + each * training, size.spikes_mb(watched.most, each), kept),
-        "measure_spikes": (study.blocks, with_torch + observations * rates.evaluation, size.progress_mb(), 0.0),
-    }
+    def progress_and_updates(self, name: str) -> Iterator[Jobs]:
+        """Yield the jobs that look into a condition's training, onset included."""
+        condition, size, study = self.dag.conditions[name], self.dag.sizes[name], self.study
+        progress, onset, updates = study.measurements.progress_and_updates
+        has_progress, has_updates = (name in study.measured(what) for what in ("progress", "updates"))
+        if not (has_progress or has_updates):
+            return
+        around, steps = (onset.before + onset.after) // onset.every + 1, condition.schedule.steps
+        if name in self.dag.branches:
+            around = 0  # a branch is not replayed
+        else:
+            apart = steps // max(1, study.keep.states) + STATE_EVERY  # between two states that are kept
+            replayed = min(steps, onset.before + onset.after + apart)
+            seconds = self.with_torch + self.block * replayed * self.rates(name).step
+            left = float(self.block * around * size.parameters * FLOAT * study.keep.weights)
+            yield Jobs("replay_onset", self.blocks, seconds, size.training_mb(), left)
+        if has_progress:
+            checkpoints = _at_most(progress.checkpoints, size.checkpoints) + around
+            followed = progress.examples * _at_most(progress.examples_checkpoints, size.checkpoints)
+            work = checkpoints * self.once(timings.measuring, condition, size)
+            work += followed * self.once(timings.following, condition, size)
+            left = float(self.block * checkpoints * 30 * ROW_BYTES["progress"])  # of all its tables together
+            seconds = self.with_torch + self.block * work
+            yield Jobs("measure_progress", self.blocks, seconds, size.progress_mb(), left)
+        if has_updates:
+            checkpoints = self.block * (_at_most(updates.checkpoints, size.checkpoints) + around)
+            seconds = self.with_torch + checkpoints * self.once(timings.tracking, condition, size)
+            left = float(checkpoints * size.neurons(["mlp"]) * ROW_BYTES["updates"])
+            yield Jobs("track_updates", self.blocks, seconds, size.updates_mb(), left)
 
+    def once(self, work: Callable[[Condition], float], condition: Condition, size: Size) -> float:
+        """Return the seconds of some work, timed once for all conditions of the same task, network and split."""
+        alike = work, condition.task, condition.model, size.n_training
+        if alike not in self.known_seconds:
+            self.known_seconds[alike] = work(condition)
+        return self.known_seconds[alike]
 
-def _duels(study: Study, with_torch: float, without: float) -> dict[str, tuple[int, float, int, float]]:
-    """By rule, of duels: jobs, seconds of each, MB of the largest, and bytes that each leaves."""
-    found: dict[str, tuple[int, float, int, float]] = {}
-    if study.duels.toy:
-        grid = study.duels.toy.resolve(study.replicas, study.first_seed)
+    def specifications(self) -> Iterator[Jobs]:
+        """Yield the jobs that measure in every way what specification curves read."""
+        dag, checkpoints = self.dag, self.study.measurements.saliency.checkpoints
+        rates_all_ways = cache(lambda name: timings.in_every_way(self.study, dag.conditions[name]))
+        for rule, names in self.specified().items():
+            for name in names:
+                rates = rates_all_ways(name)
+                measured = self.block * len(_read_at(dag.conditions[name], checkpoints))
+                if rule == "extract_saliency_all_ways":
+                    seconds, rows = rates.attribution, rates.saliency_rows * ROW_BYTES["saliency"]
+                elif rule == "ablate_neurons_all_ways":
+                    seconds, rows = rates.ablation, rates.damage_rows * ROW_BYTES["damage"]
+                else:
+                    yield self.histograms(rule, measured, rates, self.with_torch)
+                    continue
+                work = self.with_torch + measured * seconds
+                yield Jobs(rule, self.blocks, work, dag.mb(rule, name), measured * rows)
+
+    def specified(self) -> dict[str, list[str]]:
+        """Map each rule for specification curves to the conditions that it measures: those that claims need."""
+        measured = {*self.study.measured("saliency")}
+        claims = [claim for claim in CLAIMS.values() if claim.specified and {*claim.needs} <= measured]
+        by_table = {
+            "describe_saliency_all_ways": "specified_distribution",
+            "ablate_neurons_all_ways": "specified_damage",
+        }
+        names = {"extract_saliency_all_ways": {name for claim in claims for name in claim.needs}}
+        for rule, table in by_table.items():
+            names[rule] = {name for claim in claims if table in claim.specified for name in claim.needs}
+        return {rule: sorted(conditions) for rule, conditions in names.items() if conditions}
+
+    def read_by_claims(self, measurement: str) -> list[str]:
+        """Return the conditions that have a measurement which is made only where a claim reads it."""
+        measured = self.study.measured(measurement)
+        if not measured:
+            return []
+        names = {name for name in schemas.names() if schemas.table(name).measurement == measurement}
+        readers = [name for name, claim in CLAIMS.items() if names & {*claim.tables, *claim.tables_beside}]
+        read = {condition for claim in readers for condition in self.dag.claim_conditions(claim)}
+        return [name for name in measured if name in read]
+
+    def answers(self, size: Size) -> Jobs:
+        """Return the jobs that record one condition's answers."""
+        replica, (asked, _) = (
+            timings.generated_replica(size.condition, seed=1000),
+            self.study.measurements.answers_and_spikes,
+        )
+        model, splits = replica.model, replica.splits
+        one = timings.once(lambda: (answers.answers(model, splits), answers.deciles(model, splits, torch.float32)))
+        checkpoints = _at_most(asked.checkpoints, size.checkpoints)
+        left = float(self.block * checkpoints * size.n_examples * ROW_BYTES["answers"])
+        seconds = self.with_torch + self.block * checkpoints * one
+        return Jobs("record_answers", self.blocks, seconds, size.answers_mb(checkpoints, self.block), left)
+
+    def spikes(self, size: Size, rates: Rates) -> Iterator[Jobs]:
+        """Yield the jobs that watch one condition for spikes and measure around them."""
+        (_, watched), steps = self.study.measurements.answers_and_spikes, size.condition.schedule.steps
+        # Once for the record, once for what is around spikes, and what follows two kicks beside each.
+        training = steps * (2 * rates.step + rates.evaluation) + watched.most * 2 * LATER * rates.step
+        observations = self.block * watched.most * EVALUATIONS
+        left = observations * size.parameters * FLOAT * self.study.keep.weights
+        left += self.block * steps * ROW_BYTES["losses"]
+        mem_mb = size.spikes_mb(watched.most, self.block)
+        yield Jobs("watch_spikes", self.blocks, self.with_torch + self.block * training, mem_mb, float(left))
+        measuring = self.with_torch + observations * rates.evaluation
+        yield Jobs("measure_spikes", self.blocks, measuring, size.progress_mb(), 0.0)
+
+    def duels(self) -> Iterator[Jobs]:
+        """Yield the jobs of both kinds of duels."""
+        if self.dag.toy_grid:
+            yield self.toys()
+        if self.dag.planting:
+            yield from self.planted()
+
+    def toys(self) -> Jobs:
+        """Return the jobs that train toys."""
+        grid = self.dag.toy_grid
+        assert grid is not None
         short = dataclasses.replace(grid, steps=SHORT, block_steps=SHORT)
         seconds = np.mean([timings.once(partial(toy_training.train, short, rule.optimiser)) for rule in grid.rules])
         circuits = float(np.mean([len(toys(grid, rule)) for rule in grid.rules])) * (1 + grid.pairs)
-        in_all = with_torch + float(seconds) * grid.steps / SHORT
-        found["duel_toys"] = (
-            len(grid.rules),
-            in_all,
-            toy_mb(grid),
-            circuits * len(evaluation_steps(grid)) * ROW_BYTES["toy"],
-        )
-    if study.duels.planted:
-        condition, planting, duels = study.duels.planted.resolve()
+        left = circuits * len(evaluation_steps(grid)) * ROW_BYTES["toy"]
+        work = self.with_torch + float(seconds) * grid.steps / SHORT
+        return Jobs("duel_toys", len(grid.rules), work, memory.toy_mb(grid), left)
+
+    def planted(self) -> Iterator[Jobs]:
+        """Yield the jobs that train modules and let them fight."""
+        condition, planting, duels = self.dag.modules, self.dag.planting, self.dag.duels
+        assert condition is not None
+        assert planting is not None
+        assert duels is not None
         size = Size.of(condition)
-        ground = DuelExamples.of(timings.generated_splits(condition, seed=1000), size.vocabulary)
+        examples = DuelExamples.of(timings.generated_splits(condition, seed=1000), size.vocabulary)
         quick = dataclasses.replace(planting, memory_steps=SHORT, general_steps=SHORT)
         modules: list[Planted] = []
-        training = timings.once(lambda: modules.append(plant(quick, ground, 1000, lambda line: None)))
+        training = timings.once(lambda: modules.append(plant(quick, examples, 1000, lambda line: None)))
         brief = dataclasses.replace(duels, steps=SHORT, evaluations=1)
         fought = {rule: planted_duels(planting, duels, rule) for rule in duels.rules}
         fighting = sum(
-            timings.once(partial(fight, stack, rule, brief, ground, modules[0], 1000))
+            timings.once(partial(fight, stack, rule, brief, examples, modules[0], 1000))
             for rule, of_rule in fought.items()
-            for stack in stacks(of_rule, ground, modules[0], 1000)
+            for stack in stacks(of_rule, examples, modules[0], 1000)
         )
         rows = 2 * (duels.evaluations + 1) * sum(map(len, fought.values()))
         weights = FLOAT * size.parameters * sum(group.parts for group in module_groups(planting))
-        jobs, each, mem_mb = study.blocks, study.block, size.modules_mb(max(planting.parts))
-        at_length = with_torch + each * training * planting.memory_steps / SHORT
-        found["split_modules"] = jobs, without, 500, each * size.n_examples * ROW_BYTES["split"]
-        found["train_modules"] = jobs, at_length, mem_mb, float(each * weights)
-        found["duel_modules"] = (
-            jobs,
-            with_torch + each * fighting * duels.steps / SHORT,
-            mem_mb,
-            float(each * rows * ROW_BYTES["planted"]),
+        mem_mb, each = self.dag.mb("train_modules"), self.block
+        split = each * size.n_examples * ROW_BYTES["split"]
+        training = self.with_torch + each * training * planting.memory_steps / SHORT
+        fighting = self.with_torch + each * fighting * duels.steps / SHORT
+        yield Jobs("split_modules", self.blocks, self.without_torch, SMALL_MB, split)
+        yield Jobs("train_modules", self.blocks, training, mem_mb, float(each * weights))
+        yield Jobs("duel_modules", self.blocks, fighting, mem_mb, float(each * rows * ROW_BYTES["planted"]))
+
+    def readers(self) -> Iterable[Jobs]:
+        """Return the jobs that read the whole study: indexes, verdicts, figures and pages."""
+        start, conditions = self.without_torch, len(self.dag.conditions)
+        curves = sum(bool(claim.specified) for claim in CLAIMS.values())
+        return (
+            Jobs("index_table", len(self.dag.tables_of_blocks), start, SMALL_MB, 150 * self.blocks * conditions),
+            Jobs("judge_claim", len(self.dag.measured_claims), 2 * start, READER_MB, 5000),
+            Jobs("list_conditions", 1, start, SMALL_MB, 20 * 500 * conditions),
+            Jobs("specify_claim", curves, 4 * start, READER_MB, 200_000),
+            Jobs("merge_verdicts", 1, start, SMALL_MB, 10_000),
+            Jobs("write_page", len(PAGES), 2 * start, READER_MB, 10_000),
+            Jobs("write_front_page", 1, start, SMALL_MB, 1_000_000),
+            Jobs("plot_figure", len(self.dag.drawings), 4 * start, READER_MB, 350_000),
         )
-    return found
 
 
-def _specified(conditions: Mapping[str, Condition]) -> dict[str, list[str]]:
-    """By rule, the conditions that are measured in every way: those that claims need, if all are there."""
-    claims = [claim for claim in CLAIMS.values() if claim.specified and set(claim.needs) <= set(conditions)]
-    found = {
-        "specify_saliency": {name for claim in claims for name in claim.needs},
-        **{
-            f"specify_{table}": {
-                name for claim in claims if f"specified_{table}" in claim.specified for name in claim.needs
-            }
-            for table in ("distribution", "damage")
-        },
-    }
-    return {rule: sorted(names) for rule, names in found.items() if names}
-
-
-def _read_by_claims(condition: Condition, checkpoints: int | Literal["all"]) -> list[int]:
-    """The checkpoints that claims would read if it memorised after a tenth of its steps, and generalised half-way."""
+def _read_at(condition: Condition, checkpoints: int | Literal["all"]) -> list[int]:
+    """Return the checkpoints that claims would read of a run that memorises at a tenth of its steps and groks at half."""
     last = condition.schedule.steps
     kept = evenly_chosen(condition.schedule.checkpoints.steps(last), None if checkpoints == "all" else checkpoints)
     return steps_read(kept, {"memorised": last / 10, "generalised": last / 2})

@@ -19,8 +19,11 @@ from general_circuits import claims, figures, tasks
 from general_circuits.claims import display
 from general_circuits.claims.findings import NOT_TESTABLE
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.config.study import ConfigError, Study, load
-from general_circuits.figures.registry import FIGURES, drawings
+from general_circuits.config.errors import ConfigError
+from general_circuits.config.load import load
+from general_circuits.config.study import Study
+from general_circuits.figures.registry import FIGURES
+from general_circuits.pipeline.dag import Dag
 from general_circuits.pipeline.fingerprints import fingerprint
 from general_circuits.pipeline.launch import LAUNCHES
 from general_circuits.storage import tables
@@ -72,8 +75,7 @@ def refresh(root: Path) -> None:
     """Record the finished study under `root`, copy its registered pictures, and write the README's block."""
     verdicts, launches = root / RESULTS / VERDICTS.path, root / RESULTS / LAUNCHES
     _must_be_there(root, verdicts, launches)
-    study = _study(root)
-    kept = _kept(drawings(study.absent, study.lacking))
+    kept = _kept(Dag(_study(root)).drawings)
     found = {name: root / RESULTS / f"figures/{drawing}.txt" for name, drawing in kept.items()}
     pictures = {name: path.with_suffix(".png") for name, path in found.items()}
     _must_be_there(root, *found.values(), *pictures.values())

@@ -72,7 +72,7 @@ def measured(study: Study, condition: Condition, seconds: float, every_saliency:
 def in_every_way(study: Study, condition: Condition) -> Rates:
     """The rates of a condition of which everything that specification curves ask is measured, once."""
     asked = study.measurements
-    every = asked.model_copy(update={"saliency": asked.every_way, "ablation": asked.every_ablation})
+    every = asked.model_copy(update={"saliency": asked.specification, "ablation": asked.specification_ablation})
     return measured(study.model_copy(update={"measurements": every}), condition, 0.0, every_saliency=True)
 
 
@@ -96,7 +96,7 @@ def _attributed(
     settings: AttributionSettings, model: Network, splits: Mapping[str, Examples]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The tables `saliency` and `attribution` of one checkpoint."""
-    return saliency.measure(model, splits, from_json(saliency.Questions, settings.asked()), seed=1000)
+    return saliency.measure(model, splits, from_json(saliency.Questions, settings.as_option()), seed=1000)
 
 
 def _of_ablation(

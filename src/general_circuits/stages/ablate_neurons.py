@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import pandas as pd
 
 from general_circuits import devices
 from general_circuits.measurements.ablation.measure import DeletionSettings, measure
+from general_circuits.records import from_json
 from general_circuits.registered import REGISTERED, rows_of
 from general_circuits.stages.command import run
 from general_circuits.storage import checkpoints, tables
@@ -20,59 +22,49 @@ from general_circuits.storage.schemas.saliency import TABLE as SALIENCY
 from general_circuits.training.schedule import evenly_chosen
 
 
-def main(
-    split: Path,
-    saliency: Path,
-    condition: str,
-    sites: str,
-    deletions: str,
-    rankings: str,
-    attributions: str,
-    dead_units: str,
-    splits: str,
-    k_points: int,
-    random_draws: int,
-    examples: int,
-    steps: int,
-    device: str,
-    ablation: Path,
-    damage: Path,
-) -> None:
-    """Rank by RANKINGS on training examples; delete on EXAMPLES of SPLITS each at STEPS steps. 0 K_POINTS are all.
+@dataclass(frozen=True)
+class Deletions:
+    """Deletions that a job is asked for.
 
-    Of ATTRIBUTIONS the registered one, or all, for specification curves, which read areas only.
+    Attributes:
+        settings: which neurons are deleted, and how.
+        splits: on whose examples.
+        checkpoints: number of those that have saliency; 0 for all.
+        attributions: neurons are ranked by the registered saliency, or by all, for specification curves.
     """
-    torch_device = devices.set_up(device)
-    lists: dict[str, Any] = {
-        "sites": sites.split(","),
-        "deletions": deletions.split(","),
-        "rankings": rankings.split(","),
-        "dead_units": dead_units.split(","),
-    }
-    settings = DeletionSettings(
-        **lists,
-        k_points=k_points or "all",
-        random_draws=random_draws,
-        examples=examples,
-        areas_only=attributions == "all",
-    )
-    salience = tables.read(saliency, SALIENCY)
-    read = {"split"} if attributions == "all" else REGISTERED.keys() - {"site"}
-    salience = rows_of(salience, **{name: REGISTERED[name] for name in read})
+
+    settings: DeletionSettings
+    splits: tuple[str, ...]
+    checkpoints: int
+    attributions: Literal["registered", "all"]
+
+    @property
+    def ranked_by(self) -> dict[str, str]:
+        """Columns of the saliency table and the values of the rows that neurons are ranked by."""
+        read = {"split"} if self.attributions == "all" else REGISTERED.keys() - {"site"}
+        return {name: REGISTERED[name] for name in read}
+
+
+def main(
+    split: Path, saliency: Path, condition: str, deletions: str, device: str, ablation: Path, damage: Path
+) -> None:
+    """Rank the neurons of every network of SPLIT by SALIENCY, and measure what DELETIONS (JSON) of them cost."""
+    torch_device, asked = devices.set_up(device), from_json(Deletions, deletions)
+    salience = rows_of(tables.read(saliency, SALIENCY), **asked.ranked_by)
     areas: list[pd.DataFrame] = []
 
     def parts() -> Iterator[pd.DataFrame]:
-        for position, replica, everything in Block(split, torch_device).replicas():
-            data = {name: everything[name] for name in splits.split(",")}
-            train = everything["train"].tokens
+        for position, replica, examples in Block(split, torch_device).replicas():
+            measured = {name: examples[name] for name in asked.splits}
             of_replica = salience[salience["replica"] == replica]
             stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-            wanted = evenly_chosen(sorted(of_replica["step"].unique()), steps or None)
-            for step, model in stored.models(wanted, torch_device):
+            steps = evenly_chosen(sorted(of_replica["step"].unique()), asked.checkpoints or None)
+            for step, model in stored.models(steps, torch_device):
                 print(f"{condition}, replica {replica}: step {step:,}", flush=True)
-                here, scale = of_replica[of_replica["step"] == step], model.logit_scale(train)
+                here = of_replica[of_replica["step"] == step]
+                scale = model.logit_scale(examples["train"].tokens)
                 names = {"condition": condition, "replica": replica, "step": step}
-                curves, damages = measure(model, data, here, settings, scale, replica)
+                curves, damages = measure(model, measured, here, asked.settings, scale, replica)
                 areas.append(damages.assign(**names))
                 yield curves.assign(**names).sort_values(list(ABLATION.key))
 

@@ -17,9 +17,9 @@ from general_circuits.storage.blocks import Block
 from general_circuits.storage.schemas.example_saliency import TABLE
 
 
-def main(split: Path, condition: str, step: int, asked: str, device: str, output: Path) -> None:
-    """Read the weights beside SPLIT at one STEP and keep whatever is ASKED (as JSON), example by example."""
-    torch_device, questions = devices.set_up(device), from_json(Questions, asked)
+def main(split: Path, condition: str, step: int, questions: str, device: str, output: Path) -> None:
+    """Read the weights beside SPLIT at one STEP and keep what QUESTIONS (JSON) ask, example by example."""
+    torch_device, asked = devices.set_up(device), from_json(Questions, questions)
 
     def parts() -> Iterator[pd.DataFrame]:
         for position, replica, examples in Block(split, torch_device).replicas():
@@ -27,7 +27,7 @@ def main(split: Path, condition: str, step: int, asked: str, device: str, output
             if step not in stored.steps():
                 raise SystemExit(f"step={step}: {condition} has no such checkpoint; it has {stored.steps()}")
             for _, model in stored.models([step], torch_device):
-                for names, numbers, saliency in by_example(model, examples, questions, replica):
+                for names, numbers, saliency in by_example(model, examples, asked, replica):
                     labelled = {"condition": condition, **names}
                     constant = {name: _constant(value, saliency.numel()) for name, value in labelled.items()}
                     rows = {

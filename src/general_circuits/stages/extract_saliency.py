@@ -21,13 +21,13 @@ from general_circuits.training.schedule import evenly_chosen
 
 
 def main(
-    split: Path, condition: str, asked: str, steps: int, events: str, device: str, output: Path, attribution: Path
+    split: Path, condition: str, questions: str, steps: int, events: str, device: str, output: Path, attribution: Path
 ) -> None:
-    """Read the weights beside SPLIT and measure what is ASKED (as JSON).
+    """Read the weights beside SPLIT and measure what QUESTIONS (JSON) ask.
 
     At STEPS checkpoints, 0 for all; with an EVENTS table, at those of them that a claim reads around its events.
     """
-    torch_device, questions = devices.set_up(device), from_json(Questions, asked)
+    torch_device, asked = devices.set_up(device), from_json(Questions, questions)
     claimed = _by_replica(Path(events)) if events else None
     layers: list[pd.DataFrame] = []
 
@@ -40,7 +40,7 @@ def main(
             for step, model in stored.models(wanted, torch_device):
                 print(f"{condition}, replica {replica}: step {step:,}", flush=True)
                 names = {"condition": condition, "replica": replica, "step": step}
-                neurons, of_layers = (found.assign(**names) for found in measure(model, examples, questions, replica))
+                neurons, of_layers = (found.assign(**names) for found in measure(model, examples, asked, replica))
                 layers.append(of_layers)
                 yield neurons.sort_values(list(SALIENCY.key))
 

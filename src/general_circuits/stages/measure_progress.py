@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +13,7 @@ import torch
 from general_circuits import devices
 from general_circuits.measurements.progress import learned
 from general_circuits.measurements.progress.measure import measure, single_examples
+from general_circuits.models.network import Network
 from general_circuits.records import from_json
 from general_circuits.stages.command import run
 from general_circuits.storage import checkpoints, tables
@@ -25,54 +29,72 @@ from general_circuits.training.settings import Condition
 TABLES = {"progress": PROGRESS, "structure": STRUCTURE, "matrices": MATRICES, "spectrum": SPECTRUM}
 
 
-def main(
-    split: Path,
-    onset: str,
-    condition: str,
-    settings: str,
-    steps: int,
-    examples: int,
-    examples_steps: int,
-    device: str,
-    output: Path,
-) -> None:
-    """Read the weights beside SPLIT, at STEPS checkpoints (0 for all), and all of those in the folder ONSET, if any.
+@dataclass(frozen=True)
+class Progress:
+    """Arguments of one job.
 
-    At EXAMPLES_STEPS checkpoints, what the gradients of EXAMPLES training examples do. SETTINGS (JSON) name the task.
-    OUTPUT is the table `progress`; the others lie beside it.
+    Attributes:
+        split: the block's examples; weights lie beside it.
+        onset: folder of the checkpoints around onset, all of which are measured; empty where there are none.
+        condition: its name.
+        settings: its settings, JSON; they name the task, whose solution is looked for.
+        steps: number of scheduled checkpoints to measure; 0 for all.
+        examples: number of training examples whose gradients are followed singly.
+        examples_steps: number of checkpoints at which they are followed.
+        device: "cpu" or "cuda".
+        output: the table `progress`; the others are written beside it.
     """
-    torch_device, resolved = devices.set_up(device), from_json(Condition, settings)
-    block = Block(split, torch_device)
-    precision = torch.float64 if resolved.optimiser.loss_precision == "float64" else torch.float32
+
+    split: Path
+    onset: str
+    condition: str
+    settings: str
+    steps: int
+    examples: int
+    examples_steps: int
+    device: str
+    output: Path
+
+
+def main(job: Progress) -> None:
+    """Measure the general solution in every network of a block, and the forces that move it."""
+    device, condition = devices.set_up(job.device), from_json(Condition, job.settings)
+    block = Block(job.split, device)
+    precision = torch.float64 if condition.optimiser.loss_precision == "float64" else torch.float32
     frames: dict[str, list[pd.DataFrame]] = {name: [] for name in [*TABLES, "reinforcement"]}
     for position, replica, splits in block.replicas():
-        stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-        wanted = evenly_chosen(stored.steps(), steps or None)
-        if not wanted:  # a branch of which this replica has none
+        stored = checkpoints.Checkpoints(job.split.parent / checkpoints.file_name(position))
+        scheduled = evenly_chosen(stored.steps(), job.steps or None)
+        if not scheduled:  # a replica that never came to its branch
             continue
-        general = learned.general(resolved, splits, block.vocabulary, stored.backwards(torch_device))
-        ground = general.examples
-        closely = evenly_chosen(wanted, examples_steps)
-        seen, around = [stored.models(wanted, torch_device)], []
-        if onset:
-            replayed = checkpoints.Checkpoints(Path(onset) / checkpoints.file_name(position))
-            around = replayed.steps()
-            seen.append(replayed.models(sorted({*around} - {*wanted}), torch_device))
-        for models in seen:
-            for step, model in models:
-                print(f"{condition}, replica {replica}: step {step:,}", flush=True)
-                names = {"condition": condition, "replica": replica, "step": step}
-                flags = {"is_scheduled": step in wanted, "around_onset": step in around}
-                found = measure(model, ground, general, precision)
-                for name in TABLES:
-                    frames[name].append(getattr(found, name).assign(**names, **flags))
-                if step in closely and examples:
-                    of_examples = single_examples(model, ground, general, precision, examples, replica)
-                    frames["reinforcement"].append(of_examples.assign(**names))
-    metadata = tables.read_metadata(split)
+        general = learned.general(condition, splits, block.vocabulary, stored.backwards(device))
+        followed = evenly_chosen(scheduled, job.examples_steps)
+        around, models = _around_onset(job.onset, position, scheduled, device)
+        for step, model in chain(stored.models(scheduled, device), models):
+            print(f"{job.condition}, replica {replica}: step {step:,}", flush=True)
+            names = {"condition": job.condition, "replica": replica, "step": step}
+            flags = {"is_scheduled": step in scheduled, "around_onset": step in around}
+            measured = measure(model, general.examples, general, precision)
+            for name in TABLES:
+                frames[name].append(getattr(measured, name).assign(**names, **flags))
+            if step in followed and job.examples:
+                rows = single_examples(model, general.examples, general, precision, job.examples, replica)
+                frames["reinforcement"].append(rows.assign(**names))
+    metadata = tables.read_metadata(job.split)
     for name, table in {**TABLES, "reinforcement": REINFORCEMENT}.items():
-        path = output if name == "progress" else output.with_name(f"{output.stem}-{name}.parquet")
+        path = job.output if name == "progress" else job.output.with_name(f"{job.output.stem}-{name}.parquet")
         tables.write(path, table, tables.joined(table, frames[name]), metadata)
+
+
+def _around_onset(
+    folder: str, position: int, scheduled: list[int], device: torch.device
+) -> tuple[list[int], Iterator[tuple[int, Network]]]:
+    """Return the steps of the checkpoints around onset, and the networks of those that are not scheduled too."""
+    if not folder:
+        return [], iter(())
+    replayed = checkpoints.Checkpoints(Path(folder) / checkpoints.file_name(position))
+    around = replayed.steps()
+    return around, replayed.models(sorted({*around} - {*scheduled}), device)
 
 
 if __name__ == "__main__":

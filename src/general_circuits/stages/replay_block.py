@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -23,64 +24,94 @@ from general_circuits.training.replay import replay
 from general_circuits.training.settings import Condition
 
 
-def main(
-    split: Path,
-    condition: str,
-    settings: str,
-    finished: Path,
-    device: str,
-    training_code: str,
-    states: Path,
-    events: str,
-    first: int,
-    last: int,
-    checkpoints_every: int,
-    metrics_every: int,
-    metrics: Path,
-) -> None:
-    """Replay steps FIRST to LAST of every replica of SPLIT, from STATES that TRAINING_CODE left or else the seed.
+@dataclass(frozen=True)
+class Replay:
+    """Arguments of one job.
 
-    FINISHED are the metrics of the whole run: what had diverged before FIRST still has.
-
-    With an EVENTS table, steps are counted from each replica's onset, as far as it was trained; without an onset there
-    is nothing to see.
-
-    One step in so many is a checkpoint or a row of METRICS, FIRST and LAST always. Equal steps have equal bytes.
+    Attributes:
+        split: the block's examples, replica by replica.
+        condition: its name.
+        settings: its settings, JSON.
+        finished: the metrics of the whole run: a replica that had diverged before `first` still has.
+        device: "cpu" or "cuda".
+        training_code: fingerprint of the code that trained the block.
+        states: folder of its training states; a replica without any is trained from its seed.
+        events: table of events; steps are counted from each replica's onset then. Else empty.
+        first, last: the steps to replay, both included.
+        checkpoints_every, metrics_every: one step in so many is kept; `first` and `last` always are.
+        metrics: the table to write; weights are written beside it.
     """
-    resolved = from_json(Condition, settings)
-    trained = resolved.schedule.steps
-    if first > last or not (events or (first >= 0 and last <= trained)):
-        raise SystemExit(f"steps {first} to {last}: should be within the {trained} steps of {condition}")
-    if min(checkpoints_every, metrics_every) < 1:
-        raise SystemExit(f"one step in {min(checkpoints_every, metrics_every)}: should be one in 1 or more")
-    block = Block(split, devices.set_up(device))
-    whole = tables.read(finished, METRICS)
-    onsets = steps_of_events(tables.read(Path(events), EVENTS), condition)["onset"] if events else None
+
+    split: Path
+    condition: str
+    settings: str
+    finished: Path
+    device: str
+    training_code: str
+    states: Path
+    events: str
+    first: int
+    last: int
+    checkpoints_every: int
+    metrics_every: int
+    metrics: Path
+
+    def check(self, trained: int) -> None:
+        """Refuse steps that the run of `trained` steps does not have."""
+        if self.first > self.last or not (self.events or (self.first >= 0 and self.last <= trained)):
+            raise SystemExit(
+                f"steps {self.first} to {self.last}: should be within the {trained} steps of {self.condition}"
+            )
+        every = min(self.checkpoints_every, self.metrics_every)
+        if every < 1:
+            raise SystemExit(f"one step in {every}: should be one in 1 or more")
+
+    def observed(self, onset: float | None, trained: int) -> tuple[loop.Observed, int]:
+        """Return what to look at, and the first step of it.
+
+        Args:
+            onset: the replica's onset, from which steps are counted; NaN where it had none; None to count from step 0.
+            trained: steps of the run.
+        """
+        if onset is None:
+            return self._between(self.first, self.last), self.first
+        if onset != onset:
+            return loop.Observed(0, (), ()), self.first
+        # The same distances from each onset, as far as the run reaches on either side.
+        first, every = int(onset) + self.first, self.checkpoints_every
+        start = first + every * max(0, -(first // every))
+        end = start + (min(trained, int(onset) + self.last) - start) // every * every
+        return self._between(start, end), start
+
+    def _between(self, first: int, last: int) -> loop.Observed:
+        return loop.Observed.between(first, last, self.checkpoints_every, self.metrics_every)
+
+
+def main(job: Replay) -> None:
+    """Replay some steps of every replica of a block. Equal steps have equal bytes; without an onset there are none."""
+    condition = from_json(Condition, job.settings)
+    trained = condition.schedule.steps
+    job.check(trained)
+    block = Block(job.split, devices.set_up(job.device))
+    finished = tables.read(job.finished, METRICS)
+    onsets = steps_of_events(tables.read(Path(job.events), EVENTS), job.condition)["onset"] if job.events else None
     frames: list[pd.DataFrame] = []
-    with room_for(condition):
+    with room_for(job.condition):
         for position, replica, examples in block.replicas():
-            observed, start = loop.Observed(0, (), ()), first
-            if onsets is None:
-                observed = loop.Observed.between(first, last, checkpoints_every, metrics_every)
-            elif onsets.notna()[replica]:
-                onset = int(onsets[replica])
-                # Counted from each onset the same steps, as far as there are any.
-                start = onset + first + checkpoints_every * max(0, -((onset + first) // checkpoints_every))
-                end = start + (min(trained, onset + last) - start) // checkpoints_every * checkpoints_every
-                observed = loop.Observed.between(start, end, checkpoints_every, metrics_every)
-            say = partial(print, f"{condition}, replica {replica}:", flush=True)
-            kept = States(folder_of(states, position, training_code, settings, device, split), say)
-            state = kept.nearest(start - 1) if observed.checkpoints else None
+            observed, start = job.observed(None if onsets is None else onsets[replica], trained)
+            say = partial(print, f"{job.condition}, replica {replica}:", flush=True)
+            folder = folder_of(job.states, position, job.training_code, job.settings, job.device, job.split)
+            state = States(folder, say).nearest(start - 1) if observed.checkpoints else None
             say(f"replays from {f'the state at step {state.step:,}' if state else 'its seed'}")
-            run = replay(resolved, examples, block.vocabulary, replica, observed, state)
-            path = metrics.parent / checkpoints.file_name(position)
+            run = replay(condition, examples, block.vocabulary, replica, observed, state)
+            path = job.metrics.parent / checkpoints.file_name(position)
             checkpoints.write(path, replica, run.weights, run.steps, run.model)
             if run.metrics.empty:
                 continue
-            before = whole[(whole["replica"] == replica) & (whole["step"] < start)]
-            has_diverged = run.metrics["diverged"] | before["diverged"].any()
-            frames.append(run.metrics.assign(condition=condition, replica=replica, diverged=has_diverged))
-        tables.write(metrics, METRICS, tables.joined(METRICS, frames), {"condition": json.loads(settings)})
+            before = finished[(finished["replica"] == replica) & (finished["step"] < start)]
+            diverged = run.metrics["diverged"] | before["diverged"].any()
+            frames.append(run.metrics.assign(condition=job.condition, replica=replica, diverged=diverged))
+        tables.write(job.metrics, METRICS, tables.joined(METRICS, frames), {"condition": json.loads(job.settings)})
 
 
 if __name__ == "__main__":

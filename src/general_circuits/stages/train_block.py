@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+import pandas as pd
 
 from general_circuits import devices
 from general_circuits.models.build import build
@@ -15,6 +19,8 @@ from general_circuits.storage import checkpoints, tables
 from general_circuits.storage.blocks import Block
 from general_circuits.storage.schemas.metrics import TABLE as METRICS
 from general_circuits.storage.training_states import States, folder_of
+from general_circuits.tasks.examples import Examples
+from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training import loop
 from general_circuits.training.branch import Branched
 from general_circuits.training.branch_start import BranchStart
@@ -23,66 +29,96 @@ from general_circuits.training.schedule import STATE_EVERY
 from general_circuits.training.settings import Branch, Condition
 
 
-def main(
-    split: Path,
-    condition: str,
-    settings: str,
-    device: str,
-    code: str,
-    states: Path,
-    keep_states: int,
-    branch: str,
-    parent: Path,
-    parent_states: Path,
-    as_kicked: str,
-    metrics: Path,
-) -> None:
-    """Train every replica of SPLIT under SETTINGS (JSON); METRICS is written last, weights beside it.
+@dataclass(frozen=True)
+class Training:
+    """Arguments of one job.
 
-    Goes on from the last of STATES that equal CODE, settings and inputs left, and leaves KEEP_STATES per replica.
-
-    A BRANCH (JSON) begins where its PARENT was, whose folder of runs that is, replayed from PARENT_STATES. A replica
-    whose parent never came there has neither rows nor checkpoints. AS_KICKED are the metrics of another branch, whose
-    lowest training accuracy a kick is to equal.
+    Attributes:
+        split: the block's examples, replica by replica.
+        condition: its name.
+        settings: its settings, JSON.
+        device: "cpu" or "cuda".
+        code: fingerprint of the training code. States of another code, setting or input are not used.
+        states: folder of the block's training states, from which an interrupted job goes on.
+        keep_states: number of states to leave per replica.
+        branch: how the condition leaves its parent, JSON; empty for a condition that is no branch.
+        parent: the parent's folder of this block, with its split, events and metrics.
+        parent_states: the parent's training states, from which its steps up to the branch are replayed.
+        parent_code: fingerprint of the code that trained the parent.
+        as_kicked: metrics of another branch, whose lowest training accuracy a kick shall equal; else empty.
+        metrics: the table to write, last of all; weights are written beside it.
     """
-    stop = Stop()
-    resolved = from_json(Condition, settings)
-    block = Block(split, devices.set_up(device))
-    branch_start = None
-    if branch:
-        like = Path(as_kicked) if as_kicked else None
-        branch_start = BranchStart(from_json(Branch, branch), parent, parent_states, like, code, device)
+
+    split: Path
+    condition: str
+    settings: str
+    device: str
+    code: str
+    states: Path
+    keep_states: int
+    branch: str
+    parent: Path
+    parent_states: Path
+    parent_code: str
+    as_kicked: str
+    metrics: Path
+
+    def branch_start(self) -> BranchStart | None:
+        """Return where the block's replicas leave their parent, if it is a branch."""
+        if not self.branch:
+            return None
+        kicked = Path(self.as_kicked) if self.as_kicked else None
+        branch = from_json(Branch, self.branch)
+        return BranchStart(branch, self.parent, self.parent_states, kicked, self.parent_code, self.device)
+
+
+def main(job: Training) -> None:
+    """Train every replica of a block. A replica whose parent never reached the branch has no rows or checkpoints."""
+    stop, branch_start = Stop(), job.branch_start()
+    condition = from_json(Condition, job.settings)
+    block = Block(job.split, devices.set_up(job.device))
     key = branch_start.key() if branch_start else ""
-    frames, kept = [], []
-    with room_for(condition):
+    frames: list[pd.DataFrame] = []
+    all_states: list[States] = []
+    with room_for(job.condition):
         for position, replica, examples in block.replicas():
-            say = partial(print, f"{condition}, replica {replica}:", flush=True)
-            kept.append(States(folder_of(states, position, code, settings, device, split, key), say).only())
-            path = metrics.parent / checkpoints.file_name(position)
-            start: Replica | Branched | None
-            if branch_start:
-                start = branch_start.start(replica, resolved, examples, say)
-            else:
-                start = Replica(resolved, examples, block.vocabulary, replica)
+            say = partial(print, f"{job.condition}, replica {replica}:", flush=True)
+            folder = folder_of(job.states, position, job.code, job.settings, job.device, job.split, key)
+            states = States(folder, say).only()
+            all_states.append(states)
+            path = job.metrics.parent / checkpoints.file_name(position)
+            start = _start(condition, branch_start, examples, block.vocabulary, replica, say)
             if start is None:
-                model = build(resolved.model, block.vocabulary)
+                model = build(condition.model, block.vocabulary)
                 checkpoints.write(path, replica, checkpoints.none_of(model), [], model)
                 continue
-            observed = loop.Observed.of(
-                resolved, start.step, branch_start.branch.last(start.step) if branch_start else None
-            )
-            has_diverged = branch_start is not None and branch_start.has_diverged(replica, start.step)
+            last = branch_start.branch.last(start.step) if branch_start else None
             try:
-                run = loop.follow(start, observed, say, kept[-1], stop.is_asked)
+                run = loop.follow(start, loop.Observed.of(condition, start.step, last), say, states, stop.is_asked)
             except loop.Stopped as end:
                 say(str(end))
                 raise SystemExit(stop.exit_status) from None
             checkpoints.write(path, replica, run.weights, run.steps, run.model)
-            rows = run.metrics.assign(condition=condition, replica=replica)
-            frames.append(rows.assign(diverged=rows["diverged"] | has_diverged))
-        tables.write(metrics, METRICS, tables.joined(METRICS, frames), {"condition": json.loads(settings)})
-    for of_replica in kept:
-        of_replica.thin(keep_states, STATE_EVERY)
+            had_diverged = branch_start is not None and branch_start.has_diverged(replica, start.step)
+            diverged = run.metrics["diverged"] | had_diverged
+            frames.append(run.metrics.assign(condition=job.condition, replica=replica, diverged=diverged))
+        tables.write(job.metrics, METRICS, tables.joined(METRICS, frames), {"condition": json.loads(job.settings)})
+    for states in all_states:
+        states.thin(job.keep_states, STATE_EVERY)
+
+
+def _start(
+    condition: Condition,
+    branch_start: BranchStart | None,
+    examples: dict[str, Examples],
+    vocabulary: Vocabulary,
+    replica: int,
+    say: Callable[[str], None],
+) -> Replica | Branched | None:
+    """Return a replica at its first step; none where a branch's parent never came to it."""
+    if branch_start:
+        return branch_start.start(replica, condition, examples, say)
+    return Replica(condition, examples, vocabulary, replica)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -22,54 +23,70 @@ from general_circuits.training import spike_replay, spikes
 from general_circuits.training.settings import Condition
 
 
-def main(
-    split: Path,
-    events: Path,
-    condition: str,
-    settings: str,
-    device: str,
-    training_code: str,
-    states: Path,
-    threshold: float,
-    most: int,
-    output: Path,
-) -> None:
-    """Replay every replica of SPLIT from t_m of EVENTS on, from STATES that TRAINING_CODE left or else the seed.
+@dataclass(frozen=True)
+class Watch:
+    """Arguments of one job.
 
-    A spike is a training loss above THRESHOLD times the median of the 50 steps before; of each replica at most MOST are
-    looked into. OUTPUT is the table `spikes`; `losses` lies beside it, and weights in a folder of its name.
+    Attributes:
+        split: the block's examples, replica by replica.
+        events: the block's table of events; each replica is watched from its t_m on.
+        condition: its name.
+        settings: its settings, JSON.
+        device: "cpu" or "cuda".
+        training_code: fingerprint of the code that trained the block.
+        states: folder of its training states; a replica without any is trained from its seed.
+        threshold: a spike is a training loss above this many times the median of the 50 steps before.
+        most: number of spikes to look into, per replica.
+        output: the table `spikes`; `losses` is written beside it, and weights in a folder of its name.
     """
-    resolved, torch_device = from_json(Condition, settings), devices.set_up(device)
-    memorised = steps_of_events(tables.read(events, EVENTS), condition)["memorised"]
-    block = Block(split, torch_device)
+
+    split: Path
+    events: Path
+    condition: str
+    settings: str
+    device: str
+    training_code: str
+    states: Path
+    threshold: float
+    most: int
+    output: Path
+
+
+def main(job: Watch) -> None:
+    """Replay every replica of a block from t_m on, and keep losses at every step and weights around its spikes."""
+    condition, device = from_json(Condition, job.settings), devices.set_up(job.device)
+    memorised = steps_of_events(tables.read(job.events, EVENTS), job.condition)["memorised"]
+    block = Block(job.split, device)
     frames: list[pd.DataFrame] = []
     records: list[pd.DataFrame] = []
-    with room_for(condition):
+    with room_for(job.condition):
         for position, replica, splits in block.replicas():
-            say = partial(print, f"{condition}, replica {replica}:", flush=True)
-            kept = States(folder_of(states, position, training_code, settings, device, split), say)
-            trained = spike_replay.Trained(resolved, splits, block.vocabulary, replica, kept.nearest)
-            seen: list[spike_replay.Window] = []
+            say = partial(print, f"{job.condition}, replica {replica}:", flush=True)
+            folder = folder_of(job.states, position, job.training_code, job.settings, job.device, job.split)
+            states = States(folder, say)
+            trained = spike_replay.Trained(condition, splits, block.vocabulary, replica, states.nearest)
+            windows: list[spike_replay.Window] = []
             if memorised.isna()[replica]:
                 say("never memorised: it has no spikes after that")
             else:
                 first = int(memorised[replica])
                 losses = trained.losses(first)
-                found = spikes.find(losses["training"], threshold)
-                say(f"{len(found)} spikes from step {first:,} on")
-                seen = spike_replay.windows(trained, found, first, most)
-                rows = pd.concat([spike_replay.rows(seen), spikes.listed(found, losses)])
-                names = {"condition": condition, "replica": replica}
+                all_spikes = spikes.find(losses["training"], job.threshold)
+                say(f"{len(all_spikes)} spikes from step {first:,} on")
+                windows = spike_replay.windows(trained, all_spikes, first, job.most)
+                rows = pd.concat([spike_replay.rows(windows), spikes.listed(all_spikes, losses)])
+                names = {"condition": job.condition, "replica": replica}
                 frames.append(rows.drop_duplicates(["spike", "kind", "step"]).assign(**names))
                 records.append(losses.reset_index().assign(**names))
             model = trained.begun().model
-            weights = spike_replay.weights(seen, model.state_dict())
-            path = output.parent / output.stem / checkpoints.file_name(position)
-            checkpoints.write(path, replica, weights, range(sum(len(window.observations) for window in seen)), model)
-        metadata = tables.read_metadata(split)
-        beside = output.with_name(f"{output.stem}-losses.parquet")
+            weights = spike_replay.weights(windows, model.state_dict())
+            path = job.output.parent / job.output.stem / checkpoints.file_name(position)
+            observations = sum(len(window.observations) for window in windows)
+            checkpoints.write(path, replica, weights, range(observations), model)
+        metadata = tables.read_metadata(job.split)
+        beside = job.output.with_name(f"{job.output.stem}-losses.parquet")
         tables.write(beside, LOSSES, tables.joined(LOSSES, records), metadata)
-        tables.write(output, SPIKES, tables.joined(SPIKES, frames), metadata)
+        tables.write(job.output, SPIKES, tables.joined(SPIKES, frames), metadata)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def replay(
 ) -> Run:
     """Train one replica again from a state of it, or from its seed, and look at other steps than its schedule does.
 
-    Equal steps give equal bytes. Arguments are as for `loop.train`. Only steps after the state's can be looked at: a row
+    Equal steps give equal bytes. Arguments are as for `loop.train`. Only steps after the state's can be seen: a row
     of metrics describes the update that led to it.
     """
     replica = Replica(condition, splits, vocabulary, seed)

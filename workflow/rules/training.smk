@@ -1,32 +1,10 @@
-rule split_examples:
-    input:
-        task=task_of,
-    output:
-        "<results>/runs/{condition}/{block}/split.parquet",
-    log:
-        "<results>/logs/split_examples/{condition}/{block}.log",
-    conda:
-        "../../environment.yml"
-    resources:
-        mem_mb=short_mb,
-    params:
-        split=lambda wildcards: to_json(CONDITIONS[wildcards.condition].split),
-        how=options(first_seed=STUDY.first_seed, replicas=STUDY.block),
-        code=fingerprint("stages.split_examples"),
-    message:
-        "Splitting the examples of {wildcards.condition}, block {wildcards.block}"
-    shell:
-        "python -m general_circuits.stages.split_examples --task {input.task} --split {params.split:q}"
-        " --condition {wildcards.condition} --block {wildcards.block} {params.how} --output {output} > {log} 2>&1"
-
-
 rule train_block:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",
-        parent=parent_files,
+        parent=lambda wildcards: JOBS.parent_files(wildcards.condition),
     output:
         metrics="<results>/runs/{condition}/{block}/metrics.parquet",
-        weights=WEIGHTS if STUDY.keep.weights else temp(WEIGHTS),
+        weights=JOBS.weights("train_block") if STUDY.keep.weights else temp(JOBS.weights("train_block")),
     log:
         "<results>/logs/train_block/{condition}/{block}.log",
     benchmark:
@@ -35,15 +13,15 @@ rule train_block:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=training_mb,
+        mem_mb=mb("train_block"),
         # Not a parameter: how much is kept does not change what is computed.
         keep_states=STUDY.keep.states,
     params:
-        settings=lambda wildcards: to_json(CONDITIONS[wildcards.condition]),
+        settings=lambda wildcards: JOBS.settings_option(wildcards.condition),
         device=STUDY.device,
-        code=TRAINING_CODE,
-        states=STATES,
-        branch=branch_options,
+        code=lambda wildcards: JOBS.training_code(wildcards.condition),
+        states=JOBS.states,
+        branch=lambda wildcards, input: JOBS.branch_options(wildcards.condition, wildcards.block, input.parent),
     message:
         "Training {wildcards.condition}, block {wildcards.block}; progress in {log}"
     shell:
@@ -59,21 +37,21 @@ rule replay_block:
         finished="<results>/runs/{condition}/{block}/metrics.parquet",
     output:
         metrics="<results>/replays/{condition}/{block}/{replay}/metrics.parquet",
-        weights=REPLAYED_WEIGHTS,
+        weights=JOBS.weights("replay_block"),
     log:
         "<results>/logs/replay_block/{condition}/{block}/{replay}.log",
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=training_mb,
+        mem_mb=mb("replay_block"),
     params:
-        settings=lambda wildcards: to_json(CONDITIONS[wildcards.condition]),
+        settings=lambda wildcards: JOBS.settings_option(wildcards.condition),
         device=STUDY.device,
-        training_code=TRAINING_CODE,
-        code=fingerprint("stages.replay_block"),
-        states=STATES,
-        options=replay_options,
+        training_code=lambda wildcards: JOBS.training_code(wildcards.condition),
+        code=lambda wildcards: JOBS.retraining_code("replay_block", wildcards.condition),
+        states=JOBS.states,
+        options=lambda wildcards: JOBS.replay_options(wildcards.condition, wildcards.replay),
     message:
         "Replaying {wildcards.condition}, block {wildcards.block}, {wildcards.replay}"
     shell:
@@ -86,7 +64,7 @@ rule replay_block:
 rule find_events:
     input:
         metrics="<results>/runs/{condition}/{block}/metrics.parquet",
-        parent=parent_metrics,
+        parent=lambda wildcards: JOBS.parent_files(wildcards.condition)[:1],
     output:
         "<results>/runs/{condition}/{block}/events.parquet",
     log:
@@ -94,7 +72,7 @@ rule find_events:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=short_mb,
+        mem_mb=mb(500),
     params:
         code=fingerprint("stages.find_events"),
     message:
@@ -102,3 +80,24 @@ rule find_events:
     shell:
         "python -m general_circuits.stages.find_events --metrics {input.metrics} --condition {wildcards.condition}"
         " --parent '{input.parent}' --output {output} > {log} 2>&1"
+
+
+use rule replay_block as replay_onset with:
+    input:
+        split="<results>/runs/{condition}/{block}/split.parquet",
+        finished="<results>/runs/{condition}/{block}/metrics.parquet",
+        events="<results>/runs/{condition}/{block}/events.parquet",
+    output:
+        metrics="<results>/onset/{condition}/{block}/metrics.parquet",
+        weights=JOBS.weights("replay_onset") if STUDY.keep.weights else temp(JOBS.weights("replay_onset")),
+    log:
+        "<results>/logs/replay_onset/{condition}/{block}.log",
+    params:
+        settings=lambda wildcards: JOBS.settings_option(wildcards.condition),
+        device=STUDY.device,
+        training_code=lambda wildcards: JOBS.training_code(wildcards.condition),
+        code=lambda wildcards: JOBS.retraining_code("replay_block", wildcards.condition),
+        states=JOBS.states,
+        options=lambda wildcards, input: JOBS.onset_options(input.events),
+    message:
+        "Replaying the onset of {wildcards.condition}, block {wildcards.block}"

@@ -8,7 +8,7 @@ localrules:
     find_events,
     list_conditions,
     describe_saliency,
-    specify_distribution,
+    describe_saliency_all_ways,
     specify_claim,
     judge_claim,
     merge_verdicts,
@@ -23,9 +23,9 @@ def take_over():
     is_slurm = type(workflow.executor_settings).__module__ == "snakemake_executor_plugin_slurm"
     try:
         if is_slurm:
-            cluster.check_status_command(workflow.executor_settings.status_command)
-            cluster.submit_alike_together()
+            slurm.check_status_command(workflow.executor_settings.status_command)
+            slurm.submit_alike_together()
         run = workflow.scheduler._executor.run_uuid if is_slurm else None
-        cluster.take_over(RESULTS / ".state" / "slurm_run", run, logger.info)
-    except cluster.ClusterError as error:
+        slurm.take_over(JOBS.results / ".state" / "slurm_run", run, logger.info)
+    except slurm.ClusterError as error:
         raise WorkflowError(str(error)) from None

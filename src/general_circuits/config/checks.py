@@ -1,0 +1,222 @@
+"""Checks of a study whose values are each possible, but not together."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from general_circuits.config.branch import StudyCondition, against_branches
+from general_circuits.config.condition import LINE_SEARCHING, ConditionSettings, TaskSettings
+from general_circuits.config.duels import PlantedSettings, ToySettings
+from general_circuits.config.measurements import MeasurementSettings
+from general_circuits.config.study import Study
+from general_circuits.models.compatibility import by_hand_misfits, misfits, why_not_reduced
+from general_circuits.models.shapes import weight_shapes
+from general_circuits.registered import REGISTERED
+from general_circuits.tasks import registry
+from general_circuits.tasks.counts import Counts, counts
+from general_circuits.tasks.splits import SplitError
+from general_circuits.training.settings import Condition
+
+Fault = tuple[tuple[str, ...], Any, str]
+"""The place of a value, the value, and what would be right."""
+KeyFault = tuple[str, Any, str]
+"""The key of a value in one condition, the value, and what would be right."""
+
+
+def contradictions(study: Study) -> Iterator[Fault]:
+    """Yield every value that contradicts another one."""
+    if study.replicas % study.block:
+        yield ("replicas",), study.replicas, f"should be a multiple of block = {study.block}"
+    yield from _registered_choices(study.measurements)
+    if study.duels.toy:
+        yield from _toy_sizes(study.duels.toy)
+    wrong_branches = list(against_branches(study.conditions))
+    yield from wrong_branches
+    if wrong_branches:
+        return  # a branch without its parent has no settings to check
+    for name, settings in study.conditions.items():
+        yield from _condition(study, ("conditions", name), settings)
+    if study.duels.planted:
+        yield from _condition(study, ("duels", "planted"), study.duels.planted.condition)
+
+
+def _condition(study: Study, here: tuple[str, ...], settings: ConditionSettings) -> Iterator[Fault]:
+    """Yield what contradicts in one condition, or in that of the planted duels' modules."""
+    try:
+        resolved = settings.resolve()
+    except registry.TaskError as error:
+        yield (*here, error.key), error.value, error.right
+        return
+    size_key = "train_fraction" if settings.train_count is None else "train_count"
+    try:
+        sizes = counts(resolved.task, resolved.split)
+    except SplitError as error:
+        yield (*here, size_key), getattr(settings, size_key), str(error)
+        return
+    trained = Trained(study, settings, resolved, sizes, size_key)
+    for check in CHECKS:
+        for key, value, right in check(trained):
+            yield (*here, key), value, right
+    if here == ("duels", "planted"):
+        for key, value, right in _planted(trained):
+            yield (*here, key), value, right
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One condition that is to be trained.
+
+    Attributes:
+        study: the study that it belongs to.
+        settings: its settings as a user writes them.
+        resolved: its settings as stages get them.
+        counts: sizes of its task and split.
+        size_key: the key that says how many examples train.
+    """
+
+    study: Study
+    settings: ConditionSettings
+    resolved: Condition
+    counts: Counts
+    size_key: str
+
+
+def _parent(trained: Trained) -> Iterator[KeyFault]:
+    """Yield what a branch changes that its parent's network has no place for."""
+    settings, own = trained.settings, trained.counts
+    if not isinstance(settings, StudyCondition) or not settings.branch:
+        return
+    try:
+        parent = trained.study.conditions[settings.branch.parent].resolve()
+        theirs = counts(parent.task, parent.split).vocabulary
+    except (registry.TaskError, SplitError):
+        return  # told where the parent is
+    if theirs != own.vocabulary:
+        key = next(key for key in settings.branch.change.settings if key in TaskSettings.model_fields)
+        had, has = ((each.n_inputs, each.n_symbols, each.n_classes) for each in (theirs, own.vocabulary))
+        right = f"should leave the parent's {had[0]} inputs of {had[1]} symbols and {had[2]} classes"
+        yield key, getattr(settings, key), f"{right}, but has {has[0]} of {has[1]} and {has[2]}"
+    drawn = settings.branch.change.batch_noise
+    if drawn is not None and drawn > own.n_training:
+        yield "batch_noise", drawn, f"should be at most the {own.n_training} training examples"
+
+
+def _network(trained: Trained) -> Iterator[KeyFault]:
+    """Yield keys of the network that do not go together, and weights to decay that it does not have."""
+    settings, model, own = trained.settings, trained.resolved.model, trained.counts
+    wrong = list(misfits(settings.model_dump(), model, own.vocabulary.n_classes))
+    wrong += by_hand_misfits(model, trained.resolved.task, own.vocabulary, own.n_training)
+    for key, right in wrong:
+        yield key, getattr(model, key), right
+    reason = why_not_reduced(model, own.vocabulary.n_inputs)
+    if reason and settings.arithmetic == "reduced":
+        yield "arithmetic", "reduced", f"should be plain, since {reason}"
+    if settings.decay_on != "all" and not wrong:  # a network that cannot be has no weights
+        names = weight_shapes(model, own.vocabulary)
+        for pattern in settings.decay_on:
+            if not fnmatch.filter(names, pattern):
+                yield "decay_on", pattern, f"matches no weight; they are {', '.join(sorted(names))}"
+
+
+def _decay(trained: Trained) -> Iterator[KeyFault]:
+    """Yield a kind of decay that the update rule does not have."""
+    if trained.settings.optimiser == "adamw" and trained.settings.decay == "coupled":
+        yield "decay", "coupled", "adamw's is decoupled; for coupled decay set optimiser: adam"
+
+
+def _momentum(trained: Trained) -> Iterator[KeyFault]:
+    """Yield momentum of an update rule that has none."""
+    if trained.settings.optimiser != "sgd" and trained.settings.momentum:
+        yield "momentum", trained.settings.momentum, "belongs to optimiser: sgd; leave it out, or see beta1"
+
+
+def _line_search(trained: Trained) -> Iterator[KeyFault]:
+    """Yield settings that leave a rule without the one function that it searches along."""
+    settings, rule = trained.settings, trained.settings.optimiser
+    if rule not in LINE_SEARCHING:
+        return
+    if settings.batch_size != "full":
+        yield "batch_size", settings.batch_size, f"should be full, since {rule} compares losses of the same examples"
+    if settings.decay == "decoupled":
+        yield "decay", "decoupled", f"should be coupled, or left out: {rule}'s decay is a part of what it makes small"
+    for key in ("gradient_noise", "grokfast_lambda"):
+        if value := getattr(settings, key):
+            yield key, value, f"should be 0, since {rule} needs the gradient of what it makes small"
+
+
+def _sizes(trained: Trained) -> Iterator[KeyFault]:
+    """Yield a split without training or validation examples, or batches larger than the training split."""
+    settings, n_training, n_examples = trained.settings, trained.counts.n_training, trained.counts.n_examples
+    if not 0 < n_training < n_examples:
+        which = "validation" if n_training else "training"
+        yield trained.size_key, getattr(settings, trained.size_key), f"leaves no {which} example of {n_examples}"
+    elif settings.batch_size != "full" and not 0 < settings.batch_size <= n_training:
+        right = f"should be from 1 to the {n_training} training examples, or full"
+        yield "batch_size", settings.batch_size, right
+
+
+CHECKS: tuple[Callable[[Trained], Iterator[KeyFault]], ...] = (
+    _parent,
+    _network,
+    _decay,
+    _momentum,
+    _line_search,
+    _sizes,
+)
+"""What is checked of every condition."""
+
+
+def _planted(trained: Trained) -> Iterator[KeyFault]:
+    """Yield settings that leave the modules of planted duels nothing to train on, or to begin from."""
+    planted = trained.study.duels.planted
+    assert planted is not None
+    for key in ("parts", "batch_sizes"):
+        if any(number > trained.counts.n_training for number in getattr(planted, key)):
+            yield key, getattr(planted, key), f"should be at most the {trained.counts.n_training} training examples"
+    yield from _registered_duels(planted)
+    initialisation = trained.resolved.model.initialisation
+    if initialisation in ("fourier", "lookup_table"):
+        yield "initialisation", initialisation, "should be drawn, since modules are trained"
+
+
+def _registered_duels(planted: PlantedSettings) -> Iterator[KeyFault]:
+    """Yield lists of planted duels that leave out those that the claims are judged by."""
+    if "sgd" not in planted.rules:
+        yield "rules", sorted(planted.rules), "should include sgd, which the claims are judged by"
+    if planted.initial_shares[0] != 0.5:
+        yield "initial_shares", planted.initial_shares, "should begin with 0.5, where the claims' duels begin"
+    if planted.label_noises[0] != 0:
+        yield "label_noises", planted.label_noises, "should begin with 0, which the claims are judged by"
+    if planted.label_noise:
+        yield "label_noise", planted.label_noise, "should be 0: label_noises has the rates of wrong labels"
+
+
+def _toy_sizes(toy: ToySettings) -> Iterator[Fault]:
+    """Yield numbers of pairs that are larger than the number of all pairs."""
+    for key in ("coverages", "batch_sizes"):
+        if any(number > toy.pairs for number in getattr(toy, key)):
+            yield ("duels", "toy", key), getattr(toy, key), f"should be at most pairs = {toy.pairs}"
+
+
+def _registered_choices(measured: MeasurementSettings) -> Iterator[Fault]:
+    """Yield lists of choices that leave out the registered one, or name one twice."""
+    site, split = REGISTERED["site"], REGISTERED["split"]
+    attributed = {f"{name}s": REGISTERED[name] for name in ("method", "target", "normalisation", "site")}
+    deleted = {"sites": site, "deletions": "zero", "rankings": "mean_magnitude", "splits": split}
+    needed = {"saliency": attributed, "ablation": {**deleted, "dead_units": "included"}}
+    if measured.specifications is not None:
+        ranked = {"statistics": "mean_magnitude", "splits": split, "deletions": "zero", "damage_sites": site}
+        needed["specifications"] = {**attributed, **ranked, "dead_units": "included"}
+    for section, keys in needed.items():
+        for key, value in keys.items():
+            choices = getattr(getattr(measured, section), key)
+            if value not in choices:
+                yield ("measurements", section, key), choices, f"should include {value}, which the claims are judged by"
+            if len(set(choices)) < len(choices):
+                yield ("measurements", section, key), choices, "should name each once"
+    curves = measured.specifications
+    if curves is not None and not set(curves.damage_sites) <= set(curves.sites):
+        yield ("measurements", "specifications", "damage_sites"), curves.damage_sites, "should be among sites"

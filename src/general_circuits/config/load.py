@@ -1,0 +1,108 @@
+"""A parsed config → a checked study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from general_circuits.config.branch import branch_in, change_in, multiplied
+from general_circuits.config.checks import contradictions
+from general_circuits.config.errors import ConfigError, at, explained, listed, place
+from general_circuits.config.study import Study
+from general_circuits.models.compatibility import lacking
+
+ALTERNATIVES = (frozenset({"operation", "expression"}), frozenset({"train_fraction", "train_count"}))
+"""Keys that stand in place of each other."""
+
+
+def load(raw: Mapping[str, Any]) -> Study:
+    """Return the study that a parsed config describes, with defaults merged into conditions.
+
+    Raises:
+        ConfigError: the study cannot run. The message lists every fault: the key, the value and what would be right.
+    """
+    if not isinstance(raw, Mapping):
+        raise ConfigError(f"config: {raw!r}: should be a mapping of keys to values")
+    merged = dict(raw)
+    defaults = raw.get("defaults") or {}
+    own = raw.get("conditions")
+    if isinstance(defaults, Mapping) and isinstance(own, Mapping):
+        merged["defaults"] = dict(defaults)
+        merged["conditions"] = {
+            name: _inherited(defaults, settings or {}) if isinstance(settings or {}, Mapping) else settings
+            for name, settings in own.items()
+        }
+        for name, settings in own.items():
+            branch = branch_in(settings)
+            if branch is not None:
+                parent = own.get(branch.get("from"), {}) or {}
+                merged["conditions"][name] = _branched(settings, merged["conditions"].get(branch.get("from")), parent)
+    if misplaced := [*_both_given(raw), *_beside_branches(own)]:
+        raise ConfigError(listed(iter(misplaced)))
+    try:
+        study = Study.model_validate(merged)
+    except ValidationError as error:
+        raise ConfigError(listed(explained(fault, raw, Study) for fault in error.errors())) from None
+    faults = list(contradictions(study))
+    if faults:
+        raise ConfigError(listed(at(place(location, raw), value, right) for location, value, right in faults))
+    return study
+
+
+def _both_given(raw: Mapping[str, Any]) -> Iterator[str]:
+    """Yield keys of one mapping that stand in place of each other and are both given."""
+    own = raw.get("conditions")
+    mappings = {"defaults": raw.get("defaults")}
+    mappings |= {f"conditions.{name}": settings for name, settings in own.items()} if isinstance(own, Mapping) else {}
+    for where, settings in mappings.items():
+        for keys in ALTERNATIVES if isinstance(settings, Mapping) else ():
+            assert isinstance(settings, Mapping)
+            given = sorted(key for key in keys if settings.get(key) is not None)
+            if len(given) > 1:
+                yield f"{where}: {' and '.join(given)}: should be one of them"
+
+
+def _inherited(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge `defaults` into a condition's own settings.
+
+    A condition with a preset of its own takes no settings from `defaults` that this preset's network does not have.
+    """
+    merged = _merged(defaults, own)
+    left_out = set(lacking(merged)) - own.keys() if "preset" in own else ()
+    return {key: value for key, value in merged.items() if key not in left_out}
+
+
+def _branched(own: Mapping[str, Any], parent: Any, written: Any) -> dict[str, Any]:
+    """Merge a branch's changes into its parent's settings.
+
+    Args:
+        own: the branch as it is written.
+        parent: its parent's settings, defaults included.
+        written: its parent as it is written.
+    """
+    if not isinstance(parent, Mapping) or branch_in(written) is not None:
+        parent = {}
+    kept = {key: value for key, value in parent.items() if key not in ("branch", "measurements")}
+    return {**_merged(kept, multiplied(change_in(own), kept)), **own}
+
+
+def _beside_branches(own: Any) -> Iterator[str]:
+    """Yield settings that stand beside a `branch:`, which has its parent's settings."""
+    for name, settings in own.items() if isinstance(own, Mapping) else ():
+        for key in settings if branch_in(settings) is not None else ():
+            if key not in ("branch", "measurements"):
+                right = "should be under branch: change, since a branch has its parent's settings"
+                yield f"conditions.{name}.{key}: {right}"
+
+
+def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Put `own` over `defaults`, key by key, also inside mappings. A key drops those that it stands in place of."""
+    given = {key for key, value in own.items() if value is not None}
+    dropped = {other for keys in ALTERNATIVES if keys & given for other in keys - given}
+    merged = {**{key: value for key, value in defaults.items() if key not in dropped}, **own}
+    for key in defaults.keys() & own.keys():
+        if isinstance(defaults[key], Mapping) and isinstance(own[key], Mapping):
+            merged[key] = _merged(defaults[key], own[key])
+    return merged

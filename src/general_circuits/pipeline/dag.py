@@ -1,0 +1,441 @@
+"""The DAG's questions: which files, settings, options, memory and code each job of a study has.
+
+The rules in `workflow/` hold no logic of their own; they ask a `Dag`, which is made from the checked config. Paths are
+relative to the project's folder and begin with `<results>`, which Snakemake replaces by the study's folder.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from snakemake.exceptions import WorkflowError
+
+from general_circuits.claims.registry import CLAIMS
+from general_circuits.config.branch import replay_refusal
+from general_circuits.config.study import Study
+from general_circuits.duels.settings import Duels, Planting
+from general_circuits.figures.registry import DRAWINGS, FIGURES, FRONT_PAGE, Figure
+from general_circuits.pipeline import memory
+from general_circuits.pipeline.fingerprints import fingerprint
+from general_circuits.pipeline.memory import Size
+from general_circuits.records import flat, to_json
+from general_circuits.storage.schemas import registry as schemas
+from general_circuits.storage.tables import files
+from general_circuits.tasks import registry as tasks
+from general_circuits.tasks.settings import Task, family_module
+from general_circuits.training import losses
+from general_circuits.training.optimisers import updater
+from general_circuits.training.schedule import evenly_chosen
+from general_circuits.training.settings import Condition
+
+MEASUREMENTS: Mapping[str, str] = {
+    "saliency": "saliency",
+    "ablation": "ablation",
+    "progress": "progress measures",
+    "updates": "tracked updates",
+    "answers": "recorded answers",
+    "spikes": "watched spikes",
+}
+"""What a condition may do without, in words."""
+PARENT_FILES = ("metrics", "split", "events")
+"""What a branch reads of its parent, its metrics first."""
+WEIGHTS = {
+    "train_block": "runs/{condition}/{block}",
+    "replay_block": "replays/{condition}/{block}/{replay}",
+    "replay_onset": "onset/{condition}/{block}",
+    "watch_spikes": "spikes/{condition}/{block}",
+}
+"""Where each rule that leaves weights puts them."""
+
+Axes = dict[str, list[Any]]
+"""By the names in the paths of tables (`condition`, `block`, `claim`), a study's values in order."""
+
+
+class Dag:
+    """What the rules ask of a study.
+
+    Args:
+        study: the checked config.
+
+    Attributes:
+        results: the study's folder.
+        conditions: by name, every condition's settings, complete.
+        branches: by name, how a branch leaves its parent.
+        parents: by name, a branch's parent.
+        sizes: by name, the sizes that memory is computed from.
+        axes: the values along which the study has files.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.results = Path("results") / study.study
+        self.conditions: dict[str, Condition] = {name: own.resolve() for name, own in study.conditions.items()}
+        self.branches = study.branches
+        self.parents = {name: study.parent(name) for name in self.branches}
+        self.sizes = {name: Size.of(condition) for name, condition in self.conditions.items()}
+        toy, planted = study.duels.toy, study.duels.planted
+        self.toy_grid = toy.resolve(study.replicas, study.first_seed) if toy else None
+        # Modules share the task and the split of a condition that is no part of the study's own.
+        self.modules: Condition | None = None
+        self.planting: Planting | None = None
+        self.duels: Duels | None = None
+        if planted:
+            self.modules, self.planting, self.duels = planted.resolve()
+        self.axes: Axes = {
+            "condition": list(self.conditions),
+            "block": list(range(study.blocks)),
+            "claim": self.measured_claims,
+            "optimiser": list(toy.rules) if toy else [],
+        }
+
+    # What there is.
+
+    @cached_property
+    def tasks(self) -> dict[str, Task]:
+        """Every task of the study by its file's stem."""
+        conditions = [*self.conditions.values(), *([self.modules] if self.modules else [])]
+        return {tasks.file_stem(condition.task): condition.task for condition in conditions}
+
+    @cached_property
+    def flat(self) -> dict[str, dict[str, Any]]:
+        """Every condition's settings as claims read them: flat, with the number of training examples."""
+        resolved = self.study.resolved()["conditions"]
+        return {name: flat(own) | {"examples.training": self.sizes[name].n_training} for name, own in resolved.items()}
+
+    @property
+    def measured_claims(self) -> list[str]:
+        """The claims that have a measurement."""
+        return [name for name, claim in CLAIMS.items() if claim.is_measured]
+
+    @property
+    def specified_claims(self) -> list[str]:
+        """The claims that have a specification curve."""
+        return [name for name in self.measured_claims if CLAIMS[name].specified]
+
+    @cached_property
+    def absent(self) -> dict[str, str]:
+        """Tables that the study has no file of, with what it would need for them, in words."""
+        absent = {} if self.toy_grid else {"toy": "toy duels"}
+        if not self.planting:
+            absent |= dict.fromkeys(("planted", "modules"), "planted duels")
+        for measurement, words in MEASUREMENTS.items():
+            if not self.study.measured(measurement):
+                names = [name for name in schemas.names() if schemas.table(name).measurement == measurement]
+                absent |= dict.fromkeys(names, words)
+        return absent
+
+    @cached_property
+    def tables_of_blocks(self) -> list[str]:
+        """The tables that the study has one file of for each block."""
+        return [name for name in schemas.of_blocks() if name not in self.absent]
+
+    @cached_property
+    def shown(self) -> list[str]:
+        """The conditions that figures of the whole study show.
+
+        Branches are left out, and conditions that are measured for a claim alone; if none is left, all are shown.
+        """
+        of_all = {schemas.table(name).measurement for name in schemas.of_blocks()} - {""}
+        whole = [name for name, own in self.study.conditions.items() if of_all & {*own.measured}]
+        return [name for name in whole if name not in self.branches] or list(self.conditions)
+
+    # Files.
+
+    def weights(self, rule: str) -> list[str]:
+        """Return the paths of a block's weights: one file per replica, numbered within the block."""
+        return [f"<results>/{WEIGHTS[rule]}/weights-{position}.safetensors" for position in range(self.study.block)]
+
+    @property
+    def states(self) -> str:
+        """The folder of a block's training states, with wildcards.
+
+        It lies beside the study's results, not among them, since a rerun wipes outputs.
+        """
+        return f"{self.results}/.state/{{condition}}/{{block}}"
+
+    def task_table(self, condition: str) -> str:
+        """Return the path of the task that a condition trains on."""
+        return self.table_of(self.conditions[condition].task)
+
+    def table_of(self, task: Task) -> str:
+        """Return the path of a task's table."""
+        return f"<results>/tasks/{tasks.file_stem(task)}.parquet"
+
+    def parent_files(self, condition: str) -> list[str]:
+        """Return what a branch begins from, its parent's metrics first; nothing for any other condition."""
+        if condition not in self.branches:
+            return []
+        paths = [f"<results>/runs/{self.parents[condition]}/{{block}}/{name}.parquet" for name in PARENT_FILES]
+        kick = self.branches[condition].intervention.kick
+        return paths + ([f"<results>/runs/{kick}/{{block}}/metrics.parquet"] if isinstance(kick, str) else [])
+
+    def onset_weights(self, condition: str) -> list[str]:
+        """Return the checkpoints around onset, which are replayed; a branch has none."""
+        return [] if condition in self.branches else self.weights("replay_onset")
+
+    def example_saliency(self) -> list[str]:
+        """Return the files of the checkpoints at which every example's saliency is kept."""
+        table, asked, paths = schemas.table("example_saliency"), self.study.measurements.saliency, []
+        for name in self.study.measured("saliency") if asked.by_example else ():
+            if name in self.branches:
+                continue  # its steps are known only once its parent is trained
+            schedule = self.conditions[name].schedule
+            steps = evenly_chosen(schedule.checkpoints.steps(schedule.steps), asked.by_example)
+            axes = {"condition": [name], "block": self.axes["block"], "step": steps}
+            paths += [f"<results>/{file}" for file in files(table, axes)]
+        return paths
+
+    def axes_of(self, table: str, axes: Axes) -> Axes:
+        """Return the axes, with only those conditions and claims that have this table."""
+        if table == "specification":
+            return axes | {"claim": self.specified_claims}
+        measurement = schemas.table(table).measurement
+        if not measurement:
+            return axes
+        measured = set(self.study.measured(measurement))
+        return axes | {"condition": [name for name in axes["condition"] if name in measured]}
+
+    def files_of(self, names: Iterable[str], axes: Axes) -> list[str]:
+        """Return the paths of all files of these tables along these axes."""
+        return [f"<results>/{file}" for name in names for file in files(schemas.table(name), self.axes_of(name, axes))]
+
+    def whole_tables(self, names: Iterable[str]) -> list[str]:
+        """Return what stands for all of the study's files of these tables.
+
+        That is an index where there is a file for each block, and the files themselves where there are few.
+        """
+        names = list(names)
+        indexes = [f"<results>/index/{name}.sha256" for name in names if name in self.tables_of_blocks]
+        return indexes + self.files_of([name for name in names if name not in self.tables_of_blocks], self.axes)
+
+    def axes_option(self, names: Iterable[str], axes: Axes) -> str:
+        """Return the axes of each of these tables as a stage takes them, JSON."""
+        along = {name: self.axes_of(name, axes) for name in names}
+        return json.dumps({name: {axis: along[name][axis] for axis in schemas.table(name).axes} for name in along})
+
+    # Claims.
+
+    @cache  # noqa: B019 - one Dag lives as long as Snakemake does
+    def claim_conditions(self, claim: str) -> list[str]:
+        """Return the conditions that a claim is judged from."""
+        return CLAIMS[claim].among(self.flat)
+
+    def claim_axes(self, claim: str) -> Axes:
+        """Return the axes with a claim's conditions."""
+        return self.axes | {"condition": self.claim_conditions(claim)}
+
+    @cache  # noqa: B019
+    def lacks(self, claim: str) -> str:
+        """Return what a claim needs and the study has not, in words; nothing where the claim can be judged."""
+        asked = CLAIMS[claim]
+        missing = [f"condition {name}" for name in asked.needs if name not in self.conditions]
+        missing += [variants.words for variants in asked.needs_variants if not variants.of(self.flat)]
+        missing += dict.fromkeys(self.absent[name] for name in asked.tables if name in self.absent)
+        for measurement in dict.fromkeys(schemas.table(name).measurement for name in asked.tables):
+            measured = self.study.measured(measurement) if measurement else []
+            unmeasured = set(self.conditions) - set(measured) if measured else ()
+            missing += [f"{measurement} of {name}" for name in asked.needs if name in unmeasured]
+        return " and ".join(f"no {name}" for name in dict.fromkeys(missing))
+
+    def claim_reads(self, claim: str) -> list[str]:
+        """Return the names of the tables that a claim reads; none where something it needs is missing."""
+        if self.lacks(claim):
+            return []
+        beside = [name for name in CLAIMS[claim].tables_beside if self.files_of([name], self.claim_axes(claim))]
+        return [*CLAIMS[claim].tables, *beside]
+
+    def claim_tables(self, claim: str) -> list[str]:
+        """Return the files of the tables that a claim reads."""
+        return self.files_of(self.claim_reads(claim), self.claim_axes(claim))
+
+    def specified(self, claim: str) -> Sequence[str]:
+        """Return the tables that a claim's specification curve is made from; none where there can be none."""
+        is_possible = self.study.measurements.specifications and not self.lacks(claim)
+        return CLAIMS[claim].specified if is_possible else ()
+
+    def specified_axes(self, claim: str) -> Axes:
+        """Return the axes with the conditions that a specification curve reads."""
+        return self.axes | {"condition": list(CLAIMS[claim].needs)}
+
+    def specified_tables(self, claim: str) -> list[str]:
+        """Return the files that a specification curve is made from."""
+        return self.files_of(self.specified(claim), self.specified_axes(claim))
+
+    # Figures.
+
+    @cached_property
+    def drawings(self) -> dict[str, tuple[str, str]]:
+        """The figures and views that the study can draw, by file stem.
+
+        A figure needs its tables and, where it belongs to a claim, all that the claim needs.
+        """
+        return {
+            drawing: (name, view)
+            for drawing, (name, view) in DRAWINGS.items()
+            if not {*self.absent} & {*FIGURES[name].tables}
+            and not (FIGURES[name].claim and self.lacks(FIGURES[name].claim))
+        }
+
+    @property
+    def front_drawings(self) -> list[str]:
+        """The drawings on the report's front page."""
+        return [drawing for drawing in FRONT_PAGE if drawing in self.drawings]
+
+    def figure(self, drawing: str) -> Figure:
+        """Return the figure that a drawing is a view of."""
+        return FIGURES[DRAWINGS[drawing][0]]
+
+    def figure_axes(self, drawing: str) -> Axes:
+        """Return the axes with the conditions that a figure shows: the study's, or those of its claim."""
+        claim = self.figure(drawing).claim
+        return self.axes | {"condition": self.claim_conditions(claim) if claim else self.shown}
+
+    def figure_tables(self, drawing: str) -> list[str]:
+        """Return the files that a figure is drawn from."""
+        figure = self.figure(drawing)
+        if figure.claim:
+            return self.files_of(figure.tables, self.figure_axes(drawing))
+        return self.whole_tables(figure.tables)
+
+    def figure_labels(self, drawing: str) -> dict[str, str]:
+        """Return what the report lists a drawing by; a label with two values becomes a toggle."""
+        figure, view = self.figure(drawing), DRAWINGS[drawing][1]
+        return {"shows": figure.title} | ({figure.toggle: view} if figure.toggle else {})
+
+    def claim_drawings(self, claim: str) -> list[str]:
+        """Return the files of a claim's own figures."""
+        drawn = [drawing for drawing, (figure, _) in self.drawings.items() if FIGURES[figure].claim == claim]
+        return [f"<results>/figures/{drawing}.{kind}" for drawing in drawn for kind in ("svg", "png")]
+
+    # Options of stages.
+
+    def split_option(self, condition: str) -> str:
+        """Return the split of a condition, or of the planted duels' modules, as JSON."""
+        return to_json(self.conditions[condition].split)
+
+    def settings_option(self, condition: str) -> str:
+        """Return a condition's settings as JSON."""
+        return to_json(self.conditions[condition])
+
+    @property
+    def conditions_option(self) -> str:
+        """Every condition's flat settings as JSON."""
+        return json.dumps(self.flat)
+
+    @cached_property
+    def study_option(self) -> str:
+        """All of the study's settings as JSON; put together when a page asks, not at the start of every job."""
+        return json.dumps(self.study.resolved())
+
+    def branch_options(self, condition: str, block: str, paths: Sequence[str]) -> str:
+        """Return how a condition continues another one, as options of `train_block`.
+
+        Args:
+            condition: a branch, or any other condition, which continues none.
+            block: the block's number.
+            paths: `parent_files` of it, as Snakemake found them.
+        """
+        if condition not in self.branches:
+            return options(branch='""', parent=".", parent_states=".", parent_code='""', as_kicked='""')
+        parent = self.parents[condition]
+        return options(
+            branch=shlex.quote(to_json(self.branches[condition])),
+            parent=Path(paths[0]).parent,
+            parent_states=self.states.format(condition=parent, block=block),
+            parent_code=self.training_code(parent),
+            as_kicked=paths[-1] if len(paths) > len(PARENT_FILES) else '""',
+        )
+
+    def replay_options(self, condition: str, replay: str) -> str:
+        """Return the options that a replay's name stands for: steps-0-100-checkpoints-10-metrics-10."""
+        if condition in self.branches:
+            raise WorkflowError(f"{condition}: {replay_refusal(self.parents[condition])}")
+        first, last, checkpoints, metrics = re.findall(r"\d+", replay)
+        every = f"--checkpoints-every {checkpoints} --metrics-every {metrics}"
+        return f"--events= --first {first} --last {last} {every}"
+
+    def onset_options(self, events: str) -> str:
+        """Return the options of the replay around each replica's onset, which the table of events has."""
+        onset = self.study.measurements.onset
+        every = f"--checkpoints-every {onset.every} --metrics-every {onset.every}"
+        return f"--events {events} --first={-onset.before} --last {onset.after} {every}"
+
+    # Memory.
+
+    def mb(self, rule: str, condition: str | None = None) -> int:
+        """Return the peak memory of one job of a rule, MB."""
+        study = self.study
+        if rule == "duel_toys" and self.toy_grid:
+            return memory.toy_mb(self.toy_grid)
+        if rule in ("train_modules", "duel_modules") and self.modules and self.planting:
+            return Size.of(self.modules).modules_mb(max(self.planting.parts))
+        if condition is None:
+            raise ValueError(f"{rule}: no rule whose memory depends on the study alone")
+        size, (answers, spikes) = self.sizes[condition], study.measurements.answers_and_spikes
+        match rule:
+            case "train_block" | "replay_block":
+                return size.training_mb(condition in self.branches)
+            case "extract_saliency":
+                return size.saliency_mb(memory.attributions(study))
+            case "extract_example_saliency":
+                return size.example_saliency_mb(memory.attributions(study))
+            case "ablate_neurons":
+                return size.ablation_mb(memory.deletions(study))
+            case "extract_saliency_all_ways":
+                return size.saliency_mb(memory.attributions_all_ways(study))
+            case "ablate_neurons_all_ways":
+                return size.ablation_mb(memory.deletions_all_ways(study))
+            case "measure_progress" | "measure_spikes":
+                return size.progress_mb()
+            case "track_updates":
+                return size.updates_mb()
+            case "record_answers":
+                return size.answers_mb(or_all(answers.checkpoints), study.block)
+            case "watch_spikes":
+                return size.spikes_mb(spikes.most, study.block)
+        raise ValueError(f"{rule}: no rule whose memory depends on a condition")
+
+    # Code.
+
+    def training_modules(self, condition: str) -> list[str]:
+        """Return the modules that training imports by a name in the settings: the loss and the update rule."""
+        settings = self.conditions[condition].optimiser
+        return [losses.module_of(settings.loss), updater.module_of(settings.optimiser)]
+
+    @cache  # noqa: B019
+    def training_code(self, condition: str) -> str:
+        """Return the fingerprint of a condition's training, by which its states are known.
+
+        A branch replays its parent, so it depends on the parent's loss and update rule beside its own.
+        """
+        parent = self.parents.get(condition)
+        modules = self.training_modules(condition) + (self.training_modules(parent) if parent else [])
+        return fingerprint("stages.train_block", *modules)
+
+    def retraining_code(self, stage: str, condition: str) -> str:
+        """Return the fingerprint of a stage that trains a condition again."""
+        return fingerprint(f"stages.{stage}", *self.training_modules(condition))
+
+    def task_code(self, task: str) -> str:
+        """Return the fingerprint of the job that makes a task's table, by the table's file stem."""
+        return fingerprint("stages.generate_task", family_module(self.tasks[task].family))
+
+    def reader_code(self, stage: str, module: str, names: Iterable[str]) -> str:
+        """Return the fingerprint of a stage that reads tables by name and hands them to a module."""
+        return fingerprint(f"stages.{stage}", module, *(f"storage.schemas.{name}" for name in names))
+
+
+def options(**values: object) -> str:
+    """Return options of a stage as the command line has them."""
+    return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in values.items())
+
+
+def or_all(number: int | str) -> int:
+    """Return a number of checkpoints or of sizes as the stages take it: 0 for all."""
+    return 0 if number == "all" else int(number)

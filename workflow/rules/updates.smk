@@ -1,0 +1,27 @@
+# What updates make of a network's neurons.
+rule track_updates:
+    input:
+        split="<results>/runs/{condition}/{block}/split.parquet",
+        weights=JOBS.weights("train_block"),
+        onset=lambda wildcards: JOBS.onset_weights(wildcards.condition),
+    output:
+        "<results>/updates/{condition}/{block}.parquet",
+    log:
+        "<results>/logs/track_updates/{condition}/{block}.log",
+    benchmark:
+        "<results>/benchmarks/track_updates/{condition}/{block}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=mb("track_updates"),
+    params:
+        settings=lambda wildcards: JOBS.settings_option(wildcards.condition),
+        onset=lambda wildcards, input: Path(input.onset[0]).parent if input.onset else "''",
+        how=options(steps=or_all(UPDATES.checkpoints), device=STUDY.device),
+        code=fingerprint("stages.track_updates"),
+    message:
+        "Tracking the updates of {wildcards.condition}, block {wildcards.block}"
+    shell:
+        "python -m general_circuits.stages.track_updates --split {input.split} --onset {params.onset}"
+        " --condition {wildcards.condition} --settings {params.settings:q} {params.how} --output {output} > {log} 2>&1"
