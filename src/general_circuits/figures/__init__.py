@@ -1,1 +1,1 @@
-"""Figures: one file per figure, tidy frames in and a matplotlib figure out. `registry.py` lists them."""
+"""Figures: one file per figure, from tidy frames to a matplotlib figure. `registry.py` lists them."""

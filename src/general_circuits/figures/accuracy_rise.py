@@ -1,4 +1,4 @@
-"""The rise of validation accuracy on three clocks: log steps, steps, and the distance that weights travel."""
+"""Rise of validation accuracy on three clocks: log steps, linear steps, and the distance that weights travel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ CLOCKS = ("steps, log axis", "steps", "distance travelled, Σ‖Δθ‖")
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
-    """Grokking's accuracies against each clock, from 5 % to 95 % of the rise in colour; from `metrics` and `events`."""
+    """Draw grokking's accuracies against each clock, with the rise from 5 % to 95 % in colour.
+
+    Reads `metrics` and `events`.
+    """
     metrics, events = tables["metrics"], tables["events"]
     figure, panels = plt.subplots(1, 3, figsize=(style.WIDTH, 2.6), sharey=True)
     colour = style.condition_colours([BASE])[BASE]
@@ -50,13 +53,16 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
-    """The shares of the time that rises take."""
-    of_all = rises(tables["metrics"], tables["events"], BASE)
-    shares = {"steps": [rise.share for rise in of_all], "distance": [rise.share_of_distance for rise in of_all]}
+    """Say which shares of the time and of the distance the rises take, and how they compare with memorisation."""
+    by_replica = rises(tables["metrics"], tables["events"], BASE)
+    shares = {
+        "steps": [rise.share for rise in by_replica],
+        "distance": [rise.share_of_distance for rise in by_replica],
+    }
     means = [f"{formatting.plain(estimate(values).mean)} of the {clock}" for clock, values in shares.items()]
-    longer = [rise.steps / rise.memorisation_steps for rise in of_all if rise.memorisation_steps > 0]
+    longer = [rise.steps / rise.memorisation_steps for rise in by_replica if rise.memorisation_steps > 0]
     ratio = captions.span([value for value in longer if np.isfinite(value)], "{:.1f}")
     return (
-        f"From 5 % to 95 % of its rise validation accuracy takes, in the mean, {' and '.join(means)} until then, and"
-        f" {ratio} times as many steps as training accuracy."
+        f"The rise of validation accuracy from 5 % to 95 % takes {' and '.join(means)} until its end, means over"
+        f" replicas. It has {ratio} times as many steps as the rise of training accuracy."
     )

@@ -1,4 +1,4 @@
-"""How long grokking takes with other batches, in updates and in epochs, and what noise by itself takes."""
+"""Steps and epochs to generalise with other batch sizes, and what decay or noise alone takes from margins."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from general_circuits.figures import steps_left, style
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
-    """Steps by batch size, the same in epochs, and what branches without a gradient lose."""
+    """Draw steps by batch size, the same in epochs, and what branches without a gradient lose.
+
+    Reads `conditions`, `events` and `progress`.
+    """
     conditions = variant_outcomes.settings(tables["conditions"])
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(style.WIDTH, 2.8), width_ratios=[3, 3, 2])
     by_batch = _by_batch(tables)
@@ -24,7 +27,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     steps_left.draw_levels(left, by_batch, colour, "batches")
     noisy = _noisy(tables)
     if noisy:
-        steps_left.draw_levels(left, noisy, other, "full batch, with\nnoise like theirs")
+        steps_left.draw_levels(left, noisy, other, "full batch\nwith added noise")
         left.legend(fontsize="x-small")
     steps_left.label_levels(left, by_batch, noisy)
     n_training = float(conditions[BASE]["examples.training"])
@@ -39,23 +42,24 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
-    """Medians by batch size."""
-    words = [f"{batch:g}: {steps_left.said(time)}" for batch, time in steps_left.medians(_by_batch(tables)).items()]
-    noisy = [f"{batch:g}: {steps_left.said(time)}" for batch, time in steps_left.medians(_noisy(tables)).items()]
-    more = f" Full batches with noise like that of batches of {'; '.join(noisy)}." if noisy else ""
+    """Give the median steps by batch size."""
+    words = [f"{batch:g}: {steps_left.written(time)}" for batch, time in steps_left.medians(_by_batch(tables)).items()]
+    noisy = [f"{batch:g}: {steps_left.written(time)}" for batch, time in steps_left.medians(_noisy(tables)).items()]
+    more = f" Full batches with noise like that of smaller batches, by their size: {'; '.join(noisy)}." if noisy else ""
     return f"Median steps to generalise by batch size: {'; '.join(words)}.{more}"
 
 
 def _by_batch(tables: Mapping[str, pd.DataFrame]) -> dict[float, pd.DataFrame]:
+    """Return the steps that each replica took, by batch size, of conditions that differ in it alone."""
     levels = variant_outcomes.levels(variant_outcomes.settings(tables["conditions"]), BATCH)
     return {batch: variant_outcomes.left(tables["events"], name, START) for name, batch in levels.items()}
 
 
 def _noisy(tables: Mapping[str, pd.DataFrame]) -> dict[float, pd.DataFrame]:
-    """By the batches whose noise full batches have from the start on."""
-    conditions, found = variant_outcomes.settings(tables["conditions"]), {}
+    """Return the steps that full batches with added noise took, by the batch size whose noise they have."""
+    conditions, by_size = variant_outcomes.settings(tables["conditions"]), {}
     for name in conditions:
         changed = differences(conditions, name)
         if NOISE in changed and variant_outcomes.place(changed) == START and np.isfinite(changed[NOISE]):
-            found[float(changed[NOISE])] = variant_outcomes.left(tables["events"], name, START)
-    return dict(sorted(found.items()))
+            by_size[float(changed[NOISE])] = variant_outcomes.left(tables["events"], name, START)
+    return dict(sorted(by_size.items()))

@@ -1,4 +1,4 @@
-"""Words for numbers, in the sentences that every figure says about itself."""
+"""Words for numbers, in the descriptions of figures."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from general_circuits import formatting
 from general_circuits.analysis.windows import late_window, over_replicas, steps_of_events, value_at
 from general_circuits.figures import style
 
+NO_GROKKING = "The study has no condition named grokking."
+"""Description of a figure whose values are read at grokking's events, in a study without that condition."""
+
 
 def span(values: Sequence[float] | pd.Series, form: str = "{:,.0f}") -> str:
-    """The range of what is known: "350", "350 to 400", or "–" if nothing is."""
+    """Write the range of the known values: "350", "350 to 400", or "–" if none is known."""
     known = [value for value in values if np.isfinite(value)]
     if not known:
         return formatting.UNKNOWN
@@ -22,7 +25,11 @@ def span(values: Sequence[float] | pd.Series, form: str = "{:,.0f}") -> str:
 
 
 def reached(steps: pd.Series) -> str:
-    """At which steps an event came, and in how many of the replicas if not in all: missing steps are censored."""
+    """Write the steps at which replicas reached an event, and how many of them did if not all.
+
+    Args:
+        steps: step of each replica, missing where it is censored.
+    """
     known = int(steps.notna().sum())
     if not known:
         return "in no replica"
@@ -30,24 +37,28 @@ def reached(steps: pd.Series) -> str:
     return where if known == len(steps) else f"{where} in {known} of {len(steps)} replicas"
 
 
-def from_memorised_to_late(frame: pd.DataFrame, value: str, events: pd.DataFrame) -> str:
-    """Each condition's mean over replicas at t_m and over the late window, at grokking's steps.
+def from_memorised_to_late(frame: pd.DataFrame, value: str, events: pd.DataFrame, name: str) -> str:
+    """Write each condition's mean over replicas at t_m and over the late window, at grokking's steps.
 
     Args:
-        frame: with `condition`, `replica`, `step` and the value.
-        value: its name.
-        events: the table.
+        frame: columns `condition`, `replica`, `step` and the value.
+        value: the value's column.
+        events: the table of that name.
+        name: the value in words.
+
+    Returns:
+        One sentence; empty if the table has no events of grokking.
     """
     steps = steps_of_events(events, "grokking")
     if steps.empty:
         return ""
     parts = []
     for condition in frame["condition"].cat.categories:
-        here = frame[frame["condition"] == condition]
+        rows = frame[frame["condition"] == condition]
         ends = (
-            over_replicas(here, value, steps, lambda series, at: value_at(series, at["memorised"])),
-            over_replicas(here, value, steps, lambda series, at: late_window(series, at["generalised"])),
+            over_replicas(rows, value, steps, lambda series, at: value_at(series, at["memorised"])),
+            over_replicas(rows, value, steps, lambda series, at: late_window(series, at["generalised"])),
         )
-        written = " → ".join(formatting.plain(float(pd.Series(end).mean())) for end in ends)
+        written = " to ".join(formatting.plain(float(pd.Series(end).mean())) for end in ends)
         parts.append(f"{style.readable(condition)} {written}")
-    return f"Means over replicas at t_m → in the late window: {'; '.join(parts)}."
+    return f"Mean {name} over replicas, from t_m to the late window: {'; '.join(parts)}."

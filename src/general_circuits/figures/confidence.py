@@ -1,4 +1,4 @@
-"""How sure grokking is of its training examples, and whether it matters."""
+"""Confidence of grokking on its training examples, and the steps left in branches that change training."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from general_circuits.analysis.variants import AT, BASE, differences
 from general_circuits.figures import steps_left, style
 
 QUANTILES = {
-    "correct_probability_q10": "tenth least sure",
+    "correct_probability_q10": "least sure tenth",
     "correct_probability": "median",
-    "correct_probability_q90": "tenth surest",
+    "correct_probability_q90": "surest tenth",
 }
 LEAST = 1e-9
-"""Of 1 − p, that is drawn."""
+"""Smallest value of 1 − p that is drawn."""
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
-    """Left, 1 − p on training examples; right, steps left to generalise in branches."""
+    """Draw 1 − p on training examples (left), and the steps left to generalise in branches (right).
+
+    Reads `conditions`, `events` and `metrics`.
+    """
     metrics, branches = tables["metrics"], _left(tables)
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, 2.9), width_ratios=[3, 2])
     rows = metrics[(metrics["condition"] == BASE) & (metrics["split"] == "train")]
@@ -59,19 +62,19 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
-    """Medians of the steps left."""
+    """Give the median steps left."""
     medians = {name: steps_left.medians({0.0: rows})[0.0] for name, rows in _left(tables).items()}
-    words = [f"{style.readable(name)} {steps_left.said(median)}" for name, median in medians.items()]
+    words = [f"{style.readable(name)} {steps_left.written(median)}" for name, median in medians.items()]
     return f"Median steps left to generalise: {'; '.join(words)}."
 
 
 def _left(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Of grokking from where the first branch leaves it, and of branches, what was left."""
+    """Return what was left in grokking from the place where the first branch leaves it, and in each branch."""
     conditions = variant_outcomes.settings(tables["conditions"])
     branches = {name: differences(conditions, name) for name in conditions if name != BASE}
     branches = {name: changed for name, changed in branches.items() if AT in changed}
     places = [variant_outcomes.place(changed) for changed in branches.values()] or ["memorised"]
-    found = {BASE: variant_outcomes.left(tables["events"], BASE, places[0])}
-    return found | {
+    grokking = {BASE: variant_outcomes.left(tables["events"], BASE, places[0])}
+    return grokking | {
         name: variant_outcomes.left(tables["events"], name, variant_outcomes.place(branches[name])) for name in branches
     }

@@ -1,4 +1,4 @@
-"""What is lost against the number of deleted units, at several moments of training, beside its controls."""
+"""Accuracy or margin lost against the number of deleted units, at several moments of training."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ RANKINGS = {
 STYLES = {"top": "-", "matched": ":", "random": "--", "bottom": "-."}
 PANELS = 4
 COLUMNS = {"accuracy": "accuracy", "margin": "matched_margin"}
-LABELS = {"accuracy": "training accuracy lost", "margin": "margin lost, in logit scales"}
+LABELS = {"accuracy": "training accuracy lost", "margin": "margin lost, relative to logit scale"}
 
 
 def draw(tables: Mapping[str, pd.DataFrame], lost: str) -> Figure:
-    """Lost `accuracy`, or `margin` at matched logit scale, in grokking (or the first condition there is).
+    """Draw the lost `accuracy`, or `margin` at matched logit scale, in grokking.
 
-    From `ablation` and `events`.
+    A study without grokking shows its first condition. Reads `ablation` and `events`.
     """
     condition, rows, moments = _read(tables, lost)
     figure, grid = plt.subplots(1, len(moments), figsize=(style.WIDTH, 2.6), sharey=True, squeeze=False)
-    own = style.condition_colours(list(tables["ablation"]["condition"].cat.categories))[condition]
-    # Colours are the conditions': what is ranked by saliency has this one's, and the controls have none.
-    colours: dict[str, object] = {"top": own, "matched": own, "random": "black", "bottom": style.GREY}
+    colour = style.condition_colours(list(tables["ablation"]["condition"].cat.categories))[condition]
+    # A colour stands for a condition in every figure, so the salient units have this one's and controls have none.
+    colours: dict[str, object] = {"top": colour, "matched": colour, "random": "black", "bottom": style.GREY}
     names = {ranking: label for ranking, label in RANKINGS.items() if (rows["ranking"] == ranking).any()}
     for axes, (step, name) in zip(grid[0], moments.items(), strict=True):
-        here = rows[rows["step"] == step]
+        at_step = rows[rows["step"] == step]
         for ranking in names:
-            table = here[here["ranking"] == ranking].pivot(index="k", columns="replica", values=lost)
+            table = at_step[at_step["ranking"] == ranking].pivot(index="k", columns="replica", values=lost)
             if len(table):
                 style.draw_band(axes, table, colours[ranking], STYLES[ranking])
         axes.axvline(SHARE * rows["k"].max(), color=style.GREY, linewidth=0.6, linestyle=(0, (1, 2)))
@@ -63,21 +63,24 @@ def draw(tables: Mapping[str, pd.DataFrame], lost: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], lost: str) -> str:
-    """What a quarter of the units is worth at each moment."""
+    """Give what is lost when a quarter of the units is deleted, at each moment."""
     condition, rows, moments = _read(tables, lost)
     k = rows["k"].max() * SHARE
     quarter = rows["k"].unique()[np.abs(rows["k"].unique() - k).argmin()]
     means = rows[rows["k"] == quarter].groupby(["step", "ranking"], observed=True)[lost].mean()
     parts = [
-        f"step {step:,}{name.replace('$', '')}: most salient {plain(means[step, 'top'])},"
-        f" random {plain(means[step, 'random'])}, least salient {plain(means[step, 'bottom'])}"
+        f"at step {step:,}{name.replace('$', '')} {plain(means[step, 'top'])}, {plain(means[step, 'random'])} and"
+        f" {plain(means[step, 'bottom'])}"
         for step, name in moments.items()
     ]
-    return f"{style.readable(condition).capitalize()}, mean lost to k = {quarter}: {'; '.join(parts)}."
+    return (
+        f"Training {lost} lost in {style.readable(condition)} when the {quarter} most salient, random or least salient"
+        f" units are deleted, means over replicas: {'; '.join(parts)}."
+    )
 
 
 def _read(tables: Mapping[str, pd.DataFrame], lost: str) -> tuple[str, pd.DataFrame, dict[int, str]]:
-    """The condition shown, its curves, and the measured steps to show with the event that each is near."""
+    """Return the condition shown, its curves, and the steps to show with the event that each is near."""
     conditions = list(tables["ablation"]["condition"].cat.categories)
     condition = "grokking" if "grokking" in conditions else conditions[0]
     curves = damage.curves(tables["ablation"][tables["ablation"]["condition"] == condition])
@@ -86,12 +89,15 @@ def _read(tables: Mapping[str, pd.DataFrame], lost: str) -> tuple[str, pd.DataFr
 
 
 def _moments(events: dict[str, float], steps: np.ndarray) -> dict[int, str]:
-    """Measured steps to show, each with the event it is near: memorised, onset, generalised and the last."""
-    found: dict[int, str] = {}
+    """Choose up to `PANELS` measured steps: nearest to each event, the last, then evenly among all.
+
+    The value of each says which event it is near.
+    """
+    moments: dict[int, str] = {}
     for event, step in events.items():
-        found[int(steps[np.abs(steps - step).argmin()])] = f" (≈ {style.EVENT_NAMES[event]})"
-    found.setdefault(int(steps[-1]), "")
+        moments[int(steps[np.abs(steps - step).argmin()])] = f" (≈ {style.EVENT_NAMES[event]})"
+    moments.setdefault(int(steps[-1]), "")
     for step in steps[np.linspace(0, len(steps) - 1, PANELS).round().astype(int)]:
-        if len(found) < PANELS:
-            found.setdefault(int(step), "")
-    return dict(sorted(found.items()))
+        if len(moments) < PANELS:
+            moments.setdefault(int(step), "")
+    return dict(sorted(moments.items()))

@@ -1,4 +1,4 @@
-"""What weight decay by itself takes from each kind of circuit, and what updates give back."""
+"""Loss of each kind of circuit to weight decay alone, and what updates give back."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from general_circuits.analysis.estimates import Estimate, estimate
 from general_circuits.figures import style
 
 CONDITIONS = 3
-"""Conditions of ordinary training shown, the first of the study."""
+"""Number of conditions of ordinary training shown, the first of the study."""
 LEAST = 0.1
-"""Share of the whole margin below which a component's relative change is not drawn: it has no bound near 0."""
+"""Share of the whole margin up to which a part's relative change is not drawn, since it has no bound near 0."""
 
 COLOURS = {"general": style.VERDICT_COLOURS["supported"], "shallow": style.VERDICT_COLOURS["contradicted"]}
-CAUSES = ("decay", "updates on others", "updates on its own")
+CAUSES = ("decay", "update on others", "update on batch")
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
-    """Above, planted duels with decay, an optimiser each; below, ordinary training; from `planted` and `progress`."""
+    """Draw planted duels with decay, a panel per optimiser, above ordinary training, a panel per condition.
+
+    Reads `planted` and `progress`.
+    """
     planted, progress = tables["planted"], tables["progress"]
     optimisers = duel_outcomes.optimisers(planted)
     conditions = list(progress["condition"].cat.categories)[:CONDITIONS]
@@ -40,7 +43,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
                 axes.plot(at.mean, row + offset, "o", color=COLOURS[side], markersize=4)
         axes.axvline(0, color=style.GREY, linewidth=0.6)
         axes.set_title(f"planted, {optimiser}", fontsize="medium")
-        axes.set_xlabel("change of its part\nper 1,000 steps, relative")
+        axes.set_xlabel("relative change of the part\nper 1,000 steps")
     above[0].set_yticks(range(len(CAUSES)), list(CAUSES))
     above[0].set_ylim(len(CAUSES) - 0.5, -0.5)
     names = style.condition_colours(list(progress["condition"].cat.categories))
@@ -51,32 +54,34 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
         axes.set_title(style.readable(condition), color=names[condition], fontsize="medium")
         axes.set_xlabel("step")
         style.linear_steps(axes, max(2, 8 // len(conditions)))
-    # By the means: where a part is hardly over the least share in some replicas, their interval has no bound.
+    # Limits follow the means, since an interval can be huge where a part is hardly over the least share.
     if means:
         below[0].set_ylim(1.5 * min(0, *means), 1 + max(0, *means))
-    below[0].set_ylabel("change by decay per share\nof weights lost, relative")
+    below[0].set_ylabel("relative change by decay,\nper share of weights lost")
     lines = [Line2D([], [], color=colour) for colour in COLOURS.values()]
     below[-1].legend(lines, ["general, unseen", "shallow, the rest"], fontsize="small")
     return figure
 
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
-    """What decay takes from both sides of planted duels, and what updates on others give."""
-    said = []
+    """Give the effect of each cause on both sides of planted duels with the most decay."""
+    parts = []
     for optimiser in duel_outcomes.optimisers(tables["planted"]):
         effects = _of_duels(tables["planted"], optimiser)
         words = [
-            f"{cause} {formatting.plain(sides['general'].mean)} general,"
-            f" {formatting.plain(sides['shallow'].mean)} shallow"
+            f"{cause} {formatting.plain(sides['general'].mean)} and {formatting.plain(sides['shallow'].mean)}"
             for cause, sides in effects.items()
             if np.isfinite([at.mean for at in sides.values()]).all()
         ]
-        said.append(f"{optimiser}: {', '.join(words)}")
-    return f"Relative change per 1,000 steps in planted duels with most decay, means over replicas: {'; '.join(said)}."
+        parts.append(f"{optimiser}, {', '.join(words)}")
+    return (
+        "Relative change of the general and of the shallow part per 1,000 steps in planted duels with the most decay:"
+        f" {'; '.join(parts)}."
+    )
 
 
 def _of_duels(planted: pd.DataFrame, optimiser: str) -> dict[str, dict[str, Estimate]]:
-    """By cause and side: the registered duel but with the most decay."""
+    """Return the effects, by cause and side, in the registered duel with the most decay instead of none."""
     most = float(planted.loc[planted["optimiser"] == optimiser, "general_decay"].max())
     rows = duel_outcomes.duels(planted, optimiser, general_decay=most, shallow_decay=most)
     columns = dict(zip(CAUSES, ("decay_effect", "transfer", "reinforcement"), strict=True))
@@ -85,14 +90,18 @@ def _of_duels(planted: pd.DataFrame, optimiser: str) -> dict[str, dict[str, Esti
 
 
 def _of_training(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """By side, steps × replicas: what decay does to the unseen component and to the rest, relative to their parts."""
+    """Return the effect of decay on the unseen component and on the rest, relative to each: steps × replicas, by side.
+
+    The general side is the unseen component, the shallow side is the margin without it.
+    """
     rows = rows[(rows["split"] == "train") & rows["is_scheduled"]]
-    of = {name: rows[rows["component"] == name] for name in ("all", "unseen")}
-    parts = {name: style.wide(here, "part_of_margin") for name, here in of.items()}
-    lost = {name: parts[name] * style.wide(here, "decay_effect") for name, here in of.items()}
-    whole = parts["all"]
+    components = {name: rows[rows["component"] == name] for name in ("all", "unseen")}
+    parts = {name: style.wide(component, "part_of_margin") for name, component in components.items()}
+    # The table has effects relative to each component. In logits they can be subtracted.
+    lost = {name: parts[name] * style.wide(component, "decay_effect") for name, component in components.items()}
+    margin = parts["all"]
     sides = {
         "general": (parts["unseen"], lost["unseen"]),
-        "shallow": (whole - parts["unseen"], lost["all"] - lost["unseen"]),
+        "shallow": (margin - parts["unseen"], lost["all"] - lost["unseen"]),
     }
-    return {side: (gone / part).where((part > LEAST * whole) & (whole > 0)) for side, (part, gone) in sides.items()}
+    return {side: (gone / part).where((part > LEAST * margin) & (margin > 0)) for side, (part, gone) in sides.items()}

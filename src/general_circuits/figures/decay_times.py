@@ -1,4 +1,4 @@
-"""How long grokking takes at other weight decays, and what decay by itself takes."""
+"""Steps to generalise at other weight decays, and what decay or noise alone takes from margins."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from general_circuits.figures import steps_left, style
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
-    """Steps by decay, and what branches without a gradient lose; from `conditions`, `events` and `progress`."""
+    """Draw steps by decay, and what branches without a gradient lose.
+
+    Reads `conditions`, `events` and `progress`.
+    """
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, 2.8), width_ratios=[3, 2])
     by_decay = _by_decay(tables)
     above_none = {decay: rows for decay, rows in by_decay.items() if decay > 0}
@@ -34,11 +37,12 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
-    """Medians by decay."""
-    words = [f"{decay:g}: {steps_left.said(time)}" for decay, time in steps_left.medians(_by_decay(tables)).items()]
+    """Give the median steps by decay."""
+    words = [f"{decay:g}: {steps_left.written(time)}" for decay, time in steps_left.medians(_by_decay(tables)).items()]
     return f"Median steps to generalise by weight decay: {'; '.join(words)}."
 
 
 def _by_decay(tables: Mapping[str, pd.DataFrame]) -> dict[float, pd.DataFrame]:
+    """Return the steps that each replica took, by weight decay, of conditions that differ in it alone."""
     levels = variant_outcomes.levels(variant_outcomes.settings(tables["conditions"]), DECAY)
     return {decay: variant_outcomes.left(tables["events"], name, START) for name, decay in levels.items()}

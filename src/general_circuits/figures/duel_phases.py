@@ -1,4 +1,4 @@
-"""Who wins by decay and coverage: planted duels, and toys."""
+"""Winner of planted duels and of toys, by decay and coverage."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from general_circuits.registered import rows_of
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
-    """The general share at the end, a panel per optimiser: above of `planted` duels, below of toys, from `toy`."""
-    rows = {"K, memorisers": _planted(tables["planted"]), "coverage c": _toys(tables["toy"])}
+    """Draw the general share at the end, a panel per optimiser: planted duels above, toys below.
+
+    Reads `planted` and `toy`.
+    """
+    rows = {"memorisers K": _planted(tables["planted"]), "coverage c": _toys(tables["toy"])}
     columns = max(map(len, rows.values()))
     figure, grid = plt.subplots(2, columns, figsize=(style.WIDTH, 4.4), squeeze=False)
     for row, (across, panels) in zip(grid, rows.items(), strict=True):
@@ -39,37 +42,43 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
-    """Least and largest share by decay."""
-    said = []
+    """Give the range of shares over coverages, at the least and at the most decay."""
+    parts = []
     for kind, panels in (("planted", _planted(tables["planted"])), ("toy", _toys(tables["toy"]))):
         for optimiser, table in panels.items():
-            for decay, shares in table.iterrows():
-                said.append(f"{kind}, {optimiser}, decay {decay:g}: {plain(shares.min())} to {plain(shares.max())}")
-    return f"General share at the end, from the least to the largest over coverages: {'; '.join(said)}."
+            decays = dict.fromkeys([table.index[0], table.index[-1]])
+            ranges = [
+                f"{plain(table.loc[decay].min())} to {plain(table.loc[decay].max())} at decay {decay:g}"
+                for decay in decays
+            ]
+            parts.append(f"{kind} with {optimiser} {', '.join(ranges)}")
+    return f"General share at the end, over all coverages: {'; '.join(parts)}."
 
 
 def _toys(toy: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """By optimiser: decay × coverage → the general share at the end."""
+    """Return the general share at the end of toys, decay × coverage, by optimiser."""
     rows = duel_outcomes.toys(toy, sharing="shared", attention=str(toy["attention"].iloc[0]))
     last = duel_outcomes.toy_shares(rows[rows["step"] == rows["step"].max()])["share"].reset_index()
     return {name: _table(last[last["optimiser"] == name], "coverage") for name in duel_outcomes.optimisers(toy)}
 
 
 def _planted(planted: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """By optimiser: decay × number of memorisers → the mean general share at the end."""
+    """Return the mean general share at the end of planted duels, decay × number of memorisers, by optimiser."""
     registered = duel_outcomes.registered(planted)
     base = {key: value for key, value in registered.items() if not key.endswith(("decay", "parts"))}
     rows = rows_of(planted, **base, examples="all", side="general")
-    same = rows[(rows["general_decay"] == rows["shallow_decay"]) & (rows["step"] == rows["step"].max())]
-    named = same.assign(weight_decay=same["general_decay"])
-    return {name: _table(named[named["optimiser"] == name], "parts") for name in duel_outcomes.optimisers(planted)}
+    is_shown = (rows["general_decay"] == rows["shallow_decay"]) & (rows["step"] == rows["step"].max())
+    last = rows[is_shown].assign(weight_decay=lambda shown: shown["general_decay"])
+    return {name: _table(last[last["optimiser"] == name], "parts") for name in duel_outcomes.optimisers(planted)}
 
 
 def _table(rows: pd.DataFrame, across: str) -> pd.DataFrame:
+    """Pivot to the mean share, decay × values of a column."""
     return rows.pivot_table(index="weight_decay", columns=across, values="share", observed=True)
 
 
 def _annotate(axes: Axes, table: pd.DataFrame) -> None:
+    """Write each share into its cell, in white where the cell is dark."""
     for y, shares in enumerate(table.to_numpy()):
         for x, share in enumerate(shares):
             colour = "white" if abs(share - 0.5) > 0.3 else "black"

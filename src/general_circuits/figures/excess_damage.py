@@ -1,4 +1,4 @@
-"""Excess damage over training, all conditions together."""
+"""Excess damage over training, all conditions in one panel."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from general_circuits.figures import captions, style
 COLUMNS = {"accuracy": "excess", "margin": "matched_margin_excess"}
 LABELS = {
     "accuracy": "excess damage\n(share of training accuracy)",
-    "margin": "excess damage\n(lost margin, in logit scales)",
+    "margin": "excess damage\n(lost margin, relative to logit scale)",
 }
 
 
 def draw(tables: Mapping[str, pd.DataFrame], lost: str) -> Figure:
-    """In lost `accuracy`, or `margin` at matched logit scale; from `damage` and `events`."""
+    """Draw excess damage in lost `accuracy`, or in lost `margin` at matched logit scale.
+
+    Reads `damage` and `events`.
+    """
     return style.over_training(damage.areas(tables["damage"]), COLUMNS[lost], tables["events"], LABELS[lost])
 
 
 def describe(tables: Mapping[str, pd.DataFrame], lost: str) -> str:
-    """Where each condition begins and ends."""
-    return captions.from_memorised_to_late(damage.areas(tables["damage"]), COLUMNS[lost], tables["events"])
+    """Give each condition's excess damage at t_m and in the late window."""
+    rows, name = damage.areas(tables["damage"]), f"excess damage in {lost}"
+    return captions.from_memorised_to_late(rows, COLUMNS[lost], tables["events"], name) or captions.NO_GROKKING

@@ -1,10 +1,9 @@
-"""Every measured claim: its registered contrast, and those beside it in the same unit, with their intervals."""
+"""Forest of all measured claims: registered contrasts, other contrasts in the same unit, and their intervals."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,26 +15,29 @@ from general_circuits.figures import style
 from general_circuits.formatting import NO_DATA, interval, is_change, of_unit
 
 BESIDE, ROWS = 7, 45
-"""Contrasts of a claim shown beside the registered ones, and rows in all; a page of the report has every contrast."""
+"""Most contrasts of a claim beside the registered ones, and rows to aim at in all; a page has every contrast."""
 
 NOT_TESTABLE = "not testable in this study"
-"""A verdict without data."""
+"""Verdict of a claim without data."""
+
+KINDS = ("supported", "contradicted", "undecided", NOT_TESTABLE)
+"""All verdicts, in the order in which they are counted."""
 
 HEAD = 2.4
-"""Rows that a panel's title and its axis take."""
+"""Height of a panel's title and axis, rows."""
 
 VALUES, NARROW = 100, 96
-"""Points that estimates and intervals take, beside a panel, and where there are two columns."""
+"""Width of estimates and intervals beside a panel, and beside one of two columns, points."""
 
 IN_ONE_COLUMN = 10
-"""Panels."""
+"""Most panels in one column; more are in two."""
 
 OF_NEURONS = ("saliency_skew", "topk_damage")
-"""Claims whose contrasts are changes over training."""
+"""Claims whose contrasts are changes over training, which the axis label says."""
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
-    """One panel per claim and unit that it is judged in, of those with data, from `claim`."""
+    """Draw one panel per claim with data and unit that it is judged in; read `claim`."""
     claims = tables["claim"]
     claims = claims.assign(claim=claims["claim"].astype(str), verdict=claims["verdict"].astype(str))
     judged = claims[(claims["verdict"] != "") & (claims["verdict"] != NOT_TESTABLE)]
@@ -48,33 +50,32 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     row = 0.21 if len(columns) == 1 else 0.2
     figure = plt.figure(figsize=(style.WIDTH, row * max(map(sum, heights)) + 0.4))
     parts = figure.subfigures(1, len(columns), squeeze=False)[0]
-    for part, column, of_column in zip(parts, columns, heights, strict=True):
-        grid = part.subplots(len(of_column), 1, height_ratios=of_column, squeeze=False)
+    for part, column, ratios in zip(parts, columns, heights, strict=True):
+        grid = part.subplots(len(ratios), 1, height_ratios=ratios, squeeze=False)
         for axes, (claim, rows) in zip(grid[:, 0], column, strict=False):
             _panel(axes, claim, rows, is_narrow=len(columns) > 1)
     return figure
 
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
-    """The registered contrasts: those that have a verdict."""
-    registered = tables["claim"][tables["claim"]["verdict"] != ""]
-    return " ".join(f"{_named(row)}: {row.verdict}. {row.sentence}" for row in registered.itertuples())
-
-
-def _named(row: Any) -> str:
-    """A claim, with what it is judged for where it has several verdicts."""
-    _, _, judged_for = str(row.contrast).partition(", ")
-    return f"{row.claim} ({judged_for})" if judged_for else str(row.claim)
+    """Count the verdicts by kind; only registered contrasts have one."""
+    counts = tables["claim"]["verdict"].astype(str).value_counts()
+    words = [f"{counts[kind]} {kind}" for kind in KINDS if kind in counts]
+    return (
+        f"Verdicts of measured claims: {', '.join(words) or 'none'}."
+        " The table of verdicts has every estimate and interval."
+    )
 
 
 def _rows(claim: pd.DataFrame, unit: str, beside: int) -> pd.DataFrame:
-    """Of one claim in one unit: registered contrasts first, those with a verdict; then so many others."""
+    """Return one claim's rows in one unit: registered contrasts, which have a verdict, then up to `beside` others."""
     rows = claim[(claim["unit"] == unit) & (claim["verdict"] != NOT_TESTABLE)]
     is_registered = rows["verdict"] != ""
     return pd.concat([rows[is_registered], rows[~is_registered].head(beside)], ignore_index=True)
 
 
 def _panel(axes: Axes, claim: str, rows: pd.DataFrame, is_narrow: bool) -> None:
+    """Draw a claim's contrasts in one unit, the first on top; `is_narrow` is for one of two columns."""
     small, medium = ("x-small", "small") if is_narrow else ("small", "medium")
     verdicts = [verdict for verdict in rows["verdict"] if verdict]
     unit = rows["unit"].iloc[0]
@@ -118,10 +119,10 @@ def _panel(axes: Axes, claim: str, rows: pd.DataFrame, is_narrow: bool) -> None:
         fontsize=small,
         color=style.GREY,
     )
-    agreed = verdicts[0] if len(set(verdicts)) == 1 else ""
+    only = verdicts[0] if len(set(verdicts)) == 1 else ""
     axes.set_title(
         f"{claim}: {', '.join(dict.fromkeys(verdicts))}",
         x=-0.9 if is_narrow else 0.0,
-        color=style.VERDICT_COLOURS.get(agreed, style.GREY),
+        color=style.VERDICT_COLOURS.get(only, style.GREY),
         fontsize=medium,
     )

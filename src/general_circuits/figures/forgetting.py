@@ -1,4 +1,4 @@
-"""What updates on other examples do to each side, and what becomes of examples that stay away."""
+"""Effect of updates on other examples on each side, and margins of examples that stay away."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ STYLES = {"general": "-", "shallow": "--"}
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
-    """Left, absent examples' margins; right, what a step on others does, by the number of parts; from `planted`."""
+    """Draw absent examples' margins above, and the effect of a step on others by the number of parts below.
+
+    A column is an optimiser. Reads `planted`.
+    """
     planted = tables["planted"]
     optimisers = duel_outcomes.optimisers(planted)
     figure, grid = plt.subplots(2, len(optimisers), figsize=(style.WIDTH, 4.4), squeeze=False)
@@ -39,41 +42,42 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
         style.linear_steps(above, 5)
         parts = sorted(planted["parts"].unique())
         for shift, (side, colour) in zip((-0.08, 0.08), colours.items(), strict=True):
-            found = [_transfer(planted, optimiser, how_many, side) for how_many in parts]
+            effects = [_transfer(planted, optimiser, how_many, side) for how_many in parts]
             places = np.arange(len(parts)) + shift
-            below.vlines(places, [f.low for f in found], [f.high for f in found], color=colour)
-            below.plot(places, [f.mean for f in found], "o", color=colour, markersize=4)
+            below.vlines(places, [effect.low for effect in effects], [effect.high for effect in effects], color=colour)
+            below.plot(places, [effect.mean for effect in effects], "o", color=colour, markersize=4)
         below.axhline(0, color=style.GREY, linewidth=0.6)
         below.set_xticks(range(len(parts)), [str(how_many) for how_many in parts])
-        below.set_xlabel("K, memorisers")
+        below.set_xlabel("memorisers K")
         below.margins(x=0.2)
         figure.draw_without_rendering()
         style.name_ends(above, ends)
     grid[0, 0].set_ylabel("absent examples' margin,\nrelative to the start")
-    grid[1, 0].set_ylabel("what steps on others do,\nper 1,000 steps")
+    grid[1, 0].set_ylabel("effect of steps on others,\nper 1,000 steps")
     return figure
 
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
-    """What is left when absent examples come back, and T by side."""
+    """Give what is left when absent examples come back, and T, by side."""
     planted = tables["planted"]
-    said = []
+    kept, changed = [], []
     for optimiser in duel_outcomes.optimisers(planted):
         rows = _away(planted, optimiser)
         middle = rows[rows["step"] <= rows["step"].max() / 2]
         left = duel_outcomes.at_end(middle, "left").mean()
         most = int(planted["parts"].max())
         means = {side: _transfer(planted, optimiser, most, side).mean for side in duel_outcomes.SIDES}
-        said.append(
-            f"{optimiser}: when absent examples come back, {plain(left['general'])} of the generaliser's part is there"
-            f" and {plain(left['shallow'])} of the memorisers'; steps on other examples change a part, per 1,000 steps"
-            f" and relative to it, by {plain(means['general'])} and {plain(means['shallow'])}"
-        )
-    return f"{'; '.join(said)}."
+        kept.append(f"{optimiser} {plain(left['general'])} and {plain(left['shallow'])}")
+        changed.append(f"{optimiser} {plain(means['general'])} and {plain(means['shallow'])}")
+    return (
+        "Shares of the generaliser's and of the memorisers' part that are left when absent examples come back:"
+        f" {'; '.join(kept)}. Relative change of both by steps on other examples, per 1,000 steps:"
+        f" {'; '.join(changed)}."
+    )
 
 
 def _away(planted: pd.DataFrame, optimiser: str) -> pd.DataFrame:
-    """Rows on the examples that stay away, with `left`, the margin relative to its start."""
+    """Return the rows of the examples that stay away, with `left`: the margin relative to its start."""
     rows = duel_outcomes.duels(planted, optimiser, examples="away", order="away")
     start = rows[rows["step"] == 0].set_index(["replica", "side"])["margin"]
     at_start = start.reindex(pd.MultiIndex.from_frame(rows[["replica", "side"]])).to_numpy()
@@ -81,4 +85,5 @@ def _away(planted: pd.DataFrame, optimiser: str) -> pd.DataFrame:
 
 
 def _transfer(planted: pd.DataFrame, optimiser: str, parts: int, side: str) -> Estimate:
+    """Estimate T of one side against this number of parts, over replicas."""
     return estimate(duel_outcomes.transfers(duel_outcomes.duels(planted, optimiser, parts=parts))[side])

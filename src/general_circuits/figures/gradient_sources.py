@@ -1,4 +1,4 @@
-"""Which training examples gradients come from: those that are not known for sure, or the others."""
+"""Sources of gradients: training examples that the network is sure of, and the others."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ COLUMNS = {"probability": "probability of the label", "gradient_norm": "gradient
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
-    """Ten lines in either panel, one per tenth of the training examples; from `deciles` and `events`."""
+    """Draw one line per tenth of the training examples in both panels; read `deciles` and `events`."""
     rows = tables["deciles"][tables["deciles"]["condition"] == BASE]
     figure, panels = plt.subplots(1, 2, figsize=(style.WIDTH, 2.8))
     for axes, (column, label) in zip(panels, COLUMNS.items(), strict=True):
-        for colour, (decile, of_it) in zip(sns.color_palette("viridis", 10), rows.groupby("decile"), strict=False):
-            mean = style.wide(of_it, column).mean(axis=1)
+        for colour, (decile, tenth) in zip(sns.color_palette("viridis", 10), rows.groupby("decile"), strict=False):
+            mean = style.wide(tenth, column).mean(axis=1)
             name = {1: "least sure tenth", 10: "surest tenth"}.get(int(str(decile)))
             axes.plot(mean.index, mean, color=colour, linewidth=1.2, label=name)
         axes.set_xscale("symlog", linthresh=10)
@@ -37,18 +37,21 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
-    """What share of the tenths' gradient norms is the least sure one's, at t_m and at onset."""
+    """Give the least sure tenth's share in the sum of the tenths' gradient norms, at t_m and at onset."""
     rows = tables["deciles"][tables["deciles"]["condition"] == BASE]
     total = rows.groupby(["replica", "step"])["gradient_norm"].sum().rename("total").reset_index()
     least = rows[rows["decile"] == 1].merge(total, on=["replica", "step"])
     least = least.assign(share=least["gradient_norm"] / least["total"])
     steps = steps_of_events(tables["events"], BASE)
-    said = []
+    parts = []
     for event, name in {"memorised": "t_m", "onset": "t_o"}.items():
         of_replicas = least.groupby("replica")
         values = [
             value_at(of_replicas.get_group(replica).set_index("step")["share"], step)
             for replica, step in steps[event].items()
         ]
-        said.append(f"{formatting.plain(float(pd.Series(values).mean()))} at {name}")
-    return f"Of the ten gradient norms' sum, the least sure tenth has {' and '.join(said)}, means over replicas."
+        parts.append(f"{formatting.plain(float(pd.Series(values).mean()))} at {name}")
+    return (
+        f"The least sure tenth's share in the sum of all ten gradient norms is {' and '.join(parts)}, means over"
+        " replicas."
+    )

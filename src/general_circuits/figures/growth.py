@@ -1,4 +1,4 @@
-"""Whether general neurons grow faster than others that are as salient, as large and as old."""
+"""Growth of general neurons, compared with others that are as salient, as large and as old."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROWS = {
     "age": "log age",
     ALONE: ALONE,
 }
-"""The predictors, from above, as they are named."""
+"""Names of the predictors, from top to bottom."""
 TITLES = {
     "before memorisation": "before memorising\nup to $t_m$",
     "plateau": "plateau\n$t_m$ to $t_o$",
@@ -34,19 +34,19 @@ AXIS = "growth per 1,000 steps, per standard deviation"
 DIGITS = 3
 
 Colour = tuple[float, float, float]
-Found = dict[tuple[str, str, str], Estimate]
-"""By condition, phase and predictor."""
+Slopes = dict[tuple[str, str, str], Estimate]
+"""Estimated slopes, by condition, phase and predictor."""
 
 
 def draw(tables: Mapping[str, pd.DataFrame], response: str) -> Figure:
-    """Growth of `weights` or `saliency` by phase: against generality, and a row per predictor of its regression.
+    """Draw growth of `weights` or `saliency` by phase: against generality above, slopes of its regression below.
 
-    From `updates` and `events`.
+    Reads `updates` and `events`.
     """
-    found_here = _found(tables, response)
-    known = {condition for (condition, _, _), at in found_here.items() if np.isfinite(at.mean)}
-    of_all = style.condition_colours(list(tables["updates"]["condition"].cat.categories))
-    colours = {condition: colour for condition, colour in of_all.items() if condition in known}
+    estimates = _slopes(tables, response)
+    known = {condition for (condition, _, _), slope in estimates.items() if np.isfinite(slope.mean)}
+    palette = style.condition_colours(list(tables["updates"]["condition"].cat.categories))
+    colours = {condition: colour for condition, colour in palette.items() if condition in known}
     below = 1.4 + len(ROWS) * (0.2 + 0.1 * len(colours))
     figure, (curves, axes_of) = plt.subplots(
         2,
@@ -59,7 +59,7 @@ def draw(tables: Mapping[str, pd.DataFrame], response: str) -> Figure:
     for above, axes, phase in zip(curves, axes_of, PHASES, strict=True):
         above.set_title(TITLES[phase], fontsize="medium")
         _curves(above, grown[grown["phase"] == phase], colours)
-        _panel(axes, found_here, phase, colours)
+        _panel(axes, estimates, phase, colours)
     curves[0].set_ylabel("growth per 1,000 steps")
     curves[0].set_xlabel("fifth of neurons by generality")
     axes_of[0].set_yticks(range(len(ROWS)), list(ROWS.values()))
@@ -71,8 +71,8 @@ def draw(tables: Mapping[str, pd.DataFrame], response: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], response: str) -> str:
-    """Generality's slopes in grokking."""
-    estimates = _found(tables, response)
+    """Give generality's slopes in grokking, beside the other predictors and alone."""
+    estimates = _slopes(tables, response)
     given, alone = (
         [
             f"{phase} {_written(estimates['grokking', phase, predictor])}"
@@ -83,38 +83,37 @@ def describe(tables: Mapping[str, pd.DataFrame], response: str) -> str:
     )
     if not given:
         return "No replica of grokking has a phase in which generality's slope is known."
-    counts = {phase: estimates["grokking", phase, PREDICTORS[0]].n for phase in PHASES}
-    replicas = ", ".join(f"{phase} {n}" for phase, n in counts.items() if n)
     return (
-        f"Growth of {response} in grokking, per 1,000 steps and standard deviation of generality, given saliency, norm"
-        f" and age: {'; '.join(given)}. Alone: {'; '.join(alone)}. Replicas: {replicas}."
+        f"Growth of {response} in grokking per 1,000 steps and standard deviation of generality, given saliency, norm"
+        f" and age: {'; '.join(given)} replicas. With generality alone: {'; '.join(alone)} replicas."
     )
 
 
-def _found(tables: Mapping[str, pd.DataFrame], response: str) -> Found:
+def _slopes(tables: Mapping[str, pd.DataFrame], response: str) -> Slopes:
+    """Estimate every slope over replicas."""
     rows = slopes(tables["updates"], tables["events"], response)
     groups = rows.groupby(["condition", "phase", "predictor"], observed=True)["slope"]
     return {(str(condition), phase, name): estimate(values) for (condition, phase, name), values in groups}
 
 
 def _curves(axes: Axes, rows: pd.DataFrame, colours: Mapping[str, Colour]) -> None:
-    """One phase: growth against generality, a line for each condition."""
+    """Draw one phase: growth against generality, a line for each condition."""
     for condition, colour in colours.items():
-        here = rows[rows["condition"] == condition]
-        style.draw_band(axes, here.pivot(index="fifth", columns="replica", values="growth"), colour)
+        of_condition = rows[rows["condition"] == condition]
+        style.draw_band(axes, of_condition.pivot(index="fifth", columns="replica", values="growth"), colour)
     axes.axhline(0, color=style.GREY, linewidth=0.6)
     axes.set_xticks(range(1, FIFTHS + 1))
 
 
-def _panel(axes: Axes, found_here: Found, phase: str, colours: Mapping[str, Colour]) -> None:
-    """One phase: conditions side by side in each row, the first above."""
+def _panel(axes: Axes, estimates: Slopes, phase: str, colours: Mapping[str, Colour]) -> None:
+    """Draw the slopes of one phase: a row per predictor, and in it the conditions, the first on top."""
     conditions = list(colours)
-    is_known = any(np.isfinite(at.mean) for (_, where, _), at in found_here.items() if where == phase)
+    is_known = any(np.isfinite(slope.mean) for (_, where, _), slope in estimates.items() if where == phase)
     for row, predictor in enumerate(ROWS):
         for place, condition in zip(_places(row, conditions), conditions, strict=True):
-            at = found_here[condition, phase, predictor]
-            axes.plot([at.low, at.high], [place, place], color=colours[condition], linewidth=1.4)
-            axes.plot(at.mean, place, "o", color=colours[condition], markersize=3.5)
+            slope = estimates[condition, phase, predictor]
+            axes.plot([slope.low, slope.high], [place, place], color=colours[condition], linewidth=1.4)
+            axes.plot(slope.mean, place, "o", color=colours[condition], markersize=3.5)
     axes.axvline(0, color=style.GREY, linewidth=0.6)
     for row in range(1, len(ROWS)):
         axes.axhline(row - 0.5, color=style.GREY, linewidth=0.4, alpha=0.4)
@@ -127,12 +126,12 @@ def _panel(axes: Axes, found_here: Found, phase: str, colours: Mapping[str, Colo
 
 
 def _places(row: int, conditions: Sequence[str]) -> list[float]:
-    """Where in a row, which is 1 high, each condition is."""
+    """Return the height of each condition in a row, which is 1 high."""
     return [row + 0.7 * ((i + 0.5) / len(conditions) - 0.5) for i in range(len(conditions))]
 
 
 def _name(figure: Figure, colours: Mapping[str, Colour]) -> None:
-    """Which colour is which condition."""
+    """Draw a legend of the conditions' colours above the panels."""
     handles = [
         Line2D([], [], color=colour, marker="o", markersize=3.5, label=style.readable(condition))
         for condition, colour in colours.items()
@@ -141,6 +140,7 @@ def _name(figure: Figure, colours: Mapping[str, Colour]) -> None:
         figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 4), fontsize="small")
 
 
-def _written(at: Estimate) -> str:
-    within = f" ({interval(at.low, at.high, DIGITS)})" if np.isfinite(at.low) else ""
-    return f"{signed(at.mean, DIGITS)}{within}"
+def _written(slope: Estimate) -> str:
+    """Write a slope with its interval, if it has one, and the number of replicas."""
+    within = f" ({interval(slope.low, slope.high, DIGITS)})" if np.isfinite(slope.low) else ""
+    return f"{signed(slope.mean, DIGITS)}{within} in {slope.n}"

@@ -1,4 +1,4 @@
-"""Accuracy or loss over training in every condition, on log and linear axes."""
+"""Accuracy or loss over training in every condition, on log and on linear axes of steps."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from general_circuits.analysis.windows import steps_of_events
 from general_circuits.figures import captions, style
 
 COLUMNS = 5
-"""Conditions side by side; more go below."""
+"""Most conditions side by side; more go below."""
 TITLE_WIDTH = 65
-"""Letters that fit side by side."""
+"""Letters of conditions' names that fit side by side."""
 
 LINES = {"train": (0, (3, 1.5)), "validation": "-"}
 NAMES = {"train": "training", "validation": "validation"}
 
 
 def draw(tables: Mapping[str, pd.DataFrame], measure: str) -> Figure:
-    """One column per condition, log steps above linear ones, of `accuracy` or `loss`; from `metrics` and `events`.
+    """Draw `accuracy` or `loss` in one column per condition, log steps above linear ones.
 
-    Conditions that were not trained have no curve.
+    Conditions that were not trained have no column. Reads `metrics` and `events`.
     """
     metrics, events = tables["metrics"], tables["events"]
     colours = style.condition_colours(list(metrics["condition"].cat.categories))
@@ -38,10 +38,12 @@ def draw(tables: Mapping[str, pd.DataFrame], measure: str) -> Figure:
     for axes in np.ravel(places[len(conditions) :]):
         axes.set_visible(False)
     replicas = {condition: _replicas(metrics[metrics["condition"] == condition], measure) for condition in conditions}
+    # Medians over replicas: step × split, by condition.
     medians = {
         condition: pd.DataFrame({split: table.median(axis=1) for split, table in curves.items()})
         for condition, curves in replicas.items()
     }
+    # Lines are named once, in the condition whose two curves are furthest apart.
     clearest = max(conditions, key=lambda condition: _apart(medians[condition], measure).mean())
     for place, condition in zip(places, conditions, strict=False):
         last = medians[condition].index.max()
@@ -71,44 +73,43 @@ def draw(tables: Mapping[str, pd.DataFrame], measure: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], measure: str) -> str:
-    """When each condition memorised and generalised, and where it ended."""
+    """Give the steps at which each condition memorised and generalised, and where validation ended."""
     metrics = tables["metrics"]
-    sentences = []
+    times, ends = [], []
+    form = "{:.2f}" if measure == "accuracy" else "{:.2g}"
     for condition in metrics["condition"].cat.categories:
         steps = steps_of_events(tables["events"], condition)
-        rows = metrics[metrics["condition"] == condition]
-        ends = rows[rows["step"] == rows["step"].max()]
-        form = "{:.2f}" if measure == "accuracy" else "{:.2g}"
-        last = {split: captions.span(ends.loc[ends["split"] == split, measure], form) for split in LINES}
-        outcome = (
-            f"after the last step, training {measure} {last['train']} and validation {measure} {last['validation']}"
+        rows = metrics[(metrics["condition"] == condition) & (metrics["split"] == "validation")]
+        last = captions.span(rows.loc[rows["step"] == rows["step"].max(), measure], form)
+        name = style.readable(condition)
+        times.append(
+            f"{name} memorised {captions.reached(steps['memorised'])} and generalised"
+            f" {captions.reached(steps['generalised'])}"
         )
-        sentences.append(
-            f"{style.readable(condition)}: memorised {captions.reached(steps['memorised'])}, onset"
-            f" {captions.reached(steps['onset'])}, generalised {captions.reached(steps['generalised'])}; {outcome}."
-        )
-    return " ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)
+        ends.append(f"{name} {last}")
+    sentence = "; ".join(times)
+    return f"{sentence[0].upper()}{sentence[1:]}. Validation {measure} after the last step: {'; '.join(ends)}."
 
 
 def _trained(metrics: pd.DataFrame) -> list[str]:
-    """Conditions with more than their first step; all, where none has."""
+    """Return the conditions that have more than their first step, or all if none has."""
     last = metrics.groupby("condition", observed=False)["step"].max()
     return list(last.index[last > 0]) or list(last.index)
 
 
 def _replicas(rows: pd.DataFrame, measure: str) -> dict[str, pd.DataFrame]:
-    """One condition's curves by split: steps × replicas."""
+    """Return one condition's curves, steps × replicas, by split."""
     return {split: style.wide(rows[rows["split"] == split], measure) for split in LINES}
 
 
 def _apart(medians: pd.DataFrame, measure: str) -> pd.Series:
-    """How far apart the two lines are drawn, by step; 0 where one of them is not."""
+    """Return the distance between the two lines as drawn, by step; 0 where one of them has no place."""
     drawn = medians if measure == "accuracy" else np.log10(medians.where(medians > 0))
     return (drawn["train"] - drawn["validation"]).abs().replace(np.inf, np.nan).fillna(0.0)
 
 
 def _name(axes: Axes, medians: pd.DataFrame, measure: str, colour: object) -> None:
-    """Name both lines between them, half-way along where they are about as far apart as they get."""
+    """Write the names of both lines between them, midway along the stretch where they are furthest apart."""
     apart = _apart(medians, measure)
     if not apart.max() > 0:
         return
@@ -125,5 +126,5 @@ def _name(axes: Axes, medians: pd.DataFrame, measure: str, colour: object) -> No
             va="top" if is_upper else "bottom",
             fontsize="x-small",
             color=colour,
-            path_effects=[patheffects.withStroke(linewidth=2, foreground="white")],  # where replicas pass behind it
+            path_effects=[patheffects.withStroke(linewidth=2, foreground="white")],  # replicas may pass behind it
         )

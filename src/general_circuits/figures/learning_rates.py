@@ -1,4 +1,4 @@
-"""What other learning rates make of grokking: accuracies of branches, and how many steps are left."""
+"""Effect of other learning rates on grokking: accuracies of branches, and the steps left to generalise."""
 
 from __future__ import annotations
 
@@ -24,18 +24,21 @@ HOWS = {
     "with another decay": "with another decay",
 }
 COLUMNS = 4
-"""Branches side by side, of which accuracies are shown."""
+"""Most branches side by side whose accuracies are shown."""
 AROUND = 0.5
-"""Of a branch's start, how much before it is shown too."""
+"""Stretch shown before a branch, as a share of its first step."""
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
-    """Above, accuracies in branches that change the rate alone; below, steps left by the rate's multiplier."""
+    """Draw accuracies in branches that change the rate alone above, and steps left by the rate's multiplier below.
+
+    Reads `conditions`, `events` and `metrics`.
+    """
     rates = [
         rate for rate in variant_outcomes.rates(variant_outcomes.settings(tables["conditions"])) if rate.how != "kick"
     ]
     shown = sorted((rate for rate in rates if rate.how == "free" and rate.is_branch), key=_in_order)[: 2 * COLUMNS]
-    rows = -(-len(shown) // COLUMNS)
+    rows = -(-len(shown) // COLUMNS)  # rounded up
     heights = 1.7 * rows + 0.2, 2.6
     figure = plt.figure(figsize=(style.WIDTH, sum(heights)))
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=heights).ravel()
@@ -60,29 +63,32 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
-    """Medians of the steps left, by place and multiplier."""
+    """Give the median steps left, by place and multiplier."""
     rates = [
         rate for rate in variant_outcomes.rates(variant_outcomes.settings(tables["conditions"])) if rate.how == "free"
     ]
-    said = []
+    parts = []
     for at in _places(rates):
         series = _series(tables["events"], [rate for rate in rates if rate.at == at])["free"]
-        words = [f"×{multiplier:g} {steps_left.said(time)}" for multiplier, time in steps_left.medians(series).items()]
-        said.append(f"from {at}: {', '.join(words)}")
-    return f"Median steps left to generalise, by the multiplier of the rate alone: {'; '.join(said)}."
+        words = [
+            f"{steps_left.written(time)} at ×{multiplier:g}" for multiplier, time in steps_left.medians(series).items()
+        ]
+        parts.append(f"from {at} {', '.join(words)}")
+    return f"Median steps left to generalise, by the multiplier of the rate alone: {'; '.join(parts)}."
 
 
 def _place(at: str) -> str:
+    """Return the symbol of an event, or the step as it is."""
     return style.EVENT_NAMES.get(at, at)
 
 
 def _places(rates: Sequence[Rate]) -> list[str]:
-    """Where variants leave grokking, in the order that these come in."""
+    """Return the events or steps at which variants leave grokking, each once, in order."""
     return list(dict.fromkeys(rate.at for rate in sorted(rates, key=_in_order)))
 
 
 def _in_order(rate: Rate) -> tuple[bool, float, float]:
-    """Events first, then steps; then by multiplier."""
+    """Return a key that sorts events before steps, and variants of one place by multiplier."""
     events = list(style.EVENT_NAMES)
     if rate.at in events:
         return False, float(events.index(rate.at)), rate.multiplier
@@ -90,13 +96,13 @@ def _in_order(rate: Rate) -> tuple[bool, float, float]:
 
 
 def _accuracies(axes: Axes, tables: Mapping[str, pd.DataFrame], name: str) -> None:
-    """Every replica's, by steps since it left."""
+    """Draw the accuracies of every replica, by steps since it left grokking."""
     starts = variant_outcomes.left(tables["events"], name, "")["start"].dropna()
     colours = style.condition_colours(list(tables["metrics"]["condition"].cat.categories))
     for replica, start in starts.items():
         before = variant_outcomes.curves(tables["metrics"], BASE, replica)
-        own = variant_outcomes.curves(tables["metrics"], name, replica)
-        for rows, colour in ((before[before.index <= start], style.GREY), (own, colours[name])):
+        after = variant_outcomes.curves(tables["metrics"], name, replica)
+        for rows, colour in ((before[before.index <= start], style.GREY), (after, colours[name])):
             for split, line in (("train", (0, (3, 1.5))), ("validation", "-")):
                 axes.plot(rows.index - start, rows[split], linestyle=line, color=colour, linewidth=0.7)
     if len(starts):
@@ -104,21 +110,26 @@ def _accuracies(axes: Axes, tables: Mapping[str, pd.DataFrame], name: str) -> No
         axes.set_xlim(-AROUND * starts.max(), last - starts.min())
     axes.axvline(0, color=style.GREY, linewidth=0.6)
     axes.set_ylim(-0.02, 1.02)
-    axes.set_xlabel("steps since")
+    axes.set_xlabel("steps since branch")
     style.linear_steps(axes, 3)
 
 
 def _series(events: pd.DataFrame, rates: Sequence[Rate]) -> dict[str, dict[float, pd.DataFrame]]:
-    """By how rates differ, by multiplier, what was left; grokking is 1 in each. All leave it at one place."""
-    found: dict[str, dict[float, pd.DataFrame]] = {}
+    """Return what was left, by multiplier, for each way in which rates differ.
+
+    Args:
+        events: the table of that name.
+        rates: variants that all leave grokking at one place. Grokking itself has multiplier 1 in each series.
+    """
+    by_how: dict[str, dict[float, pd.DataFrame]] = {}
     for rate in rates:
-        series = found.setdefault(rate.how, {1.0: variant_outcomes.left(events, BASE, rate.at)})
+        series = by_how.setdefault(rate.how, {1.0: variant_outcomes.left(events, BASE, rate.at)})
         series[rate.multiplier] = variant_outcomes.left(events, rate.condition, rate.at)
-    return {how: dict(sorted(series.items())) for how, series in sorted(found.items())}
+    return {how: dict(sorted(series.items())) for how, series in sorted(by_how.items())}
 
 
 def _left(axes: Axes, events: pd.DataFrame, rates: Sequence[Rate]) -> None:
-    """By how rates differ, steps left; dotted, what as much as the rate would be."""
+    """Draw the steps left by multiplier; dotted is a time that is inversely proportional to the rate."""
     palette = dict(zip(HOWS, style.condition_colours(list(HOWS)).values(), strict=True))
     series = _series(events, rates)
     for how, by_times in series.items():
@@ -126,7 +137,7 @@ def _left(axes: Axes, events: pd.DataFrame, rates: Sequence[Rate]) -> None:
         line = steps_left.medians(by_times)
         if how == "free" and np.isfinite(line.get(1.0, np.nan)):
             axes.plot(
-                line.index, line[1.0] / line.index, ":", color="black", linewidth=0.8, label="as much as the rate"
+                line.index, line[1.0] / line.index, ":", color="black", linewidth=0.8, label="inverse to the rate"
             )
     steps_left.label_levels(axes, *series.values())
     axes.set_title(f"from {_place(rates[0].at)}", fontsize="small")

@@ -15,14 +15,14 @@ from general_circuits.analysis.variants import BASE
 from general_circuits.figures import captions, style
 
 MOST = 6
-"""Replicas shown."""
+"""Most replicas shown."""
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
-    """One column per replica: validation loss above, training loss with its floor below; from `metrics`."""
+    """Draw one column per replica: validation loss above, training loss with its floor below; read `metrics`."""
     metrics = tables["metrics"]
-    found = leads(metrics)
-    shown = list(found)[:MOST]
+    by_replica = leads(metrics)
+    shown = list(by_replica)[:MOST]
     figure, grid = plt.subplots(
         2, max(1, len(shown)), figsize=(style.WIDTH, 3.4), sharex="col", sharey="row", squeeze=False
     )
@@ -34,7 +34,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
         column[1].plot(losses.index, floor(losses["train"]), color=colour, linewidth=1.4)
         for axes in column:
             axes.set_yscale("log")
-            axes.axvspan(found[replica].peak, found[replica].fallen, color=colour, alpha=0.15, linewidth=0)
+            axes.axvspan(by_replica[replica].peak, by_replica[replica].fallen, color=colour, alpha=0.15, linewidth=0)
             style.linear_steps(axes, 2)
         column[0].set_title(f"replica {replica}", fontsize="small")
         column[1].set_xlabel("step" if place == 0 else "")
@@ -44,11 +44,11 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
-    """When validation loss began to fall, and when the floor did."""
-    of_all = leads(tables["metrics"]).values()
-    changes = captions.span([lead.change for lead in of_all], "{:+.2f}").replace("-", formatting.MINUS)
-    peaks, nats = (captions.span([getattr(lead, what) for lead in of_all]) for what in ("peak", "first_nat"))
+    """Give the step at which validation loss peaks, and the change of the floor while it falls by a nat."""
+    replicas = leads(tables["metrics"]).values()
+    changes = captions.span([lead.change for lead in replicas], "{:+.2f}").replace("-", formatting.MINUS)
+    peaks, nats = (captions.span([getattr(lead, name) for lead in replicas]) for name in ("peak", "first_nat"))
     return (
-        f"Validation loss peaks at step {peaks} and falls a nat in {nats} steps, while the log of the floor of training"
-        f" loss changes by {changes}."
+        f"Validation loss peaks at step {peaks} and falls by a nat in {nats} steps. Meanwhile the log of the floor of"
+        f" training loss changes by {changes}."
     )

@@ -14,7 +14,11 @@ from general_circuits.analysis.variants import BASE
 from general_circuits.analysis.windows import over_replicas, steps_of_events, value_at
 from general_circuits.figures import style
 
-PARTS = {"validation_mirrored": "mirror image trains", "validation_unmirrored": "it does not", "train": "training"}
+PARTS = {
+    "validation_mirrored": "mirror image trains",
+    "validation_unmirrored": "mirror image does not",
+    "train": "training",
+}
 COLOURS = {
     "validation_mirrored": style.VERDICT_COLOURS["supported"],
     "validation_unmirrored": style.VERDICT_COLOURS["contradicted"],
@@ -23,7 +27,10 @@ COLOURS = {
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
-    """One panel per condition that is split by example, on a log axis; from `conditions`, `metrics` and `events`."""
+    """Draw one panel per condition that is split by example, on a log axis of steps.
+
+    Reads `conditions`, `metrics` and `events`.
+    """
     metrics, shown = tables["metrics"], _shown(tables)
     figure, panels = plt.subplots(1, max(1, len(shown)), figsize=(style.WIDTH, 2.7), sharey=True, squeeze=False)
     for axes, condition in zip(panels[0], shown, strict=False):
@@ -43,20 +50,21 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
-    """Accuracies where training examples are memorised."""
-    said = []
+    """Give both accuracies at the step where training examples are memorised."""
+    parts = []
     for condition in _shown(tables):
         steps = steps_of_events(tables["events"], condition)
         rows = tables["metrics"][tables["metrics"]["condition"] == condition]
         means = []
         for split in list(PARTS)[:2]:
-            own = rows[rows["split"] == split]
-            values = over_replicas(own, "accuracy", steps, lambda series, at: value_at(series, at["memorised"]))
+            of_split = rows[rows["split"] == split]
+            values = over_replicas(of_split, "accuracy", steps, lambda series, at: value_at(series, at["memorised"]))
             means.append(formatting.plain(float(pd.Series(values).mean())))
-        said.append(f"{style.readable(condition)} {means[0]} where the mirror image trains, {means[1]} where not")
-    return f"Validation accuracy at t_m, means over replicas: {'; '.join(said)}."
+        parts.append(f"{style.readable(condition)} {means[0]} where the mirror image trains, {means[1]} elsewhere")
+    return f"Validation accuracy at t_m, means over replicas: {'; '.join(parts) or formatting.NO_DATA}."
 
 
 def _shown(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Return the conditions beside grokking that are split by example."""
     conditions = variant_outcomes.settings(tables["conditions"])
     return [name for name in conditions if name != BASE and conditions[name]["split.split_by"] == "example"]

@@ -1,4 +1,4 @@
-"""Planted duels over time: each side's part in the margin, without decay and with it, and the null controls."""
+"""Planted duels over time: both sides' parts in the margin, with and without decay, and the null controls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STYLES = {"general": "-", "shallow": "--"}
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
-    """Columns are optimisers without decay and with it, a line per number of memorisers; from `planted`."""
+    """Draw a column per optimiser and decay, with a line per number of memorisers; read `planted`."""
     planted = tables["planted"]
     columns = [(name, *decay) for name in duel_outcomes.optimisers(planted) for decay in _decays(planted, name)]
     size = (style.WIDTH, 4.2)
@@ -56,22 +56,23 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
-    """Where each duel ends."""
+    """Give the general share at the end of each duel, mean over replicas."""
     planted = tables["planted"]
-    said = []
+    numbers = sorted(planted["parts"].unique())
+    parts = []
     for optimiser in duel_outcomes.optimisers(planted):
         for name, decays in _decays(planted, optimiser):
-            for how_many in sorted(planted["parts"].unique()):
-                rows = duel_outcomes.duels(planted, optimiser, parts=how_many, **decays)
-                share, parts = duel_outcomes.at_end(rows, "share").mean(), duel_outcomes.at_end(rows, "margin").mean()
-                said.append(
-                    f"{optimiser}, {name}, K = {how_many}: {plain(share['general'])}"
-                    f" ({plain(parts['general'])} against {plain(parts['shallow'])} logits)"
-                )
-    return f"General share of the margin at the end: {'; '.join(said)}."
+            duels = [duel_outcomes.duels(planted, optimiser, parts=how_many, **decays) for how_many in numbers]
+            shares = [plain(duel_outcomes.at_end(rows, "share").mean()["general"]) for rows in duels]
+            parts.append(f"{optimiser}, {name}: {', '.join(shares)}")
+    return (
+        f"General share of the margin at the end, against K = {', '.join(map(str, numbers))} memorisers:"
+        f" {'; '.join(parts)}."
+    )
 
 
 def _decays(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name of no decay and of the most decay, and their settings for both sides."""
     most = float(planted.loc[planted["optimiser"] == optimiser, "general_decay"].max())
     for decay in (0.0, most):
         yield (f"decay {decay:g}" if decay else "no decay"), {"general_decay": decay, "shallow_decay": decay}

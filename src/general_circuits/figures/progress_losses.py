@@ -1,4 +1,4 @@
-"""Losses of the general part of the logits and of the rest, beside the learning curves, and how structure grows."""
+"""Losses of the general part of the logits and of the rest, with learning curves, and growth of structure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from general_circuits.figures import captions, style
 from general_circuits.formatting import NO_DATA
 
 COLUMNS = 5
-"""Conditions shown, the first of the study: figures of more would not be read."""
+"""Most conditions shown, the first of the study; more would be too small to read."""
 
 LOSSES: dict[str, tuple[str, str, str, Any]] = {
     "training": ("train", "all", style.GREY, (0, (3, 1.5))),
@@ -26,7 +26,7 @@ LOSSES: dict[str, tuple[str, str, str, Any]] = {
     "unseen": ("validation", "unseen", "black", (0, (1, 1))),
     "excluded": ("train", "excluded", style.VERDICT_COLOURS["contradicted"], "-"),
 }
-"""By name: on which examples, of which component, and how its line is drawn."""
+"""Split, component, colour and style of each line, by name."""
 
 LEAST = 1e-4
 """Nats below which no loss is drawn."""
@@ -39,7 +39,11 @@ MEASURES: dict[str, tuple[str, Any]] = {
 
 
 def draw(tables: Mapping[str, pd.DataFrame], steps: str) -> Figure:
-    """Conditions side by side, losses above structure; over all `training`, or around each replica's `onset`."""
+    """Draw conditions side by side, losses above structure.
+
+    Steps are those of all `training`, or those around each replica's `onset`. Reads `progress`, `structure` and
+    `events`.
+    """
     progress, structure, events = tables["progress"], tables["structure"], tables["events"]
     conditions = _shown(progress, events, steps)
     size = (style.WIDTH, 4.6)
@@ -49,8 +53,8 @@ def draw(tables: Mapping[str, pd.DataFrame], steps: str) -> Figure:
     for (above, below), condition in zip(grid.T, conditions, strict=False):
         rows, shape = (_of(frame, condition, events, steps) for frame in (progress, structure))
         for split, component, colour, line in LOSSES.values():
-            here = rows[(rows["split"] == split) & (rows["component"] == component)]
-            mean = style.draw_band(above, style.wide(here, "loss"), colour, line, is_logged=True)
+            losses = rows[(rows["split"] == split) & (rows["component"] == component)]
+            mean = style.draw_band(above, style.wide(losses, "loss"), colour, line, is_logged=True)
             largest = max(largest, mean.max() if len(mean) else largest)
         for measure, (_, line) in MEASURES.items():
             style.draw_band(below, style.wide(shape, measure), "black", line)
@@ -83,29 +87,30 @@ def draw(tables: Mapping[str, pd.DataFrame], steps: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], steps: str) -> str:
-    """What grokking's general part could do before validation accuracy rose."""
+    """Give the validation losses of the whole network and of its general part in grokking, at each event."""
     events = steps_of_events(tables["events"], "grokking")
     progress = tables["progress"]
     rows = progress[(progress["condition"] == "grokking") & (progress["split"] == "validation")]
     if events.empty or rows.empty or not events["onset"].notna().any():
         return "No replica of grokking has an onset."
-    said = []
+    components = {"all": "all logits", "restricted": "restricted part", "unseen": "unseen part"}
+    parts = []
     for name, event in (("t_m", "memorised"), ("t_o", "onset"), ("t_g", "generalised")):
-        words = [
-            f"{component} {captions.span(_at(rows[rows['component'] == component], events, event), '{:.2f}')}"
-            for component in ("all", "restricted", "unseen")
+        losses = [
+            f"{words} {captions.span(_at(rows[rows['component'] == component], events, event), '{:.2f}')}"
+            for component, words in components.items()
         ]
-        said.append(f"{name}: {', '.join(words)}")
-    return f"Validation loss in grokking at {'; '.join(said)} nats."
+        parts.append(f"at {name} {', '.join(losses)}")
+    return f"Validation loss in grokking, nats: {'; '.join(parts)}."
 
 
 def _at(rows: pd.DataFrame, events: pd.DataFrame, event: str) -> Array:
-    """Each replica's loss at an event, (replica)."""
+    """Return each replica's loss at an event, (replica)."""
     return over_replicas(rows, "loss", events, lambda series, steps: value_at(series, steps[event]))
 
 
 def _shown(progress: pd.DataFrame, events: pd.DataFrame, steps: str) -> list[str]:
-    """The first conditions; around onset, of those that have one."""
+    """Return the first conditions; around onset, the first ones that have an onset."""
     names = list(progress["condition"].cat.categories)
     if steps == "onset":
         reached = events.loc[(events["event"] == "onset") & ~events["censored"], "condition"].unique()
@@ -114,7 +119,7 @@ def _shown(progress: pd.DataFrame, events: pd.DataFrame, steps: str) -> list[str
 
 
 def _of(frame: pd.DataFrame, condition: str, events: pd.DataFrame, steps: str) -> pd.DataFrame:
-    """One condition's rows: those spaced over training, or those around onset with `step` counted from there."""
+    """Return one condition's rows: spaced over training, or around onset with `step` counted from the onset."""
     rows = frame[frame["condition"] == condition]
     if steps == "training":
         return rows[rows["is_scheduled"]]

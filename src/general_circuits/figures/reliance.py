@@ -1,8 +1,8 @@
-"""How many units a network can lose: random ones, and the most salient ones, when it has memorised and generalised.
+"""Number of random units, and of the most salient ones, that a network can lose after memorising and generalising.
 
-Networks that memorise lean on single units: fewer random deletions break them (Morcos et al. 2018, "On the importance
-of single directions for generalization", figure 3). Networks that generalise lean on their most salient units (Pope
-2022, the post). The same curves, side by side, show whether both can be so.
+Networks that memorise lean on single units, so fewer random deletions break them. This is figure 3 of Morcos et al.
+2018, "On the importance of single directions for generalization". Networks that generalise lean on their most salient
+units (Pope 2022, the post). The curves of both, side by side, show whether both can be true.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RANKINGS = {
 }
 CONTROLS = ("random_labels", "no_delay")
 LATE = 1.25
-"""The middle of the late window [t_g, 1.5 t_g], in t_g."""
+"""Middle of the late window [t_g, 1.5 t_g], in units of t_g."""
 
 MEMORISED, GENERALISED, YOKED = "memorised", "late", "at the same steps as late"
 TICKS = (0, 0.25, 0.5, 0.75, 1)
@@ -38,7 +38,13 @@ LABELS = {"accuracy": "training accuracy left", "margin": "margin left, logits a
 
 @dataclass(frozen=True)
 class Line:
-    """One condition at one moment: under each ranking, what is left: share of units deleted × replica."""
+    """One condition at one moment.
+
+    Attributes:
+        condition: its name.
+        moment: `MEMORISED`, `GENERALISED` or `YOKED`.
+        left: what is left under each ranking, share of units deleted × replica.
+    """
 
     condition: str
     moment: str
@@ -50,9 +56,9 @@ class Line:
 
 
 def draw(tables: Mapping[str, pd.DataFrame], left: str) -> Figure:
-    """`accuracy` or `margin` left in grokking (or the first condition there is) and two controls.
+    """Draw the `accuracy` or `margin` left in grokking and two controls.
 
-    From `ablation` and `events`.
+    A study without grokking shows its first condition. Reads `ablation` and `events`.
     """
     lines = _lines(tables, left)
     colours = style.condition_colours(list(tables["ablation"]["condition"].cat.categories))
@@ -75,7 +81,7 @@ def draw(tables: Mapping[str, pd.DataFrame], left: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], left: str) -> str:
-    """The share of units that must go until half is left, for each line."""
+    """Give the share of units whose deletion leaves half, for each line."""
     lines = _lines(tables, left)
     if not lines:
         return f"{NOTHING.capitalize()}."
@@ -88,20 +94,22 @@ def describe(tables: Mapping[str, pd.DataFrame], left: str) -> str:
 
 
 def half_at(left: pd.DataFrame) -> float:
-    """The share of units whose deletion first leaves half of the whole network's value, median over replicas.
+    """Return the share of units whose deletion first leaves half of the whole network's value, median over replicas.
 
     Args:
-        left: share of units deleted (0 is the whole network) × replica; between shares it is interpolated.
+        left: share of units deleted × replica. At share 0 stands the whole network. Values between shares are
+            interpolated.
 
     Returns:
-        The share, 0 to 1; infinite where over half of the replicas never lose as much; NaN without a replica whose
-        whole network has something to lose.
+        The share, 0 to 1. It is infinite if half of the replicas or more never lose as much. It is NaN if no
+        replica's whole network has a value above 0.
     """
     shares = [_first_below(left[replica].dropna()) for replica in left if left[replica].iloc[0] > 0]
     return float(np.median(shares)) if shares else float("nan")
 
 
 def _first_below(curve: pd.Series) -> float:
+    """Return the share at which one replica's curve first falls to half of its first value, linearly interpolated."""
     half = curve.iloc[0] / 2
     below = np.flatnonzero(curve.to_numpy() <= half)
     if not len(below):
@@ -112,7 +120,7 @@ def _first_below(curve: pd.Series) -> float:
 
 
 def _lines(tables: Mapping[str, pd.DataFrame], left: str) -> list[Line]:
-    """Those for which any replica has reached the event."""
+    """Return the lines for which any replica has reached the event."""
     ablation = tables["ablation"]
     conditions = list(ablation["condition"].cat.categories)
     condition = "grokking" if "grokking" in conditions else conditions[0]
@@ -124,33 +132,33 @@ def _lines(tables: Mapping[str, pd.DataFrame], left: str) -> list[Line]:
         *((name, YOKED, late) for name in CONTROLS if name in conditions and name != condition),
     ]
     lines = []
-    for where, moment, at in wanted:
-        rows = _at(_registered(ablation, where), at.dropna())
+    for name, moment, at in wanted:
+        rows = _at(_registered(ablation, name), at.dropna())
         curves = {ranking: _left(rows, ranking, COLUMNS[left]) for ranking in RANKINGS}
         if not all(curve.empty for curve in curves.values()):
-            lines.append(Line(where, moment, curves))
+            lines.append(Line(name, moment, curves))
     return lines
 
 
 def _registered(ablation: pd.DataFrame, condition: str) -> pd.DataFrame:
-    """One condition's rows of the registered deletion, of every ranking."""
+    """Return one condition's rows of the registered deletion, of every ranking."""
     rows = rows_of(ablation, condition=condition, split=REGISTERED["split"], site=REGISTERED["site"], deletion="zero")
     return in_last_layer(rows)
 
 
 def _at(rows: pd.DataFrame, steps: pd.Series) -> pd.DataFrame:
-    """Each replica's rows at its checkpoint nearest to its own step."""
+    """Return each replica's rows at its checkpoint nearest to its own step."""
     parts = [rows.iloc[:0]]
     for replica, step in steps.items():
-        here = rows[rows["replica"] == replica]
-        measured = np.sort(here["step"].unique())
+        of_replica = rows[rows["replica"] == replica]
+        measured = np.sort(of_replica["step"].unique())
         if len(measured):
-            parts.append(here[here["step"] == measured[np.abs(measured - step).argmin()]])
+            parts.append(of_replica[of_replica["step"] == measured[np.abs(measured - step).argmin()]])
     return pd.concat(parts)
 
 
 def _left(rows: pd.DataFrame, ranking: str, left: str) -> pd.DataFrame:
-    """Share of the layer's units deleted × replica, mean over draws; the whole network is 0 under every ranking."""
+    """Return what is left, share of units deleted × replica, mean over draws; share 0 is the whole network."""
     choices = {"ranking": ranking, "dead_units": "included"}
     if ranking == "top":
         choices |= {name: REGISTERED[name] for name in ("method", "target", "normalisation")}
@@ -158,20 +166,21 @@ def _left(rows: pd.DataFrame, ranking: str, left: str) -> pd.DataFrame:
     deleted = rows_of(rows[rows["k"] > 0], **choices)
     if deleted.empty:
         return pd.DataFrame()
+    # The whole network is stored once per replica, and belongs to every ranking.
     whole = rows[(rows["k"] == 0) & rows["replica"].isin(deleted["replica"])]
     table = pd.concat([whole, deleted]).pivot_table(index="k", columns="replica", values=left, observed=True)
     return table.set_axis(table.index / rows["k"].max(), axis="index")
 
 
 def _mark_half(axes: Axes, mean: pd.Series, colour: object) -> None:
-    """A dot where the mean has lost half of the whole network's value."""
+    """Draw a dot where the mean has lost half of the whole network's value."""
     share = half_at(mean.to_frame()) if len(mean) else float("nan")
     if np.isfinite(share):
         axes.plot(share, mean.iloc[0] / 2, "o", color=colour, markersize=4, mec="white", mew=0.6, zorder=5)
 
 
 def _name(axes: Axes, lines: list[Line], colours: Mapping[str, object]) -> None:
-    """Names at the right, those first that bear the most deletions; with the shares at which half is lost."""
+    """Name the lines at the right, with the shares at which half is lost; the most robust network comes first."""
     order = sorted(lines, key=lambda line: -np.nan_to_num(half_at(line.left["random"]), posinf=2))
     for place, line in enumerate(order):
         halves = ", ".join(f"{ranking} {_written(half_at(line.left[ranking]))}" for ranking in RANKINGS)
@@ -195,7 +204,7 @@ def _name(axes: Axes, lines: list[Line], colours: Mapping[str, object]) -> None:
 
 
 def _written(share: float) -> str:
-    """In per cent of the layer's units."""
+    """Write a share in per cent of the layer's units."""
     if np.isnan(share):
         return UNKNOWN
     return f"{100 * share:.0f} %" if np.isfinite(share) else "> 100 %"

@@ -1,4 +1,4 @@
-"""The histogram of the neurons' saliency over training, and at its two ends."""
+"""Histogram of the neurons' saliency over training, at t_m and in the late window."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from general_circuits.registered import registered_rows
 
 SHOWN = ("grokking", "random_labels")
 BINS = np.linspace(0, 4, 41)
-"""Of saliency relative to its mean; what is larger is counted in the last bin."""
+"""Edges of bins of saliency relative to its mean; the last bin also counts all larger values."""
 
 MOMENTS = {"at $t_m$": style.GREY, "late window": None}
-"""And the colour of each; None is the condition's."""
+"""Moments of training shown below, and their colours; None is the condition's colour."""
 
 
 def draw(tables: Mapping[str, pd.DataFrame], dead_units: str) -> Figure:
-    """Grokking beside random labels (or the first conditions there are), dead units `excluded` or `included`.
+    """Draw grokking beside random labels, with dead units `excluded` or `included`.
 
-    From `saliency`, `distribution` and `events`.
+    A study without both shows its first two conditions. Reads `saliency` and `events`.
     """
     conditions = list(tables["saliency"]["condition"].cat.categories)
     colours = style.condition_colours(conditions)
@@ -56,22 +56,23 @@ def draw(tables: Mapping[str, pd.DataFrame], dead_units: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], dead_units: str) -> str:
-    """The skewness of the histograms shown."""
+    """Give the L-skewness of the histograms shown, from `distribution` and `events`."""
     rows = registered_rows(tables["distribution"])
     rows = rows[(rows["statistic"] == "mean_magnitude") & (rows["dead_units"] == dead_units)]
     shown = _shown(list(rows["condition"].cat.categories))
     rows = rows[rows["condition"].isin(shown)]
     rows = rows.assign(condition=rows["condition"].cat.set_categories(shown))
-    ends = captions.from_memorised_to_late(rows, "l_skewness", tables["events"])
-    return f"L-skewness. {ends}" if ends else "No replica memorised and generalised in grokking."
+    ends = captions.from_memorised_to_late(rows, "l_skewness", tables["events"], "L-skewness")
+    return ends or captions.NO_GROKKING
 
 
 def _shown(conditions: list[str]) -> list[str]:
+    """Return those of `SHOWN` that the study has, or else its first two conditions."""
     return [name for name in SHOWN if name in conditions] or conditions[:2]
 
 
 def _relative(saliency: pd.DataFrame, condition: str, dead_units: str) -> pd.DataFrame:
-    """One condition's units, their mean |saliency| divided by its mean over the units of replica and step."""
+    """Return one condition's units, with `relative`: mean |saliency| over its mean in the same replica and step."""
     rows = registered_rows(saliency[saliency["condition"] == condition])
     if dead_units == "excluded":
         rows = rows[rows["alive"]]
@@ -80,42 +81,43 @@ def _relative(saliency: pd.DataFrame, condition: str, dead_units: str) -> pd.Dat
 
 
 def _shares(relative: pd.Series) -> np.ndarray:
-    """The share of units in each bin."""
+    """Return the share of units in each bin, (bin)."""
     return np.histogram(relative.clip(upper=BINS[-1]), BINS)[0] / max(1, len(relative))
 
 
 def _heat_map(axes: Axes, rows: pd.DataFrame) -> QuadMesh:
+    """Draw the histogram of all replicas together at every checkpoint."""
     groups = {step: _shares(part["relative"]) for step, part in rows.groupby("step")}
     steps = np.array(list(groups))
-    shares = np.stack(list(groups.values()))
+    shares = np.stack(list(groups.values()))  # (step, bin)
     return axes.pcolormesh(
         _edges(steps), BINS, shares.T, cmap="Greys", vmin=0, vmax=0.15, shading="flat", rasterized=True
     )
 
 
 def _edges(steps: np.ndarray) -> np.ndarray:
-    """Cell borders half-way between checkpoints."""
+    """Return borders of cells half-way between checkpoints, (step + 1)."""
     middle = (steps[1:] + steps[:-1]) / 2
     return np.concatenate([steps[:1], middle, steps[-1:]])
 
 
 def _ends(axes: Axes, rows: pd.DataFrame, steps: pd.DataFrame, colour: object) -> None:
-    """The histograms at t_m and over the late window, each replica at its own steps, all replicas together."""
+    """Draw the histograms at t_m and over the late window: each replica at its own steps, all replicas together."""
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in MOMENTS}
     for replica, at in steps.iterrows():
-        here = rows[rows["replica"] == replica]
-        measured = np.sort(here["step"].unique())
+        of_replica = rows[rows["replica"] == replica]
+        measured = np.sort(of_replica["step"].unique())
         if len(measured) and np.isfinite(at["memorised"]):
             nearest = measured[np.abs(measured - at["memorised"]).argmin()]
-            parts["at $t_m$"].append(here[here["step"] == nearest])
-        late = here["step"].between(at["generalised"], 1.5 * at["generalised"])
-        parts["late window"].append(here[late])
-    for place, (name, own_colour) in enumerate(MOMENTS.items()):
+            parts["at $t_m$"].append(of_replica[of_replica["step"] == nearest])
+        late = of_replica["step"].between(at["generalised"], 1.5 * at["generalised"])
+        parts["late window"].append(of_replica[late])
+    for place, (name, fixed_colour) in enumerate(MOMENTS.items()):
         units = pd.concat(parts[name]) if parts[name] else rows.iloc[:0]
         if units.empty:
             continue
         each = [distribution_shape.l_skewness(part["relative"]) for _, part in units.groupby(["replica", "step"])]
-        axes.stairs(_shares(units["relative"]), BINS, color=own_colour or colour, linewidth=1.4)
+        axes.stairs(_shares(units["relative"]), BINS, color=fixed_colour or colour, linewidth=1.4)
         axes.annotate(
             f"{name}: L-skewness {formatting.plain(pd.Series(each).mean())}",
             (0.98, 0.92 - 0.14 * place),
@@ -123,6 +125,6 @@ def _ends(axes: Axes, rows: pd.DataFrame, steps: pd.DataFrame, colour: object) -
             ha="right",
             va="top",
             fontsize="small",
-            color=own_colour or colour,
+            color=fixed_colour or colour,
         )
     axes.set_xlim(BINS[0], BINS[-1])

@@ -1,7 +1,7 @@
-"""A claim's estimate under every choice that could have been made, sorted, and which choices made each.
+"""Specification curve: a claim's estimate under every choice that could have been made, sorted, with the choices.
 
-Specification curve: Simonsohn, Simmons & Nelson 2020, "Specification curve analysis", Nature Human Behaviour 4; the
-same idea as Steegen et al. 2016, "Increasing transparency through a multiverse analysis".
+Source: Simonsohn, Simmons & Nelson 2020, "Specification curve analysis", Nature Human Behaviour 4. Steegen et al. 2016,
+"Increasing transparency through a multiverse analysis", have the same idea.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from general_circuits.figures import style
 
 CHOICES = ("statistic", "method", "target", "normalisation", "layer", "split", "dead_units", "deletion", "control")
 SIDES = {"below": "contradicted", "neither": "undecided", "above": "supported"}
-"""Where an interval can lie, in the order of sorted estimates, and the verdict whose colour it has."""
+"""Verdict whose colour an interval has, by its side of the threshold, in the order of sorted estimates."""
 
 FEW = 240
-"""Up to as many specifications each has a mark of its own; more are shown as shares of a bin."""
+"""Most specifications that are drawn with a mark each; more are drawn as shares of bins."""
 
 BINS = 110
-"""Across the matrix: few enough that a bin holds several specifications, many enough that it is not coarse."""
+"""Number of bins across the matrix: few enough to hold several specifications each, enough not to look coarse."""
 
 CURVE, NO_CURVE, ROW, LARGEST = 2.5, 0.8, 0.135, 8.8
-"""Inches: height of the curve with its names, of what stands there without one, of a row of the matrix, and the largest
-figure that a page holds."""
+"""Heights in inches: the curve with its names, its place without any estimate, a row of the matrix, and the largest
+figure on a page."""
 
 TEXT = 7.0
-"""Points, of the matrix's labels."""
+"""Size of the matrix's labels, points."""
 
 INK, EMPTY, STRIPES = "#333333", "#f3f3f3", "#bdbdbd"
 
 
 def draw(tables: Mapping[str, pd.DataFrame], claim: str) -> Figure:
-    """The curve of one claim above its matrix of choices; from `specification`."""
+    """Draw the curve of one claim above its matrix of choices; read `specification`."""
     rows = _read(tables, claim)
     if rows.empty:
         return _words_alone(describe(tables, claim))
@@ -67,7 +67,7 @@ def draw(tables: Mapping[str, pd.DataFrame], claim: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], claim: str) -> str:
-    """How many there are, what they say together, where the registered one stands, and which choice matters most."""
+    """Give the number of specifications, their median, the registered one's rank, and the choice that matters most."""
     rows = _read(tables, claim)
     if rows.empty:
         return f"{claim} is not testable in this study: it has no specifications."
@@ -77,25 +77,27 @@ def describe(tables: Mapping[str, pd.DataFrame], claim: str) -> str:
     count = f"{claim}: {len(rows):,} {'specification' if len(rows) == 1 else 'specifications'}"
     if known.empty:
         return f"{count}, none with an estimate{why}."
-    all_but = f"{len(failed):,} without an estimate{why}" if len(failed) else "all with an estimate"
+    without = f"{len(failed):,} without an estimate{why}" if len(failed) else "all with an estimate"
     different = len(known.drop_duplicates(["estimate", "low", "high"]))
     unit, threshold = _unit(rows), _threshold(rows)
     within = known[known["unit"] == unit]
     sides = known["side"].value_counts()
-    parts = [
-        f"{count}, {all_but}; different estimates: {different:,}.",
-        f"The median{'' if len(within) == len(known) else ' of those in this unit'} is"
-        f" {formatting.signed(within['estimate'].median(), 3)} {unit}; the interval lies"
+    counts = (
+        f"{count}, {without}; different estimates: {different:,}; the interval lies"
         f" above {_written(threshold)} in {_share(sides.get('above', 0), len(known))}"
-        f" and below {_written(-threshold)} in {_share(sides.get('below', 0), len(known))}.",
-    ]
-    return " ".join([*parts, *_registered_words(rows, len(known)), *_most(rows)])
+        f" and below {_written(-threshold)} in {_share(sides.get('below', 0), len(known))}."
+    )
+    median = (
+        f"The median{'' if len(within) == len(known) else ' of those in this unit'} is"
+        f" {formatting.signed(within['estimate'].median(), 3)} {unit}"
+    )
+    return f"{counts} {'; '.join([median, *_registered_words(rows, len(known)), *_most(rows)])}."
 
 
 def _read(tables: Mapping[str, pd.DataFrame], claim: str) -> pd.DataFrame:
-    """One claim's specifications in the order of their estimates, those without one last; `rank` counts from 1.
+    """Return one claim's specifications in the order of their estimates; specifications without one come last.
 
-    Also `side`: where the interval lies to the threshold, a key of `SIDES`.
+    Adds `rank`, which counts from 1, and `side`, the interval's place relative to the threshold, a key of `SIDES`.
     """
     rows = tables["specification"]
     rows = rows[rows["claim"] == claim]
@@ -107,29 +109,30 @@ def _read(tables: Mapping[str, pd.DataFrame], claim: str) -> pd.DataFrame:
 
 
 def _unit(rows: pd.DataFrame) -> str:
-    """The unit of the registered specification, or else the most common one: medians are of that alone."""
+    """Return the unit of the registered specification, or else the most common one; medians are of this unit alone."""
     registered = rows.loc[rows["registered"], "unit"]
     return str(registered.iloc[0] if len(registered) else rows["unit"].mode().iloc[0])
 
 
 def _threshold(rows: pd.DataFrame) -> float:
-    """In that unit."""
+    """Return the threshold in that unit."""
     return float(rows.loc[rows["unit"] == _unit(rows), "threshold"].iloc[0])
 
 
 def _medians(rows: pd.DataFrame, choice: str) -> pd.Series:
-    """The median estimate under each option of a choice, largest first; missing where nothing could be estimated."""
+    """Return the median estimate under each option of a choice, largest first; missing where there is no estimate."""
     within = rows[rows["unit"] == _unit(rows)]
     medians = within.groupby(choice)["estimate"].median().reindex(sorted(rows[choice].unique()))
     return medians.sort_values(ascending=False, kind="stable")
 
 
 def _varying(rows: pd.DataFrame) -> list[str]:
+    """Return the choices that have more than one option."""
     return [choice for choice in CHOICES if rows[choice].nunique() > 1]
 
 
 def _lines(rows: pd.DataFrame) -> list[tuple[str, str | None, float]]:
-    """The matrix's lines: choice, option (none in a choice's heading), and the median or its range over options."""
+    """Return the matrix's lines: choice, option (None in a heading), and the option's median or the choice's range."""
     lines: list[tuple[str, str | None, float]] = []
     for choice in _varying(rows):
         medians = _medians(rows, choice)
@@ -139,12 +142,12 @@ def _lines(rows: pd.DataFrame) -> list[tuple[str, str | None, float]]:
 
 
 def _squeezed(lines: list[tuple[str, str | None, float]]) -> float:
-    """By how much lines are lower than usual, so that all of them are on a page."""
+    """Return the factor, at most 1, by which lines are lowered so that all of them fit on a page."""
     return min(1.0, (LARGEST - CURVE - 0.6) / (ROW * len(lines)))
 
 
 def _curve(axes: Axes, rows: pd.DataFrame) -> None:
-    """Estimates and intervals, and how many lie where."""
+    """Draw estimates and intervals, and write how many lie on each side of the threshold."""
     known = rows[rows["estimate"].notna()]
     threshold = _threshold(rows)
     if known.empty:
@@ -155,11 +158,11 @@ def _curve(axes: Axes, rows: pd.DataFrame) -> None:
     width = style.WIDTH * 72 * 0.6 / len(rows)  # points that a specification has
     many = len(rows) > FEW
     for side, verdict in SIDES.items():
-        here, colour = known[known["side"] == side], style.VERDICT_COLOURS[verdict]
+        on_side, colour = known[known["side"] == side], style.VERDICT_COLOURS[verdict]
         axes.vlines(
-            here["rank"],
-            here["low"],
-            here["high"],
+            on_side["rank"],
+            on_side["low"],
+            on_side["high"],
             color=colour,
             linewidth=float(np.clip(0.5 * width, 0.3, 1.2)),
             alpha=0.3 if many else 0.5,
@@ -167,7 +170,9 @@ def _curve(axes: Axes, rows: pd.DataFrame) -> None:
             zorder=2,
         )
         size = float(np.clip(0.9 * width, 1.3, 4))
-        axes.plot(here["rank"], here["estimate"], "o", color=colour, markersize=size, mew=0, rasterized=many, zorder=3)
+        axes.plot(
+            on_side["rank"], on_side["estimate"], "o", color=colour, markersize=size, mew=0, rasterized=many, zorder=3
+        )
     _limits(axes, rows, known)
     places = {"below": (0.0, "left"), "neither": (0.5, "center"), "above": (1.0, "right")}
     names = {"below": f"below {_written(-threshold)}", "neither": "neither", "above": f"above {_written(threshold)}"}
@@ -186,7 +191,10 @@ def _curve(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _limits(axes: Axes, rows: pd.DataFrame, known: pd.DataFrame) -> None:
-    """Every estimate and nearly every interval is inside; far ones are brought near by a scale that says so."""
+    """Set limits that hold every estimate and 95 % of the intervals' ends.
+
+    If some estimates are far larger than most, the scale is logarithmic beyond a value that the label names.
+    """
     units = " or ".join(sorted(rows["unit"].unique(), key=lambda unit: (unit != _unit(rows), unit)))
     label = f"change from $t_m$ to the late window,\n{units}"
     axes.set_ylabel(label, fontsize="small")
@@ -207,7 +215,7 @@ def _limits(axes: Axes, rows: pd.DataFrame, known: pd.DataFrame) -> None:
 
 
 def _matrix(axes: Axes, rows: pd.DataFrame, lines: list[tuple[str, str | None, float]]) -> None:
-    """Which options each specification has, one line for each, and the median estimate under it."""
+    """Draw the options of each specification, one line for each option, and write the median estimate under it."""
     options = [(place, choice, option) for place, (choice, option, _) in enumerate(lines) if option is not None]
     if len(rows) <= FEW:
         _ticks(axes, rows, options)
@@ -247,7 +255,7 @@ def _matrix(axes: Axes, rows: pd.DataFrame, lines: list[tuple[str, str | None, f
 
 
 def _ticks(axes: Axes, rows: pd.DataFrame, options: list[tuple[int, str, str]]) -> None:
-    """A mark for each specification and option."""
+    """Draw a mark for each specification and option."""
     places = [place for place, _, _ in options]
     axes.barh(places, len(rows), left=0.5, height=0.76, color=EMPTY, linewidth=0, zorder=0)
     ranks = [rows.loc[rows[choice] == option, "rank"].to_numpy() for _, choice, option in options]
@@ -257,19 +265,19 @@ def _ticks(axes: Axes, rows: pd.DataFrame, options: list[tuple[int, str, str]]) 
 
 
 def _shares(axes: Axes, rows: pd.DataFrame, options: list[tuple[int, str, str]]) -> None:
-    """The share of each bin's specifications that have an option, darkest at the choice's largest."""
+    """Draw the share of each bin's specifications that have an option, darkest at the choice's largest share."""
     edges = _bins(int(rows["estimate"].notna().sum()), len(rows))
-    all_of_them = np.histogram(rows["rank"], edges)[0]
+    per_bin = np.histogram(rows["rank"], edges)[0]  # (bin)
     shares: dict[tuple[str, str], estimates.Array] = {}
     for choice in dict.fromkeys(choice for _, choice, _ in options):
-        own = {
-            option: np.histogram(rows.loc[rows[choice] == option, "rank"], edges)[0] / all_of_them
+        of_choice = {
+            option: np.histogram(rows.loc[rows[choice] == option, "rank"], edges)[0] / per_bin
             for _, of, option in options
             if of == choice
         }
-        largest = max(share.max() for share in own.values())
-        shares |= {(choice, option): share / largest for option, share in own.items()}
-    # One mesh, with a missing row in every gap: one picture in the SVG.
+        largest = max(share.max() for share in of_choice.values())
+        shares |= {(choice, option): share / largest for option, share in of_choice.items()}
+    # All lines are one mesh, with a missing row in every gap, so that the SVG holds one picture instead of dozens.
     heights = [height for place, _, _ in options for height in (place - 0.38, place + 0.38)]
     cells = np.full((len(heights) - 1, len(edges) - 1), np.nan)
     cells[::2] = [shares[choice, option] for _, choice, option in options]
@@ -277,14 +285,14 @@ def _shares(axes: Axes, rows: pd.DataFrame, options: list[tuple[int, str, str]])
 
 
 def _bins(known: int, total: int) -> estimates.Array:
-    """Edges of bins of about equal widths, none of which has both ranks up to `known` and ranks above."""
+    """Return edges of bins of about equal widths; no bin has both ranks up to `known` and ranks above it."""
     parts = [(0, known), (known, total)]
     each = [np.linspace(start, end, max(1, round(BINS * (end - start) / total)) + 1) for start, end in parts]
     return 0.5 + np.unique(np.concatenate(each))
 
 
 def _mark_failures(top: Axes, last: Axes, rows: pd.DataFrame) -> None:
-    """A striped stretch for those without an estimate, and how many they are."""
+    """Draw a striped stretch for specifications without an estimate, and write their number."""
     failed = int(rows["estimate"].isna().sum())
     if not failed:
         return
@@ -308,12 +316,12 @@ def _mark_failures(top: Axes, last: Axes, rows: pd.DataFrame) -> None:
 
 
 def _mark_registered(top: Axes, last: Axes, rows: pd.DataFrame, lines: list[tuple[str, str | None, float]]) -> None:
-    """A diamond on the curve and on each of its options, and a line between."""
+    """Draw a diamond for the registered specification on the curve and on each of its options, and a line between."""
     for row in rows[rows["registered"]].to_dict("records"):
         has_estimate = np.isfinite(row["estimate"])
         colour = style.VERDICT_COLOURS[SIDES[row["side"]]]
         for axes in dict.fromkeys((top, last)):
-            # Across the gap between the two as well, which must not widen it.
+            # The line also crosses the gap between the two axes, which it must not widen.
             start = 0 if axes is last else -0.3
             line = axes.axvline(row["rank"], ymin=start, color=colour, linewidth=0.9, zorder=4)
             line.set(clip_on=False, in_layout=False)
@@ -321,9 +329,9 @@ def _mark_registered(top: Axes, last: Axes, rows: pd.DataFrame, lines: list[tupl
         if has_estimate:
             top.vlines(row["rank"], row["low"], row["high"], color=colour, linewidth=2.4, zorder=5)
             top.plot(row["rank"], row["estimate"], markersize=7, mew=0.8, **diamond)
-        own = [place for place, (choice, option, _) in enumerate(lines) if option == row[choice]]
-        if own:
-            last.plot([row["rank"]] * len(own), own, markersize=4.5, mew=0.5, **diamond)
+        places = [place for place, (choice, option, _) in enumerate(lines) if option == row[choice]]
+        if places:
+            last.plot([row["rank"]] * len(places), places, markersize=4.5, mew=0.5, **diamond)
         place = (row["rank"] - 0.5) / len(rows)
         top.annotate(
             f"registered: {formatting.signed(row['estimate'], 3) if has_estimate else 'no estimate'}",
@@ -339,6 +347,7 @@ def _mark_registered(top: Axes, last: Axes, rows: pd.DataFrame, lines: list[tupl
 
 
 def _words_alone(words: str) -> Figure:
+    """Draw a figure that holds nothing but a sentence."""
     figure, axes = plt.subplots(figsize=(style.WIDTH, 1.0))
     axes.set_axis_off()
     axes.text(0.5, 0.5, words, ha="center", va="center", color=style.GREY)
@@ -346,19 +355,20 @@ def _words_alone(words: str) -> Figure:
 
 
 def _registered_words(rows: pd.DataFrame, known: int) -> list[str]:
+    """Write the estimate and rank of the registered specification, if the table has it."""
     return [
-        f"The registered one, {formatting.signed(row.estimate, 3)}, is number {row.rank:,} of {known:,} from the"
-        " smallest."
+        f"the registered one, {formatting.signed(row.estimate, 3)}, is number {row.rank:,} of {known:,} from the"
+        " smallest"
         if np.isfinite(row.estimate)
-        else "The registered one has no estimate."
+        else "the registered one has no estimate"
         for row in rows[rows["registered"]].itertuples()
     ]
 
 
 def _most(rows: pd.DataFrame) -> list[str]:
-    """Which choice moves the median most, and between which options."""
+    """Write which choice moves the median most, and between which options; empty if no choice has two medians."""
     medians = {choice: _medians(rows, choice).dropna() for choice in _varying(rows)}
-    ranges = {choice: here.max() - here.min() for choice, here in medians.items() if len(here) > 1}
+    ranges = {choice: options.max() - options.min() for choice, options in medians.items() if len(options) > 1}
     if not ranges:
         return []
     choice = max(ranges, key=lambda name: ranges[name])
@@ -366,13 +376,14 @@ def _most(rows: pd.DataFrame) -> list[str]:
     ends = [
         f"{formatting.signed(medians[choice][option], 3)} ({style.readable(str(option))})" for option in (low, high)
     ]
-    return [f"The choice of {style.readable(choice)} moves the median most: from {ends[0]} to {ends[1]}."]
+    return [f"the choice of {style.readable(choice)} moves it most, from {ends[0]} to {ends[1]}"]
 
 
 def _share(count: int, total: int) -> str:
+    """Write a count as a share of the total."""
     return f"{count:,} of {total:,} ({100 * count / total:.0f} %)"
 
 
 def _written(threshold: float) -> str:
-    """0 without a sign."""
+    """Write a threshold with its sign; 0 has none."""
     return formatting.signed(threshold) if threshold else "0"

@@ -1,4 +1,4 @@
-"""Both losses at every step, with spikes; and what the general part of margins gains around them and beside."""
+"""Both losses at every step, with their spikes, and gains of the general part of margins in and beside spikes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from general_circuits.analysis.variants import BASE
 from general_circuits.figures import style
 
 MOST = 3
-"""Replicas whose losses are shown."""
+"""Most replicas whose losses are shown."""
 KINDS = {"spike": "spikes", "kick": "kicks", "quiet": "quiet windows"}
 COLOURS = {
     "spike": style.VERDICT_COLOURS["contradicted"],
@@ -26,7 +26,10 @@ COLOURS = {
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
-    """Left, losses of a few replicas; right, gains by kind of window; from `losses`, `spikes` and `spike_effects`."""
+    """Draw losses of a few replicas (left), and gains by kind of window (right).
+
+    Reads `losses`, `spikes` and `spike_effects`.
+    """
     losses = tables["losses"][tables["losses"]["condition"] == BASE]
     shown = sorted(losses["replica"].unique())[:MOST]
     rows = max(1, len(shown))
@@ -44,29 +47,32 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
-    """How many spikes, and mean gains."""
+    """Give the number of spikes, and the mean gains."""
     rows = tables["spikes"][(tables["spikes"]["condition"] == BASE) & (tables["spikes"]["kind"] == "spike")]
     replicas = tables["losses"].loc[tables["losses"]["condition"] == BASE, "replica"].nunique()
     gains = _gains(tables)
-    said = [f"{words} {formatting.signed(_of_replicas(gains, kind).mean)}" for kind, words in KINDS.items()]
-    return f"{len(rows)} spikes in {replicas} replicas; mean gains: {'; '.join(said)}."
+    means = [f"{words} {formatting.signed(_of_replicas(gains, kind).mean)}" for kind, words in KINDS.items()]
+    return f"{len(rows)} spikes in {replicas} replicas. Mean gains of the general share: {'; '.join(means)}."
 
 
 def _gains(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return grokking's windows with their `gain`, the change of the general share from before to after."""
     effects = tables["spike_effects"][tables["spike_effects"]["condition"] == BASE]
     return effects.assign(gain=effects["general_after"] - effects["general_before"])
 
 
 def _of_replicas(gains: pd.DataFrame, kind: str) -> Estimate:
+    """Estimate the gain in one kind of window, from each replica's mean over its windows."""
     return estimate(gains.loc[gains["kind"] == kind].groupby("replica")["gain"].mean())
 
 
 def _draw_losses(axes: Axes, rows: pd.DataFrame, spikes: pd.DataFrame, replica: int) -> None:
+    """Draw both losses of one replica, with marks at its spikes and quiet windows."""
     axes.plot(rows["step"], rows["validation"], color=style.GREY, linewidth=0.8, label="validation")
     axes.plot(rows["step"], rows["training"], color="black", linewidth=0.8, label="training")
-    own = spikes[(spikes["condition"] == BASE) & (spikes["replica"] == replica)]
+    windows = spikes[(spikes["condition"] == BASE) & (spikes["replica"] == replica)]
     for kind, mark in (("spike", "v"), ("quiet", "|")):
-        at = own[own["kind"] == kind]
+        at = windows[windows["kind"] == kind]
         axes.plot(at["step"], at["loss"], mark, color=COLOURS[kind], markersize=5, markeredgewidth=1)
     axes.set_yscale("log")
     axes.set_xlim(0, rows["step"].max())
@@ -74,13 +80,14 @@ def _draw_losses(axes: Axes, rows: pd.DataFrame, spikes: pd.DataFrame, replica: 
 
 
 def _draw_gains(axes: Axes, gains: pd.DataFrame) -> None:
+    """Draw the gain of every window, and means over replicas beside them."""
     for place, kind in enumerate(KINDS):
         values = gains.loc[gains["kind"] == kind, "gain"].dropna()
         spread = np.linspace(-0.2, 0.2, len(values)) if len(values) > 1 else np.zeros(len(values))
         axes.plot(place + spread, values, "o", color=COLOURS[kind], markersize=3, alpha=0.6, markeredgewidth=0)
-        of_it = _of_replicas(gains, kind)
-        axes.plot([place + 0.32] * 2, [of_it.low, of_it.high], color="black", linewidth=1.2)
-        axes.plot(place + 0.32, of_it.mean, "D", color="black", markersize=3.5)
+        gain = _of_replicas(gains, kind)
+        axes.plot([place + 0.32] * 2, [gain.low, gain.high], color="black", linewidth=1.2)
+        axes.plot(place + 0.32, gain.mean, "D", color="black", markersize=3.5)
     axes.axhline(0, color=style.GREY, linewidth=0.6)
     axes.set_xticks(range(len(KINDS)), list(KINDS.values()), fontsize="x-small")
     axes.set_xlim(-0.5, len(KINDS) - 0.4)

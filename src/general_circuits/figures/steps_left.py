@@ -1,4 +1,4 @@
-"""Times until variants of grokking generalise, as several figures draw them."""
+"""Parts of several figures: the steps that variants of grokking have left to generalise."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from general_circuits.formatting import UNKNOWN
 
 
 def draw_levels(axes: Axes, left: Mapping[float, pd.DataFrame], colour: object, label: str = "") -> None:
-    """Each replica's steps by a level, a triangle where it is censored; a line through medians (Kaplan–Meier).
+    """Draw each replica's steps at its level, a triangle if it is censored, and a line through medians (Kaplan–Meier).
 
     Args:
-        axes: whose scales `label_levels` sets.
-        left: by level, what `sweeps.left` gives.
-        colour: of all.
-        label: of the line.
+        axes: where to draw; `label_levels` sets the scales.
+        left: the result of `variant_outcomes.left`, by level.
+        colour: of marks and line.
+        label: name of the line in a legend.
     """
     for level, rows in left.items():
         known = rows.dropna(subset=["steps"])
@@ -34,7 +34,7 @@ def draw_levels(axes: Axes, left: Mapping[float, pd.DataFrame], colour: object, 
 
 
 def label_levels(axes: Axes, *drawn: Mapping[float, pd.DataFrame]) -> None:
-    """Log axes with the levels themselves as ticks, where there is anything to see of what was drawn."""
+    """Set log axes with the levels themselves as ticks; do nothing if no replica has steps."""
     if not any(rows["steps"].notna().any() for left in drawn for rows in left.values()):
         return
     levels = sorted({level for left in drawn for level in left})
@@ -45,7 +45,7 @@ def label_levels(axes: Axes, *drawn: Mapping[float, pd.DataFrame]) -> None:
 
 
 def label_times(axes: Axes) -> None:
-    """A log axis of steps, upwards, in whole numbers."""
+    """Set a vertical log axis of steps, in whole numbers."""
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps:,.0f}"))
@@ -53,26 +53,31 @@ def label_times(axes: Axes) -> None:
 
 
 def medians(left: Mapping[float, pd.DataFrame]) -> pd.Series:
-    """By level; infinite where half or more did not generalise, missing without data."""
-    found = {}
+    """Return the median steps by level: infinite where under half generalised, missing where there are no data."""
+    times = {}
     for level, rows in left.items():
         known = rows.dropna(subset=["steps"])
-        found[level] = median_time(known["steps"], known["censored"]).time if len(known) else np.nan
-    return pd.Series(found, dtype=float)
+        times[level] = median_time(known["steps"], known["censored"]).time if len(known) else np.nan
+    return pd.Series(times, dtype=float)
 
 
-def said(time: float) -> str:
-    """A median in words."""
+def written(time: float) -> str:
+    """Write a median in words."""
     return f"{time:,.0f}" if np.isfinite(time) else "not reached" if time == np.inf else UNKNOWN
 
 
 def draw_lost(axes: Axes, lost: Mapping[str, pd.DataFrame]) -> None:
-    """What decay or noise alone took of both parts of the margin: means over replicas and intervals."""
+    """Draw the shares of both parts of the margin that decay alone, and noise alone, took.
+
+    Args:
+        axes: where to draw means over replicas and their intervals.
+        lost: a frame of replicas × `general` and `shallow`, by name.
+    """
     for row, (name, table) in enumerate(lost.items()):
         for offset, side in ((-0.12, "general"), (0.12, "shallow")):
-            found = estimate(table[side])
-            axes.plot([found.low, found.high], [row + offset] * 2, color=SIDES[side], linewidth=1.4)
-            axes.plot(found.mean, row + offset, "o", color=SIDES[side], markersize=4, label=None if row else side)
+            share = estimate(table[side])
+            axes.plot([share.low, share.high], [row + offset] * 2, color=SIDES[side], linewidth=1.4)
+            axes.plot(share.mean, row + offset, "o", color=SIDES[side], markersize=4, label=None if row else side)
         axes.annotate(
             name,
             (0.0, row - 0.3),
@@ -90,4 +95,4 @@ def draw_lost(axes: Axes, lost: Mapping[str, pd.DataFrame]) -> None:
 
 
 SIDES = {"general": style.VERDICT_COLOURS["supported"], "shallow": style.VERDICT_COLOURS["contradicted"]}
-"""Of both parts of margins."""
+"""Colours of both parts of margins."""

@@ -1,4 +1,4 @@
-"""What all figures share: theme, colours, bands over replicas, marks of events."""
+"""Parts that all figures share: theme, colours, bands over replicas, marks of events."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from general_circuits.analysis import estimates
 
 WIDTH = 7.2
-"""Inches: a printed page's text width."""
+"""Width of the text on a printed page, inches."""
 
 EVENT_NAMES = {"memorised": "$t_m$", "onset": "$t_o$", "generalised": "$t_g$"}
 NAME_WIDTH = 14
-"""Pixels that the name of an event takes."""
+"""Width of an event's name, pixels."""
 
 LETTERS_BESIDE = 55
-"""Of conditions' names that fit side by side, where there is a legend beside the last."""
+"""Letters of conditions' names that fit side by side, where a legend stands beside the last panel."""
 
 LINE = 9.0
-"""Points from one name beside a line to the next."""
+"""Distance between two names beside lines, points."""
 
 GREY = "#777777"
 VERDICT_COLOURS = {"supported": "#0173b2", "contradicted": "#b8480a", "undecided": "#444444"}
-"""Dark enough for text on white."""
+"""Colour of each verdict; all are dark enough for text on white."""
 
 
 @contextmanager
 def theme() -> Iterator[None]:
-    """Draw without a screen; equal figures are equal bytes."""
+    """Set one style, and a backend that draws without a screen; equal figures give equal bytes."""
     settings = {
         **sns.axes_style("ticks"),
         **sns.plotting_context("paper"),
@@ -64,8 +64,15 @@ def theme() -> Iterator[None]:
 
 
 def save(figure: Figure, files: Mapping[str, Path], title: str, description: str) -> None:
-    """Write a figure as `svg`, as `png`, or both, with alternative text: equal figures are equal bytes."""
-    # Everything has one place in both, found once: that takes longer than drawing.
+    """Write a figure as `svg`, as `png`, or both; equal figures give equal bytes.
+
+    Args:
+        figure: the figure, whose layout is fixed from here on.
+        files: path by format.
+        title: its title, which both files carry.
+        description: its alternative text, which both files carry.
+    """
+    # The layout takes longer than drawing, so it is worked out once and serves both formats.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     if "png" in files:
@@ -76,7 +83,7 @@ def save(figure: Figure, files: Mapping[str, Path], title: str, description: str
 
 
 def _svg(figure: Figure, title: str, description: str) -> str:
-    """A figure with a title and a description that a screen reader finds, at its head."""
+    """Return the figure as SVG, with title and description at its head, where a screen reader looks for them."""
     drawn = io.StringIO()
     figure.savefig(drawn, format="svg", metadata={"Date": None})
     words = "".join(f"<{tag}>{escape(text)}</{tag}>" for tag, text in (("title", title), ("desc", description)))
@@ -86,53 +93,71 @@ def _svg(figure: Figure, title: str, description: str) -> str:
 
 
 def condition_colours(conditions: Sequence[str]) -> dict[str, tuple[float, float, float]]:
-    """One colour per condition, the same in every figure: told apart under every common colour blindness."""
+    """Return one colour per condition, the same in every figure.
+
+    Readers with any common kind of colour blindness can tell the colours apart.
+    """
     palette = sns.color_palette("colorblind", 10)
     order = [0, 3, 2, 1, 4, 5, 6, 7, 8, 9]
     return {name: palette[order[i % len(order)]] for i, name in enumerate(conditions)}
 
 
 def readable(name: str) -> str:
-    """A condition's name as words."""
+    """Return a condition's name as words."""
     return name.replace("_", " ")
 
 
 def name_column(axes: Axes, condition: str, colour: object, letters: int, pad: float = 30) -> None:
-    """Name a panel's condition in lines of so many letters, so many points above, where names of events are."""
+    """Name a panel's condition above it.
+
+    Args:
+        axes: the panel.
+        condition: its name in the config.
+        colour: of the name.
+        letters: most letters in a line.
+        pad: points between panel and name, which leave room for the names of events.
+    """
     lines = textwrap.fill(readable(condition), letters, break_long_words=False)
     axes.set_title(lines, color=colour, pad=pad, fontsize="medium")
 
 
 def wide(frame: pd.DataFrame, value: str) -> pd.DataFrame:
-    """One condition's rows → steps × replicas."""
+    """Pivot one condition's rows to a frame of steps × replicas."""
     return frame.pivot_table(index="step", columns="replica", values=value, dropna=False, observed=True)
 
 
 def draw_band(axes: Axes, table: pd.DataFrame, colour: object, style: Any = "-", is_logged: bool = False) -> pd.Series:
-    """Mean over replicas (columns) and its 95 % interval, over the steps or k at which any replica has a value.
+    """Draw the mean over replicas and its 95 % interval.
 
-    Of logarithms where `is_logged`, and drawn as what they are of. Returns the mean.
+    Args:
+        axes: where to draw.
+        table: steps, or numbers of units k, × replicas. Rows without any value are left out.
+        colour: of the line and the band.
+        style: of the line.
+        is_logged: whether mean and interval are of logarithms; they are drawn on the scale of the values. Values that
+            are not above 0 are left out.
+
+    Returns:
+        The mean by step or k.
     """
     if is_logged:
         table = np.log(table.where(table > 0))
     table = table.dropna(how="all")
-    found = pd.DataFrame([estimates.estimate(row) for row in table.to_numpy()], index=table.index)
-    found = found.reindex(columns=["mean", "low", "high"])  # without a value there are no columns yet
+    band = pd.DataFrame([estimates.estimate(row) for row in table.to_numpy()], index=table.index)
+    band = band.reindex(columns=["mean", "low", "high"])  # an empty frame has no columns yet
     if is_logged:
-        found = np.exp(found)
-    axes.fill_between(table.index, found["low"], found["high"], color=colour, alpha=0.18, linewidth=0)
-    axes.plot(table.index, found["mean"], linestyle=style, color=colour, linewidth=1.6)
-    return found["mean"]
+        band = np.exp(band)
+    axes.fill_between(table.index, band["low"], band["high"], color=colour, alpha=0.18, linewidth=0)
+    axes.plot(table.index, band["mean"], linestyle=style, color=colour, linewidth=1.6)
+    return band["mean"]
 
 
 def name_ends(axes: Axes, ends: Mapping[str, tuple[float, object]]) -> None:
     """Name lines beside the right edge, at their last value and in their colour; names that would touch move apart.
 
-    Set limits first.
-
     Args:
-        axes: where the lines are.
-        ends: by name, the last value and the colour.
+        axes: where the lines are. Their limits must be set before.
+        ends: last value and colour of each line, by name.
     """
     height = axes.get_window_extent().height / axes.figure.dpi * 72  # points
     low, high = axes.get_ylim()
@@ -141,7 +166,7 @@ def name_ends(axes: Axes, ends: Mapping[str, tuple[float, object]]) -> None:
     for name in names:
         place = (ends[name][0] - low) / (high - low) * height
         places.append(max(place, places[-1] + LINE) if places else place)
-    # What was pushed beyond the top comes down again, and what is below it with it.
+    # Going up, each name pushed the next one. If that pushed names past the top, they come down again and push back.
     ceiling = height + LINE / 2
     for i in range(len(places) - 1, -1, -1):
         places[i] = min(places[i], ceiling)
@@ -161,7 +186,7 @@ def name_ends(axes: Axes, ends: Mapping[str, tuple[float, object]]) -> None:
 
 
 def over_training(rows: pd.DataFrame, value: str, events: pd.DataFrame, label: str) -> Figure:
-    """One column of every condition over steps, with grokking's events: mean over replicas and 95 % interval."""
+    """Draw one column of every condition over steps, mean over replicas and interval, with grokking's events."""
     conditions = list(rows["condition"].cat.categories)
     colours = condition_colours(conditions)
     figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
@@ -175,20 +200,29 @@ def over_training(rows: pd.DataFrame, value: str, events: pd.DataFrame, label: s
     linear_steps(axes)
     axes.set_ylabel(label)
     mark_events(axes, median_steps(events, "grokking"))
-    figure.draw_without_rendering()  # the layout, which names are placed by
+    figure.draw_without_rendering()  # names are placed by the layout, which this works out
     name_ends(axes, ends)
     return figure
 
 
 def median_steps(events: pd.DataFrame, condition: str) -> dict[str, float]:
-    """The median step over replicas of each event named in figures, if half the replicas reached it."""
+    """Return the median step over replicas of each event in `EVENT_NAMES`.
+
+    An event is left out if half of the replicas or more did not reach it, since its median is infinite.
+    """
     rows = events[events["condition"] == condition]
     steps = rows["step"].where(~rows["censored"], np.inf).groupby(rows["event"], observed=True).median()
     return {event: float(steps[event]) for event in EVENT_NAMES if event in steps and np.isfinite(steps[event])}
 
 
 def mark_events(axes: Axes, steps: dict[str, float], names: bool = True) -> None:
-    """Vertical lines at events, named at the top edge (set limits first); a name that would touch the last rises."""
+    """Draw vertical lines at events.
+
+    Args:
+        axes: where to draw. Their limits must be set before.
+        steps: step of each event.
+        names: whether to name the events at the top edge. A name that would touch the one before it stands higher.
+    """
     last, height = -np.inf, 0
     for event, step in sorted(steps.items(), key=lambda item: item[1]):
         axes.axvline(step, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
@@ -210,13 +244,13 @@ def mark_events(axes: Axes, steps: dict[str, float], names: bool = True) -> None
 
 
 def log_steps(axes: Axes, last: float) -> None:
-    """A log axis of steps, from 1."""
+    """Give the axes a log axis of steps, from 1 to `last`."""
     axes.set_xscale("log")
     axes.set_xlim(1, last)
     axes.xaxis.set_major_locator(LogLocator(numticks=6))
 
 
 def linear_steps(axes: Axes, ticks: int = 8) -> None:
-    """A linear axis of steps, in whole numbers with their thousands apart."""
+    """Give the axes a linear axis of steps, in whole numbers with a comma at the thousands."""
     axes.xaxis.set_major_locator(MaxNLocator(ticks, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))

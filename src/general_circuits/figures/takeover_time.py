@@ -1,4 +1,4 @@
-"""When the toy's general circuit comes to give most of the right logits, by how many pairs it covers."""
+"""Steps until the toy's general circuit gives most of the right logits, by the number of pairs that it covers."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from general_circuits.analysis.windows import crossing
 from general_circuits.figures import style
 
 SHARE = 0.6
-"""Of both contributions, that the general circuit is to exceed: as the claim has it."""
+"""Share of both contributions that the general circuit must exceed; the claim `takeover` has the same."""
 
 
 def draw(tables: Mapping[str, pd.DataFrame], attention: str) -> Figure:
-    """Steps against coverage, a panel per optimiser and a line per decay; gradient flow dotted; from `toy`."""
+    """Draw steps against coverage, a panel per optimiser, a line per decay, gradient flow dotted; read `toy`."""
     times, last = _read(tables["toy"], attention)
     optimisers = duel_outcomes.optimisers(tables["toy"])
     figure, grid = plt.subplots(1, len(optimisers), figsize=(style.WIDTH, 2.5), sharey=True, squeeze=False)
-    never = 1.6 * last
+    never = 1.6 * last  # height of toys that do not get there within training
     for axes, optimiser in zip(grid[0], optimisers, strict=True):
-        here = times[times["optimiser"] == optimiser]
-        decays = sorted(here["weight_decay"].unique())
+        of_optimiser = times[times["optimiser"] == optimiser]
+        decays = sorted(of_optimiser["weight_decay"].unique())
         shades = plt.get_cmap("viridis")(np.linspace(0.0, 0.75, len(decays)))
         for decay, shade in zip(decays, shades, strict=True):
-            rows = here[here["weight_decay"] == decay].sort_values("coverage")
+            rows = of_optimiser[of_optimiser["weight_decay"] == decay].sort_values("coverage")
             label = f"λ = {decay:g}" if decay else "no decay"
             axes.plot(rows["coverage"], rows["time"].fillna(never), "o-", color=shade, markersize=4, label=label)
             if rows["flow"].notna().any():
@@ -36,7 +36,7 @@ def draw(tables: Mapping[str, pd.DataFrame], attention: str) -> Figure:
         axes.axhline(last, color=style.GREY, linewidth=0.6, linestyle=(0, (2, 2)))
         axes.set_yscale("log")
         axes.set_xscale("log", base=2)
-        coverages = sorted(here["coverage"].unique())
+        coverages = sorted(of_optimiser["coverage"].unique())
         axes.set_xticks(coverages, [str(value) for value in coverages])
         axes.set_title(optimiser, fontsize="medium")
         axes.set_xlabel("coverage c")
@@ -57,7 +57,7 @@ def draw(tables: Mapping[str, pd.DataFrame], attention: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], attention: str) -> str:
-    """Times at the largest coverage."""
+    """Give the times at the largest coverage."""
     times, last = _read(tables["toy"], attention)
     largest = times[times["coverage"] == times["coverage"].max()]
     parts = [
@@ -69,7 +69,10 @@ def describe(tables: Mapping[str, pd.DataFrame], attention: str) -> str:
 
 
 def _read(toy: pd.DataFrame, attention: str) -> tuple[pd.DataFrame, int]:
-    """One row per optimiser, decay and coverage: `time` and, where it is derived, `flow`; and the last step."""
+    """Return the steps to `SHARE`, and the last step of training.
+
+    One row per optimiser, decay and coverage: `time`, and `flow` where gradient flow is derived.
+    """
     rows = duel_outcomes.toys(toy, attention=attention, sharing="shared")
     keys = ["optimiser", "weight_decay", "coverage"]
     shares = duel_outcomes.toy_shares(rows).reset_index().set_index([*keys, "step"])["share"].unstack("step")

@@ -1,4 +1,4 @@
-"""What general and shallow circuits of the toy add to a right logit, through training, beside gradient flow."""
+"""Contributions of the toy's general and shallow circuits to a right logit over training, beside gradient flow."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from general_circuits.figures import style
 from general_circuits.formatting import plain
 
 MOST = 4
-"""Coverages shown."""
+"""Most coverages shown."""
 
 
 def draw(tables: Mapping[str, pd.DataFrame], attention: str) -> Figure:
-    """SGD on all pairs, parameters shared, in columns of coverage and rows of decay; from `toy`."""
+    """Draw SGD on all pairs with shared parameters, a column per coverage and a row per decay; read `toy`."""
     given, flow = _read(tables["toy"], attention)
     coverages, decays = _levels(given)
     size = (style.WIDTH, 1.7 * len(decays) + 0.5)
@@ -26,10 +26,10 @@ def draw(tables: Mapping[str, pd.DataFrame], attention: str) -> Figure:
     colours = {"general": style.VERDICT_COLOURS["supported"], "shallow": style.VERDICT_COLOURS["contradicted"]}
     for row, decay in zip(grid, decays, strict=True):
         for axes, coverage in zip(row, coverages, strict=True):
-            here = given.xs((coverage, decay), level=("coverage", "weight_decay"))
+            trained = given.xs((coverage, decay), level=("coverage", "weight_decay"))
             theory = flow.xs((coverage, decay), level=("coverage", "weight_decay"))
             for side, colour in colours.items():
-                axes.plot(here.index, here[side], color=colour, linewidth=1.6)
+                axes.plot(trained.index, trained[side], color=colour, linewidth=1.6)
                 axes.plot(theory.index, theory[side], ":", color="black", linewidth=1.2)
             if decay == decays[0]:
                 axes.set_title(f"c = {coverage}", fontsize="medium")
@@ -45,7 +45,7 @@ def draw(tables: Mapping[str, pd.DataFrame], attention: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], attention: str) -> str:
-    """Where both end, and how far gradient flow is off."""
+    """Give both contributions at the end, and the largest error of gradient flow."""
     given, flow = _read(tables["toy"], attention)
     coverages, decays = _levels(given)
     ends = []
@@ -61,7 +61,7 @@ def describe(tables: Mapping[str, pd.DataFrame], attention: str) -> str:
 
 
 def _read(toy: pd.DataFrame, attention: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Contributions by coverage, decay and step: measured, and by gradient flow."""
+    """Return contributions by coverage, decay and step: measured, and derived from gradient flow."""
     optimiser = duel_outcomes.optimisers(toy)[0]
     rows = duel_outcomes.toys(toy, optimiser=optimiser, attention=attention, sharing="shared")
     keys = ["coverage", "weight_decay", "step"]
@@ -70,6 +70,7 @@ def _read(toy: pd.DataFrame, attention: str) -> tuple[pd.DataFrame, pd.DataFrame
 
 
 def _levels(given: pd.DataFrame) -> tuple[list[int], list[float]]:
+    """Return up to `MOST` coverages, evenly chosen with both ends, and all decays."""
     coverages = given.index.get_level_values("coverage").unique().tolist()
     shown = [coverages[i] for i in np.unique(np.linspace(0, len(coverages) - 1, MOST).round().astype(int))]
     return shown, given.index.get_level_values("weight_decay").unique().tolist()

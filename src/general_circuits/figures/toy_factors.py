@@ -1,4 +1,4 @@
-"""What else decides a toy: batches, order, the share at the start, and how often one pair is shown."""
+"""Other factors in toy duels: batches, order, the share at the start, and how often one pair is shown."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from general_circuits.figures import style
 from general_circuits.formatting import plain
 
 DECAYS = {"no decay": "min", "largest decay": "max"}
-"""Rows, and which of each rule's decays they have."""
+"""Rows of the figure, and which of each rule's decays they show."""
 
 
 def draw(tables: Mapping[str, pd.DataFrame], attention: str) -> Figure:
-    """The general share at the end, of pair 0, with parameters shared and all pairs covered; from `toy`."""
+    """Draw the general share of pair 0 at the end, with shared parameters and all pairs covered; read `toy`."""
     optimisers = duel_outcomes.optimisers(tables["toy"])
     colours = style.condition_colours(optimisers)
     by_decay = {name: list(_panels(_read(tables["toy"], attention, which))) for name, which in DECAYS.items()}
@@ -54,32 +54,31 @@ def draw(tables: Mapping[str, pd.DataFrame], attention: str) -> Figure:
 def _line(
     axes: Axes, rows: pd.DataFrame, column: str, values: list[Any], share: str, aside: float, **look: Any
 ) -> None:
-    """Means over replicas at each value, with intervals."""
+    """Draw means over replicas at each value, with intervals."""
     means = [estimate(rows.loc[rows[column] == value, share]) for value in values]
-    places = np.arange(len(values)) + aside  # so that rules that agree are both seen
+    places = np.arange(len(values)) + aside  # update rules that agree stand side by side
     axes.plot(places, [mean.mean for mean in means], markersize=3, **look)
     axes.vlines(places, [m.low for m in means], [m.high for m in means], color=look["color"])
 
 
 def describe(tables: Mapping[str, pd.DataFrame], attention: str) -> str:
-    """Mean shares without decay at every value, by optimiser."""
+    """Give mean shares without decay at the first and last value of each factor, by optimiser."""
     shares = _read(tables["toy"], attention, DECAYS["no decay"])
-    said = []
+    parts = []
     for name, column, rows in _panels(shares):
+        ends = [rows[column].iloc[0], rows[column].iloc[-1]]
+        of_rules = []
         for optimiser in duel_outcomes.optimisers(tables["toy"]):
-            by_value = rows[rows["optimiser"] == optimiser].groupby(column, sort=False, observed=True)
-            means = by_value[["first", "others"]].mean()
-            values = [
-                f"{_label(column, value)}: {plain(row['first'])}"
-                + (f" (the other pairs {plain(row['others'])})" if column == "frequency" else "")
-                for value, row in means.iterrows()
-            ]
-            said.append(f"{name}, {optimiser}: {', '.join(values)}")
-    return f"General share at the end, no decay. {'; '.join(said)}."
+            by_value = rows[rows["optimiser"] == optimiser].groupby(column, observed=True)[["first", "others"]]
+            means = by_value.mean().reindex(ends)
+            others = f" (other pairs {plain(means['others'].iloc[-1])})" if column == "frequency" else ""
+            of_rules.append(f"{optimiser} {' to '.join(map(plain, means['first']))}{others}")
+        parts.append(f"{name} from {' to '.join(_label(column, end) for end in ends)}, {', '.join(of_rules)}")
+    return f"General share at the end without decay, at the first and last value of each factor: {'; '.join(parts)}."
 
 
 def _read(toy: pd.DataFrame, attention: str, decay: str) -> pd.DataFrame:
-    """A row per toy at its last step, with the general share of the `first` pair and of the `others`."""
+    """Return a row per toy at its last step, with the general share of the `first` pair and of the `others`."""
     rows = toy[(toy["sharing"] == "shared") & (toy["coverage"] == toy["coverage"].max())]
     rows = rows[(rows["attention"] == attention) & (rows["step"] == rows["step"].max())]
     rows = rows[rows["weight_decay"] == rows.groupby("optimiser", observed=True)["weight_decay"].transform(decay)]
@@ -89,17 +88,17 @@ def _read(toy: pd.DataFrame, attention: str, decay: str) -> pd.DataFrame:
 
 
 def _panels(shares: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """One for each thing that is varied: its name, its column, and the toys, in the order of the axis."""
+    """Yield for each factor its name, its column, and the toys that vary it, in the order of the axis."""
     names = {
         "batch": "pairs per step",
         "order": "order",
         "initial_share": "share at the start",
-        "frequency": "pair shown × times",
+        "frequency": "times the pair is shown",
     }
     for column, name in names.items():
         plain_values = {key: value for key, value in duel_outcomes.TOY_BASE.items() if key != column}
         if column == "order":
-            del plain_values["batch"]  # one pair at a time is an order
+            del plain_values["batch"]  # in sequential order a step takes one pair
         rows = shares
         for key, value in plain_values.items():
             rows = rows[rows[key] == value]
@@ -113,6 +112,7 @@ def _panels(shares: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 
 def _label(column: str, value: object) -> str:
+    """Write one value of a factor as its tick."""
     if column == "batch" and value == 0:
         return "all"
     return {"sequential": "in turn"}.get(str(value), f"{value:g}" if isinstance(value, float) else str(value))

@@ -14,10 +14,11 @@ from general_circuits.analysis.variants import BATCH, DECAY
 from general_circuits.figures import style
 
 COLUMNS = 4
+"""Most conditions side by side."""
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
-    """One panel per condition; from `conditions` and `metrics`."""
+    """Draw one panel per condition; read `conditions` and `metrics`."""
     metrics, shown = tables["metrics"], _shown(tables)
     rows = max(1, -(-len(shown) // COLUMNS))
     figure, grid = plt.subplots(
@@ -25,11 +26,11 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     )
     colours = {"train": style.GREY, "validation": style.VERDICT_COLOURS["supported"]}
     for axes, condition in zip(grid.ravel(), shown, strict=False):
-        own = metrics[metrics["condition"] == condition]
+        curves = metrics[metrics["condition"] == condition]
         for split, line in (("train", (0, (3, 1.5))), ("validation", "-")):
-            for _, series in style.wide(own[own["split"] == split], "accuracy").items():
+            for _, series in style.wide(curves[curves["split"] == split], "accuracy").items():
                 axes.plot(series.index, series, linestyle=line, color=colours[split], linewidth=0.8)
-        style.log_steps(axes, float(own["step"].max()))
+        style.log_steps(axes, float(curves["step"].max()))
         axes.set_ylim(-0.02, 1.02)
         axes.set_title(style.readable(condition), fontsize="small")
     for axes in grid.ravel()[len(shown) :]:
@@ -42,16 +43,18 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
-    """Validation accuracies at the end, and after how many steps."""
-    metrics, said = tables["metrics"], []
+    """Give validation accuracies at the end, and the number of steps."""
+    metrics, parts = tables["metrics"], []
     for condition in _shown(tables):
-        own = metrics[(metrics["condition"] == condition) & (metrics["split"] == "validation")]
-        ends = own[own["step"] == own["step"].max()]
-        mean = formatting.plain(float(ends["accuracy"].mean()))
-        said.append(f"{style.readable(condition)} {mean} after {own['step'].max():,} steps")
-    return f"Validation accuracy without regularisation, means over replicas: {'; '.join(said)}."
+        validation = metrics[(metrics["condition"] == condition) & (metrics["split"] == "validation")]
+        last = validation[validation["step"] == validation["step"].max()]
+        mean = formatting.plain(float(last["accuracy"].mean()))
+        parts.append(f"{style.readable(condition)} {mean} after {validation['step'].max():,} steps")
+    ends = "; ".join(parts) or formatting.NO_DATA
+    return f"Validation accuracy without regularisation, means over replicas: {ends}."
 
 
 def _shown(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Return the conditions with full batches and no weight decay."""
     conditions = variant_outcomes.settings(tables["conditions"])
     return [name for name in conditions if conditions[name][DECAY] == 0 and conditions[name][BATCH] == "full"]

@@ -1,1 +1,1 @@
-"""The report's pages: frames and settings in, HTML out. Each stands by itself and needs no network."""
+"""Pages of the report, from frames and settings to HTML. Each page is complete by itself and needs no network."""

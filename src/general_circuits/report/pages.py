@@ -1,4 +1,4 @@
-"""One function per page of the report, and the front page's body; `templates.py` has their HTML."""
+"""Pages of the report, one function each, and the body of the front page; `templates.py` has their HTML."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ TEMPLATES = jinja2.Environment(
 
 @dataclass(frozen=True)
 class About:
-    """What is known of a study beside its tables.
+    """Knowledge of a study beside its tables.
 
     Attributes:
-        study: its own settings.
-        conditions: by name, the resolved settings of each, nested.
-        benchmarks: the folder in which Snakemake says what jobs cost.
+        study: settings of the study itself.
+        conditions: resolved settings of each condition, nested, by name.
+        benchmarks: folder where Snakemake records the costs of jobs.
     """
 
     study: Mapping[str, Any]
@@ -63,8 +63,8 @@ class Picture:
 
     Attributes:
         title: its heading.
-        description: what it shows in words, its alternative text.
-        png: the file's bytes.
+        description: what it shows, in words; part of its alternative text.
+        png: bytes of the file.
     """
 
     title: str
@@ -73,12 +73,12 @@ class Picture:
 
     @property
     def uri(self) -> str:
-        """The picture itself as an address: a linked file would be missing where the report is opened."""
+        """Return the picture itself as an address, since a linked file is missing where the report is opened."""
         return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
 
 
 def front(verdicts: pd.DataFrame, pictures: Sequence[Picture]) -> str:
-    """The body of the front page: what the hypothesis predicts, what was found, how sure that is, and pictures."""
+    """Write the body of the front page: predictions of the hypothesis, estimates, verdicts and pictures."""
     judged = display.judged(verdicts)
     sentences = {display.named(row.claim, row.contrast): row.sentence for row in judged.itertuples()}
     return TEMPLATES.get_template("front").render(
@@ -91,7 +91,7 @@ def front(verdicts: pd.DataFrame, pictures: Sequence[Picture]) -> str:
 
 
 def verdicts(frames: Frames, about: About) -> str:
-    """Every claim of the source with its verdict and what was found, those that could be tested first."""
+    """Write a row per verdict of every claim of the source; claims that could be tested come first."""
     table = frames["verdicts"].sort_values("verdict", key=lambda verdict: verdict == NOT_TESTABLE, kind="stable")
     rows = pd.DataFrame(
         {
@@ -108,9 +108,9 @@ def verdicts(frames: Frames, about: About) -> str:
 
 
 def contrasts(frames: Frames, about: About) -> str:
-    """Every contrast of every measured claim, the registered one first."""
-    order = frames["claim"].assign(others=~frames["claim"]["contrast"].map(is_registered))
-    rows = order.sort_values(["claim", "others", "contrast"])[
+    """Write a row per contrast of every measured claim, the registered one first."""
+    rows = frames["claim"].assign(others=~frames["claim"]["contrast"].map(is_registered))
+    rows = rows.sort_values(["claim", "others", "contrast"])[
         ["claim", "contrast", "estimate", "low", "high", "unit", "p_value", "replicas"]
     ]
     written = {column: rows[column].map(formatting.signed) for column in ("estimate", "low", "high")}
@@ -119,7 +119,7 @@ def contrasts(frames: Frames, about: About) -> str:
 
 
 def events(frames: Frames, about: About) -> str:
-    """When things happened in every replica: a row per condition and replica, a column per event."""
+    """Write the step of every event: a row per condition and replica, a column per event."""
     table = frames["events"]
     step = table["step"].map("{:,}".format)
     rows = table.assign(step=step.mask(table["censored"], "not by " + step))
@@ -129,12 +129,12 @@ def events(frames: Frames, about: About) -> str:
 
 
 def dictionary(frames: Frames, about: About) -> str:
-    """Every column of every table."""
+    """Write a row per column of every table."""
     return _table("dictionary", pd.DataFrame(schemas.dictionary()))
 
 
 def settings(frames: Frames, about: About) -> str:
-    """A row per setting, a column per condition; what differs from the first one is marked."""
+    """Write a row per setting and a column per condition; values unlike the first condition's are marked."""
     flat = {name: dict(_flat(values)) for name, values in about.conditions.items()}
     keys = list(dict.fromkeys(key for values in flat.values() for key in values))
     first = next(iter(flat.values()))
@@ -147,7 +147,7 @@ def settings(frames: Frames, about: About) -> str:
 
 
 def versions(frames: Frames, about: About) -> str:
-    """This package, what it requires, Python, and the platform."""
+    """Write the versions of this package, of its requirements, of Python, and of the platform."""
     required = sorted(re.split(r"[^\w.-]", line)[0] for line in requires(PACKAGE) or [] if "extra ==" not in line)
     known = [(PACKAGE, __version__), ("python", platform.python_version())]
     known += [(name, version(name)) for name in required]
@@ -156,7 +156,7 @@ def versions(frames: Frames, about: About) -> str:
 
 
 def run_times(frames: Frames, about: About) -> str:
-    """What jobs cost, by rule."""
+    """Write the costs of jobs, a row per rule."""
     jobs = _jobs(about.benchmarks).groupby("rule", sort=False)
     rows = pd.DataFrame(
         {
@@ -171,7 +171,10 @@ def run_times(frames: Frames, about: About) -> str:
 
 
 def _jobs(benchmarks: Path) -> pd.DataFrame:
-    """Every job of a rule that has a `benchmark`, in a study's order: `rule`, `s` (wall seconds), `max_rss` (MB)."""
+    """Read the cost of every job whose rule has a `benchmark`, oldest first.
+
+    Columns: `rule`, `s` (wall seconds) and `max_rss` (MB).
+    """
     files = sorted(benchmarks.glob("*/*/*.tsv"), key=lambda file: file.stat().st_mtime)
     columns = ["s", "max_rss"]
     frames = [pd.read_csv(file, sep="\t", na_values="-")[columns].assign(rule=file.parts[-3]) for file in files]
@@ -179,19 +182,20 @@ def _jobs(benchmarks: Path) -> pd.DataFrame:
 
 
 def _table(page: str, rows: pd.DataFrame) -> str:
-    """A page that is one table, titled as the report lists it."""
+    """Write a page that is one table, with the title that the report lists."""
     cells = rows.astype(object).where(rows.notna(), "").astype(str).to_numpy().tolist()
     return TEMPLATES.get_template("table").render(title=PAGES[page].title, columns=list(rows.columns), rows=cells)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Nested settings as dotted keys."""
-    found: list[tuple[str, Any]] = []
+    """Return nested settings as pairs of a dotted key and a value."""
+    pairs: list[tuple[str, Any]] = []
     for key, value in values.items():
         name = f"{prefix}{key}"
-        found += _flat(value, f"{name}.") if isinstance(value, Mapping) else [(name, value)]
-    return found
+        pairs += _flat(value, f"{name}.") if isinstance(value, Mapping) else [(name, value)]
+    return pairs
 
 
 def _text(value: Any) -> str:
+    """Write a setting's value; a list has commas."""
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

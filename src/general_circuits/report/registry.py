@@ -1,4 +1,4 @@
-"""The pages of the report. A new one is a function in `pages.py` and an entry here: where it stands, what it reads."""
+"""The report's pages. To add one, write a function in `pages.py`, and list here what it reads and its caption."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Page:
-    """One page: what the report lists it as and under, the tables it reads, what is on it, and what it waits for."""
+    """One page: its words, its place in the report, and its tables.
+
+    Attributes:
+        title: its name in the report's list.
+        category: heading under which the report lists it.
+        tables: names of the tables that it reads.
+        caption: explanation of what is on it.
+        after: names of tables that it does not read, but that must be complete before it is written.
+    """
 
     title: str
     category: str
@@ -21,37 +29,38 @@ PAGES = {
         "A verdict per claim",
         "All claims",
         ("verdicts",),
-        "One row per claim of the source. The interval is Student's t at 95 % over replicas and alone decides the"
-        " verdict; Holm's p is over the claims that have data, and “confirmed” says that the verdict survives it too.",
+        "One row per claim of the source. Its 95 % interval over replicas (Student's t) alone decides the verdict."
+        " Holm's p is adjusted over the claims that have data; a “confirmed” verdict survives this adjustment too.",
     ),
     "contrasts": Page(
         "Every contrast",
         "All claims",
         ("claim",),
-        "Each measured claim's registered contrast, and every other one that stands beside it: other controls, other"
-        " measures, the parts that a verdict needs. Only the registered one has a verdict.",
+        "The registered contrast of each measured claim, and all contrasts beside it: other controls, other measures,"
+        " and the parts that a verdict needs. Only registered contrasts have a verdict.",
     ),
     "events": Page(
         "Events",
         "Tables",
         ("events",),
-        "The step at which each replica memorised, had its largest validation loss, left its plateau and generalised;"
-        " “not by” gives the last step of a replica that did not.",
+        "Steps at which each replica memorised, had its largest validation loss, left its plateau and generalised."
+        " “Not by” stands before the last step of a replica that did not.",
     ),
     "dictionary": Page(
         "Data dictionary",
         "Tables",
         (),
-        "Every column of every Parquet table under the study's folder.",
+        "Every column of every Parquet table in the study's folder.",
     ),
-    "settings": Page("Settings", "Provenance", (), "Every setting of every condition, defaults and presets filled in."),
-    "versions": Page("Versions", "Provenance", (), "The software and the platform that this page was written with."),
+    "settings": Page(
+        "Settings", "Provenance", (), "Every setting of every condition, with defaults and presets filled in."
+    ),
+    "versions": Page("Versions", "Provenance", (), "Software and platform with which this page was written."),
     "run_times": Page(
         "Run times",
         "Provenance",
         (),
-        "What the jobs of the three long stages took, and their largest memory. “Statistics” in the report's menu has"
-        " every rule.",
+        "Times and peak memory of the jobs of the three long stages. “Statistics” in the report's menu has every rule.",
         after=("events", "distribution", "ablation"),
     ),
 }

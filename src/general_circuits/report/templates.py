@@ -1,4 +1,4 @@
-"""The pages' HTML. In a module, not in files of its own, so that a page is written anew when its template changes."""
+"""HTML of the pages. It is in a module, not in files, so that a page is written anew when its template changes."""
 
 BASE = """\
 <!doctype html>
@@ -35,7 +35,7 @@ TABLE = """\
 SETTINGS = """\
 {% extends "base" %}
 {% block content %}
-<p>Every setting of every condition, as it was run; what differs from the first condition is marked.</p>
+<p>Every setting of every condition, as it was run. Values that differ from the first condition's are marked.</p>
 <table>
 <thead><tr><th>setting</th>{% for name in cells %}<th>{{ name }}</th>{% endfor %}</tr></thead>
 <tbody>
@@ -62,12 +62,12 @@ SETTINGS = """\
 
 FRONT = """\
 <div class="front">
-<p><b>The hypothesis</b> (February 2022). A network can serve its training examples by many <i>shallow</i> circuits,
-each for a few of them, or by a few <i>general</i> ones. Gradient descent reinforces a circuit on every example it
-serves, so general circuits should win in the end. <i>Grokking</i>, where validation accuracy rises long after the
-training examples are memorised, would be that replacement, seen from outside.</p>
+<p><b>The hypothesis</b> (February 2022). A network can answer its training examples with many <i>shallow</i> circuits,
+each for a few examples, or with a few <i>general</i> circuits. Gradient descent reinforces a circuit on every example
+that it answers, so general circuits should win in the end. In <i>grokking</i>, validation accuracy rises long after
+the training examples are memorised. By the hypothesis, general circuits then replace shallow ones.</p>
 <table id="verdicts">
-<thead><tr><th>If so, then …</th><th>Found (95 % interval)</th><th>How sure</th><th>Verdict</th></tr></thead>
+<thead><tr><th>Prediction</th><th>Estimate (95 % interval)</th><th>Evidence</th><th>Verdict</th></tr></thead>
 <tbody>
 {% for row in rows %}
 <tr>
@@ -80,10 +80,10 @@ training examples are memorised, would be that replacement, seen from outside.</
 {% endfor %}
 </tbody>
 </table>
-<p class="how">Found is the mean over replicas, networks trained alike from different seeds. A verdict follows from its
-interval alone, by a rule written down before this setting was measured; “confirmed” says that it also holds after
-Holm's adjustment over all claims with data. {{ rest }} In the pictures, training examples are memorised at
-<i>t<sub>m</sub></i>, validation accuracy leaves its plateau at <i>t<sub>o</sub></i>, and generalisation is complete at
+<p class="how">Estimates are means over replicas, which are networks trained alike from different seeds. A verdict
+follows from its interval alone, by a rule written down before this setting was measured. A “confirmed” verdict also
+holds after Holm's adjustment over all claims with data. {{ rest }} In the pictures, training examples are memorised at
+<i>t<sub>m</sub></i>, and validation accuracy leaves its plateau at <i>t<sub>o</sub></i>. Generalisation is complete at
 <i>t<sub>g</sub></i>.</p>
 <div class="pictures">
 {% for picture in pictures %}
