@@ -1,4 +1,4 @@
-"""Words for numbers, worked out by hand."""
+"""Words for numbers in descriptions; every value is worked out by hand."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ pytestmark = pytest.mark.filterwarnings("error")
         ([], "–"),
     ],
 )
-def test_a_span_is_from_the_least_to_the_largest_that_are_known(values: Sequence[float], text: str) -> None:
+def test_a_span_goes_from_the_least_to_the_largest_known_value(values: Sequence[float], text: str) -> None:
     assert captions.span(values) == text
 
 
-def test_a_span_is_written_as_asked_and_once_if_its_ends_look_alike() -> None:
+def test_a_span_has_the_given_format_and_one_end_if_both_look_alike() -> None:
     assert captions.span([0.991, 1.0], "{:.2f}") == "0.99 to 1.00"
     assert captions.span([0.998, 1.0], "{:.2f}") == "1.00"
 
@@ -41,12 +41,12 @@ def test_a_span_is_written_as_asked_and_once_if_its_ends_look_alike() -> None:
         ([np.nan, np.nan], "in no replica"),
     ],
 )
-def test_an_event_is_reached_where_its_step_is_known(steps: Sequence[float], text: str) -> None:
+def test_an_event_is_reached_by_replicas_whose_step_is_known(steps: Sequence[float], text: str) -> None:
     assert captions.reached(pd.Series(steps, dtype=float)) == text
 
 
 def series() -> pd.DataFrame:
-    """Two replicas of grokking, and of a control that stays where it is."""
+    """Two replicas of grokking, and of a control whose value never changes."""
     values = {("grokking", 0): [0, 1, 3, 5], ("grokking", 1): [0, 2, 5, 7]}
     values |= {("random_labels", replica): [0.5] * 4 for replica in (0, 1)}
     frame = pd.DataFrame(
@@ -61,7 +61,7 @@ def series() -> pd.DataFrame:
 
 
 def events(censored: Sequence[int] = ()) -> pd.DataFrame:
-    """Grokking memorises at 10 and generalises at 20, but for the censored replicas."""
+    """Grokking memorises at step 10 and generalises at step 20, except in the censored replicas."""
     return pd.DataFrame(
         [
             ("grokking", replica, event, step, event == "generalised" and replica in censored)
@@ -73,18 +73,18 @@ def events(censored: Sequence[int] = ()) -> pd.DataFrame:
 
 
 def test_means_are_at_t_m_and_over_the_late_window_at_groks_steps() -> None:
-    """(1 + 2) / 2, and the medians over [20, 30]: (4 + 6) / 2."""
-    assert captions.from_memorised_to_late(series(), "value", events()) == (
-        "Means over replicas at t_m → in the late window: grokking 1.50 → 5.00; random labels 0.50 → 0.50."
+    """The mean at t_m is (1 + 2) / 2. Medians over [20, 30] are 4 and 6, and their mean is 5."""
+    assert captions.from_memorised_to_late(series(), "value", events(), "L-skewness") == (
+        "Mean L-skewness over replicas, from t_m to the late window: grokking 1.50 to 5.00; random labels 0.50 to 0.50."
     )
 
 
-def test_censored_replicas_are_left_out_and_no_replica_is_a_dash() -> None:
-    assert "grokking 1.50 → 4.00;" in captions.from_memorised_to_late(series(), "value", events([1]))
-    assert "grokking 1.50 → –; random labels 0.50 → –." in captions.from_memorised_to_late(
-        series(), "value", events([0, 1])
+def test_censored_replicas_are_left_out_and_a_dash_stands_for_no_replica() -> None:
+    assert "grokking 1.50 to 4.00;" in captions.from_memorised_to_late(series(), "value", events([1]), "value")
+    assert "grokking 1.50 to –; random labels 0.50 to –." in captions.from_memorised_to_late(
+        series(), "value", events([0, 1]), "value"
     )
 
 
 def test_without_grokking_there_are_no_steps_and_no_words() -> None:
-    assert captions.from_memorised_to_late(series(), "value", events()[:0]) == ""
+    assert captions.from_memorised_to_late(series(), "value", events()[:0], "value") == ""

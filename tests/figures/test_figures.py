@@ -1,4 +1,4 @@
-"""Every drawing from small hand-made tables: equal bytes, words that are found, a width that prints."""
+"""Every drawing from small hand-made tables: equal bytes, a short description, a size that prints."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @lru_cache
 def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS) -> Mapping[str, pd.DataFrame]:
-    """What `tables.read_study` would give: two replicas, an upper layer in one condition only."""
+    """Return tables like those of `tables.read_study`: two replicas, and an upper layer in one condition only."""
     generator = np.random.default_rng(0)
     runs = list(itertools.product(conditions, (0, 1)))
     metrics = pd.DataFrame(
@@ -120,7 +120,7 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
         "structure": structure,
         "reinforcement": reinforcement,
     }
-    found = {
+    with_categories = {
         name: frame.assign(condition=pd.Categorical(frame["condition"], categories=list(conditions)))
         for name, frame in frames.items()
     }
@@ -130,7 +130,7 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
     else:
         choices = [specifications(20, 20)]
     return {
-        **found,
+        **with_categories,
         "claim": pd.concat(claims, ignore_index=True),
         "specification": pd.concat(choices, ignore_index=True),
         "toy": toy_table(),
@@ -140,7 +140,7 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
 
 @lru_cache
 def variants(events_reached: bool = True) -> Mapping[str, pd.DataFrame]:
-    """Grokking and variants of every kind, or one that never left it, of two replicas."""
+    """Return tables of grokking and variants of every kind, or of one that never left it; two replicas each."""
     changes = ARMS if events_reached else {"fast_later": ARMS["fast_later"]}
     left = dict.fromkeys(["grokking", *changes], lambda replica: 2500.0 + 300 * replica)
     if events_reached:
@@ -167,7 +167,7 @@ def variants(events_reached: bool = True) -> Mapping[str, pd.DataFrame]:
 
 
 def _examples(are_learnt: bool) -> Mapping[str, pd.DataFrame]:
-    """Answers to a small table, right for good in the order of their numbers if at all, and gradients in tenths."""
+    """Return answers to a small table, learnt in the order of their numbers if at all, and gradients in tenths."""
     a, b = (part.ravel() for part in np.meshgrid(range(7), range(7), indexing="ij"))
     grid = pd.DataFrame({"example": range(49), "a": a, "b": b, "wrap": (a + b) // 7, "target": (a + b) % 7})
     grid = grid.assign(split=np.where((a + b) % 3 == 0, "train", "validation"))
@@ -184,7 +184,7 @@ def _examples(are_learnt: bool) -> Mapping[str, pd.DataFrame]:
 
 
 def _spikes(are_any: bool) -> Mapping[str, pd.DataFrame]:
-    """Both losses at every step, and a spike with what is beside it."""
+    """Return both losses at every step, and a spike with its quiet window and its kick."""
     runs = pd.DataFrame({"condition": "grokking", "replica": (0, 1)})
     losses = runs.merge(pd.DataFrame({"step": range(200, 1500)}), how="cross")
     kinds = pd.DataFrame({"spike": 800, "kind": ("spike", "quiet", "kick"), "step": (800, 400, 400)})
@@ -224,7 +224,7 @@ ARMS: Mapping[str, Mapping[str, object]] = {
 
 
 def frames_of(name: str, without: bool = False) -> Mapping[str, pd.DataFrame]:
-    """What a figure is drawn from."""
+    """Return the tables that a figure is drawn from; `without` has no events and no controls."""
     if FIGURES[name].claim:
         return variants(events_reached=not without)
     return tables(events_reached=False, conditions=("mine",)) if without else tables()
@@ -232,11 +232,11 @@ def frames_of(name: str, without: bool = False) -> Mapping[str, pd.DataFrame]:
 
 @lru_cache
 def words(drawing: str, without: bool = False) -> str:
-    """What a drawing says that it found."""
+    """Return the description of a drawing."""
     name, view = DRAWINGS[drawing]
     frames = frames_of(name, without)
-    said: str = importlib.import_module(f"general_circuits.figures.{name}").describe(frames, view)
-    return said
+    description: str = importlib.import_module(f"general_circuits.figures.{name}").describe(frames, view)
+    return description
 
 
 @dataclass(frozen=True)
@@ -251,7 +251,13 @@ class Drawn:
 
 @lru_cache
 def drawn(drawing: str, time: int = 1, without: bool = False) -> Drawn:
-    """A drawing, made for this time; `without` events and controls. Only the first one has a PNG: it takes long."""
+    """Draw and save a figure.
+
+    Args:
+        drawing: stem of its file.
+        time: number of the attempt; only the first one has a PNG, since that takes long.
+        without: whether to draw from tables without events and controls.
+    """
     name, view = DRAWINGS[drawing]
     frames = frames_of(name, without)
     with style.theme(), tempfile.TemporaryDirectory() as folder:
@@ -260,9 +266,9 @@ def drawn(drawing: str, time: int = 1, without: bool = False) -> Drawn:
         wanted = {kind: file for kind, file in files.items() if kind == "svg" or (time == 1 and not without)}
         style.save(figure, wanted, FIGURES[name].title, words(drawing, without))
         svg, png = (file.read_bytes() if file.exists() else b"" for file in files.values())
-        found = Drawn(svg, png, tuple(figure.get_size_inches()), figure.get_tightbbox())
+        result = Drawn(svg, png, tuple(figure.get_size_inches()), figure.get_tightbbox())
         plt.close(figure)
-    return found
+    return result
 
 
 @pytest.mark.parametrize("drawing", DRAWINGS)
@@ -276,7 +282,7 @@ def test_a_figure_can_do_without_events_and_controls(drawing: str) -> None:
 
 
 @pytest.mark.parametrize("drawing", DRAWINGS)
-def test_an_svg_says_what_it_shows_at_its_head(drawing: str) -> None:
+def test_an_svg_has_title_and_description_at_its_head(drawing: str) -> None:
     root = ElementTree.fromstring(drawn(drawing).svg)
     title = FIGURES[DRAWINGS[drawing][0]].title
     assert (root.get("role"), root.get("aria-label")) == ("img", title)
@@ -284,7 +290,7 @@ def test_an_svg_says_what_it_shows_at_its_head(drawing: str) -> None:
 
 
 @pytest.mark.parametrize("drawing", DRAWINGS)
-def test_a_png_says_what_it_shows_and_prints_at_300_dots_per_inch(drawing: str) -> None:
+def test_a_png_has_title_and_description_and_prints_at_300_dots_per_inch(drawing: str) -> None:
     with Image.open(io.BytesIO(drawn(drawing).png)) as image:
         assert image.info["Title"] == FIGURES[DRAWINGS[drawing][0]].title
         assert image.info["Description"] == words(drawing)
@@ -304,7 +310,7 @@ def test_a_png_saved_twice_is_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("drawing", DRAWINGS)
-def test_all_of_a_figure_is_on_it_and_it_fits_a_printed_page(drawing: str) -> None:
+def test_a_figure_cuts_nothing_off_and_fits_a_printed_page(drawing: str) -> None:
     width, height = drawn(drawing).size
     assert width <= style.WIDTH
     assert height <= 9
@@ -315,28 +321,64 @@ def test_all_of_a_figure_is_on_it_and_it_fits_a_printed_page(drawing: str) -> No
 
 
 @pytest.mark.parametrize("drawing", DRAWINGS)
-def test_words_are_whole_sentences_of_numbers_that_are_known(drawing: str) -> None:
+def test_a_description_has_whole_sentences_and_no_missing_numbers(drawing: str) -> None:
     assert words(drawing).endswith(".")
     assert words(drawing) == words(drawing).strip()
-    assert "$" not in words(drawing)  # which only a figure's own labels set as mathematics
+    assert "$" not in words(drawing)  # only labels inside a figure are set as mathematics
     assert not {"nan", "inf", "None"} & set(re.split(r"\W+", words(drawing)))
 
 
+@pytest.mark.parametrize("without", [False, True])
+@pytest.mark.parametrize("drawing", DRAWINGS)
+def test_a_description_has_one_or_two_sentences(drawing: str, without: bool) -> None:
+    """A screen reader reads it aloud, since it is the figure's alternative text."""
+    description = words(drawing, without)
+    assert description.endswith(".")
+    assert ": ." not in description  # an empty list says "no data"
+    assert len(re.split(r"(?<=[.!?]) +(?=[A-Z])", description)) <= 2
+    assert len(description) <= 450
+
+
 @pytest.mark.parametrize("name", [name for name, figure in FIGURES.items() if figure.toggle])
-def test_two_variants_are_two_drawings(name: str) -> None:
+def test_two_views_are_two_drawings(name: str) -> None:
     one, two = (drawn(f"{name}-{view}").svg for view in FIGURES[name].views)
     assert one != two
 
 
-def test_the_forest_says_every_registered_contrast() -> None:
-    assert words("forest-all") == (
-        f"saliency_skew: supported. saliency_skew was {MARKUP} judged."
-        f" topk_damage: contradicted. topk_damage was {MARKUP} judged."
+def test_the_forest_counts_verdicts_by_kind() -> None:
+    """Only registered contrasts have a verdict, so the others are not counted."""
+    rest = " The table of verdicts has every estimate and interval."
+    assert words("forest-all") == f"Verdicts of measured claims: 1 supported, 1 contradicted.{rest}"
+    assert words("forest-all", without=True) == (
+        f"Verdicts of measured claims: 1 supported, 1 not testable in this study.{rest}"
+    )
+
+
+def test_the_description_of_the_forest_is_short_however_many_claims_there_are() -> None:
+    kinds = {"supported": 12, "undecided": 30, "contradicted": 3, "not testable in this study": 20}
+    rows = pd.DataFrame({"verdict": [kind for kind, count in kinds.items() for _ in range(count)] + [""] * 200})
+    forest = importlib.import_module("general_circuits.figures.forest")
+    assert forest.describe({"claim": rows}, "all") == (
+        "Verdicts of measured claims: 12 supported, 3 contradicted, 30 undecided, 20 not testable in this study."
+        " The table of verdicts has every estimate and interval."
+    )
+
+
+def test_learning_curves_say_when_each_condition_memorised_and_generalised() -> None:
+    frames = dict(tables(conditions=("grokking", "random_labels")))
+    events = frames["events"]
+    is_control = events["condition"] == "random_labels"
+    frames["events"] = events.assign(censored=is_control & (events["event"] != "memorised"))
+    frames["metrics"] = frames["metrics"].assign(accuracy=0.25)
+    learning_curves = importlib.import_module("general_circuits.figures.learning_curves")
+    assert learning_curves.describe(frames, "accuracy") == (
+        "Grokking memorised at step 10 and generalised at step 200; random labels memorised at step 10 and generalised"
+        " in no replica. Validation accuracy after the last step: grokking 0.25; random labels 0.25."
     )
 
 
 def test_many_panels_are_in_two_columns_that_fit() -> None:
-    """One after the other down the first column, in the order of claims."""
+    """Panels go down the first column and then down the second, in the order of claims."""
     both = two_claims()
     many = pd.concat([part.assign(claim=f"claim_{i}_{j}") for i in range(7) for j, part in enumerate(both)])
     forest = importlib.import_module("general_circuits.figures.forest")
@@ -363,8 +405,8 @@ def test_the_forest_shows_contrasts_of_the_registered_unit_only() -> None:
     assert labels == [["registered", f"beside {MARKUP}"]] * 2
 
 
-def test_growth_lists_the_conditions_that_have_a_slope_and_says_which_phases_have_none() -> None:
-    """Not one that was never trained; and no growth starts at the last checkpoint, here the only one from t_g on."""
+def test_growth_lists_conditions_with_a_slope_and_marks_phases_without_one() -> None:
+    """A condition that was never trained has no slope. Here only the last checkpoint is after t_g, so none grows."""
     frames = dict(tables())
     updates, events = frames["updates"], frames["events"]
     frames["updates"] = updates[(updates["condition"] != "no_delay") | (updates["step"] == 0)]
@@ -374,17 +416,17 @@ def test_growth_lists_the_conditions_that_have_a_slope_and_says_which_phases_hav
     with style.theme():
         figure = module.draw(frames, "weights")
         named = [text.get_text() for text in figure.legends[0].get_texts()]
-        said = [[text.get_text() for text in axes.texts] for axes in figure.axes[len(PHASES) :]]
+        notes = [[text.get_text() for text in axes.texts] for axes in figure.axes[len(PHASES) :]]
         plt.close(figure)
     assert named == ["grokking", "random labels"]
-    assert said == [[], [], [], ["no data"]]
+    assert notes == [[], [], [], ["no data"]]
     assert "onset" in module.describe(frames, "weights")
     assert "after" not in module.describe(frames, "weights")
 
 
 @pytest.mark.parametrize("measure", ["accuracy", "loss"])
 def test_curves_are_named_once_where_they_can_be_told_apart(measure: str) -> None:
-    """Not where they are one line, where one has reached a loss of 0, or where one has diverged."""
+    """No place is left where they are one line, where one has a loss of 0, or where one has diverged."""
     frames = dict(tables())
     metrics = frames["metrics"].assign(accuracy=1.0, loss=1.0)
     is_training = metrics["split"] == "train"
@@ -401,7 +443,7 @@ def test_curves_are_named_once_where_they_can_be_told_apart(measure: str) -> Non
     assert named == [[]] * last_column_below + [["training", "validation"]]
 
 
-def test_more_than_five_curves_go_below_and_untrained_conditions_have_none() -> None:
+def test_more_than_five_conditions_go_below_and_untrained_ones_are_left_out() -> None:
     conditions = ("grokking", *(f"other_{i}" for i in range(6)), "by_hand")
     frames = dict(tables(conditions=conditions))
     metrics = frames["metrics"]
@@ -413,21 +455,3 @@ def test_more_than_five_curves_go_below_and_untrained_conditions_have_none() -> 
     plt.close(figure)
     assert titles == ["grokking", *(f"other {i}" for i in range(6))]
     assert len(shown) == 2 * 7
-
-
-def test_a_condition_has_a_colour_of_its_own_whatever_the_figure() -> None:
-    colours = style.condition_colours(CONDITIONS)
-    assert len(set(colours.values())) == len(CONDITIONS)
-    assert style.condition_colours(CONDITIONS[:2]) == {name: colours[name] for name in CONDITIONS[:2]}
-
-
-def test_events_are_marked_where_half_of_the_replicas_reached_them() -> None:
-    events = pd.DataFrame(
-        {
-            "condition": "grokking",
-            "event": ["memorised"] * 3 + ["onset"] * 3 + ["generalised"] * 3,
-            "step": [10, 20, 30, 100, 200, 900, 300, 900, 900],
-            "censored": [False] * 3 + [False, False, True] + [False, True, True],
-        }
-    )
-    assert style.median_steps(events, "grokking") == {"memorised": 20, "onset": 200}

@@ -1,9 +1,10 @@
-"""Every figure listed can be drawn from what it says it reads, and stands where a reader finds it."""
+"""The list of figures: each reads the tables that it lists, and stands in a category of the report."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -19,7 +20,7 @@ CATEGORIES = sorted({figure.category for figure in FIGURES.values()})
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_has_a_file_that_draws_and_says_what_it_found(name: str) -> None:
+def test_a_figure_has_a_file_with_a_drawing_and_a_description(name: str) -> None:
     module = importlib.import_module(f"general_circuits.figures.{name}")
     for function in (module.draw, module.describe):
         tables, view = inspect.signature(function).parameters.values()
@@ -27,14 +28,14 @@ def test_a_figure_has_a_file_that_draws_and_says_what_it_found(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_figures_tables_are_of_every_block_or_every_claim_or_of_duels(name: str) -> None:
+def test_a_figures_tables_have_axes_that_a_figure_can_read(name: str) -> None:
     assert FIGURES[name].tables
     for table in FIGURES[name].tables:
         assert schemas.table(table).axes in (["condition", "block"], ["claim"], ["block"], ["optimiser"], [])
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_figures_tables_are_the_ones_its_code_reads(name: str) -> None:
+def test_a_figure_lists_the_tables_that_its_code_reads(name: str) -> None:
     code = inspect.getsource(importlib.import_module(f"general_circuits.figures.{name}"))
     assert {table for table in schemas.names() if f'tables["{table}"]' in code} == set(FIGURES[name].tables)
 
@@ -51,7 +52,7 @@ def test_a_figure_belongs_to_a_claim_to_all_or_to_training_and_has_a_caption(nam
     assert figure.caption.endswith(".")
 
 
-def test_every_figures_file_is_listed() -> None:
+def test_every_file_of_a_figure_is_listed() -> None:
     (folder,) = figures.__path__
     files = {file.stem for file in Path(folder).glob("*.py")} - {
         "__init__",
@@ -64,14 +65,14 @@ def test_every_figures_file_is_listed() -> None:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_toggle_has_two_values_and_no_toggle_one(name: str) -> None:
+def test_a_figure_has_two_views_with_a_toggle_and_one_without(name: str) -> None:
     figure = FIGURES[name]
     assert len(set(figure.views)) == len(figure.views) == (2 if figure.toggle else 1)
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_each_value_of_a_toggle_is_in_half_of_its_category(category: str) -> None:
-    """Else the report shows no toggle but a column."""
+    """Otherwise the report shows a column instead of a toggle."""
     here = [figure for figure in FIGURES.values() if figure.category == category]
     pages = sum(page.category == category for page in PAGES.values())
     assert len({(figure.toggle, figure.views) for figure in here}) == 1
@@ -80,14 +81,21 @@ def test_each_value_of_a_toggle_is_in_half_of_its_category(category: str) -> Non
         assert [2 * count for count in counts.values()] == [pages + 2 * len(here)] * 2
 
 
-def test_a_drawing_is_a_figure_in_one_of_its_variants_named_after_both() -> None:
+def test_a_drawing_is_named_after_its_figure_and_its_view() -> None:
     assert len(DRAWINGS) == sum(len(figure.views) for figure in FIGURES.values())
     for drawing, (name, view) in DRAWINGS.items():
         assert drawing == f"{name}-{view}"
         assert view in FIGURES[name].views
 
 
-def test_the_front_page_shows_drawings_each_of_another_figure_in_its_registered_variant() -> None:
+def test_the_front_page_shows_each_figure_at_most_once_in_its_registered_view() -> None:
     shown = [DRAWINGS[drawing] for drawing in FRONT_PAGE]
     assert len({name for name, _ in shown}) == len(shown)
     assert all(view == FIGURES[name].views[0] for name, view in shown)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_caption_has_short_sentences(name: str) -> None:
+    """A reader in a hurry follows up to 25 words a sentence; a semicolon ends one."""
+    sentences = re.split(r"(?<=[.;:?])\s+", FIGURES[name].caption)
+    assert max(len(sentence.split()) for sentence in sentences) <= 25

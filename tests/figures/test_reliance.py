@@ -1,4 +1,4 @@
-"""What is left when units go: each replica at its own steps, controls at their partner's, registered rows only."""
+"""Accuracy left without units: each replica at its own steps, controls at their partner's, registered rows only."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ pytestmark = pytest.mark.filterwarnings("error")
 CONDITIONS = ("grokking", "random_labels", "too_little_data", "no_delay")
 STEPS = (0, 100, 1000, 1250, 2500)
 REACHED = {"memorised": [90, 110, 100], "generalised": [1000, 1000, 2000]}
-"""Late is 1,250, 1,250 and 2,500."""
+"""Steps at which three replicas reach the events; their late steps are 1,250, 1,250 and 2,500."""
 
 
 def left(condition: str, replica: int, step: int, ranking: str, share: float) -> float:
-    """All is left until a share of units, all of it lost from there; the share is what the figure should find."""
+    """Return accuracy that falls linearly from 1 at no deletion to 0.
+
+    It passes a half at a known share of units, which the figure should report.
+    """
     breaks = {
         ("grokking", 100): {"random": 0.25, "top": 0.5},
         ("grokking", 1250): {"random": 0.75, "top": 0.25},
@@ -33,7 +36,6 @@ def left(condition: str, replica: int, step: int, ranking: str, share: float) ->
         ("no_delay", 2500): {"random": 2.0, "top": 0.75},
     }
     known = breaks.get((condition, step), {})
-    # Linear through a half at the break.
     return float(np.clip(1 - share / (2 * known.get(ranking, 0.01)), 0, 1))
 
 
@@ -59,7 +61,7 @@ def drawn(frames: Mapping[str, pd.DataFrame], what: str = "accuracy") -> list[Ax
 
 
 def curves(axes: Axes) -> list[tuple[str, dict[float, float]]]:
-    """Every line's style and its mean at each share."""
+    """Return the style of each line, and its mean at each share."""
     return [
         (line.get_linestyle(), {float(x): round(float(y), 9) for x, y in line.get_xydata()})
         for line in axes.lines
@@ -68,19 +70,19 @@ def curves(axes: Axes) -> list[tuple[str, dict[float, float]]]:
 
 
 def test_each_line_is_read_at_its_moment_under_each_ranking() -> None:
-    """With draws of ± 0.05 averaged, and none of the rows that are not registered."""
+    """Draws of ± 0.05 are averaged, and rows that are not registered are left out."""
     random, top = (curves(axes) for axes in drawn(tables()))
     shares = [0, 0.125, 0.25, 0.5, 0.75, 1]
     at = {"memorised": ("grokking", 100), "late": ("grokking", 1250), "labels": ("random_labels", 1250)}
     wanted = [*at.values(), ("no_delay", 1250)]
-    for ranking, found in (("random", random), ("top", top)):
-        assert [kind for kind, _ in found] == ["--", "-", "-", "-"]
-        for (condition, step), (_, curve) in zip(wanted, found, strict=True):
+    for ranking, lines in (("random", random), ("top", top)):
+        assert [kind for kind, _ in lines] == ["--", "-", "-", "-"]
+        for (condition, step), (_, curve) in zip(wanted, lines, strict=True):
             assert curve == {share: round(left(condition, 0, step, ranking, share), 9) for share in shares}
 
 
 def test_each_replica_is_read_at_its_own_checkpoint_and_a_control_at_its_partners() -> None:
-    """Replica 2 is late at 2,500, at which random labels are what they are nowhere else."""
+    """Replica 2 is late at step 2,500, where random labels have a value that they have nowhere else."""
 
     def only_there(condition: str, replica: int, step: int, ranking: str, share: float) -> float:
         is_there = step == (2500 if replica == 2 else 1250)
@@ -92,7 +94,7 @@ def test_each_replica_is_read_at_its_own_checkpoint_and_a_control_at_its_partner
     assert [set(curve.values()) for _, curve in late] == [{1.0, 0.9}] * 3
 
 
-def test_the_words_are_the_shares_at_which_half_is_lost() -> None:
+def test_the_description_gives_the_shares_at_which_half_is_lost() -> None:
     assert reliance.describe(tables(), "accuracy") == (
         "Half of the accuracy is lost with (medians over replicas): grokking memorised, 25 % of random units and 50 %"
         " of the most salient; grokking late, 75 % of random units and 25 % of the most salient; random labels at the"
@@ -101,7 +103,7 @@ def test_the_words_are_the_shares_at_which_half_is_lost() -> None:
     )
 
 
-def test_names_stand_in_the_order_of_random_deletions_borne_with_both_shares() -> None:
+def test_names_start_with_the_network_that_bears_most_random_deletions() -> None:
     texts = [text.get_text() for text in drawn(tables())[1].texts]
     assert texts[::3] == ["no delay", "grokking", "grokking", "random labels"]
     assert texts[1::3][1:3] == ["late", "memorised (dashed)"]
@@ -118,12 +120,12 @@ def test_names_stand_in_the_order_of_random_deletions_borne_with_both_shares() -
         ([4.0, -4.0, -4.0, -4.0], 0.0625),
     ],
 )
-def test_half_is_lost_at_the_first_share_that_leaves_half_of_the_whole(curve: list[float], share: float) -> None:
+def test_half_is_lost_at_the_first_share_that_leaves_half(curve: list[float], share: float) -> None:
     table = pd.DataFrame({0: curve}, index=[0.0, 0.25, 0.75, 1.0])
     assert reliance.half_at(table) == pytest.approx(share)
 
 
-def test_half_over_replicas_is_the_median_and_counts_those_that_never_lose_it() -> None:
+def test_the_share_over_replicas_is_a_median_that_counts_replicas_that_never_lose_half() -> None:
     table = pd.DataFrame({0: [1.0, 0.5, 0.0], 1: [1.0, 0.0, 0.0], 2: [1.0, 1.0, 1.0]}, index=[0.0, 0.5, 1.0])
     assert reliance.half_at(table) == 0.5
     assert reliance.half_at(table[[0, 2]]) == np.inf
@@ -134,9 +136,9 @@ def test_half_over_replicas_is_the_median_and_counts_those_that_never_lose_it() 
 @pytest.mark.parametrize("what", ["accuracy", "margin"])
 def test_without_grokking_the_first_condition_is_shown_without_controls_of_itself(what: str) -> None:
     frames = tables(("random_labels", "no_delay"))
-    said = reliance.describe(frames, what).split(": ")[1].split("; ")
+    parts = reliance.describe(frames, what).split(": ")[1].split("; ")
     names = ["random labels memorised", "random labels late", "no delay at the same steps as late"]
-    assert [part.split(",")[0] for part in said] == names
+    assert [part.split(",")[0] for part in parts] == names
     assert len(curves(drawn(frames, what)[0])) == 3
 
 

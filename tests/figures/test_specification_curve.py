@@ -1,4 +1,4 @@
-"""A specification curve: sorted, with every choice of every specification under it, and no failure hidden."""
+"""A specification curve is sorted, has every choice of every specification under it, and hides no failure."""
 
 from __future__ import annotations
 
@@ -42,28 +42,31 @@ def words(table: pd.DataFrame) -> str:
 
 
 def in_order(table: pd.DataFrame) -> pd.DataFrame:
-    """What the figure should show, by rank from 1."""
+    """Return the rows that the figure should show, by rank from 1."""
     rows = table.astype(dict.fromkeys(OPTIONS, str)).sort_values("estimate", ignore_index=True)
     return rows.set_index(np.arange(1, len(rows) + 1))
 
 
 def lines_of(matrix: Axes) -> dict[tuple[str, str], tuple[int, str]]:
-    """Of every choice (the headings are bold) and option, the line's place and what stands at its right."""
+    """Return the place of each line of the matrix and the text at its right, by choice and option.
+
+    Headings, which name a choice, are bold.
+    """
     beside = {text.xy[1]: text.get_text() for text in matrix.texts}
-    found, choice = {}, ""
+    lines, choice = {}, ""
     for place, label in zip(matrix.get_yticks(), matrix.get_yticklabels(), strict=True):
         if label.get_fontweight() == "bold":
             choice = label.get_text()
-        found[choice, "" if label.get_fontweight() == "bold" else label.get_text()] = (int(place), beside[place])
-    return found
+        lines[choice, "" if label.get_fontweight() == "bold" else label.get_text()] = (int(place), beside[place])
+    return lines
 
 
 def points(axes: Axes) -> list[tuple[float, float]]:
-    """All estimates drawn, by rank."""
+    """Return all estimates drawn, by rank."""
     return sorted(tuple(point) for line in axes.lines if line.get_marker() == "o" for point in line.get_xydata())
 
 
-def said(axes: Axes) -> list[str]:
+def texts_of(axes: Axes) -> list[str]:
     return [text.get_text() for text in axes.texts]
 
 
@@ -77,7 +80,7 @@ def test_estimates_ascend_and_none_is_left_out(count: int, failing: int) -> None
 
 
 def test_an_interval_has_the_colour_of_the_side_of_the_threshold_on_which_it_lies() -> None:
-    """The whole of it: touching the threshold is neither; above 0.05 is for the claim."""
+    """The whole interval counts. One that touches the threshold is on neither side."""
     table = specifications(4).assign(
         estimate=[-0.1, 0.0, 0.06, 0.1], low=[-0.2, -1, 0.05, 0.051], high=[-0.051, 1.0, 0.07, 0.2]
     )
@@ -91,14 +94,14 @@ def test_an_interval_has_the_colour_of_the_side_of_the_threshold_on_which_it_lie
             for x in np.atleast_1d(line.get_xdata())
         }
         assert [dots[rank] for rank in (1, 2, 3, 4)] == colours
-        assert {"interval below −0.05: 1", "neither: 2", "above +0.05: 1"} <= set(said(axes))
+        assert {"interval below −0.05: 1", "neither: 2", "above +0.05: 1"} <= set(texts_of(axes))
     zero = table.assign(threshold=0.0)
     with drawn(zero) as figure:
-        assert {"interval below 0: 1", "neither: 1", "above 0: 2"} <= set(said(figure.axes[0]))
+        assert {"interval below 0: 1", "neither: 1", "above 0: 2"} <= set(texts_of(figure.axes[0]))
 
 
 @pytest.mark.parametrize(("count", "failing"), [(60, 4), (1500, 37)])
-def test_the_registered_one_is_marked_on_the_curve_and_on_each_of_its_options(count: int, failing: int) -> None:
+def test_the_registered_specification_is_marked_on_the_curve_and_its_options(count: int, failing: int) -> None:
     table = specifications(count, failing)
     rows = in_order(table)
     rank = rows.index[rows["registered"]][0]
@@ -107,13 +110,13 @@ def test_the_registered_one_is_marked_on_the_curve_and_on_each_of_its_options(co
         (diamond,), (diamonds,) = ([line for line in axes.lines if line.get_marker() == "D"] for axes in (top, matrix))
         assert diamond.get_xydata().tolist() == [[rank, rows.loc[rank, "estimate"]]]
         lines = lines_of(matrix)
-        own = [
+        places = [
             lines[style.readable(choice), style.readable(OPTIONS[choice][0])][0]
             for choice in OPTIONS
             if choice != "deletion"
         ]
-        assert sorted(map(tuple, diamonds.get_xydata())) == sorted((rank, place) for place in own)
-        assert f"registered: {signed(rows.loc[rank, 'estimate'], 3)}" in said(top)
+        assert sorted(map(tuple, diamonds.get_xydata())) == sorted((rank, place) for place in places)
+        assert f"registered: {signed(rows.loc[rank, 'estimate'], 3)}" in texts_of(top)
 
 
 def test_a_mark_is_in_the_column_of_every_specification_with_the_option_and_in_no_other() -> None:
@@ -131,12 +134,12 @@ def test_a_mark_is_in_the_column_of_every_specification_with_the_option_and_in_n
         for option in rows[choice].unique():
             place, _ = lines[style.readable(choice), style.readable(option)]
             columns = {column for column, line in marks if line == place}
-            # Those that failed have no order of their own.
+            # Failed specifications have no order, so their columns are not compared.
             assert columns - failures == set(rows.index[rows[choice] == option]) - failures
             assert len(columns) == (rows[choice] == option).sum()
 
 
-def test_many_are_shown_as_shares_of_bins_darkest_at_the_choices_largest() -> None:
+def test_many_specifications_are_shown_as_shares_of_bins_darkest_at_the_largest_share() -> None:
     table = specifications(1500, 37)
     rows = in_order(table)
     with drawn(table) as figure:
@@ -159,17 +162,17 @@ def test_many_are_shown_as_shares_of_bins_darkest_at_the_choices_largest() -> No
         assert max(share.max() for share in of_option.values()) == 1
 
 
-def test_those_without_an_estimate_are_a_stretch_at_the_right_with_their_count() -> None:
+def test_specifications_without_an_estimate_are_a_stretch_at_the_right_with_their_number() -> None:
     with drawn(specifications(60, 4)) as figure:
         top = figure.axes[0]
         (stretch,) = (patch for patch in top.patches if patch.get_hatch())
         assert (stretch.get_x(), stretch.get_x() + stretch.get_width()) == (56.5, 60.5)
-        assert "no estimate: 4 →" in said(top)
+        assert "no estimate: 4 →" in texts_of(top)
     with drawn(specifications(60)) as figure:
         assert not [patch for patch in figure.axes[0].patches if patch.get_hatch()]
 
 
-def test_beside_an_option_is_the_median_under_it_and_beside_a_choice_their_range() -> None:
+def test_an_option_has_the_median_under_it_at_its_right_and_a_choice_their_range() -> None:
     table = specifications(60, 4)
     medians = table.astype({"normalisation": str}).groupby("normalisation")["estimate"].median()
     with drawn(table) as figure:
@@ -182,7 +185,7 @@ def test_beside_an_option_is_the_median_under_it_and_beside_a_choice_their_range
     assert not [choice for choice, _ in lines if choice == "deletion"]  # which does not vary
 
 
-def test_a_median_is_of_one_unit() -> None:
+def test_a_median_is_over_specifications_of_one_unit() -> None:
     table = specifications(200)
     is_other = table["statistic"] == "breadth median"
     scaled = table.assign(
@@ -199,8 +202,8 @@ def test_a_median_is_of_one_unit() -> None:
     assert "The median of those in this unit is" in words(scaled)
 
 
-def test_the_words_are_these() -> None:
-    """Five: one failed, two are equal by construction, and the median of the known is (0.1 + 0.2) / 2."""
+def test_the_description_counts_specifications_and_names_the_choice_that_matters_most() -> None:
+    """There are five: one failed, two are equal by construction, and the median of the others is (0.1 + 0.2) / 2."""
     options = {"method": ["a", "a", "b", "b", "b"], "split": ["train", "validation", "train", "validation", "train"]}
     table = specifications(5).astype(dict.fromkeys(OPTIONS, str))
     table = table.assign(
@@ -212,10 +215,10 @@ def test_the_words_are_these() -> None:
         failure=["", "", "", "diverged", ""],
     )
     assert words(table) == (
-        "saliency_skew: 5 specifications, 1 without an estimate (most often: diverged); different estimates: 3."
-        " The median is +0.150 L-skewness; the interval lies above +0.05 in 3 of 4 (75 %) and below −0.05"
-        " in 0 of 4 (0 %). The registered one, +0.100, is number 2 of 4 from the smallest. The choice of method moves"
-        " the median most: from +0.100 (a) to +0.250 (b)."
+        "saliency_skew: 5 specifications, 1 without an estimate (most often: diverged); different estimates: 3;"
+        " the interval lies above +0.05 in 3 of 4 (75 %) and below −0.05 in 0 of 4 (0 %). The median is +0.150"
+        " L-skewness; the registered one, +0.100, is number 2 of 4 from the smallest; the choice of method moves it"
+        " most, from +0.100 (a) to +0.250 (b)."
     )
 
 
@@ -236,7 +239,7 @@ def test_the_words_are_these() -> None:
 def test_without_any_estimate_the_figure_says_so(table: pd.DataFrame, text: str) -> None:
     assert words(table) == text
     with drawn(table) as figure:
-        texts = said(figure.axes[0])
+        texts = texts_of(figure.axes[0])
         assert (
             texts == [text] if "not testable" in text else {"no estimate: 30", "registered: no estimate"} <= set(texts)
         )
@@ -247,7 +250,7 @@ def test_without_any_estimate_the_figure_says_so(table: pd.DataFrame, text: str)
     [specifications(1), specifications(2), specifications(60, 4), specifications(1500, 37), specifications(30, 30)],
     ids=["1", "2", "60", "1500", "failed"],
 )
-def test_all_of_it_is_on_a_page_and_in_a_small_file_of_the_same_bytes(table: pd.DataFrame, tmp_path: Path) -> None:
+def test_the_figure_fits_on_a_page_and_in_a_small_file_of_the_same_bytes(table: pd.DataFrame, tmp_path: Path) -> None:
     for name in ("one", "two"):
         with drawn(table) as figure:
             width, height = figure.get_size_inches()
@@ -264,8 +267,8 @@ def test_all_of_it_is_on_a_page_and_in_a_small_file_of_the_same_bytes(table: pd.
     assert not {"nan", "inf", "None"} & set(re.split(r"\W+", words(table)))
 
 
-def test_a_study_of_one_claim_that_is_testable_is_read_and_drawn(tmp_path: Path) -> None:
-    """As the stage reads it: one file for each claim, of which one has no rows."""
+def test_a_study_with_one_testable_claim_draws_both(tmp_path: Path) -> None:
+    """The stage reads one file for each claim, and one of them has no rows."""
     for claim, count in (("saliency_skew", 0), ("topk_damage", 20)):
         rows = specifications(20, claim=claim)[:count]
         tables.write(tmp_path / TABLE.path.format(claim=claim), TABLE, rows)

@@ -1,4 +1,4 @@
-"""What figures share: bands that are the interval of `statistics`, names that keep apart, files that have words."""
+"""Shared parts of figures: bands are the interval of `estimates`, and names beside lines keep apart."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from general_circuits.figures import style
 
 pytestmark = pytest.mark.filterwarnings("error")
 
+CONDITIONS = ("grokking", "random_labels", "no_delay")
 TABLE = pd.DataFrame(
     {0: [1.0, 2.0, np.nan, np.nan], 1: [3.0, 2.5, np.nan, 4.0], 2: [5.0, 9.0, np.nan, np.nan]}, index=[0, 10, 20, 30]
 )
@@ -40,7 +41,7 @@ def test_where_no_replica_has_a_value_there_is_no_band() -> None:
 
 
 def named(values: list[float]) -> tuple[Axes, list[float]]:
-    """Axes from 0 to 1 with lines that end at these values, and the heights of their names, in points."""
+    """Return axes from 0 to 1 with lines that end at these values, and the heights of their names in points."""
     with style.theme():
         figure, axes = plt.subplots(figsize=(4, 2))
         axes.set_ylim(0, 1)
@@ -60,7 +61,7 @@ def test_names_keep_a_line_apart_in_order_and_within_reach(values: list[float]) 
     assert (np.diff(places) >= style.LINE - 1e-9).all()
     assert min(places) >= -1e-9
     assert max(places) <= height + style.LINE / 2 + 1e-9
-    # No further from its line than the names on its way.
+    # A name is at most as far from its line as all names together are high.
     assert max(abs(place - value * height) for place, value in zip(places, sorted(values), strict=True)) <= (
         style.LINE * len(values)
     )
@@ -71,3 +72,21 @@ def test_names_that_do_not_touch_stay_at_their_lines() -> None:
     height = axes.get_window_extent().height / axes.figure.dpi * 72
     assert [text.get_text() for text in axes.texts] == ["1", "3", "0"]
     assert places == pytest.approx([0.1 * height, 0.5 * height, 0.9 * height])
+
+
+def test_a_condition_has_one_colour_whatever_conditions_come_after_it() -> None:
+    colours = style.condition_colours(CONDITIONS)
+    assert len(set(colours.values())) == len(CONDITIONS)
+    assert style.condition_colours(CONDITIONS[:2]) == {name: colours[name] for name in CONDITIONS[:2]}
+
+
+def test_events_are_marked_if_most_replicas_reached_them() -> None:
+    events = pd.DataFrame(
+        {
+            "condition": "grokking",
+            "event": ["memorised"] * 3 + ["onset"] * 3 + ["generalised"] * 3,
+            "step": [10, 20, 30, 100, 200, 900, 300, 900, 900],
+            "censored": [False] * 3 + [False, False, True] + [False, True, True],
+        }
+    )
+    assert style.median_steps(events, "grokking") == {"memorised": 20, "onset": 200}

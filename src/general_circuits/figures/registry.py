@@ -384,6 +384,5 @@ FIGURES = {
 DRAWINGS = {f"{name}-{view}": (name, view) for name, figure in FIGURES.items() for view in figure.views}
 """Figure and view of each drawing, by the stem of its file."""
 
-
 FRONT_PAGE = ("learning_curves-accuracy", "forest-all", "saliency_histogram-excluded", "excess_damage-accuracy")
 """Drawings on the report's front page, which tell a study in one screen."""
