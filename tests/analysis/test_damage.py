@@ -1,4 +1,4 @@
-"""What is lost, by hand, and which rows of the two tables it is read from."""
+"""Losses by deletion worked out by hand, and the rows of both tables that they are read from."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ OTHERS = (
     {"deletion": "mean"},
     {"dead_units": "excluded"},
 )
-"""Rows that the registered definition does not read, of a network whose last layer is 1."""
+"""Keys of rows that the registered definition does not read, for a network whose last layer is 1."""
 OTHER_RANKINGS = (
     {"by": "median_magnitude"},
     {"by": "weight_norm", "method": "none", "target": "none", "normalisation": "none"},
@@ -48,7 +48,10 @@ OTHER_RANKINGS = (
 
 
 def rows(values: Mapping[str, object], **key: object) -> pd.DataFrame:
-    """A table from its columns by ranking and, after a dot, draw: one value of each, or one for each of `KS`."""
+    """Build a table from columns by ranking, or by ranking, a dot and a draw.
+
+    A column has one value, or one for each of `KS`.
+    """
     frames = []
     for name, columns in values.items():
         ranking, _, draw = name.partition(".")
@@ -59,7 +62,7 @@ def rows(values: Mapping[str, object], **key: object) -> pd.DataFrame:
 
 
 def together(*frames: pd.DataFrame) -> pd.DataFrame:
-    """Tables below one another, conditions as categories in order of appearance."""
+    """Stack tables, with conditions as categories in order of appearance."""
     frame = pd.concat([part.astype({"condition": str}) for part in frames], ignore_index=True)
     return frame.assign(
         condition=pd.Categorical(frame["condition"], categories=list(dict.fromkeys(frame["condition"])))
@@ -78,7 +81,7 @@ LEFT = {
 
 
 def ablation(accuracy: Mapping[str, list[float]] = LEFT, **key: object) -> pd.DataFrame:
-    """What is left at each of `KS`; margins are ten times the accuracy, and twice it at matched scale."""
+    """Build an `ablation` table of accuracies at each of `KS`; margins are 10 times these, 2 times at matched scale."""
     columns = {
         name: {"k": KS, "accuracy": left, "margin": [10 * x for x in left], "matched_margin": [2 * x for x in left]}
         for name, left in accuracy.items()

@@ -29,7 +29,7 @@ def test_moment_skewness_of_a_known_sample() -> None:
 
 
 def test_l_skewness_of_a_known_sample() -> None:
-    """0, 0, 0, 4: b₀ = 1, b₁ = 1, b₂ = 1, so λ₂ = 2·1 − 1 = 1 and λ₃ = 6 − 6 + 1 = 1."""
+    """0, 0, 0, 4: all of b₀, b₁, b₂ are 1. So λ₂ = 2·1 − 1 = 1 and λ₃ = 6 − 6 + 1 = 1."""
     assert distribution_shape.l_skewness([0.0, 0.0, 0.0, 4.0]) == pytest.approx(1.0)
 
 

@@ -1,4 +1,4 @@
-"""How duels are read: worked out by hand."""
+"""Rows and numbers read off small tables of duels, some worked out by hand."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_registered_duel_has_the_most_parts_no_decay_and_the_first_of_every_
     }
 
 
-def test_a_duel_is_one_row_per_replica_look_and_side() -> None:
+def test_a_duel_has_one_row_per_replica_evaluation_and_side() -> None:
     rows = duel_outcomes.duels(planted_table(), "sgd")
     assert len(rows) == 2 * 5 * 2
     assert not rows.duplicated(["replica", "step", "side"]).any()
@@ -46,7 +46,7 @@ def series(margins: list[float], side: str = "shallow") -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("margins", "steps"),
     [
-        ([2.0, 1.5, 1.0, 1.4, 1.5], 20.0),  # half of 2 − 1 is back two looks later
+        ([2.0, 1.5, 1.0, 1.4, 1.5], 20.0),  # half of 2 − 1 is back two evaluations later
         ([2.0, 1.5, 1.0, 1.9, 2.0], 10.0),
         ([2.0, 1.5, 1.0, 1.1, 1.2], np.nan),  # not regained
         ([2.0, 2.5, 3.0, 3.1, 3.2], np.nan),  # nothing was lost
@@ -57,12 +57,12 @@ def test_half_of_what_was_lost_is_regained_in_so_many_steps(margins: list[float]
     assert found == steps or (np.isnan(found) and np.isnan(steps))
 
 
-def test_a_share_of_toys_is_of_all_circuits_and_of_the_pairs_that_are_looked_at() -> None:
+def test_a_share_of_toys_counts_all_circuits_on_the_selected_pairs() -> None:
     rows = duel_outcomes.toys(toy_table(), optimiser="sgd", attention="linear", sharing="shared", coverage=4)
     rows = rows[(rows["weight_decay"] == 0) & (rows["step"] == rows["step"].max())]
     given = np.stack(rows["contributions"].to_list())
     is_general = (rows["circuit"] == "general").to_numpy()
-    (whole,) = duel_outcomes.toy_shares(rows)["share"]
+    (of_all,) = duel_outcomes.toy_shares(rows)["share"]
     (second,) = duel_outcomes.toy_shares(rows, pairs=slice(1, 2))["share"]
-    assert whole == pytest.approx(given[is_general].sum() / given.sum(), rel=1e-5)
+    assert of_all == pytest.approx(given[is_general].sum() / given.sum(), rel=1e-5)
     assert second == pytest.approx(given[is_general][0, 1] / given[:, 1].sum(), rel=1e-5)

@@ -23,7 +23,7 @@ STEPS = (0, 100, 200, 300, 400)
 
 
 def table(operation: str = "x*y", trains: str = "a + b", condition: str = "product", replica: int = 0) -> pd.DataFrame:
-    """All pairs; a third of them trains, mirror images together."""
+    """Build the `split` table of all pairs; a third of them trains, mirror images together."""
     a, b = (part.ravel() for part in np.meshgrid(range(P), range(P), indexing="ij"))
     value = a * b if operation == "x*y" else a + b
     frame = pd.DataFrame({"example": range(P * P), "a": a, "b": b, "wrap": value // P, "target": value % P})
@@ -32,7 +32,7 @@ def table(operation: str = "x*y", trains: str = "a + b", condition: str = "produ
 
 
 def answered(split: pd.DataFrame, learnt: np.ndarray) -> pd.DataFrame:
-    """Right from a step on, each example its own."""
+    """Build the `answers` table in which each example is right from its own step on."""
     rows = [
         (example, step, 1.0 if step >= when else -1.0)
         for (example, when), step in itertools.product(zip(split["example"], learnt, strict=True), STEPS)
@@ -73,10 +73,10 @@ def test_bands_that_come_one_after_the_other_are_in_order_and_others_are_not(ope
     assert abs(np.mean(shuffled)) < 0.05
 
 
-def test_relabelled_bands_are_the_null_so_that_an_order_of_any_unit_s_bands_is_nothing() -> None:
-    """Over all units, what is learnt in the order of (ua, ub)'s bands has the mean 0, by symmetry.
+def test_orders_by_relabelled_bands_cancel_over_all_units() -> None:
+    """Examples are learnt in the order of the bands of (ua, ub), for each unit u in turn.
 
-    The mean over u of order(u) is that of ρ(u', u) less its own mean over u', which is nothing but the unit itself.
+    Each order is a correlation minus the mean of its null, and over all u both have the same mean. So their mean is 0.
     """
     grid = table()["wrap"].to_numpy().reshape(P, P)
     a, b = (part.ravel() for part in np.meshgrid(range(P), range(P), indexing="ij"))
@@ -88,14 +88,14 @@ def test_relabelled_bands_are_the_null_so_that_an_order_of_any_unit_s_bands_is_n
     assert abs(np.mean(orders)) < 1e-9
 
 
-def test_what_has_no_bands_or_never_learns_has_no_order() -> None:
+def test_without_bands_or_without_learning_there_is_no_order() -> None:
     split = table().assign(wrap=pd.NA)
     assert np.isnan(band_order(Record.of(answered(split, np.full(P * P, 100)), split)))
     assert np.isnan(band_order(record(np.full(P * P, 999))))
 
 
-def test_dispersion_has_the_mean_1_over_all_that_chance_could_choose() -> None:
-    """Every way to call three of seven units right, each unit in one or two of three groups."""
+def test_dispersion_has_mean_1_over_all_random_choices() -> None:
+    """All choices of three right ones among seven units are tried; each unit is in one or two of three groups."""
     members = [(0, "p"), (0, "q"), (1, "p"), (2, "q"), (3, "q"), (3, "r"), (4, "r"), (5, "p"), (6, "r")]
     found = []
     for chosen in itertools.combinations(range(7), 3):
@@ -105,7 +105,7 @@ def test_dispersion_has_the_mean_1_over_all_that_chance_could_choose() -> None:
     assert np.mean(found) == pytest.approx(1.0)
 
 
-def test_patches_are_seen_by_what_they_share() -> None:
+def test_patches_are_found_by_the_operand_or_answer_that_they_share() -> None:
     split = table()
     low = np.minimum(split["a"], split["b"])
     by_operand = patches(record(np.where(low < 4, 200, 999)))
@@ -132,7 +132,7 @@ def test_mid_way_is_where_half_of_the_validation_examples_are_right() -> None:
 
 @pytest.mark.parametrize("trains", ["a * b + a + b", "a + 2 * b"])
 def test_neighbours_are_counted_of_all_but_an_example_and_its_mirror_image(trains: str) -> None:
-    """Against a count over all of them, of a split by pair and of one by example."""
+    """Compared with a count over all examples, for a split by pair and for one by example."""
     split = table(trains=trains)
     trained = split[split["split"] == "train"]
 
@@ -145,7 +145,7 @@ def test_neighbours_are_counted_of_all_but_an_example_and_its_mirror_image(train
     assert [tuple(row) for row in found.to_numpy()] == [counted(row) for _, row in split.iterrows()]
 
 
-def test_lateness_goes_with_how_examples_are_placed() -> None:
+def test_lateness_correlates_with_the_number_of_neighbours() -> None:
     placed = neighbours(record(np.full(P * P, 100)))
     for feature in ("operands", "answer", "diagonal"):
         levels = placed[feature].rank(pct=True) * 4

@@ -19,7 +19,7 @@ STEPS = np.arange(0, 1001, 100)
 MEMORISED, ONSET, GENERALISED = 200, 500, 700
 NAN = float("nan")
 Growing = Callable[[int, Array], Array]
-"""A step, and predictors, standardised, (neuron, predictor) → growth per 1,000 steps, (neuron)."""
+"""Function: step, standardised predictors (neuron, predictor) → growth per 1,000 steps, (neuron)."""
 
 
 def standardised(values: Array) -> Array:
@@ -29,7 +29,7 @@ def standardised(values: Array) -> Array:
 def run(
     growing: Growing, condition: str = "grokking", replica: int = 0, neurons: int = 30, steps: Array = STEPS
 ) -> pd.DataFrame:
-    """Rows of `updates`: generality and saliency are drawn, and norms grow from each checkpoint to the next as told."""
+    """Build rows of `updates` with random generality and saliency, and with norms that grow by `growing`."""
     generator = np.random.default_rng(replica)
     shape = (len(steps), neurons)
     generality, saliency, log_norm = generator.random(shape), generator.lognormal(size=shape), np.zeros(shape)
@@ -52,13 +52,13 @@ def events(condition: str = "grokking", replica: int = 0, **censored: bool) -> p
 
 
 def found(updates: pd.DataFrame, of: pd.DataFrame | None = None, response: str = "weights") -> pd.DataFrame:
-    """Slopes of one run: phase × predictor."""
+    """Return the slopes of one run, (phase, predictor)."""
     rows = neuron_growth.slopes(updates, events() if of is None else of, response)
     return rows.pivot(index="phase", columns="predictor", values="slope").loc[list(neuron_growth.PHASES)]
 
 
 def planted(*slopes: float) -> Growing:
-    """The same in every phase, beside a drift that all neurons share."""
+    """Return growth with these slopes in every phase, beside a drift that all neurons share."""
     return lambda step, x: x @ np.array(slopes) + step / 100
 
 
@@ -68,10 +68,11 @@ def test_planted_slopes_are_found_exactly_whatever_all_neurons_share(slopes: lis
     np.testing.assert_allclose(table[list(neuron_growth.PREDICTORS)], [slopes] * 4, rtol=1e-8, atol=1e-8)
 
 
-def test_what_a_slope_is_by_hand() -> None:
-    """Two neurons, one of them general: one standard deviation to either side of the mean. It grows by e in 100 steps.
+def test_a_slope_by_hand() -> None:
+    """Two kinds of neurons lie one standard deviation to either side of the mean generality.
 
-    Of its log that is 10 per 1,000 steps more than the other's, or 5 per standard deviation.
+    The general kind grows by e in 100 steps. Its log grows by 10 per 1,000 steps more than the other's, which is 5 per
+    standard deviation.
     """
     frame = pd.DataFrame(
         {
@@ -103,8 +104,8 @@ def test_saliency_is_the_other_response() -> None:
     np.testing.assert_allclose(weights["generality alone"], saliency["generality alone"])
 
 
-def test_generality_alone_takes_over_what_goes_with_it() -> None:
-    """Growth follows saliency only, which follows generality: with saliency held, next to nothing is left."""
+def test_generality_alone_has_the_effect_of_what_correlates_with_it() -> None:
+    """Growth follows saliency, which follows generality. With saliency held, generality has almost no slope."""
     updates = run(planted(0, 0, 0, 0))
     updates["saliency"] = np.exp(updates["generality"] + 0.1 * np.sin(np.arange(len(updates))))
     later = updates.groupby("neuron")["saliency"].transform(lambda of: np.log(of).shift(fill_value=0.0).cumsum())
@@ -115,8 +116,8 @@ def test_generality_alone_takes_over_what_goes_with_it() -> None:
     assert (table["saliency"] > 1).all()
 
 
-def test_where_nothing_goes_with_growth_intervals_hold_nothing_as_often_as_they_should() -> None:
-    """Of 60 studies of 5 replicas, about 95 % have 0 in their interval."""
+def test_intervals_hold_0_at_their_nominal_rate_where_growth_is_noise() -> None:
+    """About 95 % of 60 studies of 5 replicas have 0 in their interval."""
     generator = np.random.default_rng(0)
 
     def noise(step: int, x: Array) -> Array:
@@ -171,7 +172,7 @@ def test_without_grokkings_events_there_are_no_phases(of: pd.DataFrame) -> None:
 
 
 def test_growth_is_over_a_horizon_of_steps_at_least() -> None:
-    """Checkpoints 40 apart: growth is over 120 steps, of which the slopes are told only to the first 40."""
+    """Checkpoints are 40 steps apart, so growth is over 120 steps; only the first 40 of them have a slope of 3."""
     steps = np.arange(0, 401, 40)
     updates = run(lambda step, x: 3 * x[:, 0] * (step == 0), steps=steps)
     late = events().assign(step=[120, 500, 700, 300])
@@ -200,7 +201,7 @@ def test_age_knows_only_the_past() -> None:
         assert (neuron_growth.ages(steps[:i], saliency[:i]) == whole[:i]).all()
 
 
-def test_neurons_at_nothing_on_either_end_are_left_out() -> None:
+def test_neurons_with_a_value_of_0_at_either_end_are_left_out() -> None:
     updates = run(planted(2, 0, 0, 0), steps=STEPS[:3])
     more = updates[updates["neuron"] < 4].assign(neuron=lambda rows: rows["neuron"] + 100, saliency=100.0)
     more.loc[more["neuron"] == 100, "saliency"] = 0.0

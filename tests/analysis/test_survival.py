@@ -1,4 +1,4 @@
-"""Times of which some are censored: against what is known by hand, and estimates that recover what was put in."""
+"""Censored times: textbook values, values by hand, and estimates that recover planted slopes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_kaplan_meier_of_a_textbook() -> None:
     assert (low[0], high[0]) == pytest.approx((0.620, 0.952), abs=1e-3)
 
 
-def test_its_median() -> None:
+def test_the_median_of_a_textbook() -> None:
     found = median_time(WEEKS, CENSORED)
     assert (found.time, found.low, found.high) == (23, 13, np.inf)
 
@@ -42,7 +42,7 @@ REPLICA = np.repeat(np.arange(5), 4)
 
 
 def exact(slope: float | np.ndarray) -> np.ndarray:
-    """Times without noise, of replicas of different heights."""
+    """Return times without noise, for replicas with different intercepts."""
     return np.exp(8 + 0.3 * REPLICA + slope * X)
 
 
@@ -52,8 +52,8 @@ def test_without_censoring_each_replica_has_its_own_slope() -> None:
     assert found == pytest.approx([-1.0, -0.5, 0.0, 0.5, -0.75], abs=1e-9)
 
 
-def test_censoring_leaves_a_slope_without_bias() -> None:
-    """Of log-normal times cut at a moment that a third of them do not end by; to count them as ended is biased."""
+def test_the_slope_of_censored_times_has_no_bias() -> None:
+    """Log-normal times are cut so that 30 % are censored; to count these as ended gives a biased slope."""
     generator = np.random.default_rng(0)
     means, naive = [], []
     for _ in range(40):
@@ -67,7 +67,7 @@ def test_censoring_leaves_a_slope_without_bias() -> None:
 
 
 def test_the_slope_is_the_most_likely_one() -> None:
-    """Against the same likelihood written down plainly and maximised without its gradient."""
+    """Compared with the same likelihood, written out and maximised without its gradient."""
     generator = np.random.default_rng(1)
     times = exact(-0.5) * np.exp(0.4 * generator.normal(size=20))
     cut = np.quantile(times, 0.75)
@@ -84,8 +84,8 @@ def test_the_slope_is_the_most_likely_one() -> None:
     assert found == pytest.approx(best.x[0], abs=1e-4)
 
 
-def test_a_level_at_which_nothing_ended_makes_the_slope_no_steeper_than_it_must_be() -> None:
-    """All times at the lowest x lie beyond the end: the slope is that of times that end right there."""
+def test_a_level_at_which_nothing_ended_gives_the_least_steep_slope() -> None:
+    """All times at the lowest x are censored; they count as if they had ended at the end of training."""
     times = exact(-1.0)
     cut = 0.9 * times[X == 0].min()
     ended = np.minimum(times, cut)
@@ -104,7 +104,7 @@ def test_a_replica_that_never_ended_has_no_slope_and_changes_no_other() -> None:
     assert np.delete(found, 2) == pytest.approx([-0.5] * 4, abs=1e-9)
 
 
-def test_missing_times_are_left_out_and_a_lone_replica_says_nothing() -> None:
+def test_missing_times_are_left_out_and_a_lone_replica_has_no_slope() -> None:
     times = exact(-0.5)
     times[3] = np.nan
     assert slopes(X, times, np.zeros(20), REPLICA) == pytest.approx([-0.5] * 5, abs=1e-9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from general_circuits.analysis.variants import Variants, differences, of_any
-from general_circuits.config.study import load
+from general_circuits.config.load import load
 from general_circuits.records import flat
 
 RATE, DECAY = "optimiser.learning_rate", "optimiser.weight_decay"
@@ -34,7 +34,7 @@ def conditions() -> dict[str, dict]:
     return {name: flat(settings) for name, settings in study.resolved()["conditions"].items()}
 
 
-def test_what_conditions_change(conditions: dict[str, dict]) -> None:
+def test_differences_are_the_changed_settings(conditions: dict[str, dict]) -> None:
     assert {name: differences(conditions, name) for name in conditions} == {
         "grokking": {},
         "longer": {},
@@ -71,7 +71,7 @@ def test_what_conditions_change(conditions: dict[str, dict]) -> None:
         (Variants("", (DECAY,), ("branch.at",), of_others=True), []),
     ],
 )
-def test_arms_differ_in_what_they_may_and_in_nothing_else(
+def test_variants_differ_in_the_allowed_settings_and_in_no_others(
     variants: Variants, names: list[str], conditions: dict
 ) -> None:
     assert variants.of(conditions) == names

@@ -1,4 +1,4 @@
-"""How values are read off a replica's series at the steps of its events."""
+"""Values read off a replica's series at the steps of its events."""
 
 from __future__ import annotations
 
@@ -55,6 +55,12 @@ def test_the_change_is_the_late_median_less_the_value_when_memorised() -> None:
         assert math.isnan(windows.change_to_late_window(series, {**steps, censored: NAN}))
 
 
+def test_a_level_is_reached_between_two_evaluations() -> None:
+    assert windows.crossing(pd.Series([0.0, 0.2, 0.6], index=[0, 100, 200]), 0.5) == 175
+    assert windows.crossing(pd.Series([0.5, 0.2], index=[0, 100]), 0.5) == 0
+    assert math.isnan(windows.crossing(pd.Series([0.1, 0.2], index=[0, 100]), 0.5))
+
+
 @given(st.floats(-10, 10), st.floats(0.1, 10))
 def test_a_straight_line_changes_by_its_slope(intercept: float, slope: float) -> None:
     steps = np.arange(0, 1001, 100)
@@ -104,8 +110,8 @@ def test_series_are_sorted_and_leave_missing_steps_out() -> None:
         (150.0, 300.0, [100, 200, 300, 400]),  # the late window is 300 to 450
         (200.0, 250.0, [200, 300]),  # 300 alone lies in 250 to 375
         (100.0, 410.0, [100, 500, 600]),
-        (50.0, 1000.0, [0, 100]),  # never seen: beyond the last step
-        (NAN, 300.0, [600]),  # no value to find, but what was asked is known
+        (50.0, 1000.0, [0, 100]),  # t_g lies beyond the last step
+        (NAN, 300.0, [600]),  # nothing is read, but the table must have a row
         (100.0, NAN, [600]),
     ],
 )

@@ -29,12 +29,12 @@ REPLICAS = pytest.mark.parametrize("replicas", [5, 10])
 
 
 def noise(kind: str, size: Sequence[int], generator: np.random.Generator) -> Array:
-    """Of mean 0 and standard deviation 1; skewed means a gamma distribution of skewness 1."""
+    """Draw noise of mean 0 and standard deviation 1; skewed noise is from a gamma distribution of skewness 1."""
     return generator.normal(size=size) if kind == GAUSSIAN else (generator.gamma(4, size=size) - 4) / 2
 
 
 def events(replicas: int, censored: int) -> pd.DataFrame:
-    """Grokking's, of which the first `censored` replicas never generalise; a control is read at these steps."""
+    """Build grokking's `events` table, at which controls are read, too; `censored` replicas never generalise."""
     keys = pd.MultiIndex.from_product([["grokking"], range(replicas), EVENTS], names=["condition", "replica", "event"])
     frame = keys.to_frame(index=False)
     lost = (frame["event"] == "generalised") & (frame["replica"] < censored)
@@ -43,7 +43,7 @@ def events(replicas: int, censored: int) -> pd.DataFrame:
 
 @cache
 def rows(conditions: tuple[str, ...], replicas: int, **names: tuple[str | int, ...]) -> pd.DataFrame:
-    """A row per condition, replica, `names` and step, of the last layer on training examples; words as categories."""
+    """Build a row per condition, replica, `names` and step, for the last layer on training examples."""
     keys = {"condition": conditions, "replica": range(replicas), **names, "step": STEPS, "split": ["train"]}
     frame = pd.MultiIndex.from_product(list(keys.values()), names=list(keys)).to_frame(index=False)
     words = {name: pd.Categorical(frame[name], list(keys[name])) for name in keys if isinstance(keys[name][0], str)}
@@ -51,23 +51,23 @@ def rows(conditions: tuple[str, ...], replicas: int, **names: tuple[str | int, .
 
 
 def covering(estimates: Iterable[Estimate], truth: float) -> int:
-    """How many intervals hold the truth."""
+    """Count the intervals that hold the true value."""
     return sum(estimate.low <= truth <= estimate.high for estimate in estimates)
 
 
 def at_most(count: int, trials: int, probability: float) -> bool:
-    """Whether so many are no more than this probability explains."""
+    """Tell whether a count of errors is no larger than chance allows at this probability."""
     return bool(count <= stats.binom.ppf(0.999, trials, probability))
 
 
 def at_nominal_rate(count: int, trials: int) -> bool:
-    """Whether so many intervals of 95 % cover."""
+    """Tell whether a count of covering intervals is compatible with 95 %."""
     low, high = stats.binom.interval(0.999, trials, 0.95)
     return bool(low <= count <= high)
 
 
 def near_nominal_rate(count: int, trials: int) -> bool:
-    """Looser, for skewed noise: no worse than three points below 95 %."""
+    """Tell whether a count of covering intervals is compatible with at least 92 %; for skewed noise."""
     return bool(count >= stats.binom.ppf(0.0005, trials, 0.92))
 
 
@@ -76,11 +76,11 @@ def near_nominal_rate(count: int, trials: int) -> bool:
 
 SKEW_STUDIES, SKEW_CONTROLS = 5, 25
 SHARED = 0.2
-"""What every condition's L-skewness changes by."""
+"""Change of L-skewness that all conditions share."""
 
 
 def judged_skew(changes: Mapping[str, Array], censored: int = 0) -> dict[str, Finding]:
-    """L-skewness that differs between replicas and, from t_g on, has changed by so much, (replica) per condition."""
+    """Return findings on L-skewness that changes at t_g; changes are (replica) by condition."""
     replicas = len(changes["grokking"])
     late = np.array(STEPS) >= EVENTS["generalised"]
     levels = np.linspace(0.1, 0.3, replicas)[:, None]
@@ -95,7 +95,7 @@ def judged_skew(changes: Mapping[str, Array], censored: int = 0) -> dict[str, Fi
 def skew_estimates(
     change: float, spread: float, kind: str, replicas: int, studies: int = SKEW_STUDIES
 ) -> list[Estimate]:
-    """Of simulated pairs whose true difference is `change`: the registered one of each study, and those like it."""
+    """Estimate simulated pairs whose true difference is `change`, the registered pair of each study and its others."""
     generator = np.random.default_rng([replicas, int(1000 * abs(change)), kind == GAUSSIAN])
     names = ["random_labels", *(f"control_{i}" for i in range(1, SKEW_CONTROLS))]
     estimates = []
@@ -109,17 +109,17 @@ def skew_estimates(
 
 
 def skew_verdicts(estimates: Iterable[Estimate]) -> list[str]:
-    """By the rule that `skew_estimates` has seen the registered verdicts to be given by."""
+    """Return verdicts by the registered rule; `skew_estimates` asserts that `judge` applies this rule."""
     return [beyond(estimate, saliency_skew.THRESHOLD) for estimate in estimates]
 
 
 def unmoved_skew(replicas: int) -> list[Estimate]:
-    """Grokking moves as random labels do."""
+    """Simulate studies in which grokking changes as random labels do."""
     return skew_estimates(0.0, 0.2, GAUSSIAN, replicas)
 
 
 def skew_at_threshold(replicas: int) -> list[Estimate]:
-    """Grokking moves by exactly the registered threshold more than random labels."""
+    """Simulate studies in which grokking changes by exactly the registered threshold more than random labels."""
     return skew_estimates(saliency_skew.THRESHOLD, 0.05, GAUSSIAN, replicas)
 
 
@@ -170,7 +170,7 @@ Profile = tuple[float, float, float, float]
 STEADY: Profile = (0.0, 0.4, 0.8, 1.2)
 AS_FAST_AFTER: Profile = (0.0, 0.1, 0.7, 1.3)
 WHILE_GENERALISING: Profile = (0.0, 0.05, 1.0, 1.0)
-"""Of `STEPS`. From t_m to the late window each rises by 1, `WHILE_GENERALISING` fastest within [t_o, t_g]."""
+"""Profiles over `STEPS`. Each rises by 1 from t_m to the late window; the last is fastest within [t_o, t_g]."""
 
 DAMAGE_STUDIES = 35
 RISE, SPREAD, CHECKPOINT = 0.3, 0.1, 0.01
@@ -178,7 +178,7 @@ DAMAGE_RISE, EXCESS_RISE = "damage rise", "excess damage rise"
 
 
 def judged_damage(top: Array, random: Array, censored: int = 0) -> dict[str, Finding]:
-    """D under the two rankings that have a say, (replica, step)."""
+    """Return findings on D under the two rankings that decide, (replica, step)."""
     choices = {**REGISTERED_CHOICES, "by": "mean_magnitude", "deletion": "zero", "dead_units": "included"}
     names = {name: (choice,) for name, choice in choices.items() if name != "split"}
     frame = rows(("grokking",), len(top), ranking=("top", "random"), **names)
@@ -190,7 +190,7 @@ def judged_damage(top: Array, random: Array, censored: int = 0) -> dict[str, Fin
 
 @cache
 def damage_studies(profile: Profile, rise: float, kind: str, replicas: int, count: int) -> list[dict[str, Finding]]:
-    """D_top rises by `rise` in truth, with noise of this kind, and D_random not at all, with Gaussian noise."""
+    """Simulate studies whose D_top truly rises by `rise`, with noise of this kind; D_random has Gaussian noise only."""
     assert np.mean(profile[2:]) - profile[0] == pytest.approx(1)
     generator = np.random.default_rng([replicas, int(1000 * rise), kind == GAUSSIAN, int(1000 * profile[1])])
     studies = []
@@ -215,17 +215,17 @@ def verdicts_of(studies: Iterable[Mapping[str, Finding]]) -> list[str]:
 
 
 def still(replicas: int) -> list[dict[str, Finding]]:
-    """Damage and excess do not move."""
+    """Simulate studies in which damage and excess do not change."""
     return damage_studies(STEADY, 0.0, GAUSSIAN, replicas, DAMAGE_STUDIES)
 
 
 def as_fast_after(replicas: int) -> list[dict[str, Finding]]:
-    """Both rise as fast after [t_o, t_g] as within, if faster than before."""
+    """Simulate studies in which both rise as fast after [t_o, t_g] as within, and faster than before."""
     return damage_studies(AS_FAST_AFTER, RISE, GAUSSIAN, replicas, DAMAGE_STUDIES)
 
 
 def steady(replicas: int) -> list[dict[str, Finding]]:
-    """Both rise as fast before, within and after [t_o, t_g], by amounts that vary skewedly between replicas."""
+    """Simulate studies in which both rise at one rate throughout, by amounts with skewed noise between replicas."""
     return damage_studies(STEADY, RISE, SKEWED, replicas, DAMAGE_STUDIES)
 
 
@@ -239,7 +239,7 @@ def test_damage_intervals_cover_the_planted_rise_at_their_nominal_rate(contrast:
 
 @REPLICAS
 def test_the_registered_interval_covers_the_planted_rise_of_the_excess_at_its_nominal_rate(replicas: int) -> None:
-    """Where damage rises: where it seems to fall, the interval shown is chosen for that."""
+    """Only a rise is tested; where damage falls, the shown interval is chosen because of its fall."""
     assert at_nominal_rate(covering(of_contrast(as_fast_after(replicas), REGISTERED), RISE), DAMAGE_STUDIES)
 
 
@@ -281,7 +281,7 @@ def test_fewer_than_three_replicas_decide_nothing_about_damage(replicas: int, ce
 
 
 def test_intervals_of_both_claims_together_cover_at_their_nominal_rate() -> None:
-    """As above, for both numbers of replicas: enough intervals to tell 95 % from 90 %."""
+    """Both numbers of replicas are pooled, which gives enough intervals to tell 95 % from 90 %."""
     intervals = [
         (estimates, truth)
         for replicas in (5, 10)

@@ -13,11 +13,11 @@ from general_circuits.claims.findings import CONTRADICTED, NOT_TESTABLE, SUPPORT
 
 TIMES = (2, 5, 10)
 LEFT = 2000
-"""Steps that grokking takes from onset on."""
+"""Steps that grokking takes from onset until it generalises."""
 
 
 def noise(replica: int, multiplier: float) -> float:
-    """Of log steps, without a mean over replicas."""
+    """Return noise of log steps, whose mean over replicas is 0."""
     return 0.05 * np.sin(2 * np.pi * replica / 5 + multiplier)
 
 
@@ -26,7 +26,7 @@ def variants(at: str = "onset", **more: Any) -> dict[str, dict[str, Any]]:
 
 
 def judged(slope: float, replicas: int = 5, **more: Any) -> dict[str, Finding]:
-    """By contrast, where steps left go as this power of the multiplier."""
+    """Return findings by contrast, where steps left go as this power of the multiplier."""
     found = variants()
     left = {"grokking": lambda replica: 1000 + replica + LEFT}
     for times, name in zip(TIMES, found, strict=True):
@@ -55,7 +55,7 @@ def test_two_replicas_are_undecided() -> None:
 
 
 def test_rates_at_which_nothing_generalises_speak_against_the_rival() -> None:
-    """Whatever the two smaller ones do: at ten times the rate nothing is left that takes a tenth of the steps."""
+    """Nothing generalises at ten times the rate, so the two smaller rates cannot support the rival."""
     found = judged(-1.0, left={"times_10_onset": lambda replica: 1e6})["registered, speed"]
     assert found.verdict != SUPPORTED
 
@@ -104,7 +104,7 @@ def test_branches_from_elsewhere_or_with_another_decay_stand_beside_it() -> None
 
 
 def dips(to: float, gap: float, steps: float = 1000) -> Any:
-    """Training accuracy falls to this at once and rises in so many steps, so far above validation accuracy."""
+    """Return a curve: training accuracy falls to `to`, rises in `steps`, and is `gap` above validation accuracy."""
 
     def accuracies(since: float) -> tuple[float, float]:
         train = 1.0 if since == 0 else min(1.0, to + (1 - to) * since / steps)
@@ -131,7 +131,7 @@ def test_the_verdict_on_a_shift_is_that_of_the_dip_and_of_the_way_back(curve: An
 
 
 def test_the_way_back_is_measured_from_the_lowest_point() -> None:
-    """It falls to 0.28 at the first look, 100 steps on, and is 0.99 after 1,000: by t_m = 200, five times as long."""
+    """Accuracy falls to 0.28 at the first evaluation, 100 steps on, and is 0.99 after 1,000, five times t_m = 200."""
     others = {
         "tenfold": {AT: "memorised", RATE: 1e-2},
         "kicked": {AT: "memorised", "branch.intervention.kick": "tenfold"},
@@ -146,7 +146,7 @@ def test_the_way_back_is_measured_from_the_lowest_point() -> None:
     assert found["gap, kick at memorised"].estimate.mean > 0.5
 
 
-def test_what_does_not_come_back_has_no_way_back_to_be_seen() -> None:
+def test_an_accuracy_that_does_not_come_back_has_no_gap() -> None:
     others, left = {"tenfold": {AT: "memorised", RATE: 1e-2}}, {"tenfold": lambda replica: 1e6}
     curves = {"tenfold": lambda since: (1.0 if since == 0 else 0.02, 0.01)}
     found = judged(-0.5, others=others, left=left, curves=curves)["registered, mode shift"]
@@ -154,5 +154,5 @@ def test_what_does_not_come_back_has_no_way_back_to_be_seen() -> None:
     assert found.estimate.n == 0
 
 
-def test_without_that_branch_a_shift_cannot_be_tested() -> None:
+def test_without_a_tenfold_branch_a_shift_cannot_be_tested() -> None:
     assert judged(-1.0)["registered, mode shift"].verdict == NOT_TESTABLE

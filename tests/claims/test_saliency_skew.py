@@ -1,4 +1,4 @@
-"""saliency_skew on simulated tables: what was planted is found, and noise is not."""
+"""saliency_skew on simulated tables: planted changes are found, and noise is not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MEMORISED, ONSET, GENERALISED = 500, 1500, 2000
 IS_LATE = STEPS >= GENERALISED
 HISTOGRAMS = (("mean_magnitude", "excluded"), ("mean_magnitude", "included"), ("median", "included"))
 Curve = Callable[[str, int], np.ndarray]
-"""The L-skewness over `STEPS` of a condition's replica."""
+"""Function: condition, replica → L-skewness over `STEPS`."""
 
 
 def tables(
@@ -30,7 +30,7 @@ def tables(
     censored: Sequence[int] = (),
     degenerate: bool = False,
 ) -> dict[str, pd.DataFrame]:
-    """The `events` and `distribution` tables as `tables.read_study` gives them."""
+    """Build the `events` and `distribution` tables."""
     event_rows, rows = [], []
     for condition in conditions:
         for replica in range(replicas):
@@ -71,7 +71,7 @@ def tables(
 
 
 def planted(change: float, seed: int, control: float = 0.0, noise: float = 0.01) -> Curve:
-    """0.1 and noise, and from t_g on `change` in grokking and `control` elsewhere."""
+    """Return a curve: 0.1 and noise, plus `change` in grokking or `control` elsewhere from t_g on."""
     generator = np.random.default_rng(seed)
 
     def curve(condition: str, replica: int) -> np.ndarray:
@@ -206,7 +206,7 @@ def test_the_literal_row_says_where_it_is_degenerate() -> None:
 
 
 def test_noise_is_supported_in_at_most_5_percent() -> None:
-    """Even at the edge of what is registered, a true change of exactly the threshold."""
+    """The true change is exactly the threshold, the worst case."""
     simulations = 60
     supported = sum(
         judged(tables(planted(0.05, seed, noise=0.05)))[REGISTERED].verdict == SUPPORTED for seed in range(simulations)
@@ -215,7 +215,7 @@ def test_noise_is_supported_in_at_most_5_percent() -> None:
 
 
 def test_the_registered_rule_errs_in_at_most_5_percent() -> None:
-    """The rule by itself, on many more changes than whole tables can be simulated for."""
+    """The rule alone is tested, on more changes than there is time to simulate tables for."""
     generator = np.random.default_rng(0)
     simulations = 1500
     for change in (-0.05, 0.0, 0.05):

@@ -36,7 +36,7 @@ def events(censored: tuple[int, ...] = ()) -> pd.DataFrame:
 
 
 def histograms(conditions: tuple[str, ...] = ("grokking", "random_labels"), seed: int = 0) -> pd.DataFrame:
-    """The `specified_distribution` table: random values; the median's histograms are degenerate."""
+    """Build the `specified_distribution` table: random values, and degenerate histograms of the median."""
     generator = np.random.default_rng(seed)
     names = ["condition", "replica", "step", "layer", "method", "target", "normalisation", "site", "statistic"]
     axes = (conditions, REPLICAS, STEPS, (0, 1), METHODS, TARGETS, NORMALISATIONS, SITES, STATISTICS, SPLITS, DEAD)
@@ -48,7 +48,7 @@ def histograms(conditions: tuple[str, ...] = ("grokking", "random_labels"), seed
 
 
 def damages(seed: int = 0) -> pd.DataFrame:
-    """The `specified_damage` table: random values, two random draws, and rankings by a norm, which are no choice."""
+    """Build the `specified_damage` table: random values, two random draws, and rankings by norm, which is no choice."""
     generator = np.random.default_rng(seed)
     places = ["replica", "step", "layer", "site", "split", "dead_units", "deletion"]
     axes = (REPLICAS, STEPS, (0,), ("mlp",), SPLITS, DEAD, DELETIONS)
@@ -68,7 +68,7 @@ def categorical(frame: pd.DataFrame, conditions: tuple[str, ...]) -> pd.DataFram
 
 
 def of_claim(name: str, censored: tuple[int, ...] = ()) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """A claim's specifications, and the tables that they were made from."""
+    """Return a claim's specifications, and the tables that they are made from."""
     if name == "saliency_skew":
         tables = {"events": events(censored), "specified_distribution": histograms()}
         return saliency_skew.specify(tables), tables
@@ -139,7 +139,7 @@ def test_the_registered_specification_of_damage_is_the_rise_of_the_excess() -> N
     assert row["replicas"] == 4
 
 
-def test_histograms_that_mean_nothing_are_failures_and_rows() -> None:
+def test_degenerate_histograms_are_rows_with_a_failure() -> None:
     found, _ = of_claim("saliency_skew")
     is_median = found["statistic"] == "median"
     assert (found["failure"][is_median].str.startswith("degenerate histograms")).all()
@@ -154,7 +154,7 @@ def test_histograms_that_mean_nothing_are_failures_and_rows() -> None:
         ({"condition": "random_labels", "step": (2000, 3000)}, {"random_labels": True, "none": False}),
     ],
 )
-def test_one_window_that_means_nothing_is_enough_and_a_controls_counts_where_it_is_subtracted(
+def test_one_degenerate_window_is_a_failure_also_in_a_control_that_is_subtracted(
     where: dict[str, object], failing: dict[str, bool]
 ) -> None:
     frame = histograms()
@@ -170,7 +170,7 @@ def test_one_window_that_means_nothing_is_enough_and_a_controls_counts_where_it_
 
 
 def test_a_study_in_which_nothing_generalises_has_every_row() -> None:
-    """Its replicas are read at their last checkpoint only."""
+    """Replicas are read at their last checkpoint only."""
     _, tables = of_claim("topk_damage")
     nothing = events((0, 1, 2, 3))
     of_replicas = steps_of_events(nothing, "grokking")
@@ -179,28 +179,28 @@ def test_a_study_in_which_nothing_generalises_has_every_row() -> None:
     damage = tables["specified_damage"]
     found = topk_damage.specify({"events": nothing, "specified_damage": damage[damage["step"].isin(read)]})
     assert len(found) == len(of_claim("topk_damage")[0])
-    assert (found["failure"] == "in no replica a value was found in both windows").all()
+    assert (found["failure"] == "no replica has a value in both windows").all()
 
 
 @pytest.mark.parametrize(
     ("censored", "failure"),
-    [((0, 1, 2, 3), "in no replica a value was found in both windows"), ((0, 1, 2), "only one replica has a value")],
+    [((0, 1, 2, 3), "no replica has a value in both windows"), ((0, 1, 2), "only one replica has a value")],
 )
-def test_events_that_never_came_are_failures_and_rows(censored: tuple[int, ...], failure: str) -> None:
+def test_events_that_never_came_are_rows_with_a_failure(censored: tuple[int, ...], failure: str) -> None:
     found, _ = of_claim("topk_damage", censored)
     assert (found["failure"] == failure).all()
     assert found["estimate"].isna().all()
     assert len(found) == len(of_claim("topk_damage")[0])
 
 
-def test_what_the_study_has_no_data_of_is_a_row_that_says_so() -> None:
+def test_a_combination_without_data_is_a_row_that_says_so() -> None:
     tables = {"events": events(), "specified_distribution": histograms()}
     frame = tables["specified_distribution"]
     missing = (frame["site"] == "head_outputs") & (frame["method"] == "conductance")
     found = saliency_skew.specify({**tables, "specified_distribution": frame[~missing]})
     assert len(found) == len(of_claim("saliency_skew")[0])
     gone = found["layer"].str.endswith("head_outputs") & (found["method"] == "conductance")
-    assert set(found["failure"][gone & (found["statistic"] != "median")]) == {"there are no such data in this study"}
+    assert set(found["failure"][gone & (found["statistic"] != "median")]) == {"this study has no such data"}
 
 
 def test_a_study_without_any_checkpoint_read_has_no_specifications() -> None:

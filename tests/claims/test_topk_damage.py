@@ -27,11 +27,11 @@ SIX = tuple(
     for what in ("damage", "excess damage")
 )
 Curve = Callable[[str, str, int], np.ndarray]
-"""D over `STEPS` of a condition, ranking and replica."""
+"""Function: condition, ranking, replica → D over `STEPS`."""
 
 
 def rising(before: float, during: float, after: float, start: float = 0.1) -> np.ndarray:
-    """D over `STEPS` that changes by so much per 1,000 steps before t_o, until t_g and from then on."""
+    """Return D over `STEPS`, which changes at these rates per 1,000 steps: before t_o, until t_g, and after t_g."""
     knots = np.array([0, ONSET, GENERALISED, 4000])
     values = start + np.concatenate([[0], np.cumsum(np.array([before, during, after]) * np.diff(knots) / 1000)])
     return np.interp(STEPS, knots, values)
@@ -43,7 +43,7 @@ def tables(
     conditions: Sequence[str] = ("grokking",),
     censored: Sequence[int] = (),
 ) -> dict[str, pd.DataFrame]:
-    """The `events` and `damage` tables as `tables.read_study` gives them; two draws either side of random's D."""
+    """Build the `events` and `damage` tables; D of the two random draws lies on either side of the curve."""
     event_rows, frames = [], []
     for condition in conditions:
         for replica in range(replicas):
@@ -75,7 +75,7 @@ def tables(
 
 
 def planted(top: np.ndarray, seed: int = 0, noise: float = 0.002, control: np.ndarray | None = None) -> Curve:
-    """This D_top in grokking and, unless another is given, in controls; 0.1 under every other ranking; and noise."""
+    """Return a curve: this D_top in grokking, `control` in controls, 0.1 under every other ranking; and noise."""
     generator = np.random.default_rng(seed)
 
     def curve(condition: str, ranking: str, replica: int) -> np.ndarray:
@@ -105,7 +105,7 @@ def test_a_rise_that_is_fastest_while_generalising_is_supported() -> None:
 
 
 def test_the_rates_by_hand() -> None:
-    """Per 1,000 steps 0.4 within [t_o, t_g] against 0.02 before it and 0.05 after it."""
+    """The rate is 0.4 per 1,000 steps within [t_o, t_g], 0.02 before it and 0.05 after it."""
     found = judged(tables(planted(rising(0.02, 0.4, 0.05), noise=0.0), replicas=3))
     assert found["damage rate while generalising minus before"].estimate.mean == pytest.approx(0.38)
     assert found["excess damage rate while generalising minus after"].estimate.mean == pytest.approx(0.35)
@@ -166,7 +166,7 @@ def test_six_contrasts_stand_beside_the_registered_one_and_three_more_and_the_co
 
 
 def test_a_control_is_read_at_its_partners_steps() -> None:
-    """It never generalises itself."""
+    """The control itself never generalises."""
     found = judged(tables(planted(rising(0, 0, 0), control=rising(0.1, 0.1, 0.1)), conditions=("grokking", "no_delay")))
     beside = found["excess damage rise in no_delay"].estimate
     assert beside.n == 5
@@ -206,13 +206,13 @@ SERIES = pd.Series({0: 0.0, 20: 1.0, 40: 2.0, 60: 5.0, 80: 6.0, 100: 6.0})
 
 
 def test_windows_before_and_after_are_as_long_as_generalising() -> None:
-    """Per step 3/20 while generalising, 1/20 before and 1/20 after."""
+    """The rate is 3/20 per step while generalising, 1/20 before and 1/20 after."""
     assert topk_damage.rate_against_before(SERIES, EVENTS) == pytest.approx(100)
     assert topk_damage.rate_against_after(SERIES, EVENTS) == pytest.approx(100)
 
 
 def test_a_window_before_memorisation_or_after_training_is_shortened() -> None:
-    """From 30 to 40 one per 20 steps as well; from 70 to 80, the end, likewise, and 3.5 in the 30 steps before."""
+    """The rate is 1/20 per step from 30 to 40, and from 70 to 80, the end; from 40 to 70 damage rises by 3.5."""
     assert topk_damage.rate_against_before(SERIES, {**EVENTS, "memorised": 30.0}) == pytest.approx(150 - 50)
     ended = SERIES[SERIES.index <= 80]
     assert topk_damage.rate_against_after(ended, {**EVENTS, "generalised": 70.0}) == pytest.approx(3500 / 30 - 50)
@@ -273,7 +273,7 @@ def test_noise_is_decided_in_at_most_5_percent() -> None:
 
 
 def test_the_registered_rule_errs_in_at_most_5_percent() -> None:
-    """The rule by itself, on noise read the way the judge reads it."""
+    """The rule alone is tested, on noise that is read as `judge` reads it."""
     generator = np.random.default_rng(0)
     simulations, replicas = 400, 5
     steps = {"memorised": MEMORISED, "onset": ONSET, "generalised": GENERALISED}
@@ -297,7 +297,7 @@ def test_the_registered_rule_errs_in_at_most_5_percent() -> None:
 
 
 def test_a_fall_is_tested_by_the_rises_that_fall() -> None:
-    """Damage that rises beyond doubt says nothing for the fall of the excess."""
+    """The small p of damage that rises is no evidence for the fall of the excess."""
     six = {name: Estimate(0.3, 0.2, 0.4, 1e-8, 5) for name in SIX}
     six["excess damage rise"] = Estimate(-0.02, -0.039, -0.001, 0.04, 5)
     finding = topk_damage._registered(six, 5)

@@ -1,4 +1,4 @@
-"""Small tables of grokking and its variants, of which is known when each generalised and how its accuracies went."""
+"""Small tables of grokking and its variants; steps to generalise, accuracies and progress are given by the test."""
 
 from __future__ import annotations
 
@@ -23,18 +23,24 @@ SETTINGS: Mapping[str, Any] = {
     "schedule.steps": 4000,
     "examples.training": 1024,
 }
-"""Grokking's."""
+"""Settings of grokking."""
 RATE, DECAY, AT = "optimiser.learning_rate", "optimiser.weight_decay", "branch.at"
+BATCH, FRACTION, INSTEAD = "optimiser.batch_size", "split.train_size", "branch.intervention.noise_instead"
+ALONE = {AT: "onset", "optimiser.optimiser": "sgd", "optimiser.decay": "decoupled", "branch.lasts": 200}
+MOVED = {"decaying": {**ALONE, INSTEAD: 0.0}, "noisy": {**ALONE, INSTEAD: 1.0, DECAY: 0.0}}
+"""Branches in which only decay, or only noise, moves the weights for 200 steps."""
+NEVER = 1e6
+"""Steps to generalise that lie beyond the end of training."""
 EVENTS = {"memorised": 200, "onset": 1000}
-"""When grokking's came, later by its number in each replica."""
+"""Steps of grokking's events in replica 0; each replica is later by its number."""
 LAST = 4000
 
 Curves = Callable[[float], tuple[float, float]]
-"""Steps since an variant left → training and validation accuracy."""
+"""Function: steps since a variant left grokking → training and validation accuracy."""
 
 
 def conditions(variants: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """The `conditions` table: grokking, and variants by what they change; those with a place are branches."""
+    """Build the `conditions` table of grokking and variants, given by their changes; one of `AT` makes a branch."""
     rows = []
     for name, changes in {BASE: {}, **variants}.items():
         branch = {**UNTOUCHED, "branch.parent": BASE} if AT in changes else {}
@@ -44,7 +50,7 @@ def conditions(variants: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def start(changes: Mapping[str, Any], replica: int) -> int:
-    """Where a replica of an variant leaves grokking."""
+    """Return the step at which a replica of a variant leaves grokking."""
     at = str(changes.get(AT, "step 0"))
     return EVENTS[at] + replica if at in EVENTS else int(at.split()[-1])
 
@@ -52,13 +58,13 @@ def start(changes: Mapping[str, Any], replica: int) -> int:
 def events(
     variants: Mapping[str, Mapping[str, Any]], left: Mapping[str, Callable[[int], float]], replicas: int = 5
 ) -> pd.DataFrame:
-    """The `events` table.
+    """Build the `events` table.
 
     Args:
-        variants: as of `conditions`.
-        left: by name, replica → steps from where it left grokking until it generalised, from t = 0 for grokking; beyond
-            the last step it is censored.
-        replicas: how many.
+        variants: changes by name, as for `conditions`.
+        left: by name, a function: replica → steps until it generalised, from the place at which it left grokking. For
+            grokking they count from step 0. Beyond the last step it is censored.
+        replicas: number of replicas.
     """
     rows = []
     for name, changes in {BASE: {}, **variants}.items():
@@ -66,15 +72,15 @@ def events(
             begin = start(changes, replica)
             end = begin + left[name](replica)
             came = {event: step + replica for event, step in EVENTS.items()}
-            found = {**came, "generalised": end, **({"branched": begin} if AT in changes else {})}
-            rows += [(name, replica, event, min(step, LAST), step > LAST) for event, step in found.items()]
+            steps = {**came, "generalised": end, **({"branched": begin} if AT in changes else {})}
+            rows += [(name, replica, event, min(step, LAST), step > LAST) for event, step in steps.items()]
     return pd.DataFrame(rows, columns=["condition", "replica", "event", "step", "censored"])
 
 
 def metrics(
     variants: Mapping[str, Mapping[str, Any]], curves: Mapping[str, Curves] | None = None, replicas: int = 5
 ) -> pd.DataFrame:
-    """The `metrics` table: an variant's accuracies as told, grokking's perfect on training examples and 0 on others."""
+    """Build the `metrics` table; a condition that `curves` lacks has training accuracy 1 and validation accuracy 0."""
     rows = []
     for name, changes in {BASE: {}, **variants}.items():
         for replica in range(replicas):
@@ -96,6 +102,38 @@ def study(
     curves: Mapping[str, Curves] | None = None,
     replicas: int = 5,
 ) -> dict[str, pd.DataFrame]:
-    """All three."""
-    found = {"conditions": conditions(variants), "events": events(variants, left, replicas)}
-    return {**found, "metrics": metrics(variants, curves, replicas)}
+    """Build the three tables `conditions`, `events` and `metrics`."""
+    return {
+        "conditions": conditions(variants),
+        "events": events(variants, left, replicas),
+        "metrics": metrics(variants, curves, replicas),
+    }
+
+
+def decays(power: float, others: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, pd.DataFrame]:
+    """Build a study in which t_g is 2,000 times this power of the weight decay; with `others`, which never generalise.
+
+    Weight decays are 0.5, 1 and 2; without decay nothing generalises.
+    """
+    variants = {f"decay_{i}": {DECAY: decay} for i, decay in enumerate((0.0, 0.5, 2.0))}
+    left: dict[str, Callable[[int], float]] = {"grokking": lambda r: 2000.0 + r, "decay_0": lambda r: NEVER}
+    for i, decay in ((1, 0.5), (2, 2.0)):
+        left[f"decay_{i}"] = lambda r, decay=decay: 2000 * decay**power * (1 + 0.01 * np.sin(r + decay))
+    others = others or {}
+    return study({**variants, **others}, {**left, **dict.fromkeys(others, lambda r: NEVER)})
+
+
+def progress(general: float, shallow: float, condition: str = "decaying", replicas: int = 5) -> pd.DataFrame:
+    """Build the `progress` table of a branch that is changed for 200 steps from step 1,000 on.
+
+    These shares of the general and of the shallow part are lost by then, a little more in each further replica; all of
+    both parts is lost later. The parts start at 4 and 6 logits.
+    """
+    rows = []
+    for replica in range(replicas):
+        for step, done in ((1000, 0.0), (1100, 0.5), (1200, 1.0), (3000, None)):
+            left = [0.0 if done is None else 1 - done * share * (1 + 0.02 * replica) for share in (general, shallow)]
+            parts = {"unseen": 4 * left[0], "all": 4 * left[0] + 6 * left[1]}
+            rows += [(condition, replica, step, "train", component, value) for component, value in parts.items()]
+    columns = ["condition", "replica", "step", "split", "component", "part_of_margin"]
+    return pd.DataFrame(rows, columns=columns).assign(is_scheduled=True)

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 
 from general_circuits.claims import verdicts
-from general_circuits.claims.findings import CONTRADICTED, NOT_TESTABLE, REGISTERED, SUPPORTED
+from general_circuits.claims.findings import CONTRADICTED, NOT_TESTABLE, REGISTERED, SUPPORTED, Finding
 
 MARKUP = '<b>&"'
-"""What must not reach a page as it is."""
+"""Text that a page must escape."""
 
 
 def claim(name: str, verdict: str, estimate: float, p_value: float, replicas: int = 5) -> pd.DataFrame:
-    """A `claim` table: the registered contrast ± 0.1, and two beside it, of which one has another unit."""
+    """Build a `claim` table: the registered contrast ± 0.1, and two beside it, one of them in another unit."""
     middle = np.array([estimate, 0.5, np.nan])
     return pd.DataFrame(
         {
@@ -32,16 +32,21 @@ def claim(name: str, verdict: str, estimate: float, p_value: float, replicas: in
 
 
 def untestable(name: str) -> pd.DataFrame:
-    """A `claim` table of a study that lacks a condition."""
+    """Build a `claim` table of a study that lacks a condition."""
     row = claim(name, NOT_TESTABLE, np.nan, np.nan, 0)[:1]
     return row.assign(unit="", sentence="A condition is missing.")
 
 
 def two_claims() -> list[pd.DataFrame]:
-    """One supported beyond Holm's adjustment, and one contradicted that is not confirmed."""
+    """Build two `claim` tables: one supported and confirmed by Holm's adjustment, one contradicted, not confirmed."""
     return [claim("saliency_skew", SUPPORTED, 0.25, 0.0001), claim("topk_damage", CONTRADICTED, -0.75, 0.0625)]
 
 
 def all_verdicts() -> pd.DataFrame:
-    """The `verdicts` table: those two, and every other claim without data."""
+    """Build the `verdicts` table of these two claims; every other claim has no data."""
     return verdicts.merge(two_claims())
+
+
+def by_contrast(findings: list[Finding]) -> dict[str, Finding]:
+    """Return findings by the names of their contrasts."""
+    return {finding.contrast: finding for finding in findings}

@@ -1,13 +1,16 @@
-"""With x + y in training and y + x in validation, is about half of validation free?
+"""Claim: with x + y in training and y + x in validation, about half of validation is free.
 
-Registered before any result of a study was seen, of the condition that differs from grokking in being split by example:
+Registered before any result of a study was seen, for the condition that differs from grokking only in a split by
+example:
 
-- The plateau is the mean validation accuracy of the three evaluations at t_m. The plateau of the split by example,
-  less grokking's, whose split is by pair, over the share of validation examples whose mirror image trains: 1 if all of
-  these are free. Supported where its interval is above 0.5, contradicted where it is below 0.25.
-- Beside: accuracy at the plateau of examples whose mirror image trains, and of the others; the shares themselves; and
-  the same of other operations that are split by example, of which x / y and composition in S5 do not commute.
-- A replica without t_m has no plateau, and is counted.
+- The plateau is the mean validation accuracy of the three evaluations from t_m on. Grokking is split by pair, so no
+  mirror image of its validation examples trains.
+- The estimate is the plateau of the split by example minus grokking's plateau, divided by the share of validation
+  examples whose mirror image trains. It is 1 if all of these examples are free. Supported where its interval is above
+  0.5, contradicted where it is below 0.25.
+- Beside it: the plateau of examples whose mirror image trains, and of the others; and that share itself. Other
+  operations with a split by example are shown, too; x / y and composition in S5 do not commute.
+- A replica without t_m has no plateau; the sentence counts such replicas.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ FREE, NOT_FREE = 0.5, 0.25
 SPLIT_BY = "split.split_by"
 UNIT = "share of mirrored"
 AT_PLATEAU = 3
-"""Evaluations."""
+"""Number of evaluations from t_m on that the plateau is the mean of."""
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
@@ -53,8 +56,8 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         parts = {
             "share whose mirror image trains": _mirrored(tables["split"], name),
             "plateau": _plateau(tables, name, "validation"),
-            "plateau of those": _plateau(tables, name, "validation_mirrored"),
-            "plateau of the others": _plateau(tables, name, "validation_unmirrored"),
+            "plateau of mirrored examples": _plateau(tables, name, "validation_mirrored"),
+            "plateau of unmirrored examples": _plateau(tables, name, "validation_unmirrored"),
         }
         for what, values in parts.items():
             findings.append(beside(f"{what}, {name}", "share of examples", estimate(values), is_change=False))
@@ -62,37 +65,37 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
 
 
 def _plateau(tables: Mapping[str, pd.DataFrame], condition: str, split: str) -> Array:
-    """The mean accuracy at t_m of a part of the examples, by replica."""
-    found = []
+    """Return the plateau of accuracy at t_m on one part of the examples, (replica)."""
+    plateaus = []
     metrics = tables["metrics"]
     rows = metrics[(metrics["condition"] == condition) & (metrics["split"] == split)]
     for replica, memorised in steps_of_events(tables["events"], condition)["memorised"].items():
         after = rows[(rows["replica"] == replica) & (rows["step"] >= memorised)].sort_values("step")
-        found.append(float(after["accuracy"].iloc[:AT_PLATEAU].mean()))
-    return np.array(found)
+        plateaus.append(float(after["accuracy"].iloc[:AT_PLATEAU].mean()))
+    return np.array(plateaus)
 
 
 def _mirrored(split: pd.DataFrame, condition: str) -> Array:
-    """The share of validation examples (a, b) of which (b, a) trains, by replica."""
-    found = []
+    """Return the share of validation examples (a, b) whose mirror image (b, a) trains, (replica)."""
+    shares = []
     for _, rows in split[split["condition"] == condition].groupby("replica", sort=True):
         trains = rows["split"] == "train"
         trained = set(zip(rows.loc[trains, "a"], rows.loc[trains, "b"], strict=True))
-        asked = rows[~trains]
-        found.append(float(np.mean([pair in trained for pair in zip(asked["b"], asked["a"], strict=True)])))
-    return np.array(found)
+        validates = rows[~trains]
+        shares.append(float(np.mean([pair in trained for pair in zip(validates["b"], validates["a"], strict=True)])))
+    return np.array(shares)
 
 
 def _registered(free: Array) -> Finding:
     found, verdict = decided(free, FREE, NOT_FREE)
     words = {
-        SUPPORTED: "most of these are free",
-        CONTRADICTED: "few of these are free",
-        UNDECIDED: "not shown to be free, nor not to be",
+        SUPPORTED: "most examples whose mirror image trains are free",
+        CONTRADICTED: "few examples whose mirror image trains are free",
+        UNDECIDED: "it is not shown whether examples whose mirror image trains are free",
     }
     sentence = (
-        "When training examples are memorised, a split by example has validation accuracy that is higher, by"
-        f" {written(found)} of the share whose mirror image trains, than a split by pair:"
-        f" {outcome(found, verdict, words)}. Over {counted(found.n, len(free))}."
+        "At the plateau after memorisation, a split by example has a higher validation accuracy than a split by pair,"
+        f" by {written(found)} of the share of examples whose mirror image trains: {outcome(found, verdict, words)}."
+        f" Over {counted(found.n, len(free))}."
     )
     return Finding(REGISTERED, UNIT, found, sentence, verdict)

@@ -1,4 +1,4 @@
-"""Verdicts as a reader wants them: in a terminal, in Markdown, in JSON, on the report's pages."""
+"""Verdicts as text for a terminal, Markdown, JSON and the report's pages."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ SURVIVES = {True: "confirmed", False: "not confirmed"}
 
 
 def shown(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """The claims that the study could test, one row each, as text.
+    """Return the verdicts of the claims that the study could test as text, one row each.
 
-    Columns: `claim`, `predicted`, `found` (estimate with its unit), `interval` (95 %), `replicas`, `Holm p`, `verdict`,
-    of which one that is decided says whether it also survives Holm's adjustment: "confirmed" or "not confirmed".
+    Columns: `claim`, `predicted`, `found` (the estimate with its unit), `interval` (95 %), `replicas`, `Holm p` and
+    `verdict`. A verdict for or against also says whether it survives Holm's adjustment: "confirmed" or "not
+    confirmed".
     """
     rows = [
         {
@@ -36,29 +37,29 @@ def shown(verdicts: pd.DataFrame) -> pd.DataFrame:
 
 
 def judged(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """The claims that the study could test, whatever came out."""
+    """Return the rows of the claims that the study could test, whatever their verdict."""
     return verdicts[verdicts["verdict"] != NOT_TESTABLE]
 
 
 def rest(verdicts: pd.DataFrame) -> str:
-    """How many claims have no verdict."""
-    known = verdicts["claim"].nunique()
-    missing = known - judged(verdicts)["claim"].nunique()
-    return f"{missing} of the source's {known} claims are not testable in this study." if missing else ""
+    """Say how many claims are not testable in the study; empty if none."""
+    total = verdicts["claim"].nunique()
+    missing = total - judged(verdicts)["claim"].nunique()
+    return f"{missing} of the source's {total} claims are not testable in this study." if missing else ""
 
 
 def code(claim: str, contrast: str) -> str:
-    """The same in Markdown, the claim's id as code."""
+    """Return the name of a verdict in Markdown, with the claim's id as code."""
     return named(f"`{claim}`", contrast)
 
 
 def named(claim: str, contrast: str) -> str:
-    """A claim, with what it is judged for where it has several verdicts."""
+    """Return a claim's id; where it has several verdicts, also the thing that this one is about."""
     return f"{claim} ({judged_for(contrast)})" if judged_for(contrast) else claim
 
 
 def markdown(verdicts: pd.DataFrame) -> str:
-    """A Markdown table, and a line on the claims that are not in it."""
+    """Return a Markdown table of the verdicts, and a line that counts the claims without one."""
     table = shown(verdicts)
     names = [code(row.claim, row.contrast) for row in judged(verdicts).itertuples()]
     rows = table.assign(claim=names).to_numpy().tolist()
@@ -66,7 +67,7 @@ def markdown(verdicts: pd.DataFrame) -> str:
 
 
 def as_json(verdicts: pd.DataFrame) -> str:
-    """Every claim with everything known of it; what is not known is null."""
+    """Return all verdicts as a JSON list, with every column and the claim's statement; missing numbers are null."""
     records = json.loads(verdicts.to_json(orient="records"))
     for record in records:
         record["statement"] = CLAIMS[record["claim"]].statement

@@ -1,4 +1,4 @@
-"""What a claim's file returns, and the rules that every claim shares."""
+"""Findings, which a claim's file returns, and the rules that every claim shares."""
 
 from __future__ import annotations
 
@@ -14,16 +14,25 @@ from general_circuits.formatting import interval, plain, signed
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 NOT_TESTABLE = "not testable in this study"
 REGISTERED = "registered"
-"""The contrast that carries a claim's verdict; every other one stands beside it, without a verdict.
+"""Name of the contrast that carries a claim's verdict; other contrasts stand beside it, without a verdict.
 
-A claim that is judged for several things apart has one for each: "registered, sgd"."""
+A claim with several verdicts has a registered contrast for each, such as "registered, sgd"."""
 
 ENOUGH_REPLICAS = 3
+"""Least number of replicas that can decide a claim."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One contrast of a claim: its estimate over replicas with its unit, and for the registered one the verdict."""
+    """One contrast of a claim.
+
+    Attributes:
+        contrast: its name.
+        unit: the unit of the estimate.
+        estimate: over replicas.
+        sentence: the result in words.
+        verdict: of a registered contrast; empty for others.
+    """
 
     contrast: str
     unit: str
@@ -33,19 +42,19 @@ class Finding:
 
 
 def is_registered(contrast: str) -> bool:
-    """Whether a contrast carries a verdict."""
+    """Tell whether a contrast carries a verdict."""
     return contrast.split(", ")[0] == REGISTERED
 
 
 def judged_for(contrast: str) -> str:
-    """What a registered contrast is of, where its claim has several; else nothing."""
+    """Return the thing that a registered contrast is about, such as "sgd"; empty where its claim has only one."""
     return contrast.removeprefix(REGISTERED).removeprefix(", ")
 
 
 def beyond(found: Estimate, threshold: float) -> str:
-    """Supported where the interval lies above `threshold`, contradicted where it lies below −threshold.
+    """Return the verdict: supported if the interval lies above `threshold`, contradicted if it lies below −threshold.
 
-    The interval alone decides. Fewer than three replicas are undecided.
+    The interval alone decides, not p. Fewer than three replicas are undecided.
     """
     if found.n < ENOUGH_REPLICAS:
         return UNDECIDED
@@ -57,13 +66,21 @@ def beyond(found: Estimate, threshold: float) -> str:
 
 
 def decided(values: ArrayLike, supported: float, contradicted: float, is_below: bool = False) -> tuple[Estimate, str]:
-    """Supported where the whole interval lies beyond one threshold, contradicted where it lies beyond the other.
+    """Estimate a mean and its verdict from two thresholds.
 
-    Each on its own side, which `is_below` tells where both are one: supported is below then. The interval alone
-    decides. p is against the threshold that the mean is beyond, and 1 where it is between both. Fewer than three
-    replicas are undecided.
+    Supported if the whole interval lies beyond one threshold, contradicted if it lies beyond the other, on the other
+    side. The interval alone decides, not p. Fewer than three replicas are undecided.
+
+    Args:
+        values: (replica); values that are not finite are left out.
+        supported: the threshold of support. It lies above `contradicted` where large values support.
+        contradicted: the threshold of contradiction.
+        is_below: whether small values support where both thresholds are equal.
+
+    Returns:
+        The estimate and the verdict. p is against the threshold that the mean lies beyond, and 1 between both.
     """
-    side = -1 if is_below or supported < contradicted else 1
+    side = -1 if is_below or supported < contradicted else 1  # −1 mirrors everything, so that large values support
     mean = side * estimate(values).mean
     found = estimate(values, supported if mean > side * supported else contradicted)
     if side * contradicted <= mean <= side * supported and found.n > 1:
@@ -78,22 +95,22 @@ def decided(values: ArrayLike, supported: float, contradicted: float, is_below: 
 
 
 def outcome(found: Estimate, verdict: str, words: Mapping[str, str]) -> str:
-    """What a verdict says, in words by verdict."""
+    """Return the words of a verdict, or that there are too few replicas."""
     return words[verdict] if found.n >= ENOUGH_REPLICAS else "too few replicas to say"
 
 
 def beside(contrast: str, unit: str, found: Estimate, is_change: bool = True) -> Finding:
-    """A contrast that stands beside a registered one, in its own words."""
+    """Return a contrast that stands beside the registered one; its sentence is its name and its estimate."""
     return Finding(contrast, unit, found, f"{contrast[0].upper()}{contrast[1:]}: {written(found, is_change)}.")
 
 
 def not_testable(lacks: str, contrast: str = REGISTERED) -> Finding:
-    """A registered contrast of a study that lacks something, in words."""
+    """Return a registered contrast that the study cannot test; `lacks` says what is missing, such as "no toys"."""
     return Finding(contrast, "", estimate([]), f"Not testable in this study: it has {lacks}.", NOT_TESTABLE)
 
 
 def written(found: Estimate, is_change: bool = True) -> str:
-    """The estimate as a reader wants it, signed if it is a change."""
+    """Return an estimate with its interval as text, with a sign if it is a change."""
     if not np.isfinite(found.mean):
         return "an unknown amount"
     mean = (signed if is_change else plain)(found.mean, digits=3)
@@ -103,7 +120,7 @@ def written(found: Estimate, is_change: bool = True) -> str:
 
 
 def counted(used: int, total: int) -> str:
-    """How many replicas the estimate rests on."""
+    """Say how many of the replicas the estimate rests on."""
     if used == total:
         return f"all {total} replicas"
     return f"{used} of {total} replicas (in the others an event was not reached, or a value is undefined)"

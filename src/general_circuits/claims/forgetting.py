@@ -1,14 +1,16 @@
-"""Does a shallow circuit decay on batches that lack its example, while general circuits recover?
+"""Claim: a shallow circuit decays on batches that lack its example, while general circuits recover.
 
-Registered before any result was seen, of planted duels with SGD, without decay, of the most memorisers:
+Registered before any result was seen, for planted duels with SGD, without decay, with the most memorisers:
 
-- T as in `update_share`: what a step does to a module's part in the margins of examples outside its batch. Supported
-  where the intervals of T_M are below 0 and of T_G − T_M above 0; contradicted where either is on the other side; else
-  undecided. p of a support is the larger of the two.
-- Beside it: other optimisers and scalings; and duels in which a tenth of the examples stays away for the first half:
-  what becomes of each side's part in their margins, and in how many steps after their return half of the loss is
-  regained.
-- Replicas in which a module does not know what it should are left out, and counted.
+- T is defined in `update_share`: the change that a step makes to a module's part in the margins of examples outside
+  its batch. T_M is the memorisers' T, T_G the generaliser's.
+- Supported if the interval of T_M is below 0 and that of T_G − T_M is above 0. Contradicted if either interval is on
+  the other side of 0. Otherwise undecided.
+- p of a support is the larger of the two.
+- Beside it: other optimisers and scalings. In further duels a tenth of the examples is absent for the first half. For
+  these, it shows each side's part in the absent examples' margins at their return, and the steps until half of its
+  loss is regained.
+- Replicas in which a module does not know its examples are left out; the sentence counts them.
 """
 
 from __future__ import annotations
@@ -69,8 +71,8 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         left = (duel_outcomes.at_end(middle, "margin") / duel_outcomes.at_start(middle, "margin")).reindex(among)
         for side in duel_outcomes.SIDES:
             contrasts += [
-                (f"left of absent examples' margins, {side}, {optimiser}", "share of the start", estimate(left[side])),
-                (f"half regained, {side}, {optimiser}", "steps after return", estimate(halves[side])),
+                (f"absent margins at return, {side}, {optimiser}", "share of the start", estimate(left[side])),
+                (f"half of the loss regained, {side}, {optimiser}", "steps after return", estimate(halves[side])),
             ]
     findings += [beside(contrast, unit, found) for contrast, unit, found in contrasts]
     return findings
@@ -78,20 +80,23 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
 
 def _registered(shallow: Estimate, difference: Estimate, replicas: int) -> Finding:
     verdict, outcome = UNDECIDED, "not shown"
+    # A mean on the wrong side is no evidence for the claim, however small its p. NaN in either makes p NaN.
     p_value = float(np.max([np.maximum(shallow.p_value, float(shallow.mean >= 0)), difference.p_value]))
     if min(shallow.n, difference.n) < ENOUGH_REPLICAS:
         outcome = "too few replicas to say"
     elif shallow.high < 0 and difference.low > 0:
-        verdict, outcome = SUPPORTED, "it is forgotten, and more than the generaliser's"
+        verdict, outcome = SUPPORTED, "the memoriser's part is forgotten, and more than the generaliser's"
     elif shallow.low > 0 or difference.high < 0:
         verdict = CONTRADICTED
-        outcome = "it is not forgotten" if shallow.low > 0 else "the generaliser's is forgotten more"
-        against = [(shallow.p_value, shallow.low > 0), (difference.p_value, difference.high < 0)]
+        is_kept = shallow.low > 0
+        outcome = "the memoriser's part is not forgotten" if is_kept else "the generaliser's part is forgotten more"
+        # Either interval contradicts, so its p counts twice (Bonferroni).
+        against = [(shallow.p_value, is_kept), (difference.p_value, difference.high < 0)]
         p_value = min(1.0, 2 * min(p for p, is_against in against if is_against))
     sentence = (
-        "A step on other examples changes a memoriser's part in a margin, relative to that part and without decay, by"
-        f" {written(shallow)} per 1,000 steps, and the generaliser's by {written(difference)} more: {outcome}."
-        f" Over {counted(shallow.n, replicas)}."
+        "Steps on other examples change a memoriser's part in a margin by"
+        f" {written(shallow)} of itself per 1,000 steps, without decay. They change the generaliser's part by"
+        f" {written(difference)} more: {outcome}. Over {counted(shallow.n, replicas)}."
     )
     return Finding(
         REGISTERED, duel_outcomes.TRANSFER_UNIT, dataclasses.replace(shallow, p_value=p_value), sentence, verdict

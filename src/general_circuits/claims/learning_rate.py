@@ -1,19 +1,22 @@
-"""Does a larger learning rate, once grokking has started, speed it up as much? Or is that a shift of mode?
+"""Claim: once grokking has started, a larger learning rate speeds it up as much; or does it shift the mode?
 
-Registered before any result of a study was seen, of branches of grokking that change the learning rate alone:
+Registered before any result of a study was seen, for branches of grokking that change only the learning rate:
 
-- speed: each replica's slope of the log of the steps left to generalise on the log of the multiplier of the rate, over
-  the branches at onset and grokking itself, by censored regression. The rival's account, as much faster as the rate is
-  larger, holds where the interval is below −0.8; it is contradicted where the interval is above −0.2.
-- mode shift, the author's account, of ten times the rate at t_m: training accuracy falls by 0.2 or more, and from its
-  lowest until it is 0.99 again (or the end, if it has made up half of its fall by then; else there is no way back and
-  nothing to see) it is less than 0.1 above validation accuracy in the mean. Supported where both intervals say so,
-  contradicted where either says the opposite.
-- Beside: branches from elsewhere, with rate × decay held, annealed, and the rate from the start on; those of other
-  conditions; each multiplier by itself, and in how many replicas it diverges; how long accuracy takes to come back,
-  against t_m; how training and validation losses go together before and after; and a kick of the weights by which
-  training accuracy falls as low.
-- A replica that does not generalise is censored at its end; one that never came to the place is left out, and counted.
+- speed, the rival's account: generalising is as much faster as the rate is larger. The estimate is a slope: of the log
+  of the steps left to generalise, on the log of the rate's multiplier. It is one value per replica, by censored
+  regression over grokking and the branches at onset. Supported where the interval is below −0.8, contradicted where it
+  is above −0.2.
+- mode shift, the author's account, for ten times the rate at t_m: training accuracy falls by 0.2 or more. On its way
+  back, it is less than 0.1 above validation accuracy in the mean. Supported where both intervals say so, contradicted
+  where either says the opposite.
+- The way back goes from the lowest training accuracy until it is 0.99 again. Where it never is, the way goes to the
+  end, if half of the fall is regained by then; else there is no way back, and no value.
+- Beside it: branches from other places, with rate × decay held, or annealed; another rate from the start; and branches
+  of other conditions. For each multiplier: the steps left, and the share of replicas that diverge. For each multiplier
+  at t_m: the time until accuracy is back relative to t_m, and the correlation of both losses before and after. Also a
+  kick of the weights that makes training accuracy fall as low.
+- A replica that does not generalise is censored at its end. One that never gets to the place is left out; the sentence
+  counts such replicas.
 """
 
 from __future__ import annotations
@@ -54,16 +57,16 @@ SLOPE_UNIT = "power of the multiplier"
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `conditions`, `events` and `metrics` tables of grokking and its variants."""
     events, metrics, conditions = tables["events"], tables["metrics"], variant_outcomes.settings(tables["conditions"])
-    found = variant_outcomes.rates(conditions)
+    variants = variant_outcomes.rates(conditions)
     replicas = events.loc[events["condition"] == BASE, "replica"].nunique()
-    findings = [_speed(_slopes(events, found, "onset", "free"), replicas)]
-    shifts = {variant: _shifts(events, metrics, variant) for variant in found if variant.at == "memorised"}
+    findings = [_speed(_slopes(events, variants, "onset", "free"), replicas)]
+    shifts = {variant: _shifts(events, metrics, variant) for variant in variants if variant.at == "memorised"}
     findings.append(_mode_shift(shifts, replicas))
-    for at, how in dict.fromkeys((variant.at, variant.how) for variant in found if variant.how != "kick"):
+    for at, how in dict.fromkeys((variant.at, variant.how) for variant in variants if variant.how != "kick"):
         if (at, how) != ("onset", "free"):
-            slope = estimate(_slopes(events, found, at, how))
+            slope = estimate(_slopes(events, variants, at, how))
             findings.append(beside(f"slope from {at}, {how}", SLOPE_UNIT, slope))
-    for variant in found:
+    for variant in variants:
         base = variant_outcomes.left(events, BASE, variant.at)
         ratio = estimate(variant_outcomes.log_ratio(variant_outcomes.left(events, variant.condition, variant.at), base))
         findings.append(beside(f"steps left, {_named(variant)}", "log10 of the ratio to no change", ratio))
@@ -83,25 +86,25 @@ def _named(variant: Rate) -> str:
 
 
 def _diverged(metrics: pd.DataFrame, variant: Rate) -> list[float]:
-    """Of each replica of an variant, 1 if a loss or the weights were not finite any more."""
+    """Return 1 for each replica whose loss or weights became infinite or NaN, else 0."""
     rows = metrics[metrics["condition"] == variant.condition]
     return rows.groupby("replica")["diverged"].any().astype(float).to_list()
 
 
 def _of_others(events: pd.DataFrame, conditions: Conditions) -> Iterator[Finding]:
-    """The slopes of branches of other conditions."""
-    for base in dict.fromkeys(own.get(PARENT) for own in conditions.values()):
+    """Yield the slopes over the branches of other conditions than grokking."""
+    for base in dict.fromkeys(flat.get(PARENT) for flat in conditions.values()):
         if base in (None, BASE):
             continue
-        found = variant_outcomes.rates(conditions, base)
-        for at, how in dict.fromkeys((variant.at, variant.how) for variant in found):
-            slope = estimate(_slopes(events, found, at, how, base))
+        variants = variant_outcomes.rates(conditions, base)
+        for at, how in dict.fromkeys((variant.at, variant.how) for variant in variants):
+            slope = estimate(_slopes(events, variants, at, how, base))
             yield beside(f"slope from {at} of {base}, {how}", SLOPE_UNIT, slope)
 
 
-def _slopes(events: pd.DataFrame, found: list[Rate], at: str, how: str, base: str = BASE) -> Array:
-    """One pseudo-value per replica, of the variants of a kind and grokking from the same place on."""
-    kind = [variant for variant in found if (variant.at, variant.how) == (at, how)]
+def _slopes(events: pd.DataFrame, variants: list[Rate], at: str, how: str, base: str = BASE) -> Array:
+    """Return the slope over variants of one kind and their base from the same place on, one value per replica."""
+    kind = [variant for variant in variants if (variant.at, variant.how) == (at, how)]
     parts = [variant_outcomes.left(events, base, at, base).assign(multiplier=1.0)]
     parts += [
         variant_outcomes.left(events, variant.condition, at, base).assign(multiplier=variant.multiplier)
@@ -114,13 +117,13 @@ def _slopes(events: pd.DataFrame, found: list[Rate], at: str, how: str, base: st
 def _speed(values: Array, replicas: int) -> Finding:
     found, verdict = decided(values, RIVAL, NO_EFFECT)
     words = {
-        SUPPORTED: "as much as the rate",
-        CONTRADICTED: "it speeds up hardly, or slows down",
-        UNDECIDED: "not shown to be as much as the rate, nor without effect",
+        SUPPORTED: "as much faster as the rate is larger",
+        CONTRADICTED: "hardly faster, or slower",
+        UNDECIDED: "neither as much as the rate nor no effect is shown",
     }
     sentence = (
-        f"From onset on, the steps left to generalise go as the multiplier of the rate to the power {written(found)}:"
-        f" {outcome(found, verdict, words)}. Over {counted(found.n, replicas)}."
+        "From onset on, the steps left to generalise change as the multiplier of the learning rate to the power"
+        f" {written(found)}: {outcome(found, verdict, words)}. Over {counted(found.n, replicas)}."
     )
     return Finding(f"{REGISTERED}, speed", SLOPE_UNIT, found, sentence, verdict)
 
@@ -131,12 +134,19 @@ UNITS = {
     "recovery": "log10 of steps, over t_m",
     "coupling": "change of correlation",
 }
-"""Of what is found of a shift."""
+"""Units of what is measured of a mode shift, by the attribute of `_Shift`."""
 
 
 @dataclass(frozen=True)
 class _Shift:
-    """What became of one replica's accuracies after it left grokking."""
+    """Accuracies and losses of one replica after it left grokking.
+
+    Attributes:
+        dip: fall of training accuracy, from grokking's at the same step to its lowest.
+        gap: mean of training minus validation accuracy on the way back; NaN where it does not come back.
+        recovery: log10 of the steps until training accuracy is 0.99 again, over t_m; NaN where it never is.
+        coupling: correlation of the changes of both log losses after the branch, minus that before it.
+    """
 
     dip: float
     gap: float
@@ -145,7 +155,7 @@ class _Shift:
 
 
 def _shifts(events: pd.DataFrame, metrics: pd.DataFrame, variant: Rate) -> list[_Shift]:
-    """One for each replica that has a branch."""
+    """Return one shift for each replica that has a branch."""
     memorised = steps_of_events(events, BASE)["memorised"]
     return list(
         _each(
@@ -157,14 +167,14 @@ def _shifts(events: pd.DataFrame, metrics: pd.DataFrame, variant: Rate) -> list[
 def _each(metrics: pd.DataFrame, variant: Rate, starts: pd.Series, memorised: pd.Series) -> Iterator[_Shift]:
     for replica, start in starts.items():
         accuracy = variant_outcomes.curves(metrics, variant.condition, replica)
-        # A kick has fallen at its start already: what it fell from is grokking's.
+        # A kick has lowered accuracy already at the branch's first evaluation, so the fall is taken from grokking's.
         before = variant_outcomes.curves(metrics, BASE, replica)
         train = accuracy["train"]
-        from_where = float(before["train"].get(start, np.nan))
+        before_fall = float(before["train"].get(start, np.nan))
         lowest = train.idxmin()
         after = accuracy.loc[lowest:]
         back = after.index[after["train"] >= BACK]
-        dip, end = from_where - float(train.min()), back[0] if len(back) else after.index[-1]
+        dip, end = before_fall - float(train.min()), back[0] if len(back) else after.index[-1]
         while_rising = after.loc[:end]
         is_back = dip >= DIP and float(train.loc[lowest:].max()) >= float(train.min()) + dip / 2
         gap = float((while_rising["train"] - while_rising["validation"]).mean())
@@ -178,16 +188,19 @@ def _each(metrics: pd.DataFrame, variant: Rate, starts: pd.Series, memorised: pd
 
 
 def _coupling(metrics: pd.DataFrame, variant: Rate, replica: int, start: float) -> float:
-    """Correlation of the steps of log losses on both splits, after less before, over spans as long."""
+    """Return the correlation of the changes of both log losses after the branch, minus that before it.
+
+    Both spans have the same length: from step 0 to the branch, and as many steps after it.
+    """
     after = variant_outcomes.curves(metrics, variant.condition, replica, "loss")
     before = variant_outcomes.curves(metrics, BASE, replica, "loss")
     after, before = after.loc[start : 2 * start], before.loc[:start]
-    both = []
+    correlations = []
     for losses in (before, after):
-        steps = np.log(losses.where(losses > 0)).diff().dropna()
-        is_enough = len(steps) > 2 and (steps.std() > 0).all()
-        both.append(float(steps["train"].corr(steps["validation"])) if is_enough else np.nan)
-    return both[1] - both[0]
+        changes = np.log(losses.where(losses > 0)).diff().dropna()
+        is_enough = len(changes) > 2 and (changes.std() > 0).all()
+        correlations.append(float(changes["train"].corr(changes["validation"])) if is_enough else np.nan)
+    return correlations[1] - correlations[0]
 
 
 def _mode_shift(shifts: Mapping[Rate, list[_Shift]], replicas: int) -> Finding:
@@ -201,19 +214,19 @@ def _mode_shift(shifts: Mapping[Rate, list[_Shift]], replicas: int) -> Finding:
         estimate([getattr(of, what) for of in tenfold[0]], null) for what, null in (("dip", DIP), ("gap", GAP))
     )
     verdict, words, shown = UNDECIDED, "not shown either way", gaps
-    way = f"on its way back is {written(gaps)} above validation accuracy" if gaps.n else "does not come back"
+    way = f"on its way back it is {written(gaps)} above validation accuracy" if gaps.n else "it does not come back"
     if dips.n < ENOUGH_REPLICAS:
         words = "too few replicas to say"
     elif dips.high < DIP:
         verdict, words, shown = CONTRADICTED, "there is no such dip", dips
     elif gaps.n >= ENOUGH_REPLICAS and gaps.low > GAP:
-        verdict, words = CONTRADICTED, "training accuracy comes back by itself"
+        verdict, words = CONTRADICTED, "training accuracy comes back without validation accuracy"
     elif gaps.n >= ENOUGH_REPLICAS and dips.low > DIP and gaps.high < GAP:
         verdict, words = SUPPORTED, "both fall and rise together"
         shown = dataclasses.replace(gaps, p_value=max(dips.p_value, gaps.p_value))
     sentence = (
-        f"At ten times the rate from t_m on, training accuracy falls by {written(dips)}, and {way}: {words}. Over"
-        f" {counted(gaps.n, replicas)}."
+        f"At ten times the learning rate from t_m on, training accuracy falls by {written(dips)}, and {way}: {words}."
+        f" Over {counted(gaps.n, replicas)}."
     )
     unit = UNITS["dip" if shown is dips else "gap"]
     return Finding(name, unit, shown, sentence, verdict)

@@ -1,16 +1,16 @@
-"""Does a full batch without any regularisation still grok, but much less; and would a perfect step size prevent it?
+"""Claim: a full batch without regularisation still groks, but much less; a perfect step size would prevent it.
 
-Registered before any result of a study was seen, of conditions that train on full batches without weight decay, three
-verdicts by the gain: validation accuracy at the end less its plateau at t_m (the mean over the three evaluations there,
-or of the run's first three where t_m was not reached).
+Registered before any result of a study was seen, for conditions that train on full batches without weight decay. The
+gain is validation accuracy at the end minus its plateau at t_m. The plateau is the mean of three evaluations: from t_m
+on, or the first three of the run where t_m was not reached. Three verdicts:
 
-- groks: the gain by Adam, of cross-entropy in float32. Supported where its interval is above 0.1, contradicted where it
-  is below 0.05.
-- less: grokking's gain less that one. Supported above 0.1, contradicted below 0.
-- step size: the gain by gradient descent with a line search. Supported, which is that it prevents grokking, where it is
-  below 0.05; contradicted where it is above 0.1.
-- Beside: t_g and gains by every optimiser, precision and loss, and how long they were trained: none that is censored
-  says that it would never generalise.
+- groks: the gain with Adam and cross-entropy in float32. Supported where its interval is above 0.1, contradicted where
+  it is below 0.05.
+- less: grokking's gain minus that gain. Supported above 0.1, contradicted below 0.
+- step size: the gain with gradient descent and a line search. Supported where it is below 0.05: a line search then
+  prevents grokking. Contradicted where it is above 0.1.
+- Beside it: t_g and the gain for every optimiser, precision and loss, and the steps that each was trained for. A
+  censored replica might still generalise later.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ GAIN, NO_GAIN = 0.1, 0.05
 UNIT = "validation accuracy gained"
 OPTIMISER, LOSS, PRECISION = "optimiser.optimiser", "optimiser.loss", "optimiser.loss_precision"
 ADAM = ("adamw", "adam")
+"""Update rules that count as Adam; without decay they are the same."""
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
@@ -59,30 +60,30 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
             (GAIN, NO_GAIN),
             f"Adam on full batches without decay, trained for {_steps(conditions, by_adam)} steps, gains",
             "it groks",
-            "it does not within them",
+            "it does not grok within these steps",
         ),
         _finding(
             "less",
             None if adam is None else gains[BASE] - adam,
             (GAIN, 0.0),
-            "With regularisation it gains more than without, by",
-            "much less without",
-            "no less without",
+            "Regularisation increases the gain by",
+            "the gain is much smaller without it",
+            "the gain is no smaller without it",
         ),
         _finding(
             "step size",
             gains[by_search] if by_search else None,
             (NO_GAIN, GAIN),
-            f"With a line search, in {_steps(conditions, by_search)} steps, it gains",
-            "that prevents it",
-            "it groks all the same",
+            f"Gradient descent with a line search, trained for {_steps(conditions, by_search)} steps, gains",
+            "the line search prevents grokking",
+            "it groks despite the line search",
         ),
     ]
     for name in bare:
         how, steps = _named(conditions[name]), int(conditions[name]["schedule.steps"])
         generalised = steps_of_events(tables["events"], name)["generalised"]
         found = estimate(gains[name])
-        ended = f"{generalised.notna().sum()} of {len(generalised)} generalise"
+        ended = f"{generalised.notna().sum()} of {len(generalised)} replicas generalise"
         text = f"By {how}, in {steps:,} steps: {written(found)}; {ended}."
         findings.append(Finding(f"by {how}", UNIT, found, text))
         found = estimate(np.log10(generalised.to_numpy(float)))
@@ -91,17 +92,17 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
 
 
 def _gains(tables: Mapping[str, pd.DataFrame], condition: str) -> Array:
-    """Validation accuracy at the end less that at the plateau, by replica."""
-    found = []
+    """Return validation accuracy at the end minus its plateau, (replica)."""
+    gains = []
     for replica, memorised in steps_of_events(tables["events"], condition)["memorised"].items():
         accuracy = variant_outcomes.curves(tables["metrics"], condition, int(str(replica)))["validation"]
         after = accuracy.loc[memorised:] if np.isfinite(memorised) else accuracy
-        found.append(float(accuracy.iloc[-1] - after.iloc[:3].mean()))
-    return np.array(found)
+        gains.append(float(accuracy.iloc[-1] - after.iloc[:3].mean()))
+    return np.array(gains)
 
 
 def _first(conditions: Conditions, bare: list[str], optimisers: tuple[str, ...]) -> str | None:
-    """The condition with one of these optimisers, of cross-entropy in float32, if there is one."""
+    """Return the first condition with one of these optimisers and cross-entropy in float32; None without one."""
     for name in bare:
         plain = conditions[name][LOSS] == "cross_entropy" and conditions[name][PRECISION] == "float32"
         if plain and conditions[name][OPTIMISER] in optimisers:
@@ -126,5 +127,5 @@ def _finding(
         return not_testable(f"no {rule} on full batches without decay, of cross-entropy in float32", name)
     found, verdict = decided(values, *thresholds)
     words = {SUPPORTED: supported, CONTRADICTED: contradicted, UNDECIDED: "not shown either way"}
-    sentence = f"{begin} {written(found)} of validation accuracy: {outcome(found, verdict, words)}. Over"
-    return Finding(name, UNIT, found, f"{sentence} {counted(found.n, len(values))}.", verdict)
+    sentence = f"{begin} {written(found)} of validation accuracy: {outcome(found, verdict, words)}."
+    return Finding(name, UNIT, found, f"{sentence} Over {counted(found.n, len(values))}.", verdict)

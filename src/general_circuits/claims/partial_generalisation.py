@@ -1,21 +1,21 @@
-"""Is a network that begins to generalise a patchwork, right first where x·y < p, and then band by band?
+"""Claim: a network that begins to generalise is a patchwork: right first where x·y < p, and then band by band.
 
 Registered before any result of a study was seen, three verdicts:
 
-- bands: of x·y with a token for each symbol. A band is how many moduli x·y has before reduction; an example is learnt
-  at the first checkpoint from which on it is right. Spearman's ρ of both over validation examples, less its mean where
-  bands are those of (ux, uy) for other units u. Supported where the interval is above 0.1, contradicted where it is
-  below: an effect of that size is called small (Cohen 1988). To exchangeable tokens x·y and ux·uy are one task, so
-  that by symmetry nothing can be expected here.
-- bands, ordinal: the same where operands are read as numbers, and bands can matter.
-- patchwork: of grokking, at the checkpoint where validation accuracy is nearest a half (and from 0.2 to 0.8): the
-  variance of accuracy between examples that share an operand, and between those that share an answer, over what it is
-  if right ones are drawn at random; the mean of both. Mirror images count as one. Supported where the interval is above
-  1.5, contradicted where it is below 1.25.
-- Examples with a zero for an operand, whose product is nothing but zero, are left out.
-- Beside: the same of the other variants; and with what lateness goes: few training examples with the same operand or
-  answer, or equal operands.
-- A replica without bands or without such a checkpoint has no value, and is counted.
+- bands, for x·y with a token for each symbol. A band is the number of times that p fits into x·y before reduction. An
+  example is learnt at the first checkpoint from which on it stays right. The estimate is Spearman's ρ of both over
+  validation examples, minus its mean where the bands are those of (ux, uy) for other units u. Supported where the
+  interval is above 0.1, contradicted where it is below: an effect of that size is called small (Cohen 1988). To a
+  network with exchangeable tokens, x·y and ux·uy are one task. So by symmetry no effect is expected here.
+- bands, ordinal: the same where operands are read as numbers, so that bands can matter.
+- patchwork, for grokking, at the checkpoint whose validation accuracy is nearest 0.5 and lies from 0.2 to 0.8. The
+  estimate compares the variance of accuracy between groups of examples with its value if the right examples were drawn
+  at random. Groups share an operand, or share an answer; the two ratios are averaged. Mirror images count as one.
+  Supported where the interval is above 1.5, contradicted where it is below 1.25.
+- Examples with an operand 0, whose product is always 0, are left out.
+- Beside it: the same for other variants; and the correlation of late learning with few training examples of the same
+  operand or answer, and with equal operands.
+- A replica without bands, or without such a checkpoint, has no value; the sentence counts such replicas.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ CORRELATION, RATIO = "rank correlation", "ratio of variances"
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `conditions`, `split` and `answers` tables of grokking and its variants."""
     conditions = variant_outcomes.settings(tables["conditions"])
-    seen = set(tables["answers"]["condition"].astype(str))
+    with_answers = set(tables["answers"]["condition"].astype(str))
     recorded = {
         name: list(example_order.records(tables["answers"], tables["split"], name))
         for name in conditions
-        if name in seen
+        if name in with_answers
     }
-    order = {name: [example_order.band_order(record) for record in found] for name, found in recorded.items()}
-    patches = {name: [example_order.patches(record) for record in found] for name, found in recorded.items()}
+    order = {name: [example_order.band_order(record) for record in records] for name, records in recorded.items()}
+    patches = {name: [example_order.patches(record) for record in records] for name, records in recorded.items()}
     products = [name for name in recorded if conditions[name].get("task.formulas") == PRODUCT]
     by_number = [name for name in products if conditions[name]["model.inputs"] == ORDINAL]
     by_token = [name for name in products if name not in by_number]
@@ -81,6 +81,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
 
 
 WORDS = {"operands": "neighbours by operand", "answer": "neighbours by answer", "diagonal": "equal operands"}
+"""Words for the columns of `example_order.neighbours`."""
 
 
 def _bands(order: Mapping[str, list[float]], names: list[str], contrast: str, task: str) -> Finding:
@@ -91,21 +92,25 @@ def _bands(order: Mapping[str, list[float]], names: list[str], contrast: str, ta
     words = {
         SUPPORTED: "lower bands come first",
         CONTRADICTED: "lower bands do not come first",
-        UNDECIDED: "not shown to come in order, nor not to",
+        UNDECIDED: "it is not shown whether lower bands come first",
     }
     sentence = (
-        f"Of {task}, how late an example is learnt goes with its band by {written(found)} more than with bands of other"
-        f" units: {outcome(found, verdict, words)}. Over {counted(found.n, len(values))}."
+        f"For {task}, the rank correlation of an example's band and learning step exceeds that of relabelled bands by"
+        f" {written(found)}: {outcome(found, verdict, words)}. Over {counted(found.n, len(values))}."
     )
     return Finding(contrast, CORRELATION, found, sentence, verdict)
 
 
 def _patchwork(values: list[float]) -> Finding:
     found, verdict = decided(values, PATCHY, EVEN)
-    words = {SUPPORTED: "a patchwork", CONTRADICTED: "no patchwork", UNDECIDED: "neither shown nor excluded"}
+    words = {
+        SUPPORTED: "the network is a patchwork",
+        CONTRADICTED: "the network is no patchwork",
+        UNDECIDED: "a patchwork is neither shown nor excluded",
+    }
     sentence = (
-        "Mid-way, the accuracies of validation examples that share an operand or an answer vary"
-        f" {written(found, is_change=False)} times as much as by chance: {outcome(found, verdict, words)}. Over"
-        f" {counted(found.n, len(values))}."
+        "Mid-way, accuracies vary"
+        f" {written(found, is_change=False)} times as much as by chance between groups of validation examples that"
+        f" share an operand or an answer: {outcome(found, verdict, words)}. Over {counted(found.n, len(values))}."
     )
     return Finding(f"{REGISTERED}, patchwork", RATIO, found, sentence, verdict)

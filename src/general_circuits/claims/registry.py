@@ -1,6 +1,7 @@
-"""The claims of the source, all of them. Measuring one is a file beside this one and, here, what it reads.
+"""List of all claims of the source.
 
-The ids are shared by code, config, figures and docs. No stage that trains or measures imports this list.
+To measure a claim, add a file beside this one under the claim's id, and name here the tables that it reads. Code,
+config, figures and docs share the ids. No stage that trains or measures imports this list.
 """
 
 from __future__ import annotations
@@ -30,29 +31,30 @@ MOVED_ALONE = Variants(
 )
 """Branches in which no gradient moves the weights."""
 BY_EXAMPLE = {"split.split_by": "example"}
+BARE = {DECAY: 0.0, BATCH: "full"}
+"""Settings of training without regularisation: no decay, and no noise of batches."""
 UNREGULARISED = tuple(
     f"optimiser.{key}"
     for key in ("optimiser", "learning_rate", "warm_up", "decay", "momentum", "loss", "loss_precision")
 )
-"""What may differ, beside batches and decay, where nothing regularises."""
-BARE = {DECAY: 0.0, BATCH: "full"}
+"""Settings that may differ from grokking's, beside those of `BARE`, in conditions without regularisation."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim.
+    """One claim of the source, and the data that it is judged from.
 
     Attributes:
-        statement: what is claimed.
-        said_by: where in the source.
-        predicts: what should be seen if it holds, in terms of what is measured.
-        tables: what its file reads; none if it is not measured yet.
-        tables_beside: what it reads where a study has it.
-        specified: what it reads for its specification curve, of `needs` alone.
+        statement: the claim itself.
+        said_by: the place in the source that makes it.
+        predicts: measured results that are expected if the claim holds.
+        tables: tables that its file reads; empty if the claim is not measured yet.
+        tables_beside: tables that its file also reads where a study has them.
+        specified: tables for its specification curve, which has the conditions of `needs` only.
         needs: conditions without which it cannot be judged.
-        beside: control conditions shown beside it, where the study has them.
-        needs_variants: kinds of variants of grokking, of each of which it needs one.
-        variants_beside: kinds shown beside it.
+        beside: control conditions shown beside it where the study has them.
+        needs_variants: kinds of variants of grokking; at least one variant of each kind is needed.
+        variants_beside: kinds of variants shown beside it where the study has them.
     """
 
     statement: str
@@ -68,10 +70,11 @@ class Claim:
 
     @property
     def is_measured(self) -> bool:
+        """True if a file of this package judges the claim."""
         return bool(self.tables)
 
     def among(self, conditions: Conditions) -> list[str]:
-        """The conditions of a study that it is judged from: needed, variants, and shown beside them."""
+        """Return the conditions of a study that the claim reads: the needed ones, variants, and those beside them."""
         named = [name for name in self.needs + self.beside if name in conditions]
         return list(dict.fromkeys([*named, *of_any(self.needs_variants + self.variants_beside, conditions)]))
 
@@ -101,28 +104,28 @@ CLAIMS = {
         "a general circuit receives more frequent and stronger updates than the shallow circuits that make the same"
         " predictions",
         "post, experimental investigations",
-        predicts="what a step on other examples does to a generaliser's part in a margin is more than what it does to a"
-        " memoriser's, wherever a scale is put",
+        predicts="a step on other examples increases a generaliser's part in a margin more than a memoriser's, in each"
+        " of three equivalent scalings",
         tables=("planted", "modules"),
     ),
     "takeover": Claim(
         "with equal predictions at the start, the general circuit gradually replaces the shallow ones",
         "post, toy example",
-        predicts="of a margin that both give half of, the general side comes to give over 0.6, and the shallow side"
-        " less than half of what it gave, without decay",
+        predicts="without decay, the general side's share of the margin rises from a half to above 0.6; the shallow"
+        " side keeps less than half of its part",
         tables=("planted", "modules", "toy"),
     ),
     "forgetting": Claim(
-        "on batches that lack its example a shallow circuit decays; general circuits recover",
+        "a shallow circuit decays on batches that lack its example, while general circuits recover",
         "post, toy example",
-        predicts="a step on other examples makes a memoriser's part in a margin smaller, and a generaliser's less so",
+        predicts="a step on other examples reduces a memoriser's part in a margin, and more than a generaliser's",
         tables=("planted", "modules"),
     ),
     "weight_decay": Claim(
         "weight decay speeds generalisation, because it degrades shallow circuits more than general ones",
         "post",
-        predicts="steps to generalise fall as weight decay grows; and decay by itself takes more from the shallow part"
-        " of margins than from the general part",
+        predicts="steps to generalise fall as weight decay grows; and decay alone removes a larger share of the shallow"
+        " part of margins than of the general part",
         tables=("conditions", "events"),
         tables_beside=("progress",),
         needs=("grokking",),
@@ -136,8 +139,8 @@ CLAIMS = {
     "stochasticity": Claim(
         "minibatch noise speeds generalisation, because it degrades shallow circuits more than general ones",
         "post",
-        predicts="steps to generalise grow with the size of batches; and noise by itself takes more from the shallow"
-        " part of margins than from the general part",
+        predicts="steps to generalise grow with the batch size; and noise alone removes a larger share of the shallow"
+        " part of margins than of the general part",
         tables=("conditions", "events"),
         tables_beside=("progress",),
         needs=("grokking",),
@@ -152,7 +155,8 @@ CLAIMS = {
         " unified",
         "post; rival account in the comments",
         predicts="from 50 steps before a spike of the training loss to 200 after it, the general part of training"
-        " margins gains more than in windows without spikes, and than after random kicks of the weights as large",
+        " margins gains; it gains more than in windows without spikes, and more than after random kicks of the weights"
+        " as large",
         tables=("losses", "spikes", "spike_effects"),
         needs=("grokking",),
         variants_beside=(Variants("losses in float64", ("optimiser.loss_precision",)),),
@@ -160,8 +164,8 @@ CLAIMS = {
     "validation_leads": Claim(
         "after the overfitting peak, validation loss starts to fall thousands of steps before training loss does",
         "post",
-        predicts="while validation loss falls its first nat from its peak, the floor of the training loss stays: its"
-        " log falls by less than 0.1",
+        predicts="while validation loss falls by its first nat from its peak, the log of the floor of training loss"
+        " falls by less than 0.1",
         tables=("metrics",),
         needs=("grokking",),
     ),
@@ -169,7 +173,7 @@ CLAIMS = {
         "the rise to full validation accuracy is a large part of the training time; the sudden jump is a log-axis"
         " illusion",
         "post; rival account in the comments",
-        predicts="from 5 % to 95 % of its rise, validation accuracy takes more than half of all steps until then",
+        predicts="the rise of validation accuracy from 5 % to 95 % takes more than half of all steps up to its end",
         tables=("metrics", "events"),
         needs=("grokking",),
         beside=("no_delay",),
@@ -178,8 +182,8 @@ CLAIMS = {
     "partial_generalisation": Claim(
         "mid-way the network is a patchwork: x·y mod p is right first where x·y < p, then band by band",
         "post",
-        predicts="the lower the band of x·y, the earlier an example is right, beyond what relabelled bands show; and"
-        " mid-way accuracies differ between operands and answers by more than chance",
+        predicts="examples of lower bands of x·y are learnt earlier, more than with relabelled bands; and mid-way,"
+        " accuracies differ between operands and between answers by more than chance",
         tables=("conditions", "split", "answers"),
         needs=("grokking",),
         variants_beside=(
@@ -195,8 +199,8 @@ CLAIMS = {
     "learning_rate": Claim(
         "once grokking has started, 5–100 times the learning rate speeds it up as much",
         "comments, rival account",
-        predicts="the steps left to generalise fall as the rate grows, to the power −0.8 or less; or, by the author's"
-        " account, ten times the rate lets training accuracy fall to validation accuracy, and both rise of_any",
+        predicts="the steps left to generalise go as the learning rate to the power −0.8 or less; or, by the author's"
+        " account, at ten times the rate training accuracy falls to validation accuracy, and both rise together",
         tables=("conditions", "events", "metrics"),
         needs=("grokking",),
         needs_variants=(Variants("branches at onset with another learning rate", (RATE,), fixed={AT: "onset"}),),
@@ -209,8 +213,8 @@ CLAIMS = {
     "commutativity": Claim(
         "with x+y in training and y+x in validation, about half of validation is free",
         "comments",
-        predicts="when training examples are memorised, over half of the validation examples whose mirror image trains"
-        " are right, beyond what a split by pair has",
+        predicts="after memorisation, more than half of the validation examples whose mirror image trains are right,"
+        " beyond the accuracy of a split by pair",
         tables=("conditions", "events", "metrics", "split"),
         needs=("grokking",),
         needs_variants=(Variants("condition split by example", ("split.split_by",)),),
@@ -219,13 +223,11 @@ CLAIMS = {
     "no_regularisation": Claim(
         "full batch with no regularisation still groks, but much less; a perfectly tuned step size would prevent it",
         "comments",
-        predicts="without decay and noise, validation accuracy rises by over 0.1 after t_m, and less than with both;"
-        " with a line search it does not",
+        predicts="without decay and noise, validation accuracy rises by more than 0.1 after t_m, but less than with"
+        " both; with a line search it does not rise",
         tables=("conditions", "events", "metrics"),
         needs=("grokking",),
-        needs_variants=(
-            Variants("condition on full batches without decay", (DECAY,), UNREGULARISED, {DECAY: 0.0, BATCH: "full"}),
-        ),
+        needs_variants=(Variants("condition on full batches without decay", (DECAY,), UNREGULARISED, BARE),),
     ),
     "imperfect_confidence": Claim(
         "memorisation stops short of full confidence, and the leftover gradient drives generalisation",

@@ -1,15 +1,17 @@
-"""Does the histogram of the neurons' saliency become more right-skewed as the network generalises?
+"""Claim: the histogram of the neurons' saliency becomes more right-skewed as the network generalises.
 
 Registered before any result was seen:
 
-- The surrogate that decides: L-skewness, over alive units of the last layer, of the mean |saliency| on training
-  examples; its median over the late window minus its value at t_m, minus the same in random labels of the same replica,
-  read at the same steps. Supported above 0.05, contradicted below −0.05, by the interval; p is against the threshold.
-- The literal row: moment skewness of the median of the signed saliency, dead units included. It is degenerate where
-  over half of the medians are exactly 0; the sentence says at how many checkpoints.
-- Beside it: the same change without the control, in each other control, with dead units, and of the median breadth.
-- Between checkpoints a value is interpolated linearly. A replica in which t_m or t_g was not reached has no late window
-  and is counted as censored.
+- The surrogate that decides is L-skewness, over alive units of the last layer, of the mean |saliency| on training
+  examples. Its change is the median over the late window minus the value at t_m. The same change in random labels of
+  the same replica, read at the same steps, is subtracted.
+- Supported where the interval is above 0.05, contradicted where it is below −0.05. p is against the threshold.
+- The literal row is the moment skewness of the median of the signed saliency, dead units included. It is degenerate
+  where more than half of the medians are exactly 0; the sentence says at how many checkpoints.
+- Beside it: the same change without the control, with each other control, with dead units, of the median breadth, and
+  of the Gini coefficient.
+- Between checkpoints a value is interpolated linearly. A replica that did not reach t_m or t_g has no late window, and
+  counts as censored.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     steps = steps_of_events(tables["events"], "grokking")
 
     def changes(condition: str, statistic: str, dead_units: str, measure: str) -> estimates.Array:
-        """One change per grokking replica; a control is read at its partner's steps."""
+        """Return one change per grokking replica; a control is read at its partner's steps."""
         rows = distribution[
             (distribution["condition"] == condition)
             & (distribution["statistic"] == statistic)
@@ -79,12 +81,12 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         ("without the control", UNIT, grokking),
         *((f"minus {name}", UNIT, grokking - changes(name, *surrogate)) for name in others),
         ("with dead units", UNIT, beyond_random_labels("mean_magnitude", "included", "l_skewness")),
-        ("of the median breadth", "breadth", beyond_random_labels("breadth", "excluded", "median")),
-        ("of the Gini coefficient", "Gini coefficient", beyond_random_labels("mean_magnitude", "excluded", "gini")),
+        ("median breadth", "breadth", beyond_random_labels("breadth", "excluded", "median")),
+        ("Gini coefficient", "Gini coefficient", beyond_random_labels("mean_magnitude", "excluded", "gini")),
     ]
     for contrast, unit, values in beside:
         estimate = estimates.estimate(values)
-        findings.append(Finding(contrast, unit, estimate, f"Change {contrast}: {written(estimate)}."))
+        findings.append(Finding(contrast, unit, estimate, f"Change, {contrast}: {written(estimate)}."))
     return findings
 
 
@@ -97,18 +99,19 @@ def _registered(values: estimates.Array, replicas: int) -> Finding:
     outcome = {
         SUPPORTED: f"more right-skewed, by more than the registered {THRESHOLD}",
         CONTRADICTED: f"less right-skewed, by more than the registered {THRESHOLD}",
-        UNDECIDED: f"not shown to move by more than the registered {THRESHOLD} either way",
+        UNDECIDED: f"no change by more than the registered {THRESHOLD} is shown, in either direction",
     }[verdict]
     if estimate.n < ENOUGH_REPLICAS:
         outcome = "too few replicas to say"
     sentence = (
-        f"From memorised to the late window, the L-skewness of the neurons' saliency changed by {written(estimate)}"
-        f" beyond that in random labels: {outcome}. Over {counted(estimate.n, replicas)}."
+        f"From t_m to the late window, the L-skewness of the neurons' saliency changed by {written(estimate)}"
+        f" beyond its change in random labels: {outcome}. Over {counted(estimate.n, replicas)}."
     )
     return Finding(REGISTERED, UNIT, estimate, sentence, verdict)
 
 
 def _literal(distribution: pd.DataFrame, values: estimates.Array) -> Finding:
+    """Return the change of the measure that the source's words name; it is often degenerate, so it does not decide."""
     rows = distribution[
         (distribution["condition"] == "grokking")
         & (distribution["statistic"] == "median")
@@ -117,7 +120,7 @@ def _literal(distribution: pd.DataFrame, values: estimates.Array) -> Finding:
     estimate = estimates.estimate(values)
     degenerate = f"degenerate at {int(rows['degenerate'].sum())} of {len(rows)} checkpoints"
     sentence = (
-        f"Taken literally (moment skewness of the median saliency), it changed by {written(estimate)}; {degenerate}."
+        f"The literal measure (moment skewness of the median saliency) changed by {written(estimate)}; {degenerate}."
     )
     return Finding("literal", "moment skewness", estimate, sentence)
 
@@ -132,20 +135,21 @@ REGISTERED_CHOICES = {
 
 
 def specify(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The registered change of L-skewness, and without its control, of every histogram; from `specified_distribution`.
+    """Return the change of L-skewness of every histogram, with the control and without it.
 
-    One that is degenerate at most checkpoints of a window, there or in a control that is subtracted, has no estimate.
+    It reads the table `specified_distribution`. A histogram that is degenerate at most checkpoints of a window has no
+    estimate, nor has one whose subtracted control is degenerate there.
     """
     steps = steps_of_events(tables["events"], "grokking")
     frame = with_layers(tables["specified_distribution"])
     parts = {name: frame[frame["condition"] == name] for name in ("grokking", "random_labels")}
-    own, control = (changes(part, "l_skewness", CHOICES, steps) for part in parts.values())
-    of_own, of_control = (degenerate(part, CHOICES, steps) for part in parts.values())
+    grokking, control = (changes(part, "l_skewness", CHOICES, steps) for part in parts.values())
+    of_grokking, of_control = (degenerate(part, CHOICES, steps) for part in parts.values())
     return specifications(
-        {"random_labels": minus_control(own, control), NONE: own},
+        {"random_labels": minus_control(grokking, control), NONE: grokking},
         options_of(frame, CHOICES),
         REGISTERED_CHOICES,
-        {"random_labels": of_own.combine_first(of_control), NONE: of_own},
+        {"random_labels": of_grokking.combine_first(of_control), NONE: of_grokking},
         UNIT,
         THRESHOLD,
     )

@@ -1,4 +1,4 @@
-"""A claim's number under every combination of choices, none left out: what claims share in making it."""
+"""Specification curves: a claim's number under every combination of choices; the code that claims share."""
 
 from __future__ import annotations
 
@@ -15,68 +15,70 @@ CHOICES = (
     *("method", "target", "normalisation", "statistic", "layer", "split", "dead_units", "deletion"),
     "control",
 )
-"""Of the `specification` table, in its order."""
+"""Choices of the table `specification`, in the order of its columns."""
 NONE = "none"
-"""Of a choice that a claim does not have, and of the change itself, without a control."""
+"""Option of a choice that a claim does not have; as a control, the change itself with nothing subtracted."""
 
 REGISTERED_SALIENCY = {
     **{name: REGISTERED[name] for name in ("method", "target", "normalisation", "split")},
     "statistic": "mean_magnitude",
     "layer": f"last {REGISTERED['site']}",
 }
-"""The choices that every claim about saliency is registered with."""
+"""Registered options that all claims about saliency share."""
 
 
 def with_layers(frame: pd.DataFrame) -> pd.DataFrame:
-    """With `layer` as a reader has it, site included: each condition's last one by name, others by number."""
+    """Rename layers for a reader: "last mlp" for the last layer of each condition, else number and site, "0 mlp"."""
     last = frame["layer"] == frame.groupby("condition", observed=True)["layer"].transform("max")
     number = frame["layer"].astype(str).mask(last, "last")
     return frame.assign(layer=number + " " + frame["site"].astype(str))
 
 
 def changes(frame: pd.DataFrame, value: str, choices: Sequence[str], steps: pd.DataFrame) -> pd.DataFrame:
-    """The registered change, from t_m to the late window, of one condition's column `value`: (choices, replica).
+    """Return the change from t_m to the late window of one condition's column `value`, (choices, replica).
 
     Args:
         frame: rows with `choices`, `replica`, `step` and the value.
-        value: missing where a checkpoint has none; it is left out then.
+        value: a column; checkpoints without a value are left out.
         choices: columns that tell specifications apart.
-        steps: events of grokking, as of `windows.steps_of_events`: a control is read at its partner's.
+        steps: events of grokking from `windows.steps_of_events`, at which controls are read, too.
     """
     known = frame.dropna(subset=[value]).astype(dict.fromkeys(choices, str)).sort_values("step")
-    found = {
+    by_key = {
         tuple(key): change_to_late_window(
             pd.Series(rows[value].to_numpy(), rows["step"].to_numpy()), steps.loc[key[-1]]
         )
         for key, rows in known.groupby([*choices, "replica"])
     }
-    if not found:
+    if not by_key:  # keep the index levels, which `unstack` of an empty series would lose
         return pd.DataFrame(index=pd.MultiIndex.from_arrays([[] for _ in choices], names=list(choices)))
-    series = pd.Series(found)
+    series = pd.Series(by_key)
     series.index.names = [*choices, "replica"]
     return series.unstack("replica")
 
 
 def specifications(
-    found: Mapping[str, pd.DataFrame],
+    changed: Mapping[str, pd.DataFrame],
     options: Mapping[str, Sequence[str]],
     registered: Mapping[str, str],
     failures: Mapping[str, pd.Series],
     unit: str,
     threshold: float,
 ) -> pd.DataFrame:
-    """The `specification` table of one claim, but for its name: every combination, those without an estimate included.
+    """Return the `specification` table of one claim without the claim's name: every combination of options.
+
+    Combinations without an estimate have a row, too, which says why.
 
     Args:
-        found: by control, the changes without it (`none`) or beyond it.
-        options: of every choice but the control, in the order of `CHOICES`; one that the claim lacks has `none`.
+        changed: changes by control, (choices, replica): without it (`none`), or with the control's subtracted.
+        options: options of every choice but the control, in the order of `CHOICES`; `none` where the claim lacks one.
         registered: the combination that the claim is registered with.
-        failures: by control, why some combinations, its index, mean nothing though they have numbers.
-        unit: of the changes.
-        threshold: of the verdict.
+        failures: by control, words on why a combination (the index) means nothing although it has numbers.
+        unit: the unit of the changes.
+        threshold: the threshold of the verdict.
     """
     rows = []
-    for control, of_control in found.items():
+    for control, of_control in changed.items():
         given = list(of_control.index.names)
         values = dict(zip(of_control.index, of_control.to_numpy(dtype=float), strict=True))
         means_nothing = failures.get(control, {})
@@ -111,12 +113,12 @@ def _too_few(n: int, is_known: bool) -> str:
     if n == 1:
         return "only one replica has a value"
     if is_known:
-        return "in no replica a value was found in both windows"
-    return "there are no such data in this study"
+        return "no replica has a value in both windows"
+    return "this study has no such data"
 
 
 def options_of(frame: pd.DataFrame, choices: Sequence[str]) -> dict[str, list[str]]:
-    """Every option that occurs, of every choice but the control; `none` of one that a claim does not have."""
+    """Return all options that occur, for every choice but the control; `none` for a choice that a claim lacks."""
     return {
         name: sorted(frame[name].astype(str).unique()) if name in choices else [NONE]
         for name in CHOICES
@@ -124,19 +126,23 @@ def options_of(frame: pd.DataFrame, choices: Sequence[str]) -> dict[str, list[st
     }
 
 
-def minus_control(own: pd.DataFrame, control: pd.DataFrame) -> pd.DataFrame:
-    """Changes minus the control's, replica by replica; missing where the control has none."""
-    return own - control.reindex(index=own.index, columns=own.columns)
+def minus_control(changed: pd.DataFrame, control: pd.DataFrame) -> pd.DataFrame:
+    """Subtract the control's changes, replica by replica; NaN where the control has none."""
+    return changed - control.reindex(index=changed.index, columns=changed.columns)
 
 
 def degenerate(frame: pd.DataFrame, choices: Sequence[str], steps: pd.DataFrame) -> pd.Series:
-    """Of combinations whose histograms mean nothing in most checkpoints of either window: the words that say so.
+    """Return words for the combinations whose histograms are degenerate at most checkpoints of a window.
 
     Args:
         frame: one condition's rows with `choices`, `replica`, `step` and `degenerate`, at the steps that are read.
         choices: columns that tell specifications apart.
         steps: events of grokking.
+
+    Returns:
+        Texts; the index is the combination.
     """
+    # Only steps around t_m and in the late window are read, so any step between t_m and t_g parts the two windows.
     between = frame["replica"].map((steps["memorised"] + steps["generalised"]) / 2)
     frame = frame.astype(dict.fromkeys(choices, str)).assign(is_late=frame["step"] > between)
     shares = frame.groupby([*choices, "is_late"])["degenerate"].mean().groupby(list(choices)).max()

@@ -1,4 +1,4 @@
-"""What weight decay and noise are both judged by: how fast, and what they take from either kind of circuit."""
+"""Verdicts that weight decay and noise share: the speed of generalising, and the loss of either kind of circuit."""
 
 from __future__ import annotations
 
@@ -23,26 +23,40 @@ from general_circuits.claims.findings import (
 )
 
 NAMES = {DECAY: "weight decay", BATCH: "batch size"}
+"""Names of the settings for a reader."""
 
 
 def speed(events: pd.DataFrame, levels: Mapping[str, float], key: str, side: float) -> Finding:
-    """The power of a setting that t_g goes with; supported on this side of 0, contradicted on the other."""
+    """Judge how t_g depends on a setting, by the power of the setting that it is proportional to.
+
+    Args:
+        events: the table `events`.
+        levels: the setting's value, by condition.
+        key: the setting, a key of `NAMES`.
+        side: the sign of the power that supports the claim; the other sign contradicts it.
+    """
     values = variant_outcomes.slope(events, levels)
     found, verdict = decided(values, 0.0, 0.0, is_below=side < 0)
     words = {
         SUPPORTED: "it speeds generalisation" if side < 0 else "small batches speed generalisation",
         CONTRADICTED: "it slows generalisation" if side < 0 else "small batches slow generalisation",
-        UNDECIDED: "not shown to matter",
+        UNDECIDED: "no effect is shown",
     }
     sentence = (
-        f"Steps to generalise go as {NAMES[key]} to the power {written(found)}: {outcome(found, verdict, words)}. Over"
-        f" {counted(found.n, len(values))}."
+        f"Steps to generalise change as {NAMES[key]} to the power {written(found)}: {outcome(found, verdict, words)}."
+        f" Over {counted(found.n, len(values))}."
     )
     return Finding(f"{REGISTERED}, speed", f"power of {NAMES[key]}", found, sentence, verdict)
 
 
 def mechanism(progress: pd.DataFrame | None, conditions: Conditions, noise: bool) -> Finding:
-    """What decay alone, or noise of its size, takes from shallow parts of margins more than from general ones."""
+    """Judge whether decay alone, or noise alone, removes a larger share of shallow parts of margins than of general.
+
+    Args:
+        progress: the table `progress`, where the study has it.
+        conditions: flat settings by name.
+        noise: judge noise as large as decay, in place of decay.
+    """
     name, what = f"{REGISTERED}, mechanism", "noise as large as decay" if noise else "decay"
     measured = {} if progress is None else variant_outcomes.alone(progress, conditions)
     lost = measured.get("noise alone" if noise else "decay alone")
@@ -56,7 +70,7 @@ def mechanism(progress: pd.DataFrame | None, conditions: Conditions, noise: bool
     }
     sides = [written(estimate(lost[side]), is_change=False) for side in ("shallow", "general")]
     sentence = (
-        f"By {what} alone, the shallow part of training margins loses {sides[0]} of itself and the general part"
-        f" {sides[1]}: {outcome(found, verdict, words)}. Over {counted(found.n, len(lost))}."
+        f"Under {what} alone, the shallow part of training margins loses {sides[0]} of itself, and the general part"
+        f" loses {sides[1]}: {outcome(found, verdict, words)}. Over {counted(found.n, len(lost))}."
     )
     return Finding(name, "share of the margin", found, sentence, verdict)

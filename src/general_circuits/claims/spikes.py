@@ -1,20 +1,20 @@
-"""Do spikes of the training loss mark events in which circuits are unified?
+"""Claim: spikes of the training loss mark events in which circuits are unified.
 
-Registered before any result of a study was seen, of grokking, from t_m on:
+Registered before any result of a study was seen, for grokking, from t_m on:
 
-- A spike is a training loss above a threshold (the study's), times the median of the 50 steps before. G is the share of
-  the mean training margin that unseen examples show, from 50 steps before a spike to 200 after it. Of each replica, the
-  mean over its spikes of the gain of G, less the mean gain of what stands beside each: in the nearest windows on either
-  side without spikes; and there after a kick of weights in a random direction that raises the training loss as much.
-- Supported only where both intervals lie above 0; its p is the larger one. Contradicted where either lies below 0;
-  its p is twice the smaller one of those. The estimate shown is that which the verdict rests on: the lesser of both, or
-  the one that falls.
-- Beside: whether the gain is still there 400 steps after; how many spikes there are, and that validation loss rises in
-  them and after kicks alike, which is trivial (the weights are the same); the rise of losses of examples that both
-  kinds of circuit serve over that of the others; the coefficient of variation of the intervals between spikes (1 where
-  they come at random, 0 where they are regular), in replicas with three or more intervals; and how many spikes there
-  are where losses are computed in float64.
-- A replica without a spike that has a quiet window beside it has no value, and is counted.
+- A spike is a training loss above a threshold times the median of the 50 steps before; the study sets the threshold.
+- G is the share of the mean training margin that unseen examples show. Its gain is taken from 50 steps before a spike
+  to 200 after it. From it, two mean gains are subtracted: the gain in the nearest windows without spikes on either
+  side; and the gain there after a kick of the weights in a random direction that raises the training loss as much.
+- Each difference is averaged over the spikes of a replica. Supported only where both intervals lie above 0; p is the
+  larger one. Contradicted where either lies below 0; p is twice the smaller one of those below.
+- The estimate shown is the one that the verdict rests on: the lesser of both, or the one that falls.
+- Beside it: the gain up to 400 steps after; the number of spikes; and the rise of validation loss in spikes and after
+  kicks, which is trivial, since both losses share the weights.
+- Also beside it: the rise of losses of examples that both kinds of circuit serve, over that of the others; and the
+  number of spikes where losses are computed in float64. The coefficient of variation of the intervals between spikes is
+  1 where they come at random and 0 where they are regular. It needs three or more intervals in a replica.
+- A replica needs a spike with a quiet window beside it, or it has no value; the sentence counts such replicas.
 """
 
 from __future__ import annotations
@@ -41,8 +41,10 @@ from general_circuits.claims.findings import (
 )
 
 KINDS = {"quiet": "quiet windows", "kick": "kicks"}
+"""Windows that spikes are compared with, and their names for a reader."""
 UNIT = "share of the margin"
 INTERVALS = 3
+"""Least number of intervals between spikes whose variation is measured."""
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
@@ -60,12 +62,12 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         findings.append(beside(f"gain beyond {words}", UNIT, both[kind]))
         later = estimate(_beyond(gain, "later", kind, replicas))
         findings.append(beside(f"gain beyond {words}, 400 steps after", UNIT, later))
-    found = of_base[of_base["kind"] == "spike"]
+    in_spikes = of_base[of_base["kind"] == "spike"]
     for what, unit in (("rise", "log10 of the ratio"), ("fall", "logits")):
-        shared, others = found[f"{what}_shared"], found[f"{what}_others"]
+        shared, others = in_spikes[f"{what}_shared"], in_spikes[f"{what}_others"]
         values = np.log10((shared / others).where((shared > 0) & (others > 0))) if what == "rise" else shared - others
         name = {"rise": "rise of losses, shared over others", "fall": "fall of margins, shared less others"}[what]
-        findings.append(beside(name, unit, estimate(_by_replica(found, values, replicas))))
+        findings.append(beside(name, unit, estimate(_by_replica(in_spikes, values, replicas))))
     for kind in ("spike", "kick"):
         rows = spikes[(spikes["condition"] == BASE) & (spikes["kind"] == kind)]
         rise = np.log10(rows["validation"] / rows["validation_before"])
@@ -81,39 +83,43 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
 
 
 def _beyond(gain: pd.DataFrame, column: str, kind: str, replicas: list[int]) -> Array:
-    """By replica, the mean over spikes of a gain, less that of what stands beside each."""
+    """Return the mean over spikes of a gain, minus the gain of the windows of one kind beside each, (replica)."""
     means = gain.pivot_table(index=["replica", "spike"], columns="kind", values=column, observed=True)
     means = means.reindex(columns=["spike", kind])
     return (means["spike"] - means[kind]).groupby("replica").mean().reindex(replicas).to_numpy(float)
 
 
 def _by_replica(rows: pd.DataFrame, values: pd.Series, replicas: list[int]) -> Array:
+    """Return the mean of values over the rows of each replica, (replica); NaN for a replica without rows."""
     return values.groupby(rows["replica"]).mean().reindex(replicas).to_numpy(float)
 
 
 def _peaks(spikes: pd.DataFrame, losses: pd.DataFrame, condition: str) -> dict[int, tuple[Array, int]]:
-    """By replica, the steps of its spikes and how many steps are known."""
-    known = losses[losses["condition"] == condition].groupby("replica")["step"].size()
+    """Return, for each replica, the ascending steps of its spikes, and the number of steps with a recorded loss."""
+    recorded = losses[losses["condition"] == condition].groupby("replica")["step"].size()
     rows = spikes[(spikes["condition"] == condition) & (spikes["kind"] == "spike")]
-    return {replica: (np.sort(rows.loc[rows["replica"] == replica, "step"]), n) for replica, n in known.items()}
+    return {replica: (np.sort(rows.loc[rows["replica"] == replica, "step"]), n) for replica, n in recorded.items()}
 
 
 def _rates(spikes: pd.DataFrame, losses: pd.DataFrame, condition: str) -> list[float]:
+    """Return the number of spikes per 1,000 steps, by replica."""
     return [1000 * len(steps) / n for steps, n in _peaks(spikes, losses, condition).values()]
 
 
 def _variations(spikes: pd.DataFrame, losses: pd.DataFrame, condition: str) -> list[float]:
-    found = []
+    """Return the coefficient of variation of the intervals between spikes, by replica; NaN where they are too few."""
+    variations = []
     for steps, _ in _peaks(spikes, losses, condition).values():
         intervals = np.diff(steps)
         enough = len(intervals) >= INTERVALS
-        found.append(float(intervals.std(ddof=1) / intervals.mean()) if enough else float("nan"))
-    return found
+        variations.append(float(intervals.std(ddof=1) / intervals.mean()) if enough else float("nan"))
+    return variations
 
 
 def _registered(both: Mapping[str, Estimate], replicas: int) -> Finding:
     falls = [found for found in both.values() if found.n >= ENOUGH_REPLICAS and found.high < 0]
     verdict, shown = UNDECIDED, min(both.values(), key=lambda found: found.mean if np.isfinite(found.mean) else np.inf)
+    # A mean on the wrong side is no evidence, however small its p. NaN in either p makes the maximum NaN.
     p_value = float(np.max([np.maximum(found.p_value, 0.0 if found.mean > 0 else 1.0) for found in both.values()]))
     if falls:
         shown = min(falls, key=lambda found: found.p_value)
@@ -121,9 +127,9 @@ def _registered(both: Mapping[str, Estimate], replicas: int) -> Finding:
     elif all(found.n >= ENOUGH_REPLICAS and found.low > 0 for found in both.values()):
         verdict = SUPPORTED
     words = {
-        SUPPORTED: "circuits are unified there",
-        CONTRADICTED: "the general part gains less there than elsewhere",
-        UNDECIDED: "not shown to be more than elsewhere",
+        SUPPORTED: "circuits are unified around spikes",
+        CONTRADICTED: "the general part gains less around spikes than elsewhere",
+        UNDECIDED: "it is not shown that the general part gains more around spikes than elsewhere",
     }
     sentence = (
         "Around a spike, the general part of training margins gains"

@@ -1,15 +1,16 @@
-"""Does the noise of minibatches speed generalisation, because it degrades shallow circuits more than general ones?
+"""Claim: the noise of minibatches speeds generalisation, because it degrades shallow circuits more than general ones.
 
 Registered before any result of a study was seen, two verdicts:
 
-- speed: the slope of log t_g on log batch size, over grokking and the conditions that differ from it in nothing else,
-  by censored regression, at equal numbers of updates. Supported where its interval is above 0, contradicted where it
-  is below.
-- mechanism: in a branch of grokking at onset in which Gaussian noise as large as decay moves the weights and nothing
-  else does, the share that is lost of the part of training margins that unseen examples do not show (shallow), less the
-  share lost of the part that they show (general). Supported where its interval is above 0, contradicted where below.
-- Beside: the slope at equal numbers of epochs; full batches with and without noise as large as that of batches, which
-  tells noise from small batches; and each batch size by itself.
+- speed: the slope of log t_g on log batch size, by censored regression, at equal numbers of updates. It is taken over
+  grokking and the conditions that differ from it in nothing else. Supported where its interval is above 0, contradicted
+  where it is below.
+- mechanism, in a branch of grokking at onset in which only Gaussian noise as large as decay moves the weights. The
+  shallow part of training margins is the part that unseen examples do not show; the general part is the part that they
+  show. The estimate is the share lost of the shallow part minus the share lost of the general part. Supported where its
+  interval is above 0, contradicted where it is below.
+- Beside it: the slope at equal numbers of epochs; full batches with and without noise as large as that of batches,
+  which tells noise apart from small batches; and each batch size by itself.
 - A replica that does not generalise is censored at its end.
 """
 
@@ -31,7 +32,8 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     events, conditions = tables["events"], variant_outcomes.settings(tables["conditions"])
     batches = variant_outcomes.levels(conditions, BATCH)
     findings = [speed(events, batches, BATCH, 1.0), mechanism(tables.get("progress"), conditions, noise=True)]
-    # With n examples an epoch is n / batch updates: log epochs are log updates plus log batch, less what is the same.
+    # With n examples, epochs = updates · batch / n. So log epochs are log updates plus log batch minus a constant, and
+    # the slope is greater by 1.
     in_epochs = estimate(variant_outcomes.slope(events, batches) + 1.0)
     findings.append(Finding("slope in epochs", "power of batch size", in_epochs, f"In epochs: {written(in_epochs)}."))
     base = variant_outcomes.left(events, BASE, variant_outcomes.START)

@@ -1,24 +1,24 @@
-"""With equal predictions at the start, does the general circuit gradually replace the shallow ones?
+"""Claim: with equal predictions at the start, the general circuit gradually replaces the shallow ones.
 
-Registered before any result was seen, of planted duels without decay, of the most memorisers, with one verdict for SGD
+Registered before any result was seen, for planted duels without decay, with the most memorisers; one verdict for SGD
 and one for each other optimiser:
 
-- At the end of the duel: the general side's share of the margin, and the shallow side's part relative to its start.
-  Supported ("replaces") where the intervals say that the share is above 0.6 and the shallow part below half;
-  contradicted where either is excluded: the share below 0.6, or the shallow part above half; else undecided. A share
-  above 0.6 beside a shallow part above half is "outgrows": no replacement. p of a support is the larger of the two,
-  of a contradiction twice the smaller.
-- Without decay, since the source's account is reinforcement: with decay, efficiency is a rival account, and stands
-  beside it, as do decay of one side alone, other numbers of parts, shares, temperatures, and the null controls.
-- The toy beside it, with parameters shared inside the general circuit and without: the general share at the end of
-  training on all pairs, of a general circuit for all of them.
-- Replicas in which a module does not know what it should are left out, and counted.
+- Two numbers at the end of the duel: the general side's share of the margin, and the shallow side's part relative to
+  its start.
+- Supported ("replaces") where the intervals show a share above 0.6 and a shallow part below half. Contradicted where
+  either is excluded: the share is below 0.6, or the shallow part above half. Otherwise undecided. A share above 0.6
+  with a shallow part above half is "outgrows", which is no replacement.
+- p of a support is the larger of the two; p of a contradiction is twice the smaller.
+- Without decay, since the source explains the replacement by reinforcement. With decay, efficiency is a rival account.
+- Beside it: decay of both sides or of one, other numbers of parts, shares, temperatures, and the null controls.
+- Also beside it: the toy, with parameters shared inside the general circuit and without. It is trained on all pairs,
+  and its general circuit knows them all; shown is the general share at the end.
+- Replicas in which a module does not know its examples are left out; the sentence counts them.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -40,7 +40,7 @@ from general_circuits.claims.findings import (
 from general_circuits.formatting import plain
 
 SHARE, LEFT = 0.6, 0.5
-"""What makes a replacement: the general share above, and what is left of the shallow part below."""
+"""Thresholds of a replacement: the general share lies above the first, the remaining shallow part below the second."""
 UNIT = "general share of the margin"
 
 
@@ -54,23 +54,19 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         return estimate(duel_outcomes.at_end(rows, "share").reindex(among)["general"], null)
 
     def left(rows: pd.DataFrame, null: float = LEFT) -> Estimate:
-        found = duel_outcomes.at_end(rows, "margin") / duel_outcomes.at_start(rows, "margin")
-        return estimate(found.reindex(among)["shallow"], null)
+        ratios = duel_outcomes.at_end(rows, "margin") / duel_outcomes.at_start(rows, "margin")
+        return estimate(ratios.reindex(among)["shallow"], null)
 
     findings: list[Finding] = []
     beside: list[tuple[str, str, Estimate]] = []
-    ranked: list[list[tuple[str, str, Estimate]]] = []
     for optimiser in duel_outcomes.optimisers(planted):
         rows = duel_outcomes.duels(planted, optimiser)
         findings.append(_registered(optimiser, share(rows, SHARE), left(rows), len(fair)))
-        beside.append((f"left of the shallow part, {optimiser}", "share of its start", left(rows)))
-        others = [
+        beside.append((f"shallow part at the end, {optimiser}", "share of its start", left(rows)))
+        beside += [
             (f"{name}, {optimiser}", UNIT, share(duel_outcomes.duels(planted, optimiser, **other)))
             for name, other in _others(planted, optimiser)
         ]
-        ranked.append(others)
-    # Optimisers beside one another, so that what matters most comes first.
-    beside += [found for row in itertools.zip_longest(*ranked) for found in row if found]
     beside += list(_of_toys(tables["toy"]))
     findings += [
         Finding(contrast, unit, found, f"{contrast[0].upper()}{contrast[1:]}: {written(found, is_change=False)}.")
@@ -80,7 +76,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
 
 
 def _others(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Duels beside the registered one: what they are called, and what is different."""
+    """Yield the name of each duel beside the registered one, and the settings in which it differs."""
     base, rows = duel_outcomes.registered(planted), planted[planted["optimiser"] == optimiser]
     most = float(max(rows["general_decay"].max(), rows["shallow_decay"].max()))
     if most > 0:
@@ -99,35 +95,41 @@ def _others(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[s
 
 
 def _of_toys(toy: pd.DataFrame) -> Iterator[tuple[str, str, Estimate]]:
+    """Yield the contrast, unit and final general share of toys whose general circuit knows all pairs."""
     rows = duel_outcomes.toys(toy, coverage=int(toy["coverage"].max()))
     shares = duel_outcomes.toy_shares(rows[rows["step"] == rows["step"].max()])["share"].reset_index()
     for optimiser in duel_outcomes.optimisers(toy):
         of_rule = shares[shares["optimiser"] == optimiser]
         decays = sorted({0.0, of_rule["weight_decay"].max()} & set(of_rule["weight_decay"]))
-        for (attention, sharing), found in of_rule.groupby(["attention", "sharing"], observed=True):
+        for (attention, sharing), group in of_rule.groupby(["attention", "sharing"], observed=True):
             for decay in decays:
-                values = found.loc[found["weight_decay"] == decay, "share"]
+                values = group.loc[group["weight_decay"] == decay, "share"]
                 name = f"toy: {optimiser}, {attention} attention, {sharing}, decay {decay:g}"
                 yield name, "general share of right logits", estimate(values, 0.5)
 
 
 def _registered(optimiser: str, share: Estimate, left: Estimate, replicas: int) -> Finding:
     grows, shrinks = share.low > SHARE, left.high < LEFT
+    # A mean on the wrong side of its threshold is no evidence, however small its p.
     both = np.maximum(share.p_value, float(share.mean <= SHARE)), np.maximum(left.p_value, float(left.mean >= LEFT))
     verdict, outcome, p_value = UNDECIDED, "not shown either way", float(np.max(both))
     if min(share.n, left.n) < ENOUGH_REPLICAS:
         outcome = "too few replicas to say"
     elif grows and shrinks:
-        verdict, outcome = SUPPORTED, "it replaces them"
+        verdict, outcome = SUPPORTED, "the general side replaces the shallow side"
     elif share.high < SHARE or left.low > LEFT:
         verdict = CONTRADICTED
         against = [found.p_value for found, is_out in ((share, share.high < SHARE), (left, left.low > LEFT)) if is_out]
         p_value = min(1.0, 2 * min(against))
-        outcome = "it outgrows them, and does not replace them" if grows else "it does not replace them"
+        outcome = (
+            "the general side outgrows the shallow side but does not replace it"
+            if grows
+            else "the general side does not replace the shallow side"
+        )
     sentence = (
         f"With {optimiser} and no decay, the general side's share of the margin went from a half to"
-        f" {written(share, is_change=False)}, and {written(left, is_change=False)} of the shallow side's part was left,"
-        f" where above {plain(SHARE)} and below {plain(LEFT)} is a replacement: {outcome}."
+        f" {written(share, is_change=False)}, and {written(left, is_change=False)} of the shallow side's part was left."
+        f" A replacement needs a share above {plain(SHARE)} and less than {plain(LEFT)} left: {outcome}."
         f" Over {counted(share.n, replicas)}."
     )
     return Finding(f"{REGISTERED}, {optimiser}", UNIT, dataclasses.replace(share, p_value=p_value), sentence, verdict)

@@ -1,24 +1,27 @@
-"""Does deleting the most salient neurons damage more and more of the network's predictions?
+"""Claim: deleting the most salient neurons damages more and more of the network's predictions.
 
 Registered before any result was seen:
 
-- D is the mean loss of training accuracy over every k from 1 to a quarter of the last layer's units, deleted units set
-  to zero, ranked by mean |saliency| on training examples. Excess is D_top − D_random, the latter averaged over the
-  draws. (In the first version D was the area of trapezoids between some twenty k on a log axis, since each k cost a run
-  of the network: an approximation of the same mean. Now that the whole curve is measured, it is taken literally.)
+- D is the mean loss of training accuracy over every k from 1 to a quarter of the last layer's units. Deleted units are
+  set to zero, and ranked by mean |saliency| on training examples. The excess is D_top − D_random, the latter averaged
+  over the draws.
+- In the first version D was the area of trapezoids between about twenty k on a log axis. Each k cost a run of the
+  network then, and the area approximates the same mean. Now that the entire curve is measured, D is the mean itself.
 - The rise of D_top, or of the excess, is its median over the late window minus its value at t_m. Its rates are changes
-  per step over [t_o, t_g] and over windows of equal length before t_o and after t_g; a window that would begin before
-  t_m or end after training is shortened to what there is.
+  per step over [t_o, t_g], and over windows of equal length before t_o and after t_g. A window that would begin before
+  t_m, or end after training, is shortened.
 - Supported only if all six intervals lie above 0: both rise, and both rise faster within [t_o, t_g] than before and
-  than after. Its p is the largest of the six, where one whose mean is not positive counts as 1.
-- Contradicted if the interval of either rise lies below 0. Its p is twice the smallest of those that fall.
-- The estimate shown is the rise of the excess or, where it is damage itself that contradicts the claim, the rise of
-  that: a verdict's estimate is the one it rests on. (In the first version it was always the excess; changed for this
-  reason before the setting that the study now has was measured.) Chosen so, an interval misses at most 7.5 % instead of
-  5; those of the two rises, which stand beside it, miss 5.
-- Beside it: every one of the six, the excess over the bottom k and over k matched on activation norm, the same rise of
-  lost margin, in logits and at matched logit scale (since logits grow through training), and the rise in each control
-  at its partner's steps.
+  than after. The p-value is the largest of the six, where one with a mean that is not positive counts as 1.
+- Contradicted if the interval of either rise lies below 0. p is twice the smallest of those that fall.
+- The estimate shown is the one that the verdict rests on. It is the rise of the excess, or the rise of damage itself
+  where that contradicts the claim. In the first version it was always the excess. It was changed before the study's
+  present setting was measured.
+- Because the estimate is chosen so, its interval misses the truth in at most 7.5 % instead of 5 %. The intervals of the
+  two rises, which stand beside it, miss 5 %.
+- Beside it: each of the six; the excess over the bottom k, and over k matched on activation norm; and the rise in each
+  control, at its partner's steps.
+- Also beside it: the same rise of the lost margin, in logits and at matched logit scale, since logits grow through
+  training.
 """
 
 from __future__ import annotations
@@ -94,21 +97,21 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
 
 
 def rate_against_before(series: pd.Series, steps: Mapping[str, float]) -> float:
-    """Rate of change within [t_o, t_g] minus that of as long a window before it, not before t_m."""
+    """Return the rate of change within [t_o, t_g] minus that of an equally long window before it, from t_m at most."""
     onset, generalised = steps["onset"], steps["generalised"]
     start = max(onset - (generalised - onset), steps["memorised"])
     return _rate(series, onset, generalised) - _rate(series, start, onset)
 
 
 def rate_against_after(series: pd.Series, steps: Mapping[str, float]) -> float:
-    """Rate of change within [t_o, t_g] minus that of as long a window after it, not after the last checkpoint."""
+    """Return the rate of change within [t_o, t_g] minus that of an equally long window after it, to the end at most."""
     onset, generalised = steps["onset"], steps["generalised"]
     end = min(generalised + (generalised - onset), series.index.max() if len(series) else np.nan)
     return _rate(series, onset, generalised) - _rate(series, generalised, end)
 
 
 def _rate(series: pd.Series, start: float, end: float) -> float:
-    """Change per 1,000 steps; NaN for an empty or unknown window."""
+    """Return the change per 1,000 steps; NaN for a window that is empty or has an unknown end."""
     return 1000 * (value_at(series, end) - value_at(series, start)) / (end - start) if end > start else float("nan")
 
 
@@ -117,22 +120,22 @@ def _registered(six: Mapping[str, estimates.Estimate], replicas: int) -> Finding
     falls = [rise for rise in (damage_rise, excess_rise) if rise.n >= ENOUGH_REPLICAS and rise.high < 0]
     failing = [name for name, estimate in six.items() if not estimate.low > 0]
     if falls:
-        # Where both fall, the one that is shown with less doubt.
+        # Where both fall, the one with the smaller p is shown.
         shown = min(falls, key=lambda rise: rise.p_value)
         verdict, p_value = CONTRADICTED, min(1.0, 2 * shown.p_value)
         outcome = f"{'damage' if shown is damage_rise else 'the excess'} fell"
     else:
-        # The maximum is NaN if any has no p.
+        # A mean on the wrong side is no evidence, however small its p. The maximum is NaN if any p is NaN.
         p_value = float(np.max([np.maximum(e.p_value, 0.0 if e.mean > 0 else 1.0) for e in six.values()]))
-        shown, verdict, outcome = excess_rise, UNDECIDED, f"not shown: {', '.join(failing)}"
+        shown, verdict, outcome = excess_rise, UNDECIDED, f"no increase is shown in {', '.join(failing)}"
         if any(estimate.n < ENOUGH_REPLICAS for estimate in six.values()):
             outcome = "too few replicas to say"
         elif not failing:
             verdict, outcome = SUPPORTED, "both rose, faster while generalising than before and after"
     sentence = (
-        f"From memorised to the late window, the training accuracy lost to deleting the most salient neurons changed by"
-        f" {written(damage_rise)}, and what it exceeds that lost to random ones by {written(excess_rise)}: {outcome}."
-        f" Over {counted(shown.n, replicas)}."
+        f"From t_m to the late window, the training accuracy lost by deleting the most salient neurons changed by"
+        f" {written(damage_rise)}. Its excess over the loss by deleting random neurons changed by"
+        f" {written(excess_rise)}: {outcome}. Over {counted(shown.n, replicas)}."
     )
     return Finding(REGISTERED, UNIT, dataclasses.replace(shown, p_value=p_value), sentence, verdict)
 
@@ -147,7 +150,10 @@ REGISTERED_CHOICES = {
 
 
 def specify(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The rise of the excess damage, and of damage itself, under every ranking by saliency; from `specified_damage`."""
+    """Return the rise of the excess damage, and of damage itself, under every ranking by saliency.
+
+    It reads the table `specified_damage`.
+    """
     steps = steps_of_events(tables["events"], "grokking")
     frame = with_layers(tables["specified_damage"]).rename(columns={"by": "statistic"})
     frame = frame[frame["condition"] == "grokking"]

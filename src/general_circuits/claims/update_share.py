@@ -1,16 +1,18 @@
-"""Does a general circuit get more frequent and stronger updates than the shallow ones that make the same predictions?
+"""Claim: a general circuit gets more frequent and stronger updates than shallow ones that make the same predictions.
 
-Registered before any result was seen, of planted duels with SGD, without decay, of the most memorisers:
+Registered before any result was seen, for planted duels with SGD, without decay, with the most memorisers:
 
-- What a step does to a module is the relative change of its part in an example's margin, without what decay does. T is
-  that of examples outside the step's batch, the median over them, averaged over a duel's steps. (Median, which
-  CLAIMS leaves open, since the ratio has no bound where a part nears 0.)
-- T_G − T_M, of the generaliser and of the memoriser that knows the example. Supported where its interval is above 0 in
-  each of the three equivalent scalings, contradicted where it is below 0 in each; else undecided. p is the largest of
-  the three. The estimate shown is that of the scaling with the largest p.
-- Replicas in which a module does not know what it should are left out, and counted.
-- Beside it: each side's T; how often a step is one forward; the same within the batch; with decay, whose own effect is
-  left out; with wrong labels; other optimisers and numbers of parts; and the null controls, where nothing should be.
+- A step changes a module's part in an example's margin. The change is relative to that part, and leaves the effect of
+  decay out. T is the median of this change over the examples outside the step's batch, averaged over a duel's steps.
+  The definition left the average over examples open. It is the median, since the ratio has no bound where a part nears
+  0.
+- The estimate is T_G − T_M: T of the generaliser, minus T of the memoriser that knows the example. Supported where its
+  interval is above 0 in each of three equivalent scalings, contradicted where it is below 0 in each. Otherwise
+  undecided. p is the largest of the three. The estimate shown is that of the scaling with the largest p.
+- Replicas in which a module does not know its examples are left out; the sentence counts them.
+- Beside it: each side's T; the share of steps that increase the part; the same difference within the batch; with decay,
+  whose effect is left out; with wrong labels; with other optimisers and numbers of parts; and in the null controls,
+  where no difference is expected.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from general_circuits.claims.findings import (
     SUPPORTED,
     UNDECIDED,
     Finding,
+    beside,
     counted,
     written,
 )
@@ -54,33 +57,36 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         if len(rows := duel_outcomes.duels(planted, "sgd", scaling=name))
     }
     findings = [_registered(scalings, len(fair))]
-    beside: list[tuple[str, str, Estimate]] = [
+    differences: list[tuple[str, str, Estimate]] = [
         (f"scale put {name}", duel_outcomes.TRANSFER_UNIT, found) for name, found in scalings.items()
     ]
     for optimiser in duel_outcomes.optimisers(planted):
         rows = duel_outcomes.duels(planted, optimiser)
         if optimiser != "sgd":
-            beside.append((f"with {optimiser}", duel_outcomes.TRANSFER_UNIT, difference(rows)))
+            differences.append((f"with {optimiser}", duel_outcomes.TRANSFER_UNIT, difference(rows)))
         general, shallow = sides(rows)
-        beside += [
-            (f"of the generaliser, {optimiser}", duel_outcomes.TRANSFER_UNIT, general),
-            (f"of the memorisers, {optimiser}", duel_outcomes.TRANSFER_UNIT, shallow),
+        findings += [
+            beside(f"change of the generaliser's part, {optimiser}", duel_outcomes.TRANSFER_UNIT, general),
+            beside(f"change of the memorisers' part, {optimiser}", duel_outcomes.TRANSFER_UNIT, shallow),
+        ]
+        differences += [
             (f"within the batch, {optimiser}", duel_outcomes.TRANSFER_UNIT, difference(rows, "reinforcement")),
             (f"steps forward, {optimiser}", "share of steps", difference(rows, "frequency", 1.0)),
         ]
         for name, other in _others(planted, optimiser):
             found = difference(duel_outcomes.duels(planted, optimiser, **other))
-            beside.append((f"{name}, {optimiser}", duel_outcomes.TRANSFER_UNIT, found))
+            differences.append((f"{name}, {optimiser}", duel_outcomes.TRANSFER_UNIT, found))
     findings += [
         Finding(contrast, unit, found, f"General minus shallow, {contrast}: {written(found)}.")
-        for contrast, unit, found in beside
+        for contrast, unit, found in differences
     ]
     return findings
 
 
 def _others(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Duels beside the registered one: what they are called, and what is different."""
+    """Yield the name of each duel beside the registered one, and the settings in which it differs."""
     rows = planted[planted["optimiser"] == optimiser]
+    # The strongest decay of both sides at once: the smaller of the two counts, so a decay of one side alone is 0.
     if most := float(rows[["general_decay", "shallow_decay"]].min(axis=1).max()):
         yield f"decay {most:g}", {"general_decay": most, "shallow_decay": most}
     yield from duel_outcomes.with_wrong_labels(planted, optimiser)
@@ -92,20 +98,21 @@ def _registered(scalings: Mapping[str, Estimate], replicas: int) -> Finding:
     if not scalings:
         sentence = "There are no duels with SGD."
         return Finding(REGISTERED, duel_outcomes.TRANSFER_UNIT, estimate([]), sentence, UNDECIDED)
+    # A scaling without a p is the least sure of all, so NaN counts as more than any p.
     shown = max(scalings.values(), key=lambda found: np.nan_to_num(found.p_value, nan=2.0))
     has_all = set(scalings) == set(duel_outcomes.SCALINGS) and all(
         found.n >= ENOUGH_REPLICAS for found in scalings.values()
     )
-    verdict, outcome = UNDECIDED, "the sign is not the same beyond doubt in each"
+    verdict, outcome = UNDECIDED, "no sign is shown in all three scalings"
     if not has_all:
-        outcome = "too few replicas to say, or not all three scalings"
+        outcome = "too few replicas to say, or fewer than three scalings"
     elif all(found.low > 0 for found in scalings.values()):
-        verdict, outcome = SUPPORTED, "more in each"
+        verdict, outcome = SUPPORTED, "the generaliser gains more in each scaling"
     elif all(found.high < 0 for found in scalings.values()):
-        verdict, outcome = CONTRADICTED, "less in each"
+        verdict, outcome = CONTRADICTED, "the generaliser gains less in each scaling"
     sentence = (
-        "A step on other examples changes the generaliser's part in a margin, relative to that part and without decay,"
-        f" by {written(shown)} per 1,000 steps more than it does a memoriser's, in that of three equivalent scalings"
-        f" where the difference is least sure: {outcome}. Over {counted(shown.n, replicas)}."
+        "Steps on other examples change the generaliser's part in a margin, relative to itself and without decay, by"
+        f" {written(shown)} per 1,000 steps more than a memoriser's part. Of three equivalent scalings, this is the one"
+        f" with the least sure difference: {outcome}. Over {counted(shown.n, replicas)}."
     )
     return Finding(REGISTERED, duel_outcomes.TRANSFER_UNIT, shown, sentence, verdict)

@@ -1,4 +1,4 @@
-"""All claims in one table: those with data are tested together, the others say why they have none."""
+"""Table of all claims: those with data are tested together, and the others say why they have none."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from general_circuits.claims.findings import CONTRADICTED, NOT_TESTABLE, REGISTE
 from general_circuits.claims.registry import CLAIMS
 
 CONFIRMED_BELOW = 0.05
+"""Adjusted p below which a verdict for or against counts as confirmed."""
 
 
 def merge(claims: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """`claim` tables → the `verdicts` table: a row per claim of the source, or for each thing that it is judged for.
+    """Merge `claim` tables into the `verdicts` table: one row for each verdict of each claim of the source.
 
-    `p_adjusted` is Holm's over the claims that have data; `confirmed` says that a verdict for or against also survives
-    it. The verdict itself is the interval's.
+    `p_adjusted` is p after Holm's adjustment over all verdicts that have data. `confirmed` says whether a verdict for
+    or against also survives that adjustment. The verdict itself rests on the interval alone.
     """
     judged = pd.concat(claims, ignore_index=True)
     judged = judged[judged["contrast"].map(is_registered)].astype({"claim": str, "verdict": str})

@@ -1,14 +1,15 @@
-"""Does weight decay speed generalisation, because it degrades shallow circuits more than general ones?
+"""Claim: weight decay speeds generalisation, because it degrades shallow circuits more than general ones.
 
 Registered before any result of a study was seen, two verdicts:
 
-- speed: the slope of log t_g on log weight decay, over grokking and the conditions that differ from it in nothing else,
-  by censored regression. Supported where its interval is below 0, contradicted where it is above.
-- mechanism: in a branch of grokking at onset in which weights decay and nothing else moves them, the share that is lost
-  of the part of training margins that unseen examples do not show (shallow), less the share lost of the part that they
-  show (general). Supported where its interval is above 0, contradicted where it is below.
-- Beside: each decay by itself, without decay too; the median step by how much trains (Kaplan–Meier), at each decay that
-  was asked with it; and the same loss where noise that is as large as decay moves the weights instead.
+- speed: the slope of log t_g on log weight decay, by censored regression. It is taken over grokking and the conditions
+  that differ from it in nothing else. Supported where its interval is below 0, contradicted where it is above.
+- mechanism, in a branch of grokking at onset in which only decay moves the weights. The shallow part of training
+  margins is the part that unseen examples do not show; the general part is the part that they show. The estimate is the
+  share lost of the shallow part minus the share lost of the general part. Supported where its interval is above 0,
+  contradicted where it is below.
+- Beside it: each weight decay by itself, also 0; the median step (Kaplan–Meier) by training share, at each weight decay
+  that the study combines with it; and the same loss where noise as large as decay moves the weights instead.
 - A replica that does not generalise is censored at its end.
 """
 
@@ -44,29 +45,34 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
             text = f"Steps to generalise at weight decay {decay:g}: {written(ratio)}."
             findings.append(Finding(f"steps at {decay:g}", "log10 of the ratio to grokking", ratio, text))
     findings += list(_medians(events, conditions))
-    beside = mechanism(tables.get("progress"), conditions, noise=True)
-    return [*findings, Finding("noise instead of decay", beside.unit, beside.estimate, beside.sentence)]
+    # A copy of the other claim's verdict, with no verdict here.
+    noise = mechanism(tables.get("progress"), conditions, noise=True)
+    return [*findings, Finding("noise instead of decay", noise.unit, noise.estimate, noise.sentence)]
 
 
 def _medians(events: pd.DataFrame, conditions: Conditions) -> Iterator[Finding]:
-    """When half of the replicas have generalised, by how much trains and by decay."""
+    """Yield the step by which half of the replicas have generalised, for each training share and weight decay."""
     for decay, by_fraction in variant_outcomes.by_fraction(conditions).items():
         for fraction, name in by_fraction.items():
-            known = variant_outcomes.left(events, name, variant_outcomes.START).dropna(subset=["steps"])
-            if known.empty:
+            times = variant_outcomes.left(events, name, variant_outcomes.START).dropna(subset=["steps"])
+            if times.empty:
                 continue
-            median = median_time(known["steps"], known["censored"])
+            median = median_time(times["steps"], times["censored"])
             where = f"{fraction:g} of the examples at decay {decay:g}"
-            text = (
-                f"With {where}, half of the replicas generalise {_by(median.time)} (95 % interval"
-                f" {_by(median.low)} to {_by(median.high)}); {int((~known['censored']).sum())} of {len(known)} did."
-            )
+            ended, total = int((~times["censored"]).sum()), len(times)
+            if np.isfinite(median.time):
+                text = (
+                    f"With {where}, half of the replicas generalise by step {median.time:,.0f} (95 % interval"
+                    f" {_step(median.low)} to {_step(median.high)}); {ended} of {total} generalised."
+                )
+            else:
+                text = f"With {where}, fewer than half of the replicas generalised: {ended} of {total}."
             mean, low, high = (float(np.log10(steps)) for steps in (median.time, median.low, median.high))
-            found = Estimate(mean, low, high, float("nan"), len(known))
-            if not np.isfinite(mean):  # half of them did not
+            found = Estimate(mean, low, high, float("nan"), len(times))
+            if not np.isfinite(mean):  # the median is not reached
                 found = estimate([])
             yield Finding(f"median steps, {where}", "log10 of steps (Kaplan–Meier)", found, text)
 
 
-def _by(steps: float) -> str:
-    return f"by step {steps:,.0f}" if np.isfinite(steps) else "never"
+def _step(steps: float) -> str:
+    return f"{steps:,.0f}" if np.isfinite(steps) else "no end"
