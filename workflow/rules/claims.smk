@@ -34,6 +34,7 @@ rule judge_claim:
         results=results_folder,
         reads=lambda wildcards: ",".join(JOBS.claim_reads(wildcards.claim)),
         lacks=lambda wildcards: JOBS.lacks(wildcards.claim),
+        elsewhere=lambda wildcards: JOBS.elsewhere(wildcards.claim),
         axes=lambda wildcards: JOBS.axes_option(JOBS.claim_reads(wildcards.claim), JOBS.claim_axes(wildcards.claim)),
         code=lambda wildcards: JOBS.reader_code(
             "judge_claim", f"claims.{wildcards.claim}", JOBS.claim_reads(wildcards.claim)
@@ -42,7 +43,8 @@ rule judge_claim:
         "Judging the claim {wildcards.claim}"
     shell:
         "python -m general_circuits.stages.judge_claim --claim {wildcards.claim} --results {params.results}"
-        " --reads={params.reads} --lacks={params.lacks:q} --axes <(echo {params.axes:q}) --output {output} > {log} 2>&1"
+        " --reads={params.reads} --lacks={params.lacks:q} --elsewhere {params.elsewhere:q}"
+        " --axes <(echo {params.axes:q}) --output {output} > {log} 2>&1"
 
 
 rule merge_verdicts:

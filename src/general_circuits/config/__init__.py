@@ -1,0 +1,1 @@
+"""Config: what a user writes, as typed settings with defaults, inheritance, checks and clear errors."""

@@ -1,0 +1,1 @@
+"""Measurements of a network at its checkpoints: saliency, ablation, progress, updates, answers."""

@@ -43,6 +43,8 @@ MEASUREMENTS: Mapping[str, str] = {
     "spikes": "watched spikes",
 }
 """What a condition may do without, in words."""
+LARGEST = "full"
+"""The study that tests all that a smaller one may lack."""
 PARENT_FILES = ("metrics", "split", "events")
 """What a branch reads of its parent, its metrics first."""
 WEIGHTS = {
@@ -242,6 +244,11 @@ class Dag:
             unmeasured = set(self.conditions) - set(measured) if measured else ()
             missing += [f"{measurement} of {name}" for name in asked.needs if name in unmeasured]
         return " and ".join(f"no {name}" for name in dict.fromkeys(missing))
+
+    def elsewhere(self, claim: str) -> str:
+        """Return where a claim that this study cannot test could be tested."""
+        cost = f"general-circuits plan --study {LARGEST} --claim {claim}"
+        return f"What config/{LARGEST}.yaml, which has it, would take: {cost}."
 
     def claim_reads(self, claim: str) -> list[str]:
         """Return the names of the tables that a claim reads; none where something it needs is missing."""

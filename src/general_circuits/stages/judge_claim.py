@@ -14,21 +14,22 @@ from general_circuits.storage import tables
 from general_circuits.storage.schemas import registry
 from general_circuits.storage.schemas.claim import TABLE as CLAIM
 
-ELSEWHERE = " What config/full.yaml, which has it, would take: general-circuits plan --study full --claim {claim}."
 
+def main(claim: str, results: Path, reads: str, lacks: str, elsewhere: str, axes: Path, output: Path) -> None:
+    """Judge CLAIM from the tables it READS along AXES (a JSON file), unless the study LACKS something (in words).
 
-def main(claim: str, results: Path, reads: str, lacks: str, axes: Path, output: Path) -> None:
-    """Judge CLAIM from the tables it READS along AXES (a JSON file), unless the study LACKS something (in words)."""
+    The sentence of a finding that this study cannot test ends with ELSEWHERE, which says where it can be tested.
+    """
     if lacks:
         findings = [not_testable(lacks)]
     else:
         along = json.loads(axes.read_text(encoding="utf-8"))
         frames = registry.read(results, reads.split(","), along)
         findings = importlib.import_module(f"general_circuits.claims.{claim}").judge(frames)
-    tables.write(output, CLAIM, pd.DataFrame([_row(claim, finding) for finding in findings]))
+    tables.write(output, CLAIM, pd.DataFrame([_row(claim, finding, elsewhere) for finding in findings]))
 
 
-def _row(claim: str, finding: Finding) -> dict[str, object]:
+def _row(claim: str, finding: Finding, elsewhere: str) -> dict[str, object]:
     return {
         "claim": claim,
         "contrast": finding.contrast,
@@ -39,7 +40,7 @@ def _row(claim: str, finding: Finding) -> dict[str, object]:
         "p_value": finding.estimate.p_value,
         "replicas": finding.estimate.n,
         "verdict": finding.verdict,
-        "sentence": finding.sentence + (ELSEWHERE.format(claim=claim) if finding.verdict == NOT_TESTABLE else ""),
+        "sentence": finding.sentence + (f" {elsewhere}" if finding.verdict == NOT_TESTABLE else ""),
     }
 
 
