@@ -87,7 +87,7 @@ def _mirrored(split: pd.DataFrame, condition: str) -> Array:
 
 
 def _registered(free: Array) -> Finding:
-    found, verdict = decided(free, FREE, NOT_FREE)
+    result, verdict = decided(free, FREE, NOT_FREE)
     words = {
         SUPPORTED: "most examples whose mirror image trains are free",
         CONTRADICTED: "few examples whose mirror image trains are free",
@@ -95,7 +95,7 @@ def _registered(free: Array) -> Finding:
     }
     sentence = (
         "At the plateau after memorisation, a split by example has a higher validation accuracy than a split by pair,"
-        f" by {written(found)} of the share of examples whose mirror image trains: {outcome(found, verdict, words)}."
-        f" Over {counted(found.n, len(free))}."
+        f" by {written(result)} of the share of examples whose mirror image trains: {outcome(result, verdict, words)}."
+        f" Over {counted(result.n, len(free))}."
     )
-    return Finding(REGISTERED, UNIT, found, sentence, verdict)
+    return Finding(REGISTERED, UNIT, result, sentence, verdict)

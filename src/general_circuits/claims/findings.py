@@ -51,16 +51,16 @@ def judged_for(contrast: str) -> str:
     return contrast.removeprefix(REGISTERED).removeprefix(", ")
 
 
-def beyond(found: Estimate, threshold: float) -> str:
+def beyond(result: Estimate, threshold: float) -> str:
     """Return the verdict: supported if the interval lies above `threshold`, contradicted if it lies below −threshold.
 
     The interval alone decides, not p. Fewer than three replicas are undecided.
     """
-    if found.n < ENOUGH_REPLICAS:
+    if result.n < ENOUGH_REPLICAS:
         return UNDECIDED
-    if found.low > threshold:
+    if result.low > threshold:
         return SUPPORTED
-    if found.high < -threshold:
+    if result.high < -threshold:
         return CONTRADICTED
     return UNDECIDED
 
@@ -82,26 +82,26 @@ def decided(values: ArrayLike, supported: float, contradicted: float, is_below: 
     """
     side = -1 if is_below or supported < contradicted else 1  # −1 mirrors everything, so that large values support
     mean = side * estimate(values).mean
-    found = estimate(values, supported if mean > side * supported else contradicted)
-    if side * contradicted <= mean <= side * supported and found.n > 1:
-        found = replace(found, p_value=1.0)
-    low, high = sorted((side * found.low, side * found.high))
+    result = estimate(values, supported if mean > side * supported else contradicted)
+    if side * contradicted <= mean <= side * supported and result.n > 1:
+        result = replace(result, p_value=1.0)
+    low, high = sorted((side * result.low, side * result.high))
     verdict = UNDECIDED
-    if found.n >= ENOUGH_REPLICAS and low > side * supported:
+    if result.n >= ENOUGH_REPLICAS and low > side * supported:
         verdict = SUPPORTED
-    elif found.n >= ENOUGH_REPLICAS and high < side * contradicted:
+    elif result.n >= ENOUGH_REPLICAS and high < side * contradicted:
         verdict = CONTRADICTED
-    return found, verdict
+    return result, verdict
 
 
-def outcome(found: Estimate, verdict: str, words: Mapping[str, str]) -> str:
+def outcome(result: Estimate, verdict: str, words: Mapping[str, str]) -> str:
     """Return the words of a verdict, or that there are too few replicas."""
-    return words[verdict] if found.n >= ENOUGH_REPLICAS else "too few replicas to say"
+    return words[verdict] if result.n >= ENOUGH_REPLICAS else "too few replicas to say"
 
 
-def beside(contrast: str, unit: str, found: Estimate, is_change: bool = True) -> Finding:
+def beside(contrast: str, unit: str, result: Estimate, is_change: bool = True) -> Finding:
     """Return a contrast that stands beside the registered one; its sentence is its name and its estimate."""
-    return Finding(contrast, unit, found, f"{contrast[0].upper()}{contrast[1:]}: {written(found, is_change)}.")
+    return Finding(contrast, unit, result, f"{contrast[0].upper()}{contrast[1:]}: {written(result, is_change)}.")
 
 
 def not_testable(lacks: str, contrast: str = REGISTERED) -> Finding:
@@ -109,14 +109,14 @@ def not_testable(lacks: str, contrast: str = REGISTERED) -> Finding:
     return Finding(contrast, "", estimate([]), f"Not testable in this study: it has {lacks}.", NOT_TESTABLE)
 
 
-def written(found: Estimate, is_change: bool = True) -> str:
+def written(result: Estimate, is_change: bool = True) -> str:
     """Return an estimate with its interval as text, with a sign if it is a change."""
-    if not np.isfinite(found.mean):
+    if not np.isfinite(result.mean):
         return "an unknown amount"
-    mean = (signed if is_change else plain)(found.mean, digits=3)
-    if not np.isfinite(found.low):
+    mean = (signed if is_change else plain)(result.mean, digits=3)
+    if not np.isfinite(result.low):
         return f"{mean} (no interval)"
-    return f"{mean} (95 % interval {interval(found.low, found.high, 3, is_change)})"
+    return f"{mean} (95 % interval {interval(result.low, result.high, 3, is_change)})"
 
 
 def counted(used: int, total: int) -> str:

@@ -74,7 +74,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
                 (f"absent margins at return, {side}, {optimiser}", "share of the start", estimate(left[side])),
                 (f"half of the loss regained, {side}, {optimiser}", "steps after return", estimate(halves[side])),
             ]
-    findings += [beside(contrast, unit, found) for contrast, unit, found in contrasts]
+    findings += [beside(contrast, unit, result) for contrast, unit, result in contrasts]
     return findings
 
 

@@ -73,10 +73,10 @@ def _longer(rise: Rise) -> float:
 
 
 def _registered(shares: list[float]) -> Finding:
-    found, verdict = decided(shares, LARGE, SMALL)
+    result, verdict = decided(shares, LARGE, SMALL)
     words = {SUPPORTED: "a large part", CONTRADICTED: "a small part", UNDECIDED: "not shown to be large or small"}
     sentence = (
-        f"The rise of validation accuracy from 5 % to 95 % takes {written(found, is_change=False)} of all steps up to"
-        f" its end: {outcome(found, verdict, words)}. Over {counted(found.n, len(shares))}."
+        f"The rise of validation accuracy from 5 % to 95 % takes {written(result, is_change=False)} of all steps up to"
+        f" its end: {outcome(result, verdict, words)}. Over {counted(result.n, len(shares))}."
     )
-    return Finding(REGISTERED, UNIT, found, sentence, verdict)
+    return Finding(REGISTERED, UNIT, result, sentence, verdict)

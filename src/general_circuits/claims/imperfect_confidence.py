@@ -49,9 +49,9 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     metrics, events = tables["metrics"], tables["events"]
     findings = [_registered(_doubts(metrics, events, "correct_probability"))]
     for column, words in {"correct_probability_q10": "10 %", "correct_probability_q90": "90 %"}.items():
-        found = estimate(_doubts(metrics, events, column))
-        text = f"Doubt 1 − p at the {words} quantile of p over training examples: {written(found)} in log10."
-        findings.append(Finding(f"{words} quantile of p", UNIT, found, text))
+        result = estimate(_doubts(metrics, events, column))
+        text = f"Doubt 1 − p at the {words} quantile of p over training examples: {written(result)} in log10."
+        findings.append(Finding(f"{words} quantile of p", UNIT, result, text))
     if "deciles" in tables:
         findings += _sources(tables["deciles"], events)
     conditions = variant_outcomes.settings(tables["conditions"])
@@ -102,7 +102,7 @@ def _sources(deciles: pd.DataFrame, events: pd.DataFrame) -> list[Finding]:
 
 
 def _registered(doubts: list[float]) -> Finding:
-    found, verdict = decided(doubts, IMPERFECT, PERFECT)
+    result, verdict = decided(doubts, IMPERFECT, PERFECT)
     words = {
         SUPPORTED: "short of full confidence",
         CONTRADICTED: "almost no doubt is left",
@@ -110,6 +110,6 @@ def _registered(doubts: list[float]) -> Finding:
     }
     sentence = (
         "From t_m to t_o, log10 of the doubt 1 − p of the median training example is"
-        f" {written(found)}: {outcome(found, verdict, words)}. Over {counted(found.n, len(doubts))}."
+        f" {written(result)}: {outcome(result, verdict, words)}. Over {counted(result.n, len(doubts))}."
     )
-    return Finding(REGISTERED, UNIT, found, sentence, verdict)
+    return Finding(REGISTERED, UNIT, result, sentence, verdict)

@@ -115,7 +115,7 @@ def _slopes(events: pd.DataFrame, variants: list[Rate], at: str, how: str, base:
 
 
 def _speed(values: Array, replicas: int) -> Finding:
-    found, verdict = decided(values, RIVAL, NO_EFFECT)
+    result, verdict = decided(values, RIVAL, NO_EFFECT)
     words = {
         SUPPORTED: "as much faster as the rate is larger",
         CONTRADICTED: "hardly faster, or slower",
@@ -123,9 +123,9 @@ def _speed(values: Array, replicas: int) -> Finding:
     }
     sentence = (
         "From onset on, the steps left to generalise change as the multiplier of the learning rate to the power"
-        f" {written(found)}: {outcome(found, verdict, words)}. Over {counted(found.n, replicas)}."
+        f" {written(result)}: {outcome(result, verdict, words)}. Over {counted(result.n, replicas)}."
     )
-    return Finding(f"{REGISTERED}, speed", SLOPE_UNIT, found, sentence, verdict)
+    return Finding(f"{REGISTERED}, speed", SLOPE_UNIT, result, sentence, verdict)
 
 
 UNITS = {

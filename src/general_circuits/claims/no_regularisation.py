@@ -82,12 +82,12 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     for name in bare:
         how, steps = _named(conditions[name]), int(conditions[name]["schedule.steps"])
         generalised = steps_of_events(tables["events"], name)["generalised"]
-        found = estimate(gains[name])
+        result = estimate(gains[name])
         ended = f"{generalised.notna().sum()} of {len(generalised)} replicas generalise"
-        text = f"By {how}, in {steps:,} steps: {written(found)}; {ended}."
-        findings.append(Finding(f"by {how}", UNIT, found, text))
-        found = estimate(np.log10(generalised.to_numpy(float)))
-        findings.append(Finding(f"t_g by {how}", "log10 steps", found, f"T_g by {how}: {written(found)}."))
+        text = f"By {how}, in {steps:,} steps: {written(result)}; {ended}."
+        findings.append(Finding(f"by {how}", UNIT, result, text))
+        result = estimate(np.log10(generalised.to_numpy(float)))
+        findings.append(Finding(f"t_g by {how}", "log10 steps", result, f"T_g by {how}: {written(result)}."))
     return findings
 
 
@@ -125,7 +125,7 @@ def _finding(
     if values is None:
         rule = "line search" if what == "step size" else "Adam"
         return not_testable(f"no {rule} on full batches without decay, of cross-entropy in float32", name)
-    found, verdict = decided(values, *thresholds)
+    result, verdict = decided(values, *thresholds)
     words = {SUPPORTED: supported, CONTRADICTED: contradicted, UNDECIDED: "not shown either way"}
-    sentence = f"{begin} {written(found)} of validation accuracy: {outcome(found, verdict, words)}."
-    return Finding(name, UNIT, found, f"{sentence} Over {counted(found.n, len(values))}.", verdict)
+    sentence = f"{begin} {written(result)} of validation accuracy: {outcome(result, verdict, words)}."
+    return Finding(name, UNIT, result, f"{sentence} Over {counted(result.n, len(values))}.", verdict)

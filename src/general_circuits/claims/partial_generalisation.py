@@ -65,12 +65,12 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     findings = [
         _bands(order, by_token, f"{REGISTERED}, bands", "x·y with tokens"),
         _bands(order, by_number, f"{REGISTERED}, bands, ordinal", "x·y of numbers"),
-        _patchwork([found.mean for found in patches[BASE]]),
+        _patchwork([patch.mean for patch in patches[BASE]]),
     ]
     for name in recorded:
         findings.append(beside(f"bands, {name}", CORRELATION, estimate(order[name])))
         for what in ("operands", "answers"):
-            values = [getattr(found, what) for found in patches[name]]
+            values = [getattr(patch, what) for patch in patches[name]]
             findings.append(beside(f"patches by {what}, {name}", RATIO, estimate(values), is_change=False))
     for side in ("train", "validation"):
         late = pd.DataFrame([example_order.lateness(record, side) for record in recorded[BASE]])
@@ -88,7 +88,7 @@ def _bands(order: Mapping[str, list[float]], names: list[str], contrast: str, ta
     if not names:
         return not_testable(f"no recorded answers of {task}", contrast)
     values = order[names[0]]
-    found, verdict = decided(values, SMALL, SMALL)
+    result, verdict = decided(values, SMALL, SMALL)
     words = {
         SUPPORTED: "lower bands come first",
         CONTRADICTED: "lower bands do not come first",
@@ -96,13 +96,13 @@ def _bands(order: Mapping[str, list[float]], names: list[str], contrast: str, ta
     }
     sentence = (
         f"For {task}, the rank correlation of an example's band and learning step exceeds that of relabelled bands by"
-        f" {written(found)}: {outcome(found, verdict, words)}. Over {counted(found.n, len(values))}."
+        f" {written(result)}: {outcome(result, verdict, words)}. Over {counted(result.n, len(values))}."
     )
-    return Finding(contrast, CORRELATION, found, sentence, verdict)
+    return Finding(contrast, CORRELATION, result, sentence, verdict)
 
 
 def _patchwork(values: list[float]) -> Finding:
-    found, verdict = decided(values, PATCHY, EVEN)
+    result, verdict = decided(values, PATCHY, EVEN)
     words = {
         SUPPORTED: "the network is a patchwork",
         CONTRADICTED: "the network is no patchwork",
@@ -110,7 +110,7 @@ def _patchwork(values: list[float]) -> Finding:
     }
     sentence = (
         "Mid-way, accuracies vary"
-        f" {written(found, is_change=False)} times as much as by chance between groups of validation examples that"
-        f" share an operand or an answer: {outcome(found, verdict, words)}. Over {counted(found.n, len(values))}."
+        f" {written(result, is_change=False)} times as much as by chance between groups of validation examples that"
+        f" share an operand or an answer: {outcome(result, verdict, words)}. Over {counted(result.n, len(values))}."
     )
-    return Finding(f"{REGISTERED}, patchwork", RATIO, found, sentence, verdict)
+    return Finding(f"{REGISTERED}, patchwork", RATIO, result, sentence, verdict)

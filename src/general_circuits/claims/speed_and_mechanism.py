@@ -36,17 +36,17 @@ def speed(events: pd.DataFrame, levels: Mapping[str, float], key: str, side: flo
         side: the sign of the power that supports the claim; the other sign contradicts it.
     """
     values = variant_outcomes.slope(events, levels)
-    found, verdict = decided(values, 0.0, 0.0, is_below=side < 0)
+    result, verdict = decided(values, 0.0, 0.0, is_below=side < 0)
     words = {
         SUPPORTED: "it speeds generalisation" if side < 0 else "small batches speed generalisation",
         CONTRADICTED: "it slows generalisation" if side < 0 else "small batches slow generalisation",
         UNDECIDED: "no effect is shown",
     }
     sentence = (
-        f"Steps to generalise change as {NAMES[key]} to the power {written(found)}: {outcome(found, verdict, words)}."
-        f" Over {counted(found.n, len(values))}."
+        f"Steps to generalise change as {NAMES[key]} to the power {written(result)}: {outcome(result, verdict, words)}."
+        f" Over {counted(result.n, len(values))}."
     )
-    return Finding(f"{REGISTERED}, speed", f"power of {NAMES[key]}", found, sentence, verdict)
+    return Finding(f"{REGISTERED}, speed", f"power of {NAMES[key]}", result, sentence, verdict)
 
 
 def mechanism(progress: pd.DataFrame | None, conditions: Conditions, noise: bool) -> Finding:
@@ -62,7 +62,7 @@ def mechanism(progress: pd.DataFrame | None, conditions: Conditions, noise: bool
     lost = measured.get("noise alone" if noise else "decay alone")
     if lost is None:
         return not_testable(f"no measured branch at onset with {what} alone", name)
-    found, verdict = decided(lost["shallow"] - lost["general"], 0.0, 0.0)
+    result, verdict = decided(lost["shallow"] - lost["general"], 0.0, 0.0)
     words = {
         SUPPORTED: "shallow circuits lose more",
         CONTRADICTED: "general circuits lose more",
@@ -71,6 +71,6 @@ def mechanism(progress: pd.DataFrame | None, conditions: Conditions, noise: bool
     sides = [written(estimate(lost[side]), is_change=False) for side in ("shallow", "general")]
     sentence = (
         f"Under {what} alone, the shallow part of training margins loses {sides[0]} of itself, and the general part"
-        f" loses {sides[1]}: {outcome(found, verdict, words)}. Over {counted(found.n, len(lost))}."
+        f" loses {sides[1]}: {outcome(result, verdict, words)}. Over {counted(result.n, len(lost))}."
     )
-    return Finding(name, "share of the margin", found, sentence, verdict)
+    return Finding(name, "share of the margin", result, sentence, verdict)

@@ -117,14 +117,17 @@ def _variations(spikes: pd.DataFrame, losses: pd.DataFrame, condition: str) -> l
 
 
 def _registered(both: Mapping[str, Estimate], replicas: int) -> Finding:
-    falls = [found for found in both.values() if found.n >= ENOUGH_REPLICAS and found.high < 0]
-    verdict, shown = UNDECIDED, min(both.values(), key=lambda found: found.mean if np.isfinite(found.mean) else np.inf)
+    falls = [result for result in both.values() if result.n >= ENOUGH_REPLICAS and result.high < 0]
+    verdict, shown = (
+        UNDECIDED,
+        min(both.values(), key=lambda result: result.mean if np.isfinite(result.mean) else np.inf),
+    )
     # A mean on the wrong side is no evidence, however small its p. NaN in either p makes the maximum NaN.
-    p_value = float(np.max([np.maximum(found.p_value, 0.0 if found.mean > 0 else 1.0) for found in both.values()]))
+    p_value = float(np.max([np.maximum(result.p_value, 0.0 if result.mean > 0 else 1.0) for result in both.values()]))
     if falls:
-        shown = min(falls, key=lambda found: found.p_value)
+        shown = min(falls, key=lambda result: result.p_value)
         verdict, p_value = CONTRADICTED, min(1.0, 2 * shown.p_value)
-    elif all(found.n >= ENOUGH_REPLICAS and found.low > 0 for found in both.values()):
+    elif all(result.n >= ENOUGH_REPLICAS and result.low > 0 for result in both.values()):
         verdict = SUPPORTED
     words = {
         SUPPORTED: "circuits are unified around spikes",

@@ -69,8 +69,8 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         ]
     beside += list(_of_toys(tables["toy"]))
     findings += [
-        Finding(contrast, unit, found, f"{contrast[0].upper()}{contrast[1:]}: {written(found, is_change=False)}.")
-        for contrast, unit, found in beside
+        Finding(contrast, unit, result, f"{contrast[0].upper()}{contrast[1:]}: {written(result, is_change=False)}.")
+        for contrast, unit, result in beside
     ]
     return findings
 
@@ -119,7 +119,9 @@ def _registered(optimiser: str, share: Estimate, left: Estimate, replicas: int) 
         verdict, outcome = SUPPORTED, "the general side replaces the shallow side"
     elif share.high < SHARE or left.low > LEFT:
         verdict = CONTRADICTED
-        against = [found.p_value for found, is_out in ((share, share.high < SHARE), (left, left.low > LEFT)) if is_out]
+        against = [
+            result.p_value for result, is_out in ((share, share.high < SHARE), (left, left.low > LEFT)) if is_out
+        ]
         p_value = min(1.0, 2 * min(against))
         outcome = (
             "the general side outgrows the shallow side but does not replace it"

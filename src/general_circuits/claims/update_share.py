@@ -58,7 +58,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     }
     findings = [_registered(scalings, len(fair))]
     differences: list[tuple[str, str, Estimate]] = [
-        (f"scale put {name}", duel_outcomes.TRANSFER_UNIT, found) for name, found in scalings.items()
+        (f"scale put {name}", duel_outcomes.TRANSFER_UNIT, result) for name, result in scalings.items()
     ]
     for optimiser in duel_outcomes.optimisers(planted):
         rows = duel_outcomes.duels(planted, optimiser)
@@ -74,11 +74,11 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
             (f"steps forward, {optimiser}", "share of steps", difference(rows, "frequency", 1.0)),
         ]
         for name, other in _others(planted, optimiser):
-            found = difference(duel_outcomes.duels(planted, optimiser, **other))
-            differences.append((f"{name}, {optimiser}", duel_outcomes.TRANSFER_UNIT, found))
+            result = difference(duel_outcomes.duels(planted, optimiser, **other))
+            differences.append((f"{name}, {optimiser}", duel_outcomes.TRANSFER_UNIT, result))
     findings += [
-        Finding(contrast, unit, found, f"General minus shallow, {contrast}: {written(found)}.")
-        for contrast, unit, found in differences
+        Finding(contrast, unit, result, f"General minus shallow, {contrast}: {written(result)}.")
+        for contrast, unit, result in differences
     ]
     return findings
 
@@ -99,16 +99,16 @@ def _registered(scalings: Mapping[str, Estimate], replicas: int) -> Finding:
         sentence = "There are no duels with SGD."
         return Finding(REGISTERED, duel_outcomes.TRANSFER_UNIT, estimate([]), sentence, UNDECIDED)
     # A scaling without a p is the least sure of all, so NaN counts as more than any p.
-    shown = max(scalings.values(), key=lambda found: np.nan_to_num(found.p_value, nan=2.0))
+    shown = max(scalings.values(), key=lambda result: np.nan_to_num(result.p_value, nan=2.0))
     has_all = set(scalings) == set(duel_outcomes.SCALINGS) and all(
-        found.n >= ENOUGH_REPLICAS for found in scalings.values()
+        result.n >= ENOUGH_REPLICAS for result in scalings.values()
     )
     verdict, outcome = UNDECIDED, "no sign is shown in all three scalings"
     if not has_all:
         outcome = "too few replicas to say, or fewer than three scalings"
-    elif all(found.low > 0 for found in scalings.values()):
+    elif all(result.low > 0 for result in scalings.values()):
         verdict, outcome = SUPPORTED, "the generaliser gains more in each scaling"
-    elif all(found.high < 0 for found in scalings.values()):
+    elif all(result.high < 0 for result in scalings.values()):
         verdict, outcome = CONTRADICTED, "the generaliser gains less in each scaling"
     sentence = (
         "Steps on other examples change the generaliser's part in a margin, relative to itself and without decay, by"

@@ -63,7 +63,7 @@ def _log(value: float) -> float:
 
 
 def _registered(changes: list[float]) -> Finding:
-    found, verdict = decided(changes, STEADY, FALLEN)
+    result, verdict = decided(changes, STEADY, FALLEN)
     words = {
         SUPPORTED: "training loss has not begun to fall",
         CONTRADICTED: "training loss falls at the same time",
@@ -71,6 +71,6 @@ def _registered(changes: list[float]) -> Finding:
     }
     sentence = (
         "While validation loss falls by its first nat from its peak, the log of the floor of training loss changes by"
-        f" {written(found)}: {outcome(found, verdict, words)}. Over {counted(found.n, len(changes))}."
+        f" {written(result)}: {outcome(result, verdict, words)}. Over {counted(result.n, len(changes))}."
     )
-    return Finding(REGISTERED, UNIT, found, sentence, verdict)
+    return Finding(REGISTERED, UNIT, result, sentence, verdict)

@@ -68,10 +68,10 @@ def _medians(events: pd.DataFrame, conditions: Conditions) -> Iterator[Finding]:
             else:
                 text = f"With {where}, fewer than half of the replicas generalised: {ended} of {total}."
             mean, low, high = (float(np.log10(steps)) for steps in (median.time, median.low, median.high))
-            found = Estimate(mean, low, high, float("nan"), len(times))
+            result = Estimate(mean, low, high, float("nan"), len(times))
             if not np.isfinite(mean):  # the median is not reached
-                found = estimate([])
-            yield Finding(f"median steps, {where}", "log10 of steps (Kaplan–Meier)", found, text)
+                result = estimate([])
+            yield Finding(f"median steps, {where}", "log10 of steps (Kaplan–Meier)", result, text)
 
 
 def _step(steps: float) -> str:
