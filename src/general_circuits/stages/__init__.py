@@ -1,1 +1,1 @@
-"""Stages: one file per rule. Each reads its tables, calls the one room that does its work, and writes a table."""
+"""Stages: one file per rule. Each reads tables, calls the package that does the work, and writes tables."""

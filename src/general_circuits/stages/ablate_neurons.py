@@ -1,4 +1,4 @@
-"""Checkpoints and saliencies of a block → what deleting neurons costs, by ranking, number and draw."""
+"""Checkpoints and saliencies of a block → damage by deleted neurons, by ranking, number and draw."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ from general_circuits.training.schedule import evenly_chosen
 
 @dataclass(frozen=True)
 class Deletions:
-    """Deletions that a job is asked for.
+    """Deletions that one job carries out.
 
     Attributes:
-        settings: which neurons are deleted, and how.
-        splits: on whose examples.
-        checkpoints: number of those that have saliency; 0 for all.
-        attributions: neurons are ranked by the registered saliency, or by all, for specification curves.
+        settings: neurons to delete, and the ways to delete them.
+        splits: splits on whose examples damage is measured.
+        checkpoints: number of checkpoints, among those with saliency. 0 means all.
+        attributions: "registered" ranks neurons by the registered saliency. "all" ranks them by every saliency, for
+            specification curves.
     """
 
     settings: DeletionSettings
@@ -40,34 +41,36 @@ class Deletions:
 
     @property
     def ranked_by(self) -> dict[str, str]:
-        """Columns of the saliency table and the values of the rows that neurons are ranked by."""
-        read = {"split"} if self.attributions == "all" else REGISTERED.keys() - {"site"}
-        return {name: REGISTERED[name] for name in read}
+        """Columns of the saliency table, with their values in the rows that rank neurons."""
+        # Neurons of every site are deleted, so their rows are not restricted to the registered one.
+        columns = {"split"} if self.attributions == "all" else REGISTERED.keys() - {"site"}
+        return {name: REGISTERED[name] for name in columns}
 
 
 def main(
     split: Path, saliency: Path, condition: str, deletions: str, device: str, ablation: Path, damage: Path
 ) -> None:
-    """Rank the neurons of every network of SPLIT by SALIENCY, and measure what DELETIONS (JSON) of them cost."""
-    torch_device, asked = devices.set_up(device), from_json(Deletions, deletions)
-    salience = rows_of(tables.read(saliency, SALIENCY), **asked.ranked_by)
+    """Measure the damage that DELETIONS (JSON) do to every network beside SPLIT, with neurons ranked by SALIENCY."""
+    torch_device, settings = devices.set_up(device), from_json(Deletions, deletions)
+    salience = rows_of(tables.read(saliency, SALIENCY), **settings.ranked_by)
     areas: list[pd.DataFrame] = []
 
     def parts() -> Iterator[pd.DataFrame]:
         for position, replica, examples in Block(split, torch_device).replicas():
-            measured = {name: examples[name] for name in asked.splits}
+            measured = {name: examples[name] for name in settings.splits}
             of_replica = salience[salience["replica"] == replica]
             stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-            steps = evenly_chosen(sorted(of_replica["step"].unique()), asked.checkpoints or None)
+            steps = evenly_chosen(sorted(of_replica["step"].unique()), settings.checkpoints or None)
             for step, model in stored.models(steps, torch_device):
                 print(f"{condition}, replica {replica}: step {step:,}", flush=True)
-                here = of_replica[of_replica["step"] == step]
+                at_step = of_replica[of_replica["step"] == step]
                 scale = model.logit_scale(examples["train"].tokens)
                 names = {"condition": condition, "replica": replica, "step": step}
-                curves, damages = measure(model, measured, here, asked.settings, scale, replica)
+                curves, damages = measure(model, measured, at_step, settings.settings, scale, replica)
                 areas.append(damages.assign(**names))
                 yield curves.assign(**names).sort_values(list(ABLATION.key))
 
+    # One checkpoint at a time, since all curves of a block together need too much memory.
     metadata = tables.read_metadata(saliency)
     tables.write_in_parts(ablation, ABLATION, parts(), metadata)
     tables.write(damage, DAMAGE, tables.joined(DAMAGE, areas), metadata)

@@ -1,6 +1,6 @@
-"""Stages on the command line: every argument of a stage's `main` is a required option of the same name.
+"""Command lines of stages: every argument of a stage's `main` is a required option of the same name.
 
-A stage of many arguments takes one record of them, a dataclass; then the record's fields are the options.
+A stage with many arguments takes a single dataclass. Then the fields of the dataclass are the options.
 """
 
 from __future__ import annotations
@@ -18,9 +18,13 @@ Stage = Callable[..., None]
 
 
 def with_options(main: Stage) -> Stage:
-    """Return `main` with its arguments declared to typer as options, not positional arguments."""
+    """Return `main` as a function whose arguments typer reads from required options.
+
+    Args:
+        main: function of a stage, with arguments of any number or with one dataclass. It has no defaults.
+    """
     kinds = get_type_hints(main)
-    kinds.pop("return", None)
+    kinds.pop("return", None)  # an annotation, but no argument
     (first, *others) = kinds.values()
     record: Any = first if dataclasses.is_dataclass(first) and not others else None
     if record is not None:
@@ -34,6 +38,7 @@ def with_options(main: Stage) -> Stage:
         else:
             main(**arguments)
 
+    # Typer reads a function's signature, so the command gets one of keyword-only options.
     options = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[kind, typer.Option()])
         for name, kind in kinds.items()
@@ -45,6 +50,6 @@ def with_options(main: Stage) -> Stage:
 
 def run(main: Stage) -> None:
     """Run a stage from the command line."""
-    # All that was imported stays until the end. With torch, looking through it for garbage takes a third of a second.
+    # Imported modules stay until the end. Looking through torch for garbage would take a third of a second at the end.
     gc.freeze()
     typer.run(with_options(main))

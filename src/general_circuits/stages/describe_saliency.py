@@ -1,4 +1,4 @@
-"""Saliency statistics of neurons → the shape of their histograms."""
+"""Saliency of neurons → shape of its histograms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from general_circuits.storage.schemas.saliency import TABLE as SALIENCY
 
 
 def main(saliency: Path, output: Path) -> None:
-    """Describe every histogram in SALIENCY."""
+    """Describe the histogram of every layer, step and kind of saliency in SALIENCY."""
     metadata = tables.read_metadata(saliency)
     tables.write(output, DISTRIBUTION, histograms.describe(tables.read(saliency, SALIENCY)), metadata)
 

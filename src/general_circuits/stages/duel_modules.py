@@ -1,4 +1,4 @@
-"""A block's modules → duels between them, and what every update does to each side."""
+"""Modules of a block → duels between them, and the effect of every update on each side."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from general_circuits.storage.schemas.planted import TABLE as PLANTED
 
 
 def main(split: Path, weights: Path, planting: str, duels: str, device: str, output: Path) -> None:
-    """Let the modules in WEIGHTS fight for the training examples of SPLIT, in every duel of DUELS (JSON)."""
+    """Carry out DUELS (JSON) between the modules in WEIGHTS, which PLANTING (JSON) made, on the examples of SPLIT."""
     block = Block(split, devices.set_up(device))
-    how, varied = from_json(Planting, planting), from_json(Duels, duels)
+    planting_settings, duel_settings = from_json(Planting, planting), from_json(Duels, duels)
     frames = []
     for _, replica, splits in block.replicas():
         ground = DuelExamples.of(splits, block.vocabulary)
-        modules = read(weights, how, ground, replica)
-        for rule in varied.rules:
-            for stack in stacks(planted_duels(how, varied, rule), ground, modules, replica):
+        modules = read(weights, planting_settings, ground, replica)
+        for rule in duel_settings.rules:
+            for stack in stacks(planted_duels(planting_settings, duel_settings, rule), ground, modules, replica):
                 print(f"replica {replica}:", *stack, sep="\n  ", flush=True)
-                frames.append(fight(stack, rule, varied, ground, modules, replica).assign(replica=replica))
+                frames.append(fight(stack, rule, duel_settings, ground, modules, replica).assign(replica=replica))
     metadata = {"planting": json.loads(planting), "duels": json.loads(duels)}
     tables.write(output, PLANTED, pd.concat(frames, ignore_index=True), metadata)
 

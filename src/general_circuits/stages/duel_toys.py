@@ -1,4 +1,4 @@
-"""A grid of toys → what happens to every circuit of those with one update rule."""
+"""Grid of toys → history of every circuit in the toys of one update rule."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from general_circuits.storage.schemas.toy import TABLE as TOY
 
 
 def main(grid: str, optimiser: str, output: Path) -> None:
-    """Train the toys of GRID (JSON) with OPTIMISER."""
+    """Train the toys of GRID (JSON) that use OPTIMISER."""
     devices.set_up("cpu")
     settings = from_json(Grid, grid)
     rows = toy_training.train(settings, optimiser)

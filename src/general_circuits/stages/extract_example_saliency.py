@@ -1,4 +1,4 @@
-"""One checkpoint of a block → every neuron's saliency on every example."""
+"""One checkpoint of a block → saliency of every neuron on every example."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from general_circuits.storage.schemas.example_saliency import TABLE
 
 
 def main(split: Path, condition: str, step: int, questions: str, device: str, output: Path) -> None:
-    """Read the weights beside SPLIT at one STEP and keep what QUESTIONS (JSON) ask, example by example."""
-    torch_device, asked = devices.set_up(device), from_json(Questions, questions)
+    """Measure the saliency that QUESTIONS (JSON) describe, of the weights beside SPLIT at one STEP."""
+    torch_device, settings = devices.set_up(device), from_json(Questions, questions)
 
     def parts() -> Iterator[pd.DataFrame]:
         for position, replica, examples in Block(split, torch_device).replicas():
@@ -27,9 +27,10 @@ def main(split: Path, condition: str, step: int, questions: str, device: str, ou
             if step not in stored.steps():
                 raise SystemExit(f"step={step}: {condition} has no such checkpoint; it has {stored.steps()}")
             for _, model in stored.models([step], torch_device):
-                for names, numbers, saliency in by_example(model, examples, asked, replica):
+                for names, numbers, saliency in by_example(model, examples, settings, replica):
                     labelled = {"condition": condition, **names}
                     constant = {name: _constant(value, saliency.numel()) for name, value in labelled.items()}
+                    # saliency: (example, neuron), flattened to one row for each example and neuron
                     rows = {
                         "replica": replica,
                         "example": np.repeat(numbers.cpu().numpy(), saliency.shape[1]),
@@ -42,7 +43,7 @@ def main(split: Path, condition: str, step: int, questions: str, device: str, ou
 
 
 def _constant(value: object, n: int) -> object:
-    """A column that has one value, which text takes up once."""
+    """Return a column of one value. Text becomes a category, so that it is stored once."""
     return pd.Categorical.from_codes(np.zeros(n, dtype=np.int8), [value]) if isinstance(value, str) else value
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a block → the saliency statistics of every neuron, and how far each attribution is to be trusted."""
+"""Checkpoints of a block → saliency statistics of every neuron, and the error of each attribution."""
 
 from __future__ import annotations
 
@@ -23,34 +23,36 @@ from general_circuits.training.schedule import evenly_chosen
 def main(
     split: Path, condition: str, questions: str, steps: int, events: str, device: str, output: Path, attribution: Path
 ) -> None:
-    """Read the weights beside SPLIT and measure what QUESTIONS (JSON) ask.
+    """Measure the saliency that QUESTIONS (JSON) describe, of the weights beside SPLIT.
 
-    At STEPS checkpoints, 0 for all; with an EVENTS table, at those of them that a claim reads around its events.
+    STEPS is the number of checkpoints, 0 for all. With a table EVENTS, only checkpoints around events are measured:
+    those that claims read.
     """
-    torch_device, asked = devices.set_up(device), from_json(Questions, questions)
-    claimed = _by_replica(Path(events)) if events else None
+    torch_device, settings = devices.set_up(device), from_json(Questions, questions)
+    event_steps = _by_replica(Path(events)) if events else None
     layers: list[pd.DataFrame] = []
 
     def parts() -> Iterator[pd.DataFrame]:
         for position, replica, examples in Block(split, torch_device).replicas():
             stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
             wanted = evenly_chosen(stored.steps(), steps or None)
-            if claimed is not None:
-                wanted = steps_read(wanted, claimed.loc[replica])
+            if event_steps is not None:
+                wanted = steps_read(wanted, event_steps.loc[replica])
             for step, model in stored.models(wanted, torch_device):
                 print(f"{condition}, replica {replica}: step {step:,}", flush=True)
                 names = {"condition": condition, "replica": replica, "step": step}
-                neurons, of_layers = (found.assign(**names) for found in measure(model, examples, asked, replica))
+                neurons, of_layers = (rows.assign(**names) for rows in measure(model, examples, settings, replica))
                 layers.append(of_layers)
                 yield neurons.sort_values(list(SALIENCY.key))
 
-    # Checkpoint by checkpoint: tables of many would keep what each had in memory from being given back.
+    # One checkpoint at a time: small tables of many checkpoints would keep the allocator from returning their memory.
     metadata = tables.read_metadata(split)
     tables.write_in_parts(output, SALIENCY, parts(), metadata)
     tables.write(attribution, ATTRIBUTION, tables.joined(ATTRIBUTION, layers), metadata)
 
 
 def _by_replica(path: Path) -> pd.DataFrame:
+    """Return the steps of events, one row per replica and one column per event."""
     events = tables.read(path, EVENTS)
     return steps_of_events(events, events["condition"].iloc[0])
 

@@ -1,4 +1,4 @@
-"""Metrics → events."""
+"""Metrics of a block → its events."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from general_circuits.training import events
 
 
 def main(metrics: Path, condition: str, parent: str, output: Path) -> None:
-    """Find the events of CONDITION in METRICS; of a branch also in those of its PARENT."""
-    own = tables.read(metrics, METRICS)
-    found = events.find_of_branch(own, tables.read(Path(parent), METRICS), condition) if parent else events.find(own)
-    tables.write(output, EVENTS, found, tables.read_metadata(metrics))
+    """Find the events of CONDITION in METRICS. For a branch, PARENT is the table of its parent's metrics."""
+    rows = tables.read(metrics, METRICS)
+    if parent:
+        event_rows = events.find_of_branch(rows, tables.read(Path(parent), METRICS), condition)
+    else:
+        event_rows = events.find(rows)
+    tables.write(output, EVENTS, event_rows, tables.read_metadata(metrics))
 
 
 if __name__ == "__main__":

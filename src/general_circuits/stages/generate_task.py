@@ -1,4 +1,4 @@
-"""A task's settings → its table of examples."""
+"""Settings of a task → table of its examples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from general_circuits.tasks.settings import AnyTask, Task, family_module
 
 
 def main(task: str, output: Path) -> None:
-    """Write the examples of TASK (JSON) to OUTPUT."""
+    """Write all examples of TASK (JSON) to OUTPUT."""
     settings: Task = from_json(AnyTask, task)
     table = importlib.import_module(family_module(settings.family)).generate(settings)
     metadata = {

@@ -1,4 +1,4 @@
-"""A study's files of one table → a list of them, with their checksums."""
+"""Files of one table in a study → list of these files, with their checksums."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from general_circuits.storage.schemas import registry
 
 
 def main(table: str, results: Path, axes: Path, output: Path) -> None:
-    """List RESULTS' files of TABLE along AXES (a JSON file) as `sha256sum --check` reads them."""
+    """List the files of TABLE in RESULTS along AXES (a JSON file), in the format of `sha256sum --check`."""
     along = json.loads(axes.read_text(encoding="utf-8"))[table]
     with tables.replacing(output) as temporary, temporary.open("w", encoding="utf-8") as lines:
         for file in tables.files(registry.table(table), along):

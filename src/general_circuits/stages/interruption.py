@@ -1,4 +1,4 @@
-"""How a long job ends before its work does: asked to, or for want of room on the disk."""
+"""Early ends of a long job: a signal asks it to stop, or the disk is full."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from types import FrameType
 from safetensors import SafetensorError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a full disk, a used-up quota and a file larger than allowed."""
 
 
 class Stop:
-    """SIGTERM and Ctrl-C, from now on, set a flag instead of ending the process."""
+    """Flag that SIGTERM and Ctrl-C set, instead of ending the process, as soon as it exists."""
 
     def __init__(self) -> None:
         self.signal = 0
@@ -22,12 +23,12 @@ class Stop:
             signal.signal(number, self._ask)
 
     def is_asked(self) -> bool:
-        """Whether one came."""
+        """Return whether one of these signals came."""
         return self.signal != 0
 
     @property
     def exit_status(self) -> int:
-        """What a shell gives a process that this signal ended."""
+        """Exit status that a shell reports for a process that this signal ended."""
         return 128 + self.signal
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
@@ -36,7 +37,11 @@ class Stop:
 
 @contextlib.contextmanager
 def room_for(work: str) -> Iterator[None]:
-    """End the process with a plain message if the disk has no room for what this block writes."""
+    """End the process with a plain message if the disk has no room for the files of the `with` block.
+
+    Args:
+        work: name of the work, at the start of the message.
+    """
     try:
         yield
     except OSError as error:
@@ -45,12 +50,11 @@ def room_for(work: str) -> Iterator[None]:
         reason = f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
         raise SystemExit(_message(work, reason)) from None
     except SafetensorError as error:
+        # safetensors has no error number: it writes the system's error as "(os error 28)" into its message.
         if not any(f"os error {number})" in str(error) for number in FULL):
             raise
         raise SystemExit(_message(work, str(error))) from None
 
 
 def _message(work: str, reason: str) -> str:
-    return (
-        f"{work}: nothing more can be written ({reason}). What was kept before is whole: make room, and run this again"
-    )
+    return f"{work}: nothing more can be written ({reason}). Earlier files are complete: make room, and run this again"

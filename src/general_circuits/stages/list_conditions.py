@@ -1,4 +1,4 @@
-"""A study's settings → one row per condition and setting."""
+"""Settings of a study → one row per condition and key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from general_circuits.storage.schemas.conditions import TABLE as CONDITIONS
 
 
 def main(settings: Path, output: Path) -> None:
-    """List the conditions of SETTINGS (a JSON file), nested mappings by name."""
+    """List the settings of all conditions in SETTINGS, a JSON file with one mapping per condition."""
     conditions = json.loads(settings.read_text(encoding="utf-8"))
     rows = [
         {"condition": name, "setting": key, "value": json.dumps(value, ensure_ascii=False), "number": _number(value)}
@@ -25,6 +25,7 @@ def main(settings: Path, output: Path) -> None:
 
 
 def _number(value: object) -> float:
+    """Return a value as a number; NaN if it is none. True and False are no numbers here."""
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else float("nan")
 
 

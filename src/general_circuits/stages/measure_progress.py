@@ -1,4 +1,4 @@
-"""Checkpoints of a block → how much of each network's answers is the general solution, and what moves it."""
+"""Checkpoints of a block → share of the general solution in each network's answers, and the forces on it."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class Progress:
     """Arguments of one job.
 
     Attributes:
-        split: the block's examples; weights lie beside it.
-        onset: folder of the checkpoints around onset, all of which are measured; empty where there are none.
-        condition: its name.
-        settings: its settings, JSON; they name the task, whose solution is looked for.
+        split: examples of the block. Its weights lie beside this file.
+        onset: folder of checkpoints around onset, all of which are measured; empty if there are none.
+        condition: name of the condition.
+        settings: settings of the condition, as JSON. They name the task whose general solution is measured.
         steps: number of scheduled checkpoints to measure; 0 for all.
-        examples: number of training examples whose gradients are followed singly.
-        examples_steps: number of checkpoints at which they are followed.
+        examples: number of training examples whose gradients are measured one by one.
+        examples_steps: number of checkpoints at which these examples are measured.
         device: "cpu" or "cuda".
-        output: the table `progress`; the others are written beside it.
+        output: the table `progress`; the other tables are written beside it.
     """
 
     split: Path
@@ -57,7 +57,7 @@ class Progress:
 
 
 def main(job: Progress) -> None:
-    """Measure the general solution in every network of a block, and the forces that move it."""
+    """Measure the general solution in every network of a block, and the forces that training exerts on it."""
     device, condition = devices.set_up(job.device), from_json(Condition, job.settings)
     block = Block(job.split, device)
     precision = torch.float64 if condition.optimiser.loss_precision == "float64" else torch.float32
@@ -65,10 +65,10 @@ def main(job: Progress) -> None:
     for position, replica, splits in block.replicas():
         stored = checkpoints.Checkpoints(job.split.parent / checkpoints.file_name(position))
         scheduled = evenly_chosen(stored.steps(), job.steps or None)
-        if not scheduled:  # a replica that never came to its branch
+        if not scheduled:  # a replica of a branch whose parent never reached it
             continue
         general = learned.general(condition, splits, block.vocabulary, stored.backwards(device))
-        followed = evenly_chosen(scheduled, job.examples_steps)
+        steps_of_examples = evenly_chosen(scheduled, job.examples_steps)
         around, models = _around_onset(job.onset, position, scheduled, device)
         for step, model in chain(stored.models(scheduled, device), models):
             print(f"{job.condition}, replica {replica}: step {step:,}", flush=True)
@@ -77,7 +77,7 @@ def main(job: Progress) -> None:
             measured = measure(model, general.examples, general, precision)
             for name in TABLES:
                 frames[name].append(getattr(measured, name).assign(**names, **flags))
-            if step in followed and job.examples:
+            if step in steps_of_examples and job.examples:
                 rows = single_examples(model, general.examples, general, precision, job.examples, replica)
                 frames["reinforcement"].append(rows.assign(**names))
     metadata = tables.read_metadata(job.split)
@@ -89,7 +89,7 @@ def main(job: Progress) -> None:
 def _around_onset(
     folder: str, position: int, scheduled: list[int], device: torch.device
 ) -> tuple[list[int], Iterator[tuple[int, Network]]]:
-    """Return the steps of the checkpoints around onset, and the networks of those that are not scheduled too."""
+    """Return the steps of all checkpoints around onset, and the networks at those steps that are not scheduled too."""
     if not folder:
         return [], iter(())
     replayed = checkpoints.Checkpoints(Path(folder) / checkpoints.file_name(position))

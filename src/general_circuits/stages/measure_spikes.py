@@ -1,4 +1,4 @@
-"""Weights around spikes → what came of the general circuit there, and of examples that both kinds serve."""
+"""Weights around spikes → change of the general circuit there, and of the examples that both circuits answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from general_circuits.training.settings import Condition
 
 
 def main(split: Path, spikes: Path, weights: Path, condition: str, settings: str, device: str, output: Path) -> None:
-    """Read the table SPIKES and the folder WEIGHTS; what is general is told by the last weights beside SPLIT."""
+    """Measure the windows of SPIKES with the folder WEIGHTS. The last weights beside SPLIT define what is general."""
     resolved, torch_device = from_json(Condition, settings), devices.set_up(device)
     table, block = tables.read(spikes, SPIKES), Block(split, torch_device)
     frames = []
@@ -34,10 +34,9 @@ def main(split: Path, spikes: Path, weights: Path, condition: str, settings: str
         observations = [Shares.of(model, general) for _, model in stored.models(stored.steps(), torch_device)]
         rows = []
         for row in of_replica.itertuples():
-            found = effects(
-                observations[int(row.first_observation) : int(row.first_observation) + int(row.observations)]
-            )
-            rows.append({"spike": row.spike, "kind": row.kind, "step": row.step, **found})
+            start = int(row.first_observation)
+            of_window = observations[start : start + int(row.observations)]
+            rows.append({"spike": row.spike, "kind": row.kind, "step": row.step, **effects(of_window)})
         print(f"{condition}, replica {replica}: {len(rows)} windows", flush=True)
         frames.append(pd.DataFrame(rows).assign(condition=condition, replica=replica))
     tables.write(output, EFFECTS, tables.joined(EFFECTS, frames), tables.read_metadata(split))

@@ -1,4 +1,4 @@
-"""Every claim's findings → one row per claim."""
+"""Findings of every claim → one row per claim."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS
 
 def main(results: Path, claims: str, output: Path) -> None:
     """Merge the findings of CLAIMS (comma-separated) under RESULTS."""
-    found = [tables.read(results / CLAIM.path.format(claim=claim), CLAIM) for claim in claims.split(",")]
-    tables.write(output, VERDICTS, verdicts.merge(found))
+    findings = [tables.read(results / CLAIM.path.format(claim=claim), CLAIM) for claim in claims.split(",")]
+    tables.write(output, VERDICTS, verdicts.merge(findings))
 
 
 if __name__ == "__main__":

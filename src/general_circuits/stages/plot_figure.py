@@ -1,4 +1,4 @@
-"""The tables a figure shows → SVG and PNG, and a description in words."""
+"""Tables of a figure → SVG and PNG, and a description in words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from general_circuits.storage.schemas import registry
 def main(
     figure: str, view: str, title: str, results: Path, reads: str, axes: Path, svg: Path, png: Path, description: Path
 ) -> None:
-    """Draw FIGURE in a VIEW from the tables it READS along AXES (a JSON file); TITLE and DESCRIPTION are its words."""
+    """Draw FIGURE in a VIEW, with a TITLE and a DESCRIPTION, from the tables it READS along AXES (a JSON file)."""
     along = json.loads(axes.read_text(encoding="utf-8"))
     frames = registry.read(results, reads.split(","), along)
     module = importlib.import_module(f"general_circuits.figures.{figure}")

@@ -1,4 +1,4 @@
-"""Checkpoints of a block → every example's answer, and where the gradient of training comes from."""
+"""Checkpoints of a block → answer to every example, and the gradient of training, by sureness."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from general_circuits.training.settings import Condition
 
 
 def main(split: Path, condition: str, settings: str, steps: int, device: str, output: Path) -> None:
-    """Read the weights beside SPLIT, which training by SETTINGS (JSON) left, at STEPS checkpoints (0 for all).
+    """Answer all examples with the weights beside SPLIT, at STEPS checkpoints (0 for all).
 
-    OUTPUT is the table `answers`; `deciles` lies beside it.
+    SETTINGS (JSON) are the settings of training. OUTPUT is the table `answers`; `deciles` is written beside it.
     """
     torch_device, optimiser = devices.set_up(device), from_json(Condition, settings).optimiser
     precision = torch.float64 if optimiser.loss_precision == "float64" else torch.float32
     frames: list[pd.DataFrame] = []
-    of_tenths: list[pd.DataFrame] = []
+    decile_frames: list[pd.DataFrame] = []
     for position, replica, splits in Block(split, torch_device).replicas():
         stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
         for step, model in stored.models(evenly_chosen(stored.steps(), steps or None), torch_device):
             print(f"{condition}, replica {replica}: step {step:,}", flush=True)
             names = {"condition": condition, "replica": replica, "step": step}
             frames.append(answers.answers(model, splits).assign(**names))
-            of_tenths.append(answers.deciles(model, splits, precision).assign(**names))
+            decile_frames.append(answers.deciles(model, splits, precision).assign(**names))
     metadata = tables.read_metadata(split)
     tables.write(output, ANSWERS, tables.joined(ANSWERS, frames), metadata)
     beside = output.with_name(f"{output.stem}-deciles.parquet")
-    tables.write(beside, DECILES, tables.joined(DECILES, of_tenths), metadata)
+    tables.write(beside, DECILES, tables.joined(DECILES, decile_frames), metadata)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Some steps of a finished block, trained again from the nearest states and looked at more closely."""
+"""Steps of a finished block, trained again from the nearest states → metrics and checkpoints at closer steps."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class Replay:
     """Arguments of one job.
 
     Attributes:
-        split: the block's examples, replica by replica.
-        condition: its name.
-        settings: its settings, JSON.
-        finished: the metrics of the whole run: a replica that had diverged before `first` still has.
+        split: examples of the block, replica by replica.
+        condition: name of the condition.
+        settings: settings of the condition, as JSON.
+        finished: metrics of the finished run. A replica that diverged before `first` stays flagged.
         device: "cpu" or "cuda".
         training_code: fingerprint of the code that trained the block.
-        states: folder of its training states; a replica without any is trained from its seed.
-        events: table of events; steps are counted from each replica's onset then. Else empty.
-        first, last: the steps to replay, both included.
-        checkpoints_every, metrics_every: one step in so many is kept; `first` and `last` always are.
+        states: folder of the block's training states. A replica without states is trained from its seed.
+        events: table of events. With it, steps are counted from each replica's onset. Else empty.
+        first, last: steps to replay, both included.
+        checkpoints_every, metrics_every: distance of the steps that are kept. `first` and `last` are always kept.
         metrics: the table to write; weights are written beside it.
     """
 
@@ -57,7 +57,7 @@ class Replay:
     metrics: Path
 
     def check(self, trained: int) -> None:
-        """Refuse steps that the run of `trained` steps does not have."""
+        """End the process with a message if the run of `trained` steps lacks these steps."""
         if self.first > self.last or not (self.events or (self.first >= 0 and self.last <= trained)):
             raise SystemExit(
                 f"steps {self.first} to {self.last}: should be within the {trained} steps of {self.condition}"
@@ -67,17 +67,18 @@ class Replay:
             raise SystemExit(f"one step in {every}: should be one in 1 or more")
 
     def observed(self, onset: float | None, trained: int) -> tuple[loop.Observed, int]:
-        """Return what to look at, and the first step of it.
+        """Return the steps to observe, and the first of them.
 
         Args:
-            onset: the replica's onset, from which steps are counted; NaN where it had none; None to count from step 0.
-            trained: steps of the run.
+            onset: the replica's onset, from which steps are counted. NaN if it had no onset; None to count from step 0.
+            trained: number of steps of the run.
         """
         if onset is None:
             return self._between(self.first, self.last), self.first
-        if onset != onset:
+        if onset != onset:  # NaN
             return loop.Observed(0, (), ()), self.first
-        # The same distances from each onset, as far as the run reaches on either side.
+        # Every replica has checkpoints at the same distances from its onset, as far as the run reaches on either side.
+        # So both ends move inwards by whole spacings: `start` is the first such step from 0 on.
         first, every = int(onset) + self.first, self.checkpoints_every
         start = first + every * max(0, -(first // every))
         end = start + (min(trained, int(onset) + self.last) - start) // every * every
@@ -88,7 +89,7 @@ class Replay:
 
 
 def main(job: Replay) -> None:
-    """Replay some steps of every replica of a block. Equal steps have equal bytes; without an onset there are none."""
+    """Replay steps of every replica of a block, to equal bytes; a replica without onset has no rows or checkpoints."""
     condition = from_json(Condition, job.settings)
     trained = condition.schedule.steps
     job.check(trained)

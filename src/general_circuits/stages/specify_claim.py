@@ -1,4 +1,4 @@
-"""The tables of what specification curves ask → a claim's estimate under every choice."""
+"""Tables measured in every way → estimate of a claim under every choice, for specification curves."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from general_circuits.storage.schemas.specification import TABLE as SPECIFICATIO
 
 
 def main(claim: str, results: Path, reads: str, axes: Path, output: Path) -> None:
-    """Specify CLAIM from the tables it READS along AXES (a JSON file); where it can read none, it has no rows."""
-    found = []
+    """Estimate CLAIM in every way from the tables it READS along AXES (a JSON file); without tables, write no rows."""
+    frames_of_claim = []
     if reads:
         along = json.loads(axes.read_text(encoding="utf-8"))
         frames = registry.read(results, reads.split(","), along)
         rows = importlib.import_module(f"general_circuits.claims.{claim}").specify(frames)
-        found = [rows.assign(claim=claim)]
-    tables.write(output, SPECIFICATION, tables.joined(SPECIFICATION, found))
+        frames_of_claim = [rows.assign(claim=claim)]
+    tables.write(output, SPECIFICATION, tables.joined(SPECIFICATION, frames_of_claim))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A task's table → the examples of each replica of a block: which of them train, and with which labels."""
+"""Table of a task → examples of each replica of a block, with their split and labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from general_circuits.tasks.settings import Split
 
 
 def main(task: Path, split: str, condition: str, first_seed: int, block: int, replicas: int, output: Path) -> None:
-    """Split the examples of TASK as SPLIT (JSON) says, for a BLOCK of REPLICAS; block 0 begins with FIRST_SEED."""
+    """Split the examples of TASK by SPLIT (JSON), for a BLOCK of REPLICAS. The seeds of block 0 begin at FIRST_SEED."""
     settings = from_json(Split, split)
     examples = tables.read(task, TASK)
     pair, target = examples["pair"].to_numpy(), examples["target"].to_numpy()

@@ -1,4 +1,4 @@
-"""Checkpoints of a block → every MLP neuron's generality, gradient and what updates made of it until the next."""
+"""Checkpoints of a block → generality and gradient of every MLP neuron, and its change until the next checkpoint."""
 
 from __future__ import annotations
 
@@ -20,30 +20,29 @@ from general_circuits.training.settings import Condition
 
 
 def main(split: Path, onset: str, condition: str, settings: str, steps: int, device: str, output: Path) -> None:
-    """Read the weights beside SPLIT, which training by SETTINGS (JSON) left, and those in the folder ONSET,
-    if any.
+    """Measure neurons at STEPS of the checkpoints beside SPLIT (0 for all), and at all checkpoints of the folder ONSET.
 
-    Of the first STEPS checkpoints, evenly chosen (0 for all); of the others all.
+    SETTINGS (JSON) are the settings of training. ONSET is empty if there is no such folder.
     """
     torch_device, optimiser = devices.set_up(device), from_json(Condition, settings).optimiser
 
     def parts() -> Iterator[pd.DataFrame]:
         for position, replica, examples in Block(split, torch_device).replicas():
             stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-            wanted, around = evenly_chosen(stored.steps(), steps or None), []
-            models = stored.models(wanted, torch_device)
+            scheduled, around = evenly_chosen(stored.steps(), steps or None), []
+            models = stored.models(scheduled, torch_device)
             if onset:
                 replayed = checkpoints.Checkpoints(Path(onset) / checkpoints.file_name(position))
                 around = replayed.steps()
-                # Both read one at a time, and put in one order; what is in both is equal.
-                of_onset = replayed.models(sorted({*around} - {*wanted}), torch_device)
-                models = heapq.merge(models, of_onset, key=lambda found: found[0])
-            for step, found in track(models, examples["train"], optimiser, replica):
+                # Both folders are read one network at a time and merged by step. A step in both has equal weights.
+                of_onset = replayed.models(sorted({*around} - {*scheduled}), torch_device)
+                models = heapq.merge(models, of_onset, key=lambda pair: pair[0])
+            for step, rows in track(models, examples["train"], optimiser, replica):
                 print(f"{condition}, replica {replica}: step {step:,}", flush=True)
-                flags = {"is_scheduled": step in wanted, "around_onset": step in around}
-                yield found.assign(condition=condition, replica=replica, **flags)
+                flags = {"is_scheduled": step in scheduled, "around_onset": step in around}
+                yield rows.assign(condition=condition, replica=replica, **flags)
 
-    # Checkpoint by checkpoint, as they are read: no more than two are in memory.
+    # One checkpoint at a time, so that at most two networks are in memory.
     tables.write_in_parts(output, UPDATES, parts(), tables.read_metadata(split))
 
 

@@ -1,4 +1,4 @@
-"""One condition and a block of replicas → metrics and checkpoints; of a branch, from where it leaves its parent."""
+"""Split of a block → metrics and checkpoints of its replicas; those of a branch begin where it leaves its parent."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ class Training:
     """Arguments of one job.
 
     Attributes:
-        split: the block's examples, replica by replica.
-        condition: its name.
-        settings: its settings, JSON.
+        split: examples of the block, replica by replica.
+        condition: name of the condition.
+        settings: settings of the condition, as JSON.
         device: "cpu" or "cuda".
-        code: fingerprint of the training code. States of another code, setting or input are not used.
+        code: fingerprint of the code that trains. States of other code, settings or inputs are not used.
         states: folder of the block's training states, from which an interrupted job goes on.
         keep_states: number of states to leave per replica.
-        branch: how the condition leaves its parent, JSON; empty for a condition that is no branch.
+        branch: how the condition leaves its parent, as JSON; empty for a condition that is no branch.
         parent: the parent's folder of this block, with its split, events and metrics.
-        parent_states: the parent's training states, from which its steps up to the branch are replayed.
-        parent_code: fingerprint of the code that trained the parent.
-        as_kicked: metrics of another branch, whose lowest training accuracy a kick shall equal; else empty.
-        metrics: the table to write, last of all; weights are written beside it.
+        parent_states: folder of the parent's training states, from which its steps up to the branch are replayed.
+        parent_code: fingerprint of the code that trained the parent, by which its states are found.
+        as_kicked: metrics of another branch, whose lowest training accuracy a kick has to reach; else empty.
+        metrics: the table to write, after everything else; weights are written beside it.
     """
 
     split: Path
@@ -64,7 +64,7 @@ class Training:
     metrics: Path
 
     def branch_start(self) -> BranchStart | None:
-        """Return where the block's replicas leave their parent, if it is a branch."""
+        """Return the start of the branch; None for a condition that is no branch."""
         if not self.branch:
             return None
         kicked = Path(self.as_kicked) if self.as_kicked else None
@@ -73,7 +73,7 @@ class Training:
 
 
 def main(job: Training) -> None:
-    """Train every replica of a block. A replica whose parent never reached the branch has no rows or checkpoints."""
+    """Train every replica of a block. A replica whose parent never reached the branch gets no rows or checkpoints."""
     stop, branch_start = Stop(), job.branch_start()
     condition = from_json(Condition, job.settings)
     block = Block(job.split, devices.set_up(job.device))
@@ -99,10 +99,12 @@ def main(job: Training) -> None:
                 say(str(end))
                 raise SystemExit(stop.exit_status) from None
             checkpoints.write(path, replica, run.weights, run.steps, run.model)
+            # A branch that leaves its parent after the parent diverged is flagged from its first row.
             had_diverged = branch_start is not None and branch_start.has_diverged(replica, start.step)
             diverged = run.metrics["diverged"] | had_diverged
             frames.append(run.metrics.assign(condition=job.condition, replica=replica, diverged=diverged))
         tables.write(job.metrics, METRICS, tables.joined(METRICS, frames), {"condition": json.loads(job.settings)})
+    # After the table is written: an interrupted job still needs all states and records.
     for states in all_states:
         states.thin(job.keep_states, STATE_EVERY)
 
@@ -115,7 +117,7 @@ def _start(
     replica: int,
     say: Callable[[str], None],
 ) -> Replica | Branched | None:
-    """Return a replica at its first step; none where a branch's parent never came to it."""
+    """Return a replica at its first step; None if the parent never reached the branch."""
     if branch_start:
         return branch_start.start(replica, condition, examples, say)
     return Replica(condition, examples, vocabulary, replica)

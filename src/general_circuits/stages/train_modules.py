@@ -1,4 +1,4 @@
-"""A block's split → the modules of its duels, each trained apart, and how well they know what they are to know."""
+"""Split of a block → modules for its duels, each trained by itself, and their quality."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from general_circuits.storage.schemas.modules import TABLE as MODULES
 
 
 def main(split: Path, planting: str, device: str, weights: Path, modules: Path) -> None:
-    """Train the modules of every replica of SPLIT as PLANTING (JSON) says; MODULES is written last."""
+    """Train the modules of every replica of SPLIT by PLANTING (JSON). Write their WEIGHTS, then the table MODULES."""
     block = Block(split, devices.set_up(device))
-    how = from_json(Planting, planting)
+    settings = from_json(Planting, planting)
     planted, frames = {}, []
     for _, replica, splits in block.replicas():
         say = partial(print, f"replica {replica}:", flush=True)
         ground = DuelExamples.of(splits, block.vocabulary)
-        found = plant(how, ground, replica, say)
-        frames.append(quality(found, ground, replica).assign(replica=replica))
-        planted[replica] = found
+        modules_of_replica = plant(settings, ground, replica, say)
+        frames.append(quality(modules_of_replica, ground, replica).assign(replica=replica))
+        planted[replica] = modules_of_replica
     write(weights, planted)
     tables.write(modules, MODULES, pd.concat(frames, ignore_index=True), {"planting": json.loads(planting)})
 

@@ -1,4 +1,4 @@
-"""A finished block, trained once more → both losses at every step; its spikes, and weights around them."""
+"""Finished block, trained a second time → both losses at every step, its spikes, and weights around them."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class Watch:
     """Arguments of one job.
 
     Attributes:
-        split: the block's examples, replica by replica.
-        events: the block's table of events; each replica is watched from its t_m on.
-        condition: its name.
-        settings: its settings, JSON.
+        split: examples of the block, replica by replica.
+        events: table of the block's events. Each replica is watched from the step at which it has memorised.
+        condition: name of the condition.
+        settings: settings of the condition, as JSON.
         device: "cpu" or "cuda".
         training_code: fingerprint of the code that trained the block.
-        states: folder of its training states; a replica without any is trained from its seed.
-        threshold: a spike is a training loss above this many times the median of the 50 steps before.
-        most: number of spikes to look into, per replica.
-        output: the table `spikes`; `losses` is written beside it, and weights in a folder of its name.
+        states: folder of the block's training states. A replica without states is trained from its seed.
+        threshold: number of times the median of the 50 steps before. A training loss above this is a spike.
+        most: largest number of spikes per replica whose weights are kept.
+        output: the table `spikes`. `losses` is written beside it, and weights in a folder of its name.
     """
 
     split: Path
@@ -53,7 +53,7 @@ class Watch:
 
 
 def main(job: Watch) -> None:
-    """Replay every replica of a block from t_m on, and keep losses at every step and weights around its spikes."""
+    """Replay every replica of a block after it memorised; keep losses at every step and weights around spikes."""
     condition, device = from_json(Condition, job.settings), devices.set_up(job.device)
     memorised = steps_of_events(tables.read(job.events, EVENTS), job.condition)["memorised"]
     block = Block(job.split, device)
@@ -64,21 +64,22 @@ def main(job: Watch) -> None:
             say = partial(print, f"{job.condition}, replica {replica}:", flush=True)
             folder = folder_of(job.states, position, job.training_code, job.settings, job.device, job.split)
             states = States(folder, say)
-            trained = spike_replay.Trained(condition, splits, block.vocabulary, replica, states.nearest)
+            finished = spike_replay.FinishedReplica(condition, splits, block.vocabulary, replica, states.nearest)
             windows: list[spike_replay.Window] = []
             if memorised.isna()[replica]:
-                say("never memorised: it has no spikes after that")
+                say("never memorised: there is nothing to watch")
             else:
                 first = int(memorised[replica])
-                losses = trained.losses(first)
+                losses = finished.losses(first)
                 all_spikes = spikes.find(losses["training"], job.threshold)
                 say(f"{len(all_spikes)} spikes from step {first:,} on")
-                windows = spike_replay.windows(trained, all_spikes, first, job.most)
+                windows = spike_replay.windows(finished, all_spikes, first, job.most)
                 rows = pd.concat([spike_replay.rows(windows), spikes.listed(all_spikes, losses)])
+                # Spikes that were looked into have a fuller row already: the first of two equal keys stays.
                 names = {"condition": job.condition, "replica": replica}
                 frames.append(rows.drop_duplicates(["spike", "kind", "step"]).assign(**names))
                 records.append(losses.reset_index().assign(**names))
-            model = trained.begun().model
+            model = finished.at_start().model
             weights = spike_replay.weights(windows, model.state_dict())
             path = job.output.parent / job.output.stem / checkpoints.file_name(position)
             observations = sum(len(window.observations) for window in windows)

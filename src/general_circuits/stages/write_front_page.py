@@ -1,4 +1,4 @@
-"""The verdicts and the pictures that matter → the body of the report's front page."""
+"""Verdicts and key pictures of a study → body of the report's front page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS
 
 
 def main(verdicts: Path, titles: str, pictures: str, page: Path) -> None:
-    """The PAGE from VERDICTS and PICTURES (PNG, comma-separated, their words beside them), their TITLES joined by |."""
+    """Write PAGE from VERDICTS and PICTURES.
+
+    PICTURES are PNG files, separated by commas, with descriptions in text files beside them. TITLES are separated by |.
+    """
     shown = [
         pages.Picture(title, path.with_suffix(".txt").read_text(encoding="utf-8").strip(), path.read_bytes())
         for title, path in zip(titles.split("|"), map(Path, pictures.split(",")), strict=True)

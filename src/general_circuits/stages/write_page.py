@@ -1,4 +1,4 @@
-"""A finished study → one page of the report."""
+"""Tables of a finished study → one page of the report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from general_circuits.storage.schemas import registry
 
 
 def main(page: str, results: Path, reads: str, axes: Path, settings: Path, output: Path) -> None:
-    """Write PAGE from the tables it READS along AXES, and what is known of the study with SETTINGS (JSON files)."""
+    """Write PAGE from the tables it READS along AXES, and from the study's SETTINGS (both JSON files)."""
     along = json.loads(axes.read_text(encoding="utf-8"))
     names = reads.split(",") if reads else []
     frames = registry.read(results, names, along)

@@ -1,4 +1,4 @@
-"""The order in which training examples are shown."""
+"""Order in which training examples are shown."""
 
 from __future__ import annotations
 
@@ -11,12 +11,21 @@ from general_circuits.seeds import stream_seed
 
 
 class Batches:
-    """Draw batches of training examples without end, as index tensors (batch).
+    """Draws batches of training examples without end, as index tensors (batch).
 
-    Each epoch is a fresh permutation cut into whole batches; what is left over is not used.
+    Each epoch is a fresh permutation, cut into whole batches. Examples that fill no whole batch are left out of the
+    epoch.
+
+    Args:
+        n_examples: number of training examples.
+        batch_size: examples per batch, or "full" for all of them, always in the same order.
+        seed: seed of the replica; the order is its stream "batches".
+        device: device of the index tensors.
 
     Attributes:
-        epoch_start: the generator's state before this epoch's permutation was drawn.
+        epoch_start: state of the generator before it drew this epoch's permutation.
+        order: permutation of this epoch, (example).
+        position: number of examples of this epoch that were shown.
     """
 
     def __init__(self, n_examples: int, batch_size: int | str, seed: int, device: torch.device) -> None:
@@ -36,17 +45,18 @@ class Batches:
         return self.order[start : self.position]
 
     def values(self) -> dict[str, int]:
-        """Return what a state holds beside `epoch_start`."""
+        """Return the values that a training state holds beside `epoch_start`."""
         return {"position": self.position}
 
     def restore(self, epoch_start: Tensor, values: Mapping[str, int]) -> None:
-        """Go back to where a state was taken."""
+        """Go to the epoch and the position of a training state."""
+        # A state holds the generator and not the permutation, which the generator draws again, to the same numbers.
         self.generator.set_state(epoch_start)
         self.epoch_start, self.order, _ = self._draw()
         self.position = values["position"]
 
     def inherit(self, other: Batches) -> None:
-        """Go on with another stream: in the middle of its epoch, or with a new epoch where batches differ."""
+        """Go on with another stream: in the middle of its epoch, or with a new epoch if the batches differ."""
         self.generator.set_state(other.generator.get_state())
         if (self.n_examples, self.size) == (other.n_examples, other.size):
             self.epoch_start, self.order, self.position = other.epoch_start, other.order, other.position
@@ -54,8 +64,8 @@ class Batches:
             self.epoch_start, self.order, self.position = self._draw()
 
     def _draw(self) -> tuple[Tensor, Tensor, int]:
-        """Begin an epoch: return the generator's state before it, its order and its first position."""
+        """Begin an epoch, and return the generator's state before it, its order and its first position."""
         before = self.generator.get_state()
-        if self.is_full:
+        if self.is_full:  # draws nothing, so the generator stays at its seed
             return before, torch.arange(self.n_examples, device=self.device), 0
         return before, torch.randperm(self.n_examples, generator=self.generator).to(self.device), 0

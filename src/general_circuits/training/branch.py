@@ -1,4 +1,4 @@
-"""A replica that leaves another one's path: changed from a step on, to the end or for a while."""
+"""A replica of a branch: it leaves its parent at a step, and trains with a change for a while or to the end."""
 
 from __future__ import annotations
 
@@ -13,18 +13,24 @@ from general_circuits.training.settings import Branch, Condition
 
 
 class Branched:
-    """A replica in its parent's path until a step, from there on in a setting of its own, and perhaps back again.
+    """A replica that goes on from its parent in another setting, and may return to the parent's setting later.
+
+    The memory of the parent's optimiser and the parent's stream of batches go on, wherever the two settings have the
+    same kind of memory. So a branch that changes nothing has its parent's bytes at every later step.
 
     Args:
-        parent: at the step where it leaves.
-        branch: for how long, and what then.
-        condition: its setting meanwhile.
-        splits: its examples meanwhile.
-        seed: the replica.
-        lowest: the training accuracy that a kick shall cause, where it is to equal another branch's.
+        parent: the parent, at the step where the branch leaves it.
+        branch: how long the change lasts, and what follows.
+        condition: setting while the change lasts.
+        splits: examples while the change lasts.
+        seed: seed of the replica.
+        lowest: training accuracy that a kick has to reach, if it copies another branch's fall.
 
-    What the parent's optimiser and its stream of batches remember goes on, as far as it is the same kind of thing: a
-    branch that changes nothing has its parent's bytes at every later step.
+    Attributes:
+        end: step after which the change ends; None if it never ends.
+        has_returned: whether training is back in the parent's setting.
+        current: replica that is trained now: in the changed setting, or in the parent's after the return.
+        parts: parts that are evaluated in either setting.
     """
 
     def __init__(
@@ -53,30 +59,34 @@ class Branched:
         return self.current.model
 
     def update(self, is_observed: bool) -> None:
-        """Make one update; note its gradient's norm if somebody will look."""
+        """Make one update, and measure its gradient's norm if it is observed."""
         if self.end is not None and self.step >= self.end:
             self._return()
             self._anneal(self.step + 1 - self.end)
         self.current.update(is_observed)
 
     def evaluate(self) -> Tensor:
-        """As of `Replica`, on the examples of the setting that led here; a part that it has not is missing."""
+        """Return metrics (part, column) as `Replica.evaluate`, on the examples of the setting of the last update.
+
+        Rows of parts that this setting lacks are NaN.
+        """
         rows = dict(zip(self.current.parts, self.current.evaluate(), strict=True))
         missing = torch.full_like(next(iter(rows.values())), torch.nan)
         return torch.stack([rows.get(name, missing) for name in self.parts])
 
     def state(self) -> State:
-        """All that the next update depends on, beside the parent."""
+        """Return everything that the next update depends on, beside the parent."""
         return self.current.state()
 
     def restore(self, state: State) -> None:
-        """Go on to a state of the same branch."""
+        """Go to a state of the same branch."""
+        # At step `end` itself the replica is still in the changed setting: it returns with the next update.
         if self.end is not None and state.step > self.end:
             self._return()
         self.current.restore(state)
 
     def _return(self) -> None:
-        """To the parent's setting, once."""
+        """Return to the parent's setting, if that has not happened yet."""
         if self.has_returned:
             return
         assert self.end is not None
@@ -86,13 +96,17 @@ class Branched:
         self.has_returned = True
 
     def _anneal(self, made: int) -> None:
-        """Rate and decay of the update of this number since the return, from 1."""
+        """Set the rate and decay of one update after the return, if they return gradually.
+
+        Args:
+            made: number of the update since the return, from 1.
+        """
         lasts = self.branch.lasts
         if self.branch.then != "anneal" or lasts is None:
             return
-        share, changed, own = min(1.0, made / lasts), self.condition.optimiser, self.branch.parent.optimiser
-        if share == 1.0:  # the very numbers, so that nothing is left of the change but its consequences
-            self.current.updater.use(own.learning_rate, own.weight_decay)
+        share, changed, usual = min(1.0, made / lasts), self.condition.optimiser, self.branch.parent.optimiser
+        if share == 1.0:  # the parent's numbers themselves, since the sum below would round them
+            self.current.updater.use(usual.learning_rate, usual.weight_decay)
             return
-        rate = (1 - share) * changed.learning_rate + share * own.learning_rate
-        self.current.updater.use(rate, (1 - share) * changed.weight_decay + share * own.weight_decay)
+        rate = (1 - share) * changed.learning_rate + share * usual.learning_rate
+        self.current.updater.use(rate, (1 - share) * changed.weight_decay + share * usual.weight_decay)

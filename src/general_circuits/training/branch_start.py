@@ -1,4 +1,4 @@
-"""Where the replicas of a branch leave their parent: its files, read, and its steps up to there, made again."""
+"""Start of a branch: the parent's files are read, and its steps up to the branch are trained again."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from general_circuits.training.settings import STEP, Branch, Condition
 
 @dataclass(frozen=True)
 class BranchStart:
-    """A block of a branch, and what its parent left.
+    """Start of one block of a branch, from the files of its parent.
 
     Attributes:
-        branch: how it differs.
-        runs: the parent's folder of this block.
-        states: its training states.
-        as_kicked: the metrics of a branch whose lowest training accuracy a kick shall equal, if any.
-        code: the fingerprint of what trained the parent.
-        device: where that was.
+        branch: how the branch leaves its parent.
+        runs: the parent's folder of this block, with its split, events and metrics.
+        states: folder of the parent's training states.
+        as_kicked: table of metrics of another branch, whose lowest training accuracy a kick has to reach; else None.
+        code: fingerprint of the code that trained the parent, by which its states are found.
+        device: device that trained the parent.
     """
 
     branch: Branch
@@ -46,12 +46,15 @@ class BranchStart:
 
     @property
     def files(self) -> list[Path]:
-        """What a branch's bytes depend on."""
-        own = [self.runs / "split.parquet", self.runs / "events.parquet"]
-        return [*own, *([self.as_kicked] if self.as_kicked else [])]
+        """Files that the bytes of the branch depend on."""
+        of_parent = [self.runs / "split.parquet", self.runs / "events.parquet"]
+        return [*of_parent, *([self.as_kicked] if self.as_kicked else [])]
 
     def key(self) -> str:
-        """All that a branch's bytes depend on beside its own setting and examples."""
+        """Return a text that names everything that the branch's bytes depend on, beside its own setting and examples.
+
+        It is part of the name of the folder of states. So states are used only if all of this is equal.
+        """
         return " ".join([to_json(self.branch), *(hashlib.sha256(file.read_bytes()).hexdigest() for file in self.files)])
 
     def start(
@@ -61,17 +64,27 @@ class BranchStart:
         examples: dict[str, Examples],
         say: Callable[[str], None],
     ) -> Branched | None:
-        """One replica where it leaves its parent; None where that never came there."""
+        """Return one replica at the step where it leaves its parent.
+
+        Args:
+            replica: seed of the replica.
+            condition: setting of the branch.
+            examples: splits of the branch.
+            say: function that receives lines about the start.
+
+        Returns:
+            The replica of the branch. None if the parent has no such event, or the copied branch no accuracy.
+        """
         step = step_of(self._events, replica, self.branch.at)
         lowest = self._lowest(replica)
         if step is None or (self.as_kicked and lowest is None):
-            say(f"its parent was never at {self.branch.at}: there is no branch")
+            say(f"its parent never reached {self.branch.at}: there is no branch")
             return None
         say(f"leaves its parent at step {step:,}")
         return Branched(self._parent(replica, step, say), self.branch, condition, examples, replica, lowest)
 
     def has_diverged(self, replica: int, step: int) -> bool:
-        """Whether the parent had, before this step."""
+        """Return whether the parent had diverged before this step."""
         metrics = self._metrics
         return bool(metrics.loc[(metrics["replica"] == replica) & (metrics["step"] < step), "diverged"].any())
 
@@ -89,30 +102,43 @@ class BranchStart:
 
     @cached_property
     def _replicas(self) -> dict[int, tuple[int, dict[str, Examples]]]:
-        """By number, the parent's position in its block and its examples."""
-        return {number: (position, examples) for position, number, examples in self._block.replicas()}
+        """Map each replica's seed to its position in the parent's block and its examples there."""
+        return {seed: (position, examples) for position, seed, examples in self._block.replicas()}
 
     def _parent(self, replica: int, step: int, say: Callable[[str], None]) -> Replica:
-        """The parent at this step, from the nearest state before it, so that the last update is made and known."""
+        """Return the parent at this step, trained again from the nearest state before it.
+
+        The state lies before the step and not at it, so that the last update is made. The branch's first row of metrics
+        needs the rate and gradient norm of that update.
+        """
         position, examples = self._replicas[replica]
         parent = Replica(self.branch.parent, examples, self._block.vocabulary, replica)
         settings = to_json(self.branch.parent)
-        kept = States(folder_of(self.states, position, self.code, settings, self.device, self._block.split), say)
-        state = kept.nearest(step - 1)
+        folder = folder_of(self.states, position, self.code, settings, self.device, self._block.split)
+        state = States(folder, say).nearest(step - 1)
         say(f"replays its parent from {f'the state at step {state.step:,}' if state else 'its seed'}")
         return at_step(parent, step, lambda _: state, is_observed=True)
 
     def _lowest(self, replica: int) -> float | None:
-        """The lowest training accuracy of the branch that a kick shall equal."""
+        """Return the lowest training accuracy of the branch that a kick copies; None without such a branch or rows.
+
+        Rows after the branch diverged do not count.
+        """
         if not self.as_kicked:
             return None
         rows = tables.read(self.as_kicked, METRICS)
-        found = rows.loc[(rows["replica"] == replica) & (rows["split"] == "train") & ~rows["diverged"], "accuracy"]
-        return float(found.min()) if len(found) else None
+        accuracies = rows.loc[(rows["replica"] == replica) & (rows["split"] == "train") & ~rows["diverged"], "accuracy"]
+        return float(accuracies.min()) if len(accuracies) else None
 
 
 def step_of(events: pd.DataFrame, replica: int, at: str) -> int | None:
-    """The step of one replica's event, or the one that is named itself, "step 1000"; None if it never came."""
+    """Return the step of one replica's event; None if the event is censored.
+
+    Args:
+        events: rows of the table `events`.
+        replica: seed of the replica.
+        at: name of an event, or a step such as "step 1000", which needs no event.
+    """
     if named := STEP.fullmatch(at):
         return int(named[1])
     row = events[(events["replica"] == replica) & (events["event"] == at)].iloc[0]

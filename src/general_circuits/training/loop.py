@@ -1,4 +1,4 @@
-"""The training loop: one replica of one condition, from its seed, or a state, to its metrics and checkpoints."""
+"""The training loop: one replica of one condition, from its seed or a kept state to its metrics and checkpoints."""
 
 from __future__ import annotations
 
@@ -22,12 +22,18 @@ from general_circuits.training.settings import Condition
 
 
 class Stopped(Exception):
-    """Training was asked to stop; its state is kept."""
+    """Raised when training was asked to stop, after its state was kept."""
 
 
 @dataclass(frozen=True)
 class Observed:
-    """When training is looked at, and when it ends."""
+    """Steps at which a run is observed.
+
+    Attributes:
+        last: last step of training.
+        checkpoints: steps whose weights are copied.
+        metrics: steps at which the network is evaluated.
+    """
 
     last: int
     checkpoints: Collection[int]
@@ -35,9 +41,12 @@ class Observed:
 
     @classmethod
     def of(cls, condition: Condition, first: int = 0, last: int | None = None) -> Observed:
-        """As the condition's schedule says, from a step on, and until another one, which are seen too.
+        """Return the steps of the condition's schedule between two steps, and these two steps themselves.
 
-        Where the schedule has ended by the first step, that one is all there is.
+        Args:
+            condition: setting with the schedule.
+            first: first step of the run. If the schedule ends before it, it is the only step.
+            last: last step of the run; None means the end of the schedule.
         """
         schedule = condition.schedule
         end = max(first, schedule.steps if last is None else min(last, schedule.steps))
@@ -46,17 +55,17 @@ class Observed:
 
     @classmethod
     def between(cls, first: int, last: int, checkpoints_every: int, metrics_every: int) -> Observed:
-        """From one step to another, both seen, and one in so many between them."""
+        """Return the first step, the last step, and one step in every few between them."""
         return cls(last, *({last, *range(first, last, every)} for every in (checkpoints_every, metrics_every)))
 
 
 @dataclass(frozen=True)
 class Run:
-    """What training leaves.
+    """Results of training one replica.
 
     Attributes:
-        metrics: one row per evaluated step and split, or part of one.
-        weights: by TransformerLens name, every checkpoint stacked on a leading step axis.
+        metrics: one row per evaluated step and part. Parts are the splits, and groups of their examples.
+        weights: all checkpoints of each weight, (checkpoint, …), by TransformerLens name.
         steps: the step of each checkpoint.
         model: the network after the last step.
     """
@@ -81,17 +90,18 @@ def train(
     Args:
         condition: the complete setting.
         splits: the examples under "train" and "validation", labels after label noise.
-        vocabulary: what the network reads and answers.
-        seed: the replica; initialisation and batch order are separate streams of it.
-        report: receives a line of progress now and then.
-        states: where to keep states, and to go on from the last one there; none are kept without.
-        is_stopped: asked after every step.
+        vocabulary: symbols that the network reads, and classes that it answers.
+        seed: seed of the replica. Initialisation and batch order are separate streams of it.
+        report: function that receives a line of progress about every ten seconds.
+        states: kept states of the replica. Training goes on from the last one and adds more. None keeps no states.
+        is_stopped: function that is called after every step, and tells whether training should stop.
 
-    A checkpoint at step s holds the weights after s updates; step 0 is the initialisation. A run that is no longer
-    finite goes on, its rows flagged `diverged`: a diverged run is data.
+    A checkpoint at step s holds the weights after s updates. Step 0 is the initialisation.
+
+    A run whose numbers overflow goes on. Its rows are flagged `diverged`, since a diverged run is data too.
 
     Raises:
-        Stopped: after keeping a state, when `is_stopped`.
+        Stopped: if `is_stopped` returns True before the last step. The state of that step is kept first.
     """
     return follow(Replica(condition, splits, vocabulary, seed), Observed.of(condition), report, states, is_stopped)
 
@@ -103,22 +113,30 @@ def follow(
     states: States | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> Run:
-    """Train a replica from where it is, or from the last of its states, and look at it; as `train`."""
+    """Train a replica from its current step, or from the last of its kept states, and return what was observed.
+
+    Args:
+        replica: the replica, or a replica of a branch. It is trained in place.
+        observed: steps to observe.
+        report, states, is_stopped: as in `train`.
+    """
     log = Log(observed, replica)
-    found = states.resume() if states else None
-    if found:
-        state, records = found
+    resumed = states.resume() if states else None
+    if resumed:
+        state, records = resumed
         replica.restore(state)
         log.restore(records)
         report(f"goes on from step {state.step:,}")
     else:
         log.look(replica)
     progress = _Progress(replica.step, observed.last, report)
+    # Gradient norms are measured only at the steps of metrics: at others nobody reads them.
     for step in updates(replica, observed.last, observed.metrics.__contains__):
         log.look(replica)
         if step in observed.metrics:
             progress.update(step, log.metrics[step])
         is_last, stops = step == observed.last, is_stopped()
+        # A request to stop keeps a state too, or all steps since the last multiple of STATE_EVERY would be lost.
         if states and (step % STATE_EVERY == 0 or is_last or stops):
             states.keep(replica.state(), log.record(step))
         if stops and not is_last:
@@ -127,11 +145,20 @@ def follow(
 
 
 class Log:
-    """What was seen of a run: metrics, and checkpoints in memory taken at the start.
+    """Metrics and checkpoints observed so far in one run.
+
+    Tensors for all checkpoints are made at the start, one per weight.
 
     Args:
-        observed: what will be seen.
-        replica: what will be trained.
+        observed: steps to observe.
+        replica: replica that will be trained.
+
+    Attributes:
+        parts: names of the parts that are evaluated, in the order of the rows of `Replica.evaluate`.
+        metrics: metrics (part, column) by step.
+        places: position of each step's checkpoint in `weights`.
+        weights: checkpoints (checkpoint, …) by name of the weight.
+        recorded: step of the last record; None before the first.
     """
 
     def __init__(self, observed: Observed, replica: Replica | Branched) -> None:
@@ -145,7 +172,7 @@ class Log:
         self.recorded: int | None = None
 
     def look(self, replica: Replica | Branched) -> None:
-        """Take what is due at the replica's step."""
+        """Copy the weights and evaluate the network, if the replica's step is to be observed."""
         if replica.step in self.places:
             for name, weight in replica.model.state_dict().items():
                 self.weights[name][self.places[replica.step]] = weight
@@ -153,20 +180,21 @@ class Log:
             self.metrics[replica.step] = replica.evaluate()
 
     def record(self, step: int) -> State:
-        """What was seen since the last record."""
+        """Return everything observed since the last record, under the step of the state that it goes with."""
         after = -1 if self.recorded is None else self.recorded
-        tensors = {f"metrics.{seen}": row.cpu() for seen, row in self.metrics.items() if seen > after}
-        for seen, place in self.places.items():
-            if after < seen <= step:
-                tensors |= {f"checkpoint.{seen}.{name}": stack[place] for name, stack in self.weights.items()}
+        tensors = {f"metrics.{at}": row.cpu() for at, row in self.metrics.items() if at > after}
+        for at, place in self.places.items():
+            if after < at <= step:
+                tensors |= {f"checkpoint.{at}.{name}": stack[place] for name, stack in self.weights.items()}
         record = State(step, tensors, {"after": self.recorded})
         self.recorded = step
         return record
 
     def restore(self, records: list[State]) -> None:
-        """Take what earlier records hold."""
+        """Take back the observations of earlier records."""
         for record in records:
             for name, tensor in record.tensors.items():
+                # At most two splits: names of weights have dots too.
                 kind, step, *weight = name.split(".", 2)
                 if kind == "metrics":
                     self.metrics[int(step)] = tensor
@@ -175,7 +203,7 @@ class Log:
         self.recorded = records[-1].step
 
     def run(self, model: Network) -> Run:
-        """All of it."""
+        """Return all observations, with the network after the last step."""
         steps = sorted(self.metrics)
         rows = [self.metrics[step].cpu() for step in steps]
         metrics = _metrics_frame(rows, steps, self.parts) if steps else pd.DataFrame()
@@ -183,6 +211,13 @@ class Log:
 
 
 def _metrics_frame(rows: list[Tensor], steps: list[int], parts: Sequence[str]) -> pd.DataFrame:
+    """Return the table of metrics, sorted by step and part.
+
+    Args:
+        rows: metrics (part, column) of each step.
+        steps: the steps, ascending.
+        parts: names of the parts.
+    """
     values = torch.stack(rows).cpu().numpy()  # (step, part, column)
     frame = pd.concat(
         [
@@ -191,25 +226,29 @@ def _metrics_frame(rows: list[Tensor], steps: list[int], parts: Sequence[str]) -
         ],
         ignore_index=True,
     )
-    is_missing = np.isnan(values[:, :, COLUMNS.index("learning_rate")])  # a part that there was not, at that step
+    # Every evaluated part has a learning rate. Some parts of a branch exist only before its return, or only after it. At
+    # the other steps all their columns are NaN, and their rows are left out.
+    is_missing = np.isnan(values[:, :, COLUMNS.index("learning_rate")])  # (step, part)
     decisive = [COLUMNS.index("loss"), COLUMNS.index("weight_norm")]
     is_lost = (~np.isfinite(values[:, :, decisive]) & ~is_missing[:, :, None]).any(axis=(1, 2))
+    # Once diverged, always diverged, in every part: `cummax` over the steps.
     frame["diverged"] = frame["step"].map(pd.Series(is_lost, index=steps).cummax())
+    # The frame has all steps of the first part, then of the second: (part, step), hence the transposition.
     return frame[~is_missing.T.ravel()].sort_values(["step", "split"], ignore_index=True)
 
 
 class _Progress:
-    """A line every ten seconds: steps, loss, accuracy, time left."""
+    """Reports a line every ten seconds: steps, loss, accuracy, time left."""
 
     def __init__(self, first: int, last: int, report: Callable[[str], None], seconds: float = 10.0) -> None:
         self.first, self.last, self.report, self.seconds = first, last, report, seconds
-        self.start = self.said = time.monotonic()
+        self.start = self.last_report = time.monotonic()
 
     def update(self, step: int, row: Tensor) -> None:
         now = time.monotonic()
-        if now - self.said < self.seconds and step < self.last:
+        if now - self.last_report < self.seconds and step < self.last:
             return
-        self.said = now
+        self.last_report = now
         (train_loss, train_accuracy), (validation_loss, validation_accuracy) = row[: len(SPLITS), :2].tolist()
         left = (now - self.start) / max(step - self.first, 1) * (self.last - step)
         minutes, seconds = divmod(round(left), 60)

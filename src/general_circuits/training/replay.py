@@ -1,4 +1,4 @@
-"""Training again what was trained before, to the same bytes."""
+"""Training steps a second time, to the same bytes as the first time."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from general_circuits.training.replica import Replica, updates
 from general_circuits.training.settings import Condition
 
 Nearest = Callable[[int], State | None]
-"""Finds the last state of a replica up to a step, if there is one."""
+"""Function that returns the last kept state of a replica up to a step, if there is one."""
 
 
 def at_step(replica: Replica, step: int, nearest: Nearest, is_observed: bool = False) -> Replica:
-    """Bring a replica to a step: from where it is, or from a kept state that lies nearer.
+    """Train a replica up to a step, from its current step or from a kept state that lies nearer.
 
     Args:
-        replica: at this step or before it; trained in place.
-        step: where to stop.
-        nearest: the states that training left.
-        is_observed: whether somebody will look at the step. Then the update that leads there is made, never skipped.
+        replica: the replica, at this step or before it. It is trained in place.
+        step: step to stop at.
+        nearest: function that returns the kept states of training.
+        is_observed: whether the gradient's norm of the last update is read. Then that update is made, never skipped.
     """
+    # A state holds no gradient norm and no rate of the update that led to it. So an observed step starts one earlier.
     state = nearest(step - 1 if is_observed else step)
     if state and state.step > replica.step:
         replica.restore(state)
@@ -40,17 +41,25 @@ def replay(
     observed: Observed,
     state: State | None,
 ) -> Run:
-    """Train one replica again from a state of it, or from its seed, and look at other steps than its schedule does.
+    """Train one replica again from a kept state or from its seed, and observe other steps than its schedule does.
 
-    Equal steps give equal bytes. Arguments are as for `loop.train`. Only steps after the state's can be seen: a row
-    of metrics describes the update that led to it.
+    Equal steps have equal bytes. Only steps after the state can be observed, since a row of metrics also describes the
+    update that led to its step.
+
+    Args:
+        condition, splits, vocabulary, seed: as in `loop.train`.
+        observed: steps to observe.
+        state: kept state of the replica to start from; None to start from the seed.
+
+    Raises:
+        ValueError: if a step to observe does not lie after the state.
     """
     replica = Replica(condition, splits, vocabulary, seed)
     log = Log(observed, replica)
     if state:
         replica.restore(state)
         if replica.step >= min([*observed.checkpoints, *observed.metrics]):
-            raise ValueError(f"the state at step {replica.step} is not before what is looked at")
+            raise ValueError(f"the state at step {replica.step} is not before the first step to observe")
     log.look(replica)
     for _ in updates(replica, observed.last, observed.metrics.__contains__):
         log.look(replica)

@@ -28,7 +28,7 @@ COLUMNS = (
     *("loss", "accuracy", "margin", "correct_probability", "correct_probability_q10", "correct_probability_q90"),
     *("gradient_norm", "weight_norm", "distance", "learning_rate"),
 )
-"""Of a row of metrics, in the order that `Replica.evaluate` stacks them."""
+"""Columns of a row of metrics, in the order that `Replica.evaluate` stacks them."""
 
 
 class Replica:
@@ -37,16 +37,19 @@ class Replica:
     Args:
         condition: the complete setting.
         splits: the examples under "train" and "validation", labels after label noise.
-        vocabulary: what the network reads and answers.
-        seed: the replica; initialisation and batch order are separate streams of it.
-        intervention: what is done to training that no setting says.
+        vocabulary: symbols that the network reads, and classes that it answers.
+        seed: seed of the replica. Initialisation and batch order are separate streams of it.
+        intervention: changes to training that no setting describes, for a branch.
 
     Attributes:
-        parts: what is scored apart, by name: a split, and which of its examples, or None for all.
-        step: how many updates were made.
+        model: the network, whose weights training changes in place.
+        loss: the plain loss, which metrics report. An intervention may train on another one.
+        network: arithmetic that computes the network's answers and gradients.
+        parts: groups of examples that are evaluated, by name: a split, and a mask of its examples, or None for all.
+        step: number of updates made.
         distance: sum of the norms of all updates so far.
-        gradient_norm: of the update that led here, where that was observed.
-        rate: of the update that led here.
+        gradient_norm: norm of the last update's gradient, if that update was observed.
+        rate: learning rate of the last update.
     """
 
     def __init__(
@@ -66,28 +69,31 @@ class Replica:
         weights = dict(self.model.named_parameters())
         self.loss = losses.named(settings.loss)
         self.intervening = Intervening(intervention, weights, seed) if intervention else None
-        trains = self.intervening.loss(self.loss) if self.intervening else self.loss
-        self.network = build_network(settings, self.model, size, trains)
+        minimised = self.intervening.loss(self.loss) if self.intervening else self.loss
+        self.network = build_network(settings, self.model, size, minimised)
         self.updater = Updater(settings, weights, seed)
         self.batches = Batches(len(train_set.labels), settings.batch_size, seed, train_set.labels.device)
         self.precision = torch.float64 if settings.loss_precision == "float64" else torch.float32
         self.parts = _parts(splits)
         self.step, self.rate = 0, 0.0
+        # Made once: weights before an update, and then the update itself.
         self.before = [torch.empty_like(weight) for weight in self.model.parameters()]
         self.distance = torch.zeros((), dtype=torch.float64, device=train_set.labels.device)
         self.gradient_norm = torch.full((), float("nan"), device=train_set.labels.device)
 
     def update(self, is_observed: bool) -> None:
-        """Make one update; note its gradient's norm if somebody will look."""
+        """Make one update, and measure its gradient's norm if it is observed."""
         train_set, batch = self.splits["train"], self.batches.next()
         tokens, labels = train_set.tokens[batch], train_set.labels[batch]
         self.network.gradients(tokens, labels, self.precision)
+        # The norm of the loss's gradient: before an intervention, noise or Grokfast change it.
         if is_observed:
             self.gradient_norm = _norm([weight.grad for weight in self.model.parameters() if weight.grad is not None])
 
         if self.intervening:
             self.intervening.replace(self._draw_gradients)
 
+        # For rules that search a step size: the loss of this batch at the weights that they try.
         def objective(sets_gradients: bool) -> Tensor:
             if sets_gradients:
                 self.network.gradients(tokens, labels, self.precision)
@@ -100,19 +106,21 @@ class Replica:
             if self.intervening:
                 self.intervening.hold()
             torch._foreach_sub_(self.before, weights)
+            # The norm of the update, negated here, over all weights together. It stays on the device: no wait.
             self.distance += torch.stack(torch._foreach_norm(self.before)).norm()
         self.step += 1
 
     @torch.no_grad()
     def evaluate(self) -> Tensor:
-        """One row (part, column) of `COLUMNS`, left on the device."""
+        """Return the metrics (part, column) in the order of `parts` and `COLUMNS`, float64, on the device."""
         weight_norm = _norm(list(self.model.parameters()))
+        # Each split is answered once, and parts take rows of it. In float64, losses near 0 keep their digits.
         answers = {name: self.network.answer(self.splits[name].tokens).double() for name in SPLITS}
         rows = []
-        for name, chosen in self.parts.values():
-            logits, labels = answers[name], self.splits[name].labels
-            if chosen is not None:
-                logits, labels = logits[chosen], labels[chosen]
+        for split, mask in self.parts.values():
+            logits, labels = answers[split], self.splits[split].labels  # (example, class), (example)
+            if mask is not None:
+                logits, labels = logits[mask], labels[mask]
             margins = predictions.margins(logits, labels)
             rows.append(
                 torch.stack(
@@ -131,7 +139,7 @@ class Replica:
         return torch.stack(rows)
 
     def state(self) -> State:
-        """All that the next update depends on."""
+        """Return everything that the next update depends on."""
         tensors = {name: weight.detach() for name, weight in self.model.named_parameters()}
         tensors |= {**self.updater.tensors(), "epoch_start": self.batches.epoch_start, "distance": self.distance}
         tensors |= self.intervening.tensors() if self.intervening else {}
@@ -139,7 +147,7 @@ class Replica:
 
     @torch.no_grad()
     def restore(self, state: State) -> None:
-        """Go back, or on, to a state of the same replica."""
+        """Go to a state of the same replica, earlier or later."""
         for name, weight in self.model.named_parameters():
             weight.copy_(state.tensors[name])
         self.updater.restore(state.tensors, state.step)
@@ -151,14 +159,14 @@ class Replica:
 
     @torch.no_grad()
     def inherit(self, other: Replica, step: int, lowest: float | None = None) -> None:
-        """Go on, at this step, from another of the same network and seed, in this one's own setting.
+        """Go on from another replica of the same network and seed, in the setting of this one.
 
-        Where nothing differs, every later step has the bytes that it would have had there.
+        If the settings are equal, every later step has the bytes that the other replica would have had.
 
         Args:
-            other: the other.
-            step: how many updates were made.
-            lowest: the training accuracy that a kick shall cause.
+            other: the other replica.
+            step: number of updates that it made.
+            lowest: training accuracy that a kick has to reach, if it copies another branch's fall.
         """
         for name, weight in self.model.named_parameters():
             weight.copy_(other.model.get_parameter(name))
@@ -171,16 +179,17 @@ class Replica:
 
     @torch.no_grad()
     def mean_loss(self, split: str) -> float:
-        """Over all examples of "train" or "validation", as `evaluate` has it."""
+        """Return the loss over all examples of "train" or "validation", with the bits that `evaluate` gives."""
         examples = self.splits[split]
         return float(self.loss.mean(self.network.answer(examples.tokens).double(), examples.labels))
 
     def _training_accuracy(self) -> float:
+        """Return the share of training examples that are answered correctly."""
         train_set = self.splits["train"]
         return float((predictions.margins(self.network.answer(train_set.tokens), train_set.labels) > 0).double().mean())
 
     def _draw_gradients(self, n: int, generator: torch.Generator) -> None:
-        """Set every weight's `.grad` to that of so many training examples."""
+        """Set every weight's `.grad` to the gradient of `n` random training examples."""
         train_set = self.splits["train"]
         rows = torch.randperm(len(train_set), generator=generator)[:n].to(train_set.labels.device)
         with torch.enable_grad():
@@ -191,9 +200,9 @@ def updates(replica: Trainable, last: int, is_observed: Callable[[int], bool] = 
     """Make one update after another up to step `last`, and yield each step once it is reached.
 
     Args:
-        replica: trained in place.
-        last: the step to stop at.
-        is_observed: whether somebody will look at a step, so that its gradient's norm has to be noted.
+        replica: the replica, trained in place.
+        last: step to stop at. A replica at this step or after it makes no update.
+        is_observed: function that tells whether a step is observed, so that its gradient's norm has to be measured.
     """
     while replica.step < last:
         replica.update(is_observed(replica.step + 1))
@@ -205,30 +214,30 @@ class Trainable(Protocol):
 
     @property
     def step(self) -> int:
-        """Updates made so far."""
+        """Number of updates made so far."""
 
     def update(self, is_observed: bool) -> None:
         """Make one update."""
 
 
 class Arithmetic(Protocol):
-    """A network's answers and gradients, however they are computed.
+    """A way to compute a network's answers and gradients.
 
     Attributes:
-        loss: what gradients are of.
+        loss: loss whose gradients are computed.
     """
 
     loss: Loss
 
     def answer(self, tokens: Tensor) -> Tensor:
-        """Tokens (example, n_inputs + 1) → logits (example, n_classes)."""
+        """Return the logits (example, class) of tokens (example, n_inputs + 1)."""
 
     def gradients(self, tokens: Tensor, labels: Tensor, precision: torch.dtype) -> None:
-        """Set every weight's `.grad` to that of the mean loss, of logits in this precision."""
+        """Set every weight's `.grad` to the gradient of the mean loss, with logits in this precision."""
 
 
 class Plain:
-    """The plain network by autograd: the reference for `Reduced`."""
+    """The network as it is written, with gradients by autograd: the reference for `Reduced`."""
 
     def __init__(self, model: Network, loss: Loss) -> None:
         self.model, self.loss = model, loss
@@ -242,7 +251,17 @@ class Plain:
 
 
 def build_network(settings: Optimiser, model: Network, batch_size: int, loss: Loss | None = None) -> Arithmetic:
-    """How this model's answers and gradients are computed, of the settings' loss or another."""
+    """Return the arithmetic that computes a network's answers and gradients.
+
+    Args:
+        settings: settings that choose the arithmetic and the loss.
+        model: the network.
+        batch_size: examples per batch. Reduced arithmetic reserves its memory for them.
+        loss: loss that replaces the one of the settings.
+
+    Raises:
+        ValueError: if reduced arithmetic is wanted for a network that is no transformer.
+    """
     loss = loss or losses.named(settings.loss)
     if settings.arithmetic == "plain":
         return Plain(model, loss)
@@ -252,7 +271,7 @@ def build_network(settings: Optimiser, model: Network, batch_size: int, loss: Lo
 
 
 def _begin(model: Network, train_set: Examples, seed: int) -> None:
-    """Set the weights: drawn, or built by hand."""
+    """Set the initial weights: drawn at random, or built by hand."""
     if not isinstance(model, Transformer) or model.settings.initialisation not in ("fourier", "lookup_table"):
         model.initialise(torch.Generator().manual_seed(stream_seed(seed, "initialisation")))
     elif model.settings.initialisation == "fourier":
@@ -262,28 +281,32 @@ def _begin(model: Network, train_set: Examples, seed: int) -> None:
 
 
 def _parts(splits: dict[str, Examples]) -> dict[str, tuple[str, Tensor | None]]:
-    """Both splits, and apart
+    """Return the groups of examples that are evaluated: both splits, and up to four parts of them.
 
-    - where some training labels are wrong, the training examples with those and with right ones;
-    - where the mirror images (b, a) of some validation examples train, these examples and the others.
+    - If some training labels are wrong: the training examples with wrong labels, and those with right ones.
+    - If the mirror images (b, a) of some validation examples train: these validation examples, and the others.
     """
     parts: dict[str, tuple[str, Tensor | None]] = {name: (name, None) for name in SPLITS}
     corrupted = splits["train"].is_corrupted
     if corrupted is not None:
         apart = {"train_corrupted": corrupted, "train_true": ~corrupted}
-        parts |= {name: ("train", chosen) for name, chosen in apart.items() if chosen.any()}
+        parts |= {name: ("train", mask) for name, mask in apart.items() if mask.any()}
     mirrored = is_mirrored(splits["validation"].tokens, splits["train"].tokens)
     if mirrored.any():
         apart = {"validation_mirrored": mirrored, "validation_unmirrored": ~mirrored}
-        parts |= {name: ("validation", chosen) for name, chosen in apart.items() if chosen.any()}
+        parts |= {name: ("validation", mask) for name, mask in apart.items() if mask.any()}
     return parts
 
 
 def _quantiles(probabilities: Tensor) -> list[Tensor]:
-    """Median and the 10 % and 90 % quantiles, each one of the values: the lower, where two are as near."""
+    """Return the median, the 10 % quantile and the 90 % quantile.
+
+    Each is one of the values and no average of two: the value at position share · (n − 1), rounded down.
+    """
     ascending = probabilities.sort().values
     return [ascending[int(share * (len(ascending) - 1))] for share in (0.5, 0.1, 0.9)]
 
 
 def _norm(tensors: list[Tensor]) -> Tensor:
+    """Return the Euclidean norm of all numbers of the tensors together."""
     return torch.stack([tensor.detach().norm() for tensor in tensors]).norm()

@@ -1,4 +1,4 @@
-"""A finished replica trained once more: losses at every step, and weights around spikes, beside them, and kicked."""
+"""A finished replica trained a second time: losses at every step, and weights around spikes, quiet steps and kicks."""
 
 from __future__ import annotations
 
@@ -20,17 +20,20 @@ from general_circuits.training.schedule import evenly_chosen
 from general_circuits.training.settings import Condition
 from general_circuits.training.spikes import AFTER, BEFORE, LATER, Spike, inside, quiet
 
+LOSS_COLUMNS = ("loss_before", "loss", "validation_before", "validation")
+"""Columns of the table `spikes` with losses where a window begins and at its step."""
+
 
 @dataclass(frozen=True)
-class Trained:
-    """A finished replica that can be trained again.
+class FinishedReplica:
+    """A replica whose training is finished and can be repeated.
 
     Attributes:
         condition: its setting.
-        splits: its examples.
-        vocabulary: what it reads and answers.
-        seed: its number.
-        nearest: its states.
+        splits: its examples under "train" and "validation".
+        vocabulary: symbols that its network reads, and classes that it answers.
+        seed: its seed.
+        nearest: function that returns its kept states.
     """
 
     condition: Condition
@@ -41,19 +44,28 @@ class Trained:
 
     @property
     def last(self) -> int:
-        """Its last step."""
+        """Last step of training."""
         return self.condition.schedule.steps
 
-    def begun(self) -> Replica:
-        """It at its first step."""
+    def at_start(self) -> Replica:
+        """Return the replica at step 0."""
         return Replica(self.condition, self.splits, self.vocabulary, self.seed)
 
-    def at(self, step: int, reached: Replica | None = None) -> Replica:
-        """Return it at a step: trained on from where it was, no later, or from a state that lies nearer."""
-        return at_step(reached or self.begun(), step, self.nearest)
+    def at(self, step: int, replica: Replica | None = None) -> Replica:
+        """Return the replica at a step.
+
+        Args:
+            step: the step.
+            replica: the same replica at an earlier step, to train on in place; None to begin at step 0. Where a kept
+                state lies nearer to the step, training goes on from the state.
+        """
+        return at_step(replica or self.at_start(), step, self.nearest)
 
     def losses(self, first: int) -> pd.DataFrame:
-        """`training` and `validation` loss by step, of every step from this one, above 0, to the last."""
+        """Return the columns `training` and `validation` loss, indexed by step, from step `first` to the last.
+
+        Step 0 is left out, since it follows no update.
+        """
         first = max(first, 1)
         replica, rows = self.at(first - 1), []
         for _ in updates(replica, self.last):
@@ -64,34 +76,34 @@ class Trained:
 
 @dataclass(frozen=True)
 class Observation:
-    """Both losses at one step, and the weights by name."""
+    """A replica at one step: its training loss, its validation loss, and its weights by name."""
 
     training: float
     validation: float
     weights: Mapping[str, Tensor]
 
     @classmethod
-    def at(cls, replica: Replica) -> Observation:
-        """At a replica as it is."""
+    def of(cls, replica: Replica) -> Observation:
+        """Observe a replica at its current step, with copies of its weights."""
         column = COLUMNS.index("loss")
-        rows = dict(zip(replica.parts, replica.evaluate()[:, column].tolist(), strict=True))
+        losses = dict(zip(replica.parts, replica.evaluate()[:, column].tolist(), strict=True))
         weights = {name: weight.cpu().clone() for name, weight in replica.model.state_dict().items()}
-        train, validation = (rows[name] for name in SPLITS)
+        train, validation = (losses[name] for name in SPLITS)
         return cls(train, validation, weights)
 
 
 @dataclass
 class Window:
-    """A spike, or a step beside it, and what was seen in its window.
+    """Steps around a spike, around a quiet step beside it, or after a kick at that quiet step.
 
     Attributes:
         spike: the spike.
-        kind: spike, quiet or kick.
-        step: the peak, or the middle of the quiet window.
-        start: where the window begins.
-        kick: how far weights were moved, if they were.
-        observations: where the window begins, at the step, and 200 and 400 steps after it, as far as it was trained.
-        state: of a quiet window, the replica's at the step.
+        kind: "spike", "quiet" or "kick".
+        step: peak of the spike, or the quiet step.
+        start: step where the window begins.
+        kick: size of the kick relative to each tensor's norm; NaN without one.
+        observations: observations at `steps`, as far as training reaches.
+        state: state of the replica at a quiet step, from which it is kicked.
     """
 
     spike: Spike
@@ -104,36 +116,39 @@ class Window:
 
     @property
     def steps(self) -> list[int]:
-        """When it is looked at."""
+        """Steps to observe: where the window begins, its step, and two steps after that."""
         return [self.start, self.step, self.step + AFTER, self.step + LATER]
 
 
-def windows(trained: Trained, spikes: Sequence[Spike], first: int, most: int) -> list[Window]:
-    """What became of it around spikes, beside them, and after kicks.
+def windows(finished: FinishedReplica, spikes: Sequence[Spike], first: int, most: int) -> list[Window]:
+    """Return the windows around spikes, around quiet steps beside them, and after kicks, with their observations.
 
     Args:
-        trained: the replica.
-        spikes: all of its spikes.
-        first: from which step on windows may lie.
-        most: how many spikes are looked into, evenly chosen.
+        finished: the replica.
+        spikes: all its spikes.
+        first: first step that a window may contain.
+        most: number of spikes to look into, evenly chosen.
     """
-    whole = inside(spikes, first, trained.last)
-    seen = []
-    for i in evenly_chosen(range(len(whole)), most) if whole else ():
-        spike = whole[i]
-        seen.append(Window(spike, "spike", spike.peak, spike.start - BEFORE))
-        beside = quiet(spikes, spike, first, trained.last)
-        seen += [Window(spike, "quiet", step, step - BEFORE) for step in beside]
-    _follow(trained, seen)
-    return [*seen, *_kicks(trained, seen)]
+    candidates = inside(spikes, first, finished.last)
+    observed = []
+    for i in evenly_chosen(range(len(candidates)), most) if candidates else ():
+        spike = candidates[i]
+        observed.append(Window(spike, "spike", spike.peak, spike.start - BEFORE))
+        quiet_steps = quiet(spikes, spike, first, finished.last)
+        observed += [Window(spike, "quiet", step, step - BEFORE) for step in quiet_steps]
+    _observe(finished, observed)
+    return [*observed, *_kicks(finished, observed)]
 
 
 def rows(windows: Iterable[Window]) -> pd.DataFrame:
-    """As of the table `spikes`, without what names the replica; `first_observation` counts them in this order."""
-    found, first_observation = [], 0
+    """Return the windows as rows of the table `spikes`, without the columns that name the replica.
+
+    `first_observation` is the position of a window's first observation among the observations of all windows.
+    """
+    records, first_observation = [], 0
     for window in windows:
         before, at = window.observations[:2]
-        found.append(
+        records.append(
             {
                 "spike": window.spike.peak,
                 "kind": window.kind,
@@ -149,12 +164,17 @@ def rows(windows: Iterable[Window]) -> pd.DataFrame:
         )
         first_observation += len(window.observations)
     return pd.DataFrame(
-        found, columns=["spike", "kind", "step", *OF_LOSSES, "kick", "first_observation", "observations"]
+        records, columns=["spike", "kind", "step", *LOSS_COLUMNS, "kick", "first_observation", "observations"]
     )
 
 
 def weights(windows: Iterable[Window], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Of all observations, by name, (observation, …)."""
+    """Return the weights of all observations, (observation, …), by name.
+
+    Args:
+        windows: the windows.
+        like: weights of the network by name, for the names and shapes where there are no observations.
+    """
     observations = [observation for window in windows for observation in window.observations]
     return {
         name: torch.stack([observation.weights[name] for observation in observations])
@@ -164,55 +184,62 @@ def weights(windows: Iterable[Window], like: Mapping[str, Tensor]) -> dict[str, 
     }
 
 
-OF_LOSSES = ("loss_before", "loss", "validation_before", "validation")
+def _observe(finished: FinishedReplica, windows: Sequence[Window]) -> None:
+    """Fill in the observations of all windows, and the states at quiet steps, in one pass over training.
 
-
-def _follow(trained: Trained, seen: Sequence[Window]) -> None:
-    """Fill in what is seen, in one pass."""
-    wanted = sorted({step for window in seen for step in window.steps if step <= trained.last})
+    Windows may overlap. So steps are observed in ascending order, each once, and then given to every window with them.
+    """
+    wanted = sorted({step for window in windows for step in window.steps if step <= finished.last})
     observations, states, replica = {}, {}, None
     for step in wanted:
-        replica = trained.at(step, replica)
-        observations[step] = Observation.at(replica)
-        if any(window.kind == "quiet" and window.step == step for window in seen):
+        replica = finished.at(step, replica)
+        observations[step] = Observation.of(replica)
+        if any(window.kind == "quiet" and window.step == step for window in windows):
             states[step] = _copied(replica.state())
-    for window in seen:
+    for window in windows:
         window.observations = [observations[step] for step in window.steps if step in observations]
         window.state = states.get(window.step)
 
 
 def _copied(state: State) -> State:
-    """One that training on does not change."""
+    """Return a copy of a state that further training does not change."""
+    # On a CPU the tensors of `Replica.state` share memory with the weights.
     return State(state.step, {name: tensor.clone() for name, tensor in state.tensors.items()}, state.values)
 
 
-def _kicks(trained: Trained, seen: Iterable[Window]) -> list[Window]:
-    """The quiet windows once more, with a kick that lets training loss rise as much as it did in their spike."""
+def _kicks(finished: FinishedReplica, windows: Iterable[Window]) -> list[Window]:
+    """Return every quiet window with a kick that raises the training loss as much as its spike did."""
     rises = {
         window.spike: window.observations[1].training - window.observations[0].training
-        for window in seen
+        for window in windows
         if window.kind == "spike"
     }
-    return [_kicked(trained, window, rises[window.spike]) for window in seen if window.kind == "quiet"]
+    return [_kicked(finished, window, rises[window.spike]) for window in windows if window.kind == "quiet"]
 
 
-def _kicked(trained: Trained, beside: Window, rise: float) -> Window:
-    """A quiet window, after a kick by which training loss rises as told."""
+def _kicked(finished: FinishedReplica, beside: Window, rise: float) -> Window:
+    """Return a quiet window with a kick at its step.
+
+    Args:
+        finished: the replica.
+        beside: the quiet window.
+        rise: training loss that the kick has to add.
+    """
     assert beside.state is not None
-    kicked = trained.begun()
-    kicked.restore(beside.state)
+    replica = finished.at_start()
+    replica.restore(beside.state)
     target = beside.observations[1].training + rise
 
     def has_risen() -> bool:
-        return kicked.mean_loss("train") >= target
+        return replica.mean_loss("train") >= target
 
-    size = kick_until(has_risen, dict(kicked.model.named_parameters()), trained.seed)
-    found = Window(
-        beside.spike, "kick", beside.step, beside.start, size, [beside.observations[0], Observation.at(kicked)]
-    )
-    for step in found.steps[2:]:
-        if step <= trained.last:
-            for _ in updates(kicked, step):
+    size = kick_until(has_risen, dict(replica.model.named_parameters()), finished.seed)
+    # Before the kick, the kicked window is the quiet one.
+    observations = [beside.observations[0], Observation.of(replica)]
+    window = Window(beside.spike, "kick", beside.step, beside.start, size, observations)
+    for step in window.steps[2:]:
+        if step <= finished.last:
+            for _ in updates(replica, step):
                 pass
-            found.observations.append(Observation.at(kicked))
-    return found
+            window.observations.append(Observation.of(replica))
+    return window
