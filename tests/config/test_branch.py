@@ -1,48 +1,46 @@
-"""Branches in a config: what they become, and every message that refuses one."""
+"""Branches in a config: the records that they become, and every message that refuses one."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from configs import faults, undescribed
 
-from general_circuits.config.branch import ALL
-from general_circuits.config.study import ConfigError, Study, load
+from general_circuits.config.branch import ALL, BranchSettings, ChangeSettings, StudyCondition, multiplied
+from general_circuits.config.condition import Settings
+from general_circuits.config.load import load
+from general_circuits.config.study import Study
 from general_circuits.records import from_json, to_json
 from general_circuits.training.settings import Branch
 
 DEFAULTS = {"modulus": 13, "train_fraction": 0.7, "batch_size": 64, "steps": 600, "learning_rate": "1e-3"}
 HERE = "conditions.fast.branch"
 EVENTS = "memorised, validation_loss_peak, onset, generalised"
-OTHER = "should be a number, or another branch from grokking at memorised with no such kick"
+OTHER = "should be a number, or another branch from grokking at memorised whose own kick is not a name"
 
 
 def raw(branch: Any, others: dict[str, Any] | None = None, **beside: Any) -> dict[str, Any]:
+    """Return a config with the branch `fast` of `grokking`, settings beside it, and other conditions."""
     conditions = {"grokking": {}, "fast": {"branch": branch, **beside}, **(others or {})}
     return {"study": "tiny", "defaults": DEFAULTS, "conditions": conditions}
 
 
 def branch(**changes: Any) -> dict[str, Any]:
+    """Return a branch of `grokking`, with some keys changed."""
     return {"from": "grokking", "at": "memorised", **changes}
 
 
 def study(change: dict[str, Any], others: dict[str, Any] | None = None, **more: Any) -> Study:
+    """Return a study whose branch `fast` makes this change."""
     return load(raw(branch(change=change, **more), others))
 
 
-def faults(config: Any) -> list[str]:
-    with pytest.raises(ConfigError) as refused:
-        load(config)
-    heading, *lines = str(refused.value).splitlines()
-    assert heading == "the config cannot run:"
-    return [line.strip() for line in lines]
-
-
 def test_a_branch_that_changes_nothing_has_its_parents_settings() -> None:
-    found = study({})
-    assert found.conditions["fast"].resolve() == found.conditions["grokking"].resolve()
-    assert found.branches["fast"].parent == found.conditions["grokking"].resolve()
-    assert list(found.branches) == ["fast"]
+    loaded = study({})
+    assert loaded.conditions["fast"].resolve() == loaded.conditions["grokking"].resolve()
+    assert loaded.branches["fast"].parent == loaded.conditions["grokking"].resolve()
+    assert list(loaded.branches) == ["fast"]
 
 
 @pytest.mark.parametrize(
@@ -59,16 +57,16 @@ def test_a_branch_that_changes_nothing_has_its_parents_settings() -> None:
         ({"optimiser": "sgd"}, "decay", "coupled"),
     ],
 )
-def test_any_setting_of_training_may_change_and_numbers_by_a_factor(change: Any, key: str, value: Any) -> None:
-    """Of the parent's value, wherever it comes from: `defaults`, as text, or left out, which weight decay is."""
-    found = getattr(study(change).conditions["fast"].resolve().optimiser, key)
-    assert found == (pytest.approx(value, rel=1e-12) if isinstance(value, float) else value)
+def test_any_setting_of_training_may_change_and_numbers_also_by_a_factor(change: Any, key: str, value: Any) -> None:
+    """The parent's value may come from `defaults`, be text, or be left out, as weight decay is here."""
+    setting = getattr(study(change).conditions["fast"].resolve().optimiser, key)
+    assert setting == (pytest.approx(value, rel=1e-12) if isinstance(value, float) else value)
 
 
-def test_a_factor_is_of_the_parents_own_value() -> None:
+def test_a_factor_multiplies_the_parents_own_value() -> None:
     others = {"slow": {"learning_rate": 1e-4}}
-    found = load(raw({"from": "slow", "at": "onset", "change": {"learning_rate": "x10"}}, others))
-    assert found.conditions["fast"].learning_rate == pytest.approx(1e-3)
+    loaded = load(raw({"from": "slow", "at": "onset", "change": {"learning_rate": "x10"}}, others))
+    assert loaded.conditions["fast"].learning_rate == pytest.approx(1e-3)
 
 
 def test_data_and_schedule_may_change() -> None:
@@ -79,11 +77,11 @@ def test_data_and_schedule_may_change() -> None:
     assert resolved.task.formulas == ("x*y",)
 
 
-def test_interventions_are_no_settings() -> None:
+def test_interventions_leave_the_settings_of_the_parent() -> None:
     change = {"kick": 0.1, "mask": 0.5, "temperature": 0.1, "ignore_above": 0.9, "noise_instead": 1.0}
-    found = study(change)
-    assert found.conditions["fast"].resolve() == found.conditions["grokking"].resolve()
-    intervention = found.branches["fast"].intervention
+    loaded = study(change)
+    assert loaded.conditions["fast"].resolve() == loaded.conditions["grokking"].resolve()
+    intervention = loaded.branches["fast"].intervention
     assert {name: getattr(intervention, name) for name in change} == change
 
 
@@ -95,9 +93,9 @@ def test_a_branch_survives_json() -> None:
     assert (record.at, record.lasts, record.then) == ("memorised", 500, "back")
 
 
-def test_nothing_is_measured_of_a_branch_unless_asked_for() -> None:
-    found = load(raw(branch(), {"sparing": {"measurements": ["progress"]}, "measured": {"branch": branch()}}))
-    assert {name: settings.measured for name, settings in found.conditions.items()} == {
+def test_a_branch_has_no_measurements_by_default() -> None:
+    loaded = load(raw(branch(), {"sparing": {"measurements": ["progress"]}, "measured": {"branch": branch()}}))
+    assert {name: settings.measured for name, settings in loaded.conditions.items()} == {
         "grokking": ALL,
         "fast": (),
         "sparing": ("progress",),
@@ -105,18 +103,19 @@ def test_nothing_is_measured_of_a_branch_unless_asked_for() -> None:
     }
     by_replay = {"spikes"}
     assert {*load(raw(branch(), measurements="all")).conditions["fast"].measured} == {*ALL} - by_replay
-    assert found.measured("saliency") == ["grokking"]
-    assert found.measured("progress") == [], "which the study leaves out"
+    assert loaded.measured("saliency") == ["grokking"]
+    assert loaded.measured("progress") == [], "the study leaves progress out"
 
 
 def test_a_branch_is_not_watched_for_spikes_since_it_is_not_replayed() -> None:
     (message,) = faults(raw(branch(), measurements=["answers", "spikes"]))
     assert message.startswith(
-        "conditions.fast.measurements = ['answers', 'spikes']: should be without spikes: is a branch"
+        "conditions.fast.measurements = ['answers', 'spikes']: should be without spikes: is a branch, and branches"
+        " cannot be replayed"
     )
 
 
-def test_what_results_depend_on_names_a_branch_by_its_parent() -> None:
+def test_the_settings_of_results_name_a_branch_by_its_parent() -> None:
     resolved = study({"learning_rate": "x10"}).resolved()["conditions"]
     assert "branch" not in resolved["grokking"]
     assert resolved["fast"]["branch"]["parent"] == "grokking"
@@ -128,11 +127,11 @@ def test_what_results_depend_on_names_a_branch_by_its_parent() -> None:
     [
         (branch(**{"from": "groking"}), ".from = 'groking': should be a condition that is no branch: grokking"),
         (branch(**{"from": "fast"}), ".from = 'fast': should be a condition that is no branch: grokking"),
-        ({"at": "onset"}, ".from: missing; the condition that the branch continues, which is no branch itself"),
+        ({"at": "onset"}, ".from: missing; the condition that the branch continues; it cannot be a branch itself"),
         (
             {"from": "grokking"},
-            f".at: missing; where the branch leaves it: {EVENTS}, each replica at its own step; or a fixed step, such"
-            " as `step 1000`",
+            f".at: missing; where the branch begins: at an event ({EVENTS}), each replica at its own step; or at a"
+            " fixed step, such as `step 1000`",
         ),
         (branch(att="onset"), ".att: unknown key; did you mean at?"),
         (branch(at="memorized"), f".at = 'memorized': should be {EVENTS}, or a step as in 'step 1000'"),
@@ -168,7 +167,7 @@ def test_what_results_depend_on_names_a_branch_by_its_parent() -> None:
         ),
         (
             branch(change={"optimiser": "lbfgs", "batch_size": "full", "mask": 0.5}),
-            ".change.mask = 0.5: cannot be: lbfgs needs the gradient of what it makes small",
+            ".change.mask = 0.5: does not work with lbfgs, which needs the exact gradient of the loss",
         ),
         (branch(change={"kick": "fast"}), f".change.kick = 'fast': {OTHER}"),
         (branch(change={"kick": "grokking"}), f".change.kick = 'grokking': {OTHER}"),
@@ -193,7 +192,7 @@ def test_a_branch_that_cannot_be_is_refused_where_it_is_written(given: Any, mess
 
 def test_settings_beside_a_branch_are_refused() -> None:
     assert faults(raw(branch(), learning_rate=0.1)) == [
-        "conditions.fast.learning_rate: should be under branch: change, since a branch has its parent's settings"
+        "conditions.fast.learning_rate: should be under branch: change, since a branch inherits its parent's settings"
     ]
 
 
@@ -204,7 +203,7 @@ def test_a_branch_of_a_branch_is_refused() -> None:
     ]
 
 
-def test_a_fault_of_the_parent_is_told_once_and_where_it_is() -> None:
+def test_a_fault_of_the_parent_is_reported_once_and_at_the_parent() -> None:
     config = raw(branch())
     config["conditions"]["grokking"] = {"batch_size": 500}
     assert faults(config) == [
@@ -222,3 +221,25 @@ def test_ablation_needs_saliency() -> None:
     assert faults({"study": "tiny", "conditions": {"a": {"measurements": ["ablation"]}}}) == [
         "conditions.a.measurements = ['ablation']: should have saliency, which ablation needs"
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "parent", "value"),
+    [
+        ("x10", 0.5, 5.0),
+        ("x 2", 8, 16),
+        ("x0.3", 8, 2.4),  # no whole number: the model refuses it in its own words
+        ("x10", "1e-3", 0.01),
+        ("x10", "full", "x10"),
+        ("10x", 8, "10x"),
+        (3, 8, 3),
+    ],
+)
+def test_a_factor_multiplies_numbers_and_leaves_everything_else(change: Any, parent: Any, value: Any) -> None:
+    (result,) = multiplied({"batch_size": change}, {"batch_size": parent}).values()
+    assert (result, type(result)) == (pytest.approx(value) if isinstance(value, float) else value, type(value))
+
+
+@pytest.mark.parametrize("section", [BranchSettings, ChangeSettings, StudyCondition])
+def test_every_key_is_described(section: type[Settings]) -> None:
+    assert undescribed(section) == set()

@@ -1,4 +1,4 @@
-"""Settings of conditions in a study, as typed models: complete ones, and branches, which continue another condition."""
+"""Typed models of the conditions in a study, and of branches: conditions that continue another one."""
 
 from __future__ import annotations
 
@@ -23,16 +23,20 @@ from general_circuits.training.events import EVENTS
 from general_circuits.training.settings import STEP, Branch, Condition, Intervention
 
 TIMES = re.compile(r"[x×] ?(\d+(?:\.\d*)?(?:e[+-]?\d+)?)")
-"""So many times the parent's value: x10."""
+"""Pattern of a factor on the parent's value, such as x10."""
 
 Measurement = Literal["saliency", "ablation", "progress", "updates", "answers", "spikes"]
 ALL: tuple[Measurement, ...] = get_args(Measurement)
+"""Names of all measurements that a condition can have."""
 BY_REPLAY: tuple[Measurement, ...] = ("spikes",)
-"""Those that train a condition once more, which a branch is not."""
+"""Measurements that train a condition again. A branch cannot have them, because branches are not replayed."""
 
 
 class ChangeSettings(Settings):
-    """Any key of task, split, optimiser or schedule, numbers also as `x10` (times the parent's); and interventions."""
+    """Changes that a branch makes: any key of task, split, optimiser or schedule, and the interventions below.
+
+    A number can also be a factor on the parent's value: `x10`.
+    """
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -57,8 +61,8 @@ class ChangeSettings(Settings):
         None,
         ge=0,
         description="Gaussian noise takes the place of the gradient. In each tensor, its mean size is this"
-        " number times the mean size of the weights. With sgd, a weight decay of this number takes"
-        " as much. 0 is no gradient at all",
+        " number times the mean size of the weights. With sgd, a weight decay of this number makes"
+        " steps of the same size. 0 means no gradient at all",
     )
     batch_noise: Count | None = Field(
         None,
@@ -68,58 +72,61 @@ class ChangeSettings(Settings):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What is no intervention."""
+        """Changed settings, without the interventions."""
         return dict(self.model_extra or {})
 
     def resolve(self) -> Intervention:
-        """The frozen record that stages work on."""
+        """Return the frozen record that stages read."""
         return Intervention(**{name: getattr(self, name) for name in Intervention.__dataclass_fields__})
 
 
 def _place(at: str) -> str:
+    """Return `at` if it names an event or a step; otherwise refuse it."""
     if at not in EVENTS and not STEP.fullmatch(at):
         raise PydanticCustomError("place", f"should be {', '.join(EVENTS)}, or a step as in 'step 1000'")
     return at
 
 
 class BranchSettings(Settings):
-    """Another condition of the study, continued from one of its steps with something changed."""
+    """A continuation of another condition of the study, from one of its steps, with something changed."""
 
-    parent: Name = Field(alias="from", description="the condition that the branch continues, which is no branch itself")
-    at: Annotated[str, AfterValidator(_place)] = Field(
-        description=f"where the branch leaves it: {', '.join(EVENTS)}, each replica at its own step; or a fixed step,"
-        " such as `step 1000`",
+    parent: Name = Field(
+        alias="from", description="the condition that the branch continues; it cannot be a branch itself"
     )
-    change: ChangeSettings = Field(ChangeSettings(), description="what is different from there on")
+    at: Annotated[str, AfterValidator(_place)] = Field(
+        description=f"where the branch begins: at an event ({', '.join(EVENTS)}), each replica at its own step; or at a"
+        " fixed step, such as `step 1000`",
+    )
+    change: ChangeSettings = Field(ChangeSettings(), description="settings that differ from there on")
     lasts: Count | None = Field(
         None, alias="for", description="number of steps that the change lasts; without this key it lasts to the end"
     )
     then: Literal["back", "anneal", "stop"] = Field(
         "back",
-        description="what follows after `for`. `back`: the settings of `from` return at once. `anneal`:"
-        " learning rate and weight decay return linearly, over as many steps again. `stop`: training"
-        " stops",
+        description="what follows after `for`. With `back`, the settings of `from` return at once. With `anneal`,"
+        " learning rate and weight decay return linearly, over as many steps again. With `stop`,"
+        " training stops",
     )
 
 
 class StudyCondition(ConditionSettings):
-    """A condition as a study has it."""
+    """A condition of a study."""
 
     branch: BranchSettings | None = Field(
         None,
-        description="another condition to continue; a branch has that condition's settings and no others beside it",
+        description="continues another condition. A branch inherits that condition's settings; changes stand under"
+        " `change`",
     )
     measurements: Literal["all"] | list[Measurement] | None = Field(
         None,
-        description="which of the study's measurements are made of this condition: `all`, or a list of"
-        " saliency, ablation, progress, updates, answers and spikes. Ablation needs saliency. By"
-        " default a condition has all of them and a branch has none. Metrics and events are always"
-        " recorded",
+        description="measurements that this condition has: `all`, or a list of saliency, ablation, progress,"
+        " updates, answers and spikes. Ablation needs saliency. By default, a condition has all of"
+        " them and a branch has none. Metrics and events are always recorded",
     )
 
     @property
     def measured(self) -> tuple[Measurement, ...]:
-        """Which measurements are made of it."""
+        """Measurements of the condition."""
         if self.measurements is None:
             return () if self.branch else ALL
         if self.measurements == "all":
@@ -127,19 +134,19 @@ class StudyCondition(ConditionSettings):
         return tuple(self.measurements)
 
     def branch_from(self, parent: Condition) -> Branch:
-        """The frozen record that stages work on."""
+        """Return the branch as the frozen record that stages read."""
         assert self.branch is not None
         return Branch(parent, self.branch.at, self.branch.lasts, self.branch.then, self.branch.change.resolve())
 
 
 def branch_in(settings: Any) -> Mapping[str, Any] | None:
-    """The branch that a condition's raw settings have, if any."""
+    """Return the `branch` in a condition's raw settings; `None` if there is none."""
     branch = settings.get("branch") if isinstance(settings, Mapping) else None
     return branch if isinstance(branch, Mapping) else None
 
 
 def change_in(settings: Any) -> Mapping[str, Any]:
-    """The settings that such a branch changes, interventions aside."""
+    """Return the settings that the `branch` in a condition's raw settings changes, without interventions."""
     change = (branch_in(settings) or {}).get("change") or {}
     if not isinstance(change, Mapping):
         return {}
@@ -147,24 +154,28 @@ def change_in(settings: Any) -> Mapping[str, Any]:
 
 
 def multiplied(change: Mapping[str, Any], parent: Mapping[str, Any]) -> dict[str, Any]:
-    """A change with every `x10` worked out from the parent's raw settings."""
-    found = dict(change)
+    """Return `change` with every factor, such as `x10`, worked out from the parent's raw settings.
+
+    A factor on something that is no number stays as it is, so that the models refuse it where it stands.
+    """
+    values = dict(change)
     for key, value in change.items():
         times = TIMES.fullmatch(value) if isinstance(value, str) else None
         field = ConditionSettings.model_fields.get(key)
         base = parent.get(key, field.default if field else None)
-        if isinstance(base, str):  # YAML reads 1e-3 as text
+        if isinstance(base, str):  # YAML 1.1 reads 1e-3 as text
             base = float(base) if re.fullmatch(r"[\d.]+e[+-]?\d+", base) else base
         if times and isinstance(base, (int, float)) and not isinstance(base, bool):
             product = base * float(times[1])
-            found[key] = round(product) if isinstance(base, int) and product == round(product) else product
-    return found
+            # Strict models refuse 32.0 where they want a whole number.
+            values[key] = round(product) if isinstance(base, int) and product == round(product) else product
+    return values
 
 
 def against_branches(
     conditions: Mapping[str, StudyCondition],
 ) -> Iterator[tuple[tuple[str, ...], Any, str]]:
-    """Branches that cannot be: where, what, and what would be right."""
+    """Yield every fault of a branch: the place of a value, the value, and what would be right."""
     for name, settings in conditions.items():
         if settings.measurements and "ablation" in settings.measured and "saliency" not in settings.measured:
             yield (
@@ -175,36 +186,38 @@ def against_branches(
         branch = settings.branch
         if branch is None:
             continue
-        if replayed := [asked for asked in settings.measured if asked in BY_REPLAY]:
+        if replayed := [measurement for measurement in settings.measured if measurement in BY_REPLAY]:
             right = f"should be without {' and '.join(replayed)}: {replay_refusal(branch.parent)}"
             yield ("conditions", name, "measurements"), settings.measurements, right
         here = ("conditions", name, "branch")
         parent = conditions.get(branch.parent)
         if parent is None or parent.branch:
-            whole = ", ".join(other for other, found in conditions.items() if not found.branch)
-            yield (*here, "from"), branch.parent, f"should be a condition that is no branch: {whole}"
+            possible = ", ".join(other for other, each in conditions.items() if not each.branch)
+            yield (*here, "from"), branch.parent, f"should be a condition that is no branch: {possible}"
             continue
         for key, value, right in _against(branch, settings, parent):
             yield (*here, *key), value, right
         kick = branch.change.kick
         if isinstance(kick, str):
-            other = conditions.get(kick)
-            found = other.branch if other else None
+            named = conditions.get(kick)
+            other = named.branch if named else None
             if (
-                found is None
-                or (found.parent, found.at) != (branch.parent, branch.at)
-                or isinstance(found.change.kick, str)
+                other is None
+                or (other.parent, other.at) != (branch.parent, branch.at)
+                or isinstance(other.change.kick, str)
             ):
                 yield (
                     (*here, "change", "kick"),
                     kick,
-                    f"should be a number, or another branch from {branch.parent} at {branch.at} with no such kick",
+                    f"should be a number, or another branch from {branch.parent} at {branch.at} whose own kick is not a"
+                    " name",
                 )
 
 
 def _against(
     branch: BranchSettings, settings: StudyCondition, parent: StudyCondition
 ) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+    """Yield faults of one branch whose parent exists; places begin at the key `branch`."""
     changed, change = branch.change.settings, branch.change
     for key in changed.keys() & ModelSettings.model_fields.keys():
         yield ("change", key), changed[key], "cannot be changed: a branch continues its parent's network"
@@ -225,14 +238,16 @@ def _against(
     if settings.optimiser in LINE_SEARCHING:
         for key in [*given, *(["mask"] if change.mask else [])]:
             value = getattr(change, key)
-            yield ("change", key), value, f"cannot be: {settings.optimiser} needs the gradient of what it makes small"
+            right = f"does not work with {settings.optimiser}, which needs the exact gradient of the loss"
+            yield ("change", key), value, right
 
 
 def replay_refusal(parent: str) -> str:
-    """Why a branch is not replayed."""
-    return f"is a branch, which is not replayed; replay {parent}, or change metrics and checkpoints in the branch"
+    """Return the words that refuse to replay a branch of `parent`."""
+    instead = f"replay {parent}, or change metrics and checkpoints in the branch"
+    return f"is a branch, and branches cannot be replayed; {instead}"
 
 
 def as_json(branch: Branch, parent: str) -> dict[str, Any]:
-    """A branch as what results depend on, its parent by name."""
+    """Return the settings of a branch that results depend on, with its parent by name."""
     return asdict(branch) | {"parent": parent}

@@ -1,4 +1,7 @@
-"""Checks of a study whose values are each possible, but not together."""
+"""Checks of a study for values that contradict each other. The models already checked each value by itself.
+
+Each check of a condition is one small function in `CHECKS`.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ def contradictions(study: Study) -> Iterator[Fault]:
     wrong_branches = list(against_branches(study.conditions))
     yield from wrong_branches
     if wrong_branches:
-        return  # a branch without its parent has no settings to check
+        return  # a branch inherits its settings, so without a sound parent there is nothing to check
     for name, settings in study.conditions.items():
         yield from _condition(study, ("conditions", name), settings)
     if study.duels.planted:
@@ -44,7 +47,13 @@ def contradictions(study: Study) -> Iterator[Fault]:
 
 
 def _condition(study: Study, here: tuple[str, ...], settings: ConditionSettings) -> Iterator[Fault]:
-    """Yield what contradicts in one condition, or in that of the planted duels' modules."""
+    """Yield contradictions in one condition, or in the settings of the planted duels' modules.
+
+    Args:
+        study: the study.
+        here: the place of the settings in the config.
+        settings: the settings, resolved only here because some name no task.
+    """
     try:
         resolved = settings.resolve()
     except registry.TaskError as error:
@@ -74,7 +83,7 @@ class Trained:
         settings: its settings as a user writes them.
         resolved: its settings as stages get them.
         counts: sizes of its task and split.
-        size_key: the key that says how many examples train.
+        size_key: the key in use for the number of training examples, `train_fraction` or `train_count`.
     """
 
     study: Study
@@ -85,7 +94,7 @@ class Trained:
 
 
 def _parent(trained: Trained) -> Iterator[KeyFault]:
-    """Yield what a branch changes that its parent's network has no place for."""
+    """Yield changes of a branch that its parent's network or data cannot take."""
     settings, own = trained.settings, trained.counts
     if not isinstance(settings, StudyCondition) or not settings.branch:
         return
@@ -93,7 +102,7 @@ def _parent(trained: Trained) -> Iterator[KeyFault]:
         parent = trained.study.conditions[settings.branch.parent].resolve()
         theirs = counts(parent.task, parent.split).vocabulary
     except (registry.TaskError, SplitError):
-        return  # told where the parent is
+        return  # the check of the parent tells this fault
     if theirs != own.vocabulary:
         key = next(key for key in settings.branch.change.settings if key in TaskSettings.model_fields)
         had, has = ((each.n_inputs, each.n_symbols, each.n_classes) for each in (theirs, own.vocabulary))
@@ -105,7 +114,7 @@ def _parent(trained: Trained) -> Iterator[KeyFault]:
 
 
 def _network(trained: Trained) -> Iterator[KeyFault]:
-    """Yield keys of the network that do not go together, and weights to decay that it does not have."""
+    """Yield keys of the network that contradict each other, and patterns in `decay_on` that match no weight."""
     settings, model, own = trained.settings, trained.resolved.model, trained.counts
     wrong = list(misfits(settings.model_dump(), model, own.vocabulary.n_classes))
     wrong += by_hand_misfits(model, trained.resolved.task, own.vocabulary, own.n_training)
@@ -114,7 +123,7 @@ def _network(trained: Trained) -> Iterator[KeyFault]:
     reason = why_not_reduced(model, own.vocabulary.n_inputs)
     if reason and settings.arithmetic == "reduced":
         yield "arithmetic", "reduced", f"should be plain, since {reason}"
-    if settings.decay_on != "all" and not wrong:  # a network that cannot be has no weights
+    if settings.decay_on != "all" and not wrong:  # an impossible network has no list of weights
         names = weight_shapes(model, own.vocabulary)
         for pattern in settings.decay_on:
             if not fnmatch.filter(names, pattern):
@@ -124,27 +133,27 @@ def _network(trained: Trained) -> Iterator[KeyFault]:
 def _decay(trained: Trained) -> Iterator[KeyFault]:
     """Yield a kind of decay that the update rule does not have."""
     if trained.settings.optimiser == "adamw" and trained.settings.decay == "coupled":
-        yield "decay", "coupled", "adamw's is decoupled; for coupled decay set optimiser: adam"
+        yield "decay", "coupled", "adamw has decoupled decay; for coupled decay set optimiser: adam"
 
 
 def _momentum(trained: Trained) -> Iterator[KeyFault]:
-    """Yield momentum of an update rule that has none."""
+    """Yield momentum where the update rule has none."""
     if trained.settings.optimiser != "sgd" and trained.settings.momentum:
         yield "momentum", trained.settings.momentum, "belongs to optimiser: sgd; leave it out, or see beta1"
 
 
 def _line_search(trained: Trained) -> Iterator[KeyFault]:
-    """Yield settings that leave a rule without the one function that it searches along."""
+    """Yield settings with which a searching rule would compare different losses, or follow another gradient."""
     settings, rule = trained.settings, trained.settings.optimiser
     if rule not in LINE_SEARCHING:
         return
     if settings.batch_size != "full":
         yield "batch_size", settings.batch_size, f"should be full, since {rule} compares losses of the same examples"
     if settings.decay == "decoupled":
-        yield "decay", "decoupled", f"should be coupled, or left out: {rule}'s decay is a part of what it makes small"
+        yield "decay", "decoupled", f"should be coupled, or left out: {rule} adds the decay to the loss"
     for key in ("gradient_noise", "grokfast_lambda"):
         if value := getattr(settings, key):
-            yield key, value, f"should be 0, since {rule} needs the gradient of what it makes small"
+            yield key, value, f"should be 0, since {rule} needs the exact gradient of the loss"
 
 
 def _sizes(trained: Trained) -> Iterator[KeyFault]:
@@ -166,11 +175,11 @@ CHECKS: tuple[Callable[[Trained], Iterator[KeyFault]], ...] = (
     _line_search,
     _sizes,
 )
-"""What is checked of every condition."""
+"""Checks of every condition, in the order of their messages."""
 
 
 def _planted(trained: Trained) -> Iterator[KeyFault]:
-    """Yield settings that leave the modules of planted duels nothing to train on, or to begin from."""
+    """Yield settings that leave the modules of planted duels without examples or without random weights."""
     planted = trained.study.duels.planted
     assert planted is not None
     for key in ("parts", "batch_sizes"):
@@ -179,15 +188,15 @@ def _planted(trained: Trained) -> Iterator[KeyFault]:
     yield from _registered_duels(planted)
     initialisation = trained.resolved.model.initialisation
     if initialisation in ("fourier", "lookup_table"):
-        yield "initialisation", initialisation, "should be drawn, since modules are trained"
+        yield "initialisation", initialisation, "should be random, since modules are trained"
 
 
 def _registered_duels(planted: PlantedSettings) -> Iterator[KeyFault]:
-    """Yield lists of planted duels that leave out those that the claims are judged by."""
+    """Yield lists of planted duels that leave out, or do not begin with, the registered choice of the claims."""
     if "sgd" not in planted.rules:
         yield "rules", sorted(planted.rules), "should include sgd, which the claims are judged by"
     if planted.initial_shares[0] != 0.5:
-        yield "initial_shares", planted.initial_shares, "should begin with 0.5, where the claims' duels begin"
+        yield "initial_shares", planted.initial_shares, "should begin with 0.5, which the claims are judged by"
     if planted.label_noises[0] != 0:
         yield "label_noises", planted.label_noises, "should begin with 0, which the claims are judged by"
     if planted.label_noise:
@@ -202,7 +211,10 @@ def _toy_sizes(toy: ToySettings) -> Iterator[Fault]:
 
 
 def _registered_choices(measured: MeasurementSettings) -> Iterator[Fault]:
-    """Yield lists of choices that leave out the registered one, or name one twice."""
+    """Yield lists of choices that leave out the registered one, or name one twice.
+
+    Claims are judged from the registered choice, so every study that measures at all must have it.
+    """
     site, split = REGISTERED["site"], REGISTERED["split"]
     attributed = {f"{name}s": REGISTERED[name] for name in ("method", "target", "normalisation", "site")}
     deleted = {"sites": site, "deletions": "zero", "rankings": "mean_magnitude", "splits": split}
@@ -216,7 +228,8 @@ def _registered_choices(measured: MeasurementSettings) -> Iterator[Fault]:
             if value not in choices:
                 yield ("measurements", section, key), choices, f"should include {value}, which the claims are judged by"
             if len(set(choices)) < len(choices):
-                yield ("measurements", section, key), choices, "should name each once"
+                yield ("measurements", section, key), choices, "should name each choice once"
     curves = measured.specifications
     if curves is not None and not set(curves.damage_sites) <= set(curves.sites):
-        yield ("measurements", "specifications", "damage_sites"), curves.damage_sites, "should be among sites"
+        place = ("measurements", "specifications", "damage_sites")
+        yield place, curves.damage_sites, f"should be among sites = {curves.sites}"

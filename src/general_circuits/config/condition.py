@@ -1,4 +1,4 @@
-"""The settings of a condition as typed models, with their defaults; `config` has the study that they are part of."""
+"""Typed models of a condition's settings, with their defaults."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from general_circuits.training.schedule import Schedule, Spacing
 from general_circuits.training.settings import Condition, Optimiser
 
 LINE_SEARCHING = ("line_search", "lbfgs")
-"""Update rules that evaluate the loss several times in a step, and find their step size by it."""
+"""Update rules that search for their step size: they evaluate the loss several times in a step."""
 
 
 def _number(value: Any) -> Any:
-    """YAML reads 1e-3 as text; the user meant the number."""
+    """Return text that spells a number as that number, and anything else as it is. YAML 1.1 reads 1e-3 as text."""
     if isinstance(value, str):
         try:
             return float(value)
@@ -32,24 +32,27 @@ def _number(value: Any) -> Any:
 Number = Annotated[float, BeforeValidator(_number)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0)] | Literal["replica"]
+# Names become folders, wildcards of rules and Python identifiers.
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class Settings(BaseModel):
-    """No unknown keys, no silent conversion, no NaN."""
+    """Base of all settings: frozen, without unknown keys, silent conversions or NaN."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class SpacingSettings(Settings):
-    """Steps spaced evenly on both axes. The first and the last step always belong."""
+    """Steps of two spacings together: evenly on a log axis, and evenly on a linear axis. Step 0 and the last step are
+    always included.
+    """
 
     log: int = Field(10, ge=1, description="number of steps that are evenly spaced on a log axis")
     every: int = Field(250, ge=1, description="distance between steps that are evenly spaced on a linear axis")
 
 
 class TaskSettings(Settings):
-    """What is to be learned: a table of examples. docs/tasks.md lists them."""
+    """Task that the network learns: a table of examples. docs/tasks.md lists all tasks."""
 
     operation: str | list[str] = Field(
         "x+y",
@@ -59,8 +62,7 @@ class TaskSettings(Settings):
     )
     expression: str | list[str] | None = Field(
         None,
-        description="your own formula in x and y modulo `modulus`, or a list of formulas; it takes the place of"
-        " `operation`",
+        description="your own formula in x and y modulo `modulus`, or a list of formulas; it replaces `operation`",
     )
     modulus: int = Field(
         59, ge=2, le=1024, description="p. Operands run from 0 to p − 1. It must be prime if the formula has a /"
@@ -78,17 +80,20 @@ class TaskSettings(Settings):
         2000, ge=2, le=100_000, description="for `sparse_parity`: number of random inputs, both splits together"
     )
     function: str | None = Field(
-        None, description="for `boolean`: and, or, parity or majority; or its values for all inputs, such as '0110'"
+        None,
+        description="for `boolean`: and, or, parity or majority; or the function's values for all inputs, such as"
+        " '0110'",
     )
 
 
 class SplitSettings(Settings):
-    """Which examples train. Equal settings with equal seeds are equal splits; a smaller fraction is a subset."""
+    """Split of the examples into training and validation.
+
+    Equal settings with equal seeds give equal splits. With the same seed, a smaller fraction gives a subset.
+    """
 
     train_fraction: Number = Field(0.6, gt=0, lt=1, description="share of the examples that the network trains on")
-    train_count: int | None = Field(
-        None, ge=1, description="number of training examples; it takes the place of `train_fraction`"
-    )
+    train_count: int | None = Field(None, ge=1, description="number of training examples; it replaces `train_fraction`")
     split_by: Literal["pair", "example"] = Field(
         "pair", description="`pair` keeps (a, b) and (b, a) in the same split; `example` draws each example by itself"
     )
@@ -101,7 +106,7 @@ class SplitSettings(Settings):
         0.0,
         ge=0,
         le=1,
-        description="ξ, the share of training examples whose label is random; 1 makes all labels random",
+        description="ξ, the share of training examples whose label is random; 1 makes all training labels random",
     )
     label_seed: Seed = Field(
         "replica",
@@ -111,18 +116,19 @@ class SplitSettings(Settings):
 
 
 class ModelSettings(Settings):
-    """A network that reads the inputs and answers with a class; docs/networks.md lists those with a name."""
+    """Network that reads the inputs and answers with a class. docs/networks.md lists the presets."""
 
     preset: Literal["power", "nanda", "pre_norm", "quadratic_mlp", "parity_mlp", "mlp"] = Field(
         "nanda",
-        description="the architecture, and the values of all keys in this section that are not given. A"
+        description="named network. It sets the architecture, and every key of this section that is not given. A"
         " condition can name its own preset. Then keys in `defaults` that belong to another"
         " architecture do not apply to it",
     )
     inputs: Literal["tokens", "one_hot", "embedding", "ordinal"] | None = Field(
         None,
-        description="what the network reads. A transformer reads `tokens`. An MLP reads each input as a one-hot"
-        " vector, as an embedding that all inputs share, or as one number from −1 to 1 (`ordinal`)",
+        description="form of the inputs. A transformer reads `tokens`. An MLP reads each input in one of three forms."
+        " `one_hot` is a one-hot vector; `embedding` is a vector of an embedding that all inputs share;"
+        " `ordinal` is one number from −1 to 1",
     )
     n_layers: int | None = Field(
         None, ge=1, le=12, description="number of transformer blocks, or of an MLP's hidden layers"
@@ -131,7 +137,7 @@ class ModelSettings(Settings):
         None, ge=1, description="width of the residual stream, or of an MLP's embedding with `inputs: embedding`"
     )
     n_heads: int | None = Field(
-        None, ge=1, description="for transformers: attention heads per block; must divide `d_model`"
+        None, ge=1, description="for transformers: number of attention heads per block; it must divide `d_model`"
     )
     d_mlp: int | None = Field(None, ge=2, description="neurons per layer")
     activation: Literal["relu", "gelu", "quadratic"] | None = Field(
@@ -139,33 +145,34 @@ class ModelSettings(Settings):
     )
     normalisation: Literal["none", "pre", "post"] | None = Field(
         None,
-        description="for transformers: layer norm. `pre` has one before each attention and each MLP, and a"
-        " final one. `post` has one after each residual sum",
+        description="for transformers: place of layer norm. `pre` has one before each attention and each MLP, and a"
+        " final one; `post` has one after each residual sum",
     )
     biases: Literal["none", "mlp", "blocks", "all"] | None = Field(
         None,
-        description="linear maps that have a bias. `mlp`: those of the neurons. `blocks`: those of attention"
-        " too. `all`: the unembedding too",
+        description="linear maps that have a bias. `mlp` gives biases to the MLPs. `blocks` gives them to attention"
+        " too. `all` gives one to the unembedding too",
     )
     positions: Literal["learned", "sinusoidal"] | None = Field(
         None, description="for transformers: kind of position embeddings"
     )
     initialisation: Literal["normal", "linear", "multihead", "mean_field", "fourier", "lookup_table"] | None = Field(
         None,
-        description="starting weights. `normal`: standard deviation 1/√d_model, biases zero. `linear`: as"
-        " torch's `nn.Linear` and `nn.Embedding`. `multihead`: the same, but attention as"
-        " `nn.MultiheadAttention`. `mean_field`, for MLPs: normal with standard deviation (16"
-        " d_mlp)^(−1/3). Two are built by hand: `fourier` adds, and `lookup_table` knows its"
+        description="starting weights. `normal` has standard deviation 1/√d_model and zero biases; `linear` is as"
+        " torch's `nn.Linear` and `nn.Embedding`; `multihead` is the same, but attention is as"
+        " `nn.MultiheadAttention`; `mean_field`, for MLPs, is normal with standard deviation"
+        " (16 d_mlp)^(−1/3). Two networks are built by hand: `fourier` adds, and `lookup_table` knows its"
         " training examples",
     )
     outputs: Literal["classes", "sign"] | None = Field(
         None,
-        description="`classes`: one logit per class. `sign`, for MLPs: one number, whose sign tells two classes apart",
+        description="form of the answer. `classes` has one logit per class. `sign` is for MLPs on two classes: one"
+        " number, whose sign is the answer",
     )
 
 
 class OptimiserSettings(Settings):
-    """How one step is taken."""
+    """Optimiser: the rule of one training step."""
 
     optimiser: Literal["adamw", "adam", "sgd", "line_search", "lbfgs"] = Field(
         "adamw", description="update rule; `line_search` and `lbfgs` need `batch_size: full`"
@@ -173,15 +180,15 @@ class OptimiserSettings(Settings):
     learning_rate: Number = Field(
         1e-3,
         gt=0,
-        description="learning rate after warm-up, constant. `line_search` uses it as the first step size that"
-        " it tries. `lbfgs` tries it first in every step, where 1 is usual",
+        description="constant learning rate after warm-up. `line_search` tries it as the first step size of"
+        " training. `lbfgs` tries it first in every step; 1 is usual there",
     )
-    warm_up: int = Field(10, ge=0, description="steps of linear warm-up; `line_search` and `lbfgs` always have none")
+    warm_up: int = Field(10, ge=0, description="steps of linear warm-up; `line_search` and `lbfgs` never warm up")
     weight_decay: Number = Field(
         1.0,
         ge=0,
-        description="decay of the weights in `decay_on`; if it is decoupled, a step removes learning rate ×"
-        " this number",
+        description="decay of the weights in `decay_on`. If it is decoupled, a step removes this share of them:"
+        " learning rate × this number",
     )
     decay: Literal["decoupled", "coupled"] | None = Field(
         None,
@@ -209,23 +216,23 @@ class OptimiserSettings(Settings):
     )
     batch_size: int | Literal["full"] = Field(512, description="examples per step, or `full`")
     loss: Literal["cross_entropy", "mean_squared_error", "hinge", "stablemax"] | None = Field(
-        None, description="loss that training makes small; by default the preset's loss"
+        None, description="loss that training minimises; by default the preset's loss"
     )
     loss_precision: Literal["float32", "float64"] = Field(
         "float32", description="precision of the logits in the training loss"
     )
     arithmetic: Literal["reduced", "plain"] | None = Field(
         None,
-        description="how gradients are computed. `reduced` leaves out what cannot reach the answer; `plain`"
-        " uses the plain network; the two are equal to rounding. The default is reduced for"
-        " transformers over two operands. All other networks have only plain arithmetic",
+        description="way to compute gradients. `reduced` leaves out activations that cannot reach the answer. `plain`"
+        " runs the whole network. Both give the same gradients, up to rounding. The default is"
+        " `reduced` for transformers over two operands. All other networks need `plain`",
     )
 
 
 class ScheduleSettings(Settings):
-    """How long training lasts, and when it is looked at."""
+    """Length of training, and the steps at which it is recorded."""
 
-    steps: int = Field(6000, ge=0, description="number of updates; 0 measures the weights as they begin")
+    steps: int = Field(6000, ge=0, description="number of updates; with 0, the starting weights are measured")
     checkpoints: SpacingSettings = Field(
         SpacingSettings(log=10, every=250), description="steps at which weights are kept"
     )
@@ -235,15 +242,19 @@ class ScheduleSettings(Settings):
 
 
 class ConditionSettings(TaskSettings, SplitSettings, ModelSettings, OptimiserSettings, ScheduleSettings):
-    """One complete setting."""
+    """All settings of one condition."""
 
     def resolve(self) -> Condition:
-        """The frozen records that stages work on: presets filled in, nothing left open."""
+        """Return the condition as the frozen record that stages read, with presets and all defaults filled in.
+
+        Raises:
+            tasks.registry.TaskError: the settings describe no task.
+        """
         values = self.model_dump()
         preset = asdict(PRESETS[self.preset].model)
         values |= {key: preset[key] for key in preset if values.get(key) is None}
         if values["inputs"] not in ("tokens", "embedding") and self.d_model is None:
-            values["d_model"] = 0
+            values["d_model"] = 0  # no part of the network has this width
         if values["decay"] is None:
             values["decay"] = "decoupled" if self.optimiser == "adamw" else "coupled"
         if values["decay_on"] != "all":
@@ -251,10 +262,11 @@ class ConditionSettings(TaskSettings, SplitSettings, ModelSettings, OptimiserSet
         if self.optimiser in LINE_SEARCHING:
             values["warm_up"] = 0
         values["loss"] = values["loss"] or PRESETS[self.preset].loss
-
+        # A fraction stays a float and a count an int: their type tells the two apart in `Split`.
         values["train_size"] = float(self.train_fraction) if self.train_count is None else self.train_count
 
         def part(kind: Any) -> Any:
+            """Return a frozen record of this kind, which takes the settings of its own fields."""
             return kind(**{key: values[key] for key in kind.__dataclass_fields__})
 
         model = part(Model)
@@ -270,3 +282,4 @@ class ConditionSettings(TaskSettings, SplitSettings, ModelSettings, OptimiserSet
 
 
 SECTIONS = (TaskSettings, SplitSettings, ModelSettings, OptimiserSettings, ScheduleSettings)
+"""Parts of a condition's settings, in the order of their documentation."""

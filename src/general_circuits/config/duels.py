@@ -1,4 +1,4 @@
-"""The settings of duels between circuits as typed models, with their defaults."""
+"""Typed models of the settings of duels between circuits, with their defaults."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from general_circuits.duels import settings as duels
 from general_circuits.duels import toy_grid
 from general_circuits.training.settings import Condition
 
+# Numbers in lists, where a field's own bounds would be those of the list.
 Rate = Annotated[Number, Field(gt=0)]
 Decay = Annotated[Number, Field(ge=0)]
 Share = Annotated[Number, Field(gt=0, lt=1)]
@@ -26,56 +27,58 @@ Noise = Annotated[Number, Field(ge=0, lt=1)]
 
 
 class RuleSettings(Settings):
-    """How steps are taken, in a duel: by a rate, and the weight decays to try."""
+    """Update rule of a duel: its learning rate, and the weight decays to try."""
 
-    learning_rate: Rate = Field(description="learning rate, constant")
+    learning_rate: Rate = Field(description="constant learning rate")
     weight_decays: list[Decay] = Field(
         min_length=1,
-        description="weight decays to try one after another; decoupled for adamw and coupled for the others, as"
-        " in torch",
+        description="weight decays to try one after another. As in torch, decay is decoupled for adamw and coupled"
+        " for the other rules",
     )
 
 
 class ToySettings(Settings):
-    """The source's toy example: one general attention head against shallow ones. docs/duels.md explains it.
+    """Toy example of the source: one general attention head against shallow ones. docs/duels.md explains it.
 
-    Every attention × sharing × coverage × weight decay is trained, each with one of the other lists varied at a time.
+    Toys are trained for every combination of attention, sharing, coverage and weight decay. In each combination, the
+    other lists are varied one at a time.
     """
 
     pairs: int = Field(
-        8, ge=2, le=64, description="n, the number of input pairs to memorise; each has a shallow circuit"
+        8, ge=2, le=64, description="n, the number of input pairs to memorise; each pair has its own shallow circuit"
     )
     margin: Rate = Field(
         4.0,
-        description="how far the right logit is above the others at the start, for pairs that both kinds of"
-        " circuit serve",
+        description="margin at the start, for pairs that both kinds of circuit answer: the right logit minus the"
+        " other logits",
     )
     coverages: list[Count] = Field(
-        [1, 2, 4, 8], min_length=1, description="numbers of pairs that the general circuit finds"
+        [1, 2, 4, 8], min_length=1, description="numbers of pairs that the general circuit covers"
     )
     attentions: list[Literal["linear", "softmax"]] = Field(
         ["linear", "softmax"],
         min_length=1,
-        description="`linear` has no softmax; `softmax` is over both tokens and a place named nothing",
+        description="kinds of attention. `linear` has no softmax. `softmax` runs over both tokens and a third place"
+        " called nothing",
     )
     sharings: list[Literal["shared", "apart"]] = Field(
         ["shared", "apart"],
         min_length=1,
-        description="`shared`: the general circuit is one head, whose query serves all its pairs. `apart`: it"
-        " is one head for each of them",
+        description="forms of the general circuit. `shared` is one head, whose query serves all its pairs. `apart`"
+        " has one head for each of its pairs",
     )
-    batch_sizes: list[Count] = Field([1, 4, 8], description="pairs per step; the number `pairs` means all of them")
+    batch_sizes: list[Count] = Field([1, 4, 8], description="pairs per step; the number `pairs` means all pairs")
     orders: list[Literal["shuffled", "sequential", "blocked"]] = Field(
         ["shuffled", "sequential", "blocked"],
-        description="`shuffled` shows pairs in random order. `sequential` shows one pair at a time in a fixed"
-        " order. `blocked` shows all pairs, but the first one is away for `block_steps` steps and"
-        " then there for as many",
+        description="orders in which pairs are shown. `shuffled` is a random order; `sequential` shows one pair at a"
+        " time in a fixed order; `blocked` shows all pairs at once. Then the first pair is left out for"
+        " `block_steps` steps and shown for as many steps, in turn",
     )
     initial_shares: list[Share] = Field(
-        [0.2, 0.5, 0.8], description="share of the general circuit in the right logits at the start"
+        [0.2, 0.5, 0.8], description="shares of the right logits that the general circuit gives at the start"
     )
     frequencies: list[Count] = Field(
-        [1, 4, 16], description="how often the first pair is shown for each time another pair is shown"
+        [1, 4, 16], description="frequencies of the first pair, in units of another pair's frequency"
     )
     rules: dict[Literal["sgd", "momentum", "adam", "adamw"], RuleSettings] = Field(
         {
@@ -89,11 +92,12 @@ class ToySettings(Settings):
     )
     steps: Count = Field(1500, description="training steps")
     block_steps: Count = Field(
-        150, description="in `blocked` order: steps that the first pair is away, and then steps that it is there"
+        150,
+        description="for `blocked` order: number of steps without the first pair, and then number of steps with it",
     )
 
     def resolve(self, replicas: int, first_seed: int) -> toy_grid.Grid:
-        """The frozen record that stages work on."""
+        """Return the settings as the frozen record that stages read."""
         lists = ("coverages", "attentions", "sharings", "batch_sizes", "orders", "initial_shares", "frequencies")
         rules = tuple(
             toy_grid.RuleSettings(name, rule.learning_rate, tuple(rule.weight_decays))
@@ -112,10 +116,11 @@ class ToySettings(Settings):
 
 
 class PlantedSettings(TaskSettings, SplitSettings, ModelSettings):
-    """Networks trained apart, then added: a generaliser against memorisers of a part each. docs/duels.md explains it.
+    """Networks that are trained apart and then added: a generaliser against memorisers of one part each.
 
-    Has the keys of a task, a split and a network too, with its own defaults. Duels vary one list at a time; the
-    registered ones have the most `parts`, no decay, and the first of every other list.
+    docs/duels.md explains these duels. The section also has all keys of a task, a split and a network, with its own
+    defaults. Duels vary one list at a time. The registered duels have the most `parts`, no weight decay, and the first
+    value of every other list.
     """
 
     modulus: int = Field(23, ge=2, le=1024, description="p of the task")
@@ -124,18 +129,18 @@ class PlantedSettings(TaskSettings, SplitSettings, ModelSettings):
         "quadratic_mlp", description="architecture of the modules"
     )
     d_mlp: int | None = Field(
-        128, ge=8, description="neurons of the generaliser; a memoriser of one of K parts has 1/√K times as many"
+        128, ge=8, description="neurons of the generaliser; a memoriser of one of K parts has this number / √K"
     )
     general_fraction: Share = Field(0.9, description="share of all examples that the generaliser trains on")
     planting_rate: Rate = Field(1e-2, description="AdamW's learning rate while modules are trained apart")
-    planting_decay: Decay = Field(1.0, description="the generaliser's weight decay; memorisers have none")
-    general_steps: Count = Field(5000, description="most training steps of the generaliser")
+    planting_decay: Decay = Field(1.0, description="weight decay of the generaliser; memorisers have none")
+    general_steps: Count = Field(5000, description="largest number of training steps of the generaliser")
     memory_steps: Count = Field(500, description="training steps of each memoriser")
     parts: list[Count] = Field(
-        [1, 4, 16], min_length=1, description="K, numbers of parts that the training examples are split into"
+        [1, 4, 16], min_length=1, description="numbers K of parts that the training examples are split into"
     )
     label_noises: list[Noise] = Field(
-        [0.0, 0.1], min_length=1, description="ξ, shares of training examples with a wrong label"
+        [0.0, 0.1], min_length=1, description="shares ξ of training examples with a wrong label"
     )
     rules: dict[Literal["sgd", "momentum", "adam", "adamw"], RuleSettings] = Field(
         {
@@ -151,30 +156,30 @@ class PlantedSettings(TaskSettings, SplitSettings, ModelSettings):
     margins: list[Rate] = Field(
         [4.0, 2.0, 8.0],
         min_length=1,
-        description="margins of right answers at the start. A larger margin is a lower temperature and leaves"
+        description="margins of right answers at the start. A larger margin acts like a lower temperature and leaves"
         " less loss",
     )
     initial_shares: list[Share] = Field(
-        [0.5, 0.2, 0.8], min_length=1, description="share of the general side in that margin at the start"
+        [0.5, 0.2, 0.8], min_length=1, description="shares of that margin that the general side gives at the start"
     )
     scalings: list[Literal["outside", "halfway", "inside"]] = Field(
         ["outside", "halfway", "inside"],
         min_length=1,
-        description="where the factor that matches margins is put: `outside` the networks, `inside` their"
-        " readout weights, or `halfway`, half in each",
+        description="places of the factor that matches the margins: `outside` the networks, `inside` their readout"
+        " weights, or `halfway`, with its square root in each",
     )
-    duel_steps: Count = Field(500, description="steps of a duel")
-    evaluations: Count = Field(25, description="number of steps in a duel that are measured, evenly chosen")
+    duel_steps: Count = Field(500, description="training steps of a duel")
+    evaluations: Count = Field(25, description="number of steps of a duel that are measured, evenly chosen")
 
     @property
     def condition(self) -> ConditionSettings:
-        """Its task, split and network as those of a condition."""
+        """Task, split and network of the modules, as the settings of a condition."""
         kinds = (TaskSettings, SplitSettings, ModelSettings)
         names = [name for kind in kinds for name in kind.model_fields]
         return ConditionSettings(**{name: getattr(self, name) for name in names}, batch_size="full")
 
     def resolve(self) -> tuple[Condition, duels.Planting, duels.Duels]:
-        """The frozen records that stages work on."""
+        """Return the settings as the frozen records that stages read: the modules' condition, planting and duels."""
         condition = self.condition.resolve()
         rules = tuple(
             toy_grid.RuleSettings(name, rule.learning_rate, tuple(rule.weight_decays))
@@ -200,7 +205,7 @@ class PlantedSettings(TaskSettings, SplitSettings, ModelSettings):
 
 
 class DuelSettings(Settings):
-    """Circuits planted by hand or trained apart, general against shallow. docs/duels.md explains them."""
+    """Duels of a general circuit against shallow ones, built by hand or trained apart. docs/duels.md explains them."""
 
-    toy: ToySettings | None = Field(None, description="the source's toy example; without this key there is none")
+    toy: ToySettings | None = Field(None, description="toy example of the source; without this key there is none")
     planted: PlantedSettings | None = Field(None, description="networks trained apart; without this key there are none")

@@ -1,4 +1,4 @@
-"""What is wrong with a config, in words: every key at fault, the value found, and what would be right."""
+"""Messages that refuse a config: each names the key at fault, the value found, and what would be right."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ from pydantic import BaseModel
 
 
 class ConfigError(ValueError):
-    """A config that cannot run; the message lists every fault."""
+    """Refusal of a config that cannot run. The message lists every fault."""
 
 
 def explained(fault: Any, raw: Mapping[str, Any], root: type[BaseModel]) -> str:
-    """One of pydantic's errors on a config of this kind, in our words."""
+    """Return the message for one of pydantic's errors.
+
+    Args:
+        fault: an entry of pydantic's `errors()`.
+        raw: the config as the user wrote it.
+        root: the model of a whole config, whose fields are the known keys.
+    """
+    # Pydantic's locations also name validators and members of unions, which no user wrote.
     location = tuple(str(part) for part in fault["loc"] if not str(part).startswith(("function-", "literal[")))
     while location and re.fullmatch(r"int|float|str|\[key\]|list\[.*|constrained-.*", location[-1]):
         location = location[:-1]
@@ -28,7 +35,7 @@ def explained(fault: Any, raw: Mapping[str, Any], root: type[BaseModel]) -> str:
     reason = {
         "too_short": "should not be empty",
         "literal_error": f"should be {context.get('expected')}",
-        "string_pattern_mismatch": "should be lower-case letters, digits and underscores, a letter first",
+        "string_pattern_mismatch": "should have lower-case letters, digits and underscores, and begin with a letter",
         "model_type": "should be a mapping of keys to values",
         "dict_type": "should be a mapping of keys to values",
     }.get(kind, fault["msg"].replace("Input should be", "should be"))
@@ -36,7 +43,15 @@ def explained(fault: Any, raw: Mapping[str, Any], root: type[BaseModel]) -> str:
 
 
 def place(location: tuple[str, ...], raw: Mapping[str, Any]) -> str:
-    """Where the user wrote a value: under the condition, or under `defaults`."""
+    """Return the path, with dots, at which the user wrote a value.
+
+    Before they are checked, conditions take settings from `defaults` and branches take them from their parents. So a
+    fault in a condition can lie in its branch's `change`, in its parent, or in `defaults`.
+
+    Args:
+        location: keys of the value in the merged config.
+        raw: the config as the user wrote it.
+    """
     if len(location) >= 3 and location[0] == "conditions":
         conditions = raw.get("conditions") or {}
         own, defaults = conditions.get(location[1]) or {}, raw.get("defaults") or {}
@@ -52,7 +67,7 @@ def place(location: tuple[str, ...], raw: Mapping[str, Any]) -> str:
 
 
 def _has(settings: Any, path: tuple[str, ...]) -> bool:
-    """Whether nested settings have a value at this path."""
+    """Return whether nested settings have a value at this path."""
     for key in path:
         if not isinstance(settings, Mapping) or key not in settings:
             return False
@@ -61,33 +76,35 @@ def _has(settings: Any, path: tuple[str, ...]) -> bool:
 
 
 def at(where: str, value: Any, right: str) -> str:
-    """A value that cannot be, with what would be right."""
+    """Return the message for one wrong value."""
     return f"{where} = {value!r}: {right}"
 
 
 def listed(faults: Iterator[str]) -> str:
-    """Each fault once: one in `defaults` would be repeated by every condition."""
+    """Return the message of several faults, each once. Every condition would repeat a fault in `defaults`."""
     return "\n".join(["the config cannot run:", *(f"  {fault}" for fault in dict.fromkeys(faults))])
 
 
 def _fields(location: tuple[str, ...], root: type[BaseModel]) -> dict[str, Any]:
-    """The fields of the settings that a key at this location would belong to."""
+    """Return the fields, by key, of the settings that the last key of this location stands in."""
     if location[:1] == ("conditions",) and location[2:3] != ("branch",):
         location = ("defaults", *location[2:])
     settings: Any = root
     for part in location[:-1]:
-        if part in settings.model_fields:  # else a key of a mapping, whose values are settings
+        # Other parts are keys of a mapping, such as a condition's name; its values have the fields of one model.
+        if part in settings.model_fields:
             settings = _settings_in(settings.model_fields[part].annotation)
     return {field.alias or name: field for name, field in settings.model_fields.items()}
 
 
 def _settings_in(annotation: Any) -> Any:
-    """The kind of settings in an annotation that also allows none, or is a mapping of them."""
+    """Return the first model in an annotation such as `Model | None` or `dict[str, Model]`; `None` without one."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in get_args(annotation) if (found := _settings_in(part))), None)
+    return next((model for part in get_args(annotation) if (model := _settings_in(part))), None)
 
 
 def _nearest(word: str, known: Any) -> str:
+    """Return a hint at the known key that is closest to a word, or at all known keys."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(known)}"

@@ -1,4 +1,4 @@
-"""A parsed config → a checked study."""
+"""Loading of a config: a raw mapping becomes a checked study."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from general_circuits.config.study import Study
 from general_circuits.models.compatibility import lacking
 
 ALTERNATIVES = (frozenset({"operation", "expression"}), frozenset({"train_fraction", "train_count"}))
-"""Keys that stand in place of each other."""
+"""Groups of keys that replace each other, so that only one of a group may be given."""
 
 
 def load(raw: Mapping[str, Any]) -> Study:
-    """Return the study that a parsed config describes, with defaults merged into conditions.
+    """Return the study that a parsed config describes. Every condition gets the `defaults` that it does not override.
 
     Raises:
         ConfigError: the study cannot run. The message lists every fault: the key, the value and what would be right.
@@ -27,19 +27,21 @@ def load(raw: Mapping[str, Any]) -> Study:
         raise ConfigError(f"config: {raw!r}: should be a mapping of keys to values")
     merged = dict(raw)
     defaults = raw.get("defaults") or {}
-    own = raw.get("conditions")
-    if isinstance(defaults, Mapping) and isinstance(own, Mapping):
+    written = raw.get("conditions")
+    # A section that is no mapping stays as it is, so that the models refuse it.
+    if isinstance(defaults, Mapping) and isinstance(written, Mapping):
         merged["defaults"] = dict(defaults)
         merged["conditions"] = {
             name: _inherited(defaults, settings or {}) if isinstance(settings or {}, Mapping) else settings
-            for name, settings in own.items()
+            for name, settings in written.items()
         }
-        for name, settings in own.items():
+        # Branches come second: they inherit from their parent, which has its defaults by now.
+        for name, settings in written.items():
             branch = branch_in(settings)
             if branch is not None:
-                parent = own.get(branch.get("from"), {}) or {}
+                parent = written.get(branch.get("from"), {}) or {}
                 merged["conditions"][name] = _branched(settings, merged["conditions"].get(branch.get("from")), parent)
-    if misplaced := [*_both_given(raw), *_beside_branches(own)]:
+    if misplaced := [*_both_given(raw), *_beside_branches(written)]:
         raise ConfigError(listed(iter(misplaced)))
     try:
         study = Study.model_validate(merged)
@@ -52,10 +54,11 @@ def load(raw: Mapping[str, Any]) -> Study:
 
 
 def _both_given(raw: Mapping[str, Any]) -> Iterator[str]:
-    """Yield keys of one mapping that stand in place of each other and are both given."""
-    own = raw.get("conditions")
+    """Yield keys that replace each other and are both given in one mapping."""
+    conditions = raw.get("conditions")
     mappings = {"defaults": raw.get("defaults")}
-    mappings |= {f"conditions.{name}": settings for name, settings in own.items()} if isinstance(own, Mapping) else {}
+    if isinstance(conditions, Mapping):
+        mappings |= {f"conditions.{name}": settings for name, settings in conditions.items()}
     for where, settings in mappings.items():
         for keys in ALTERNATIVES if isinstance(settings, Mapping) else ():
             assert isinstance(settings, Mapping)
@@ -67,7 +70,7 @@ def _both_given(raw: Mapping[str, Any]) -> Iterator[str]:
 def _inherited(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """Merge `defaults` into a condition's own settings.
 
-    A condition with a preset of its own takes no settings from `defaults` that this preset's network does not have.
+    A condition that names its own preset ignores settings in `defaults` that this preset's network does not have.
     """
     merged = _merged(defaults, own)
     left_out = set(lacking(merged)) - own.keys() if "preset" in own else ()
@@ -82,23 +85,24 @@ def _branched(own: Mapping[str, Any], parent: Any, written: Any) -> dict[str, An
         parent: its parent's settings, defaults included.
         written: its parent as it is written.
     """
+    # A parent that is missing or a branch itself is refused later; until then the branch inherits nothing.
     if not isinstance(parent, Mapping) or branch_in(written) is not None:
         parent = {}
     kept = {key: value for key, value in parent.items() if key not in ("branch", "measurements")}
     return {**_merged(kept, multiplied(change_in(own), kept)), **own}
 
 
-def _beside_branches(own: Any) -> Iterator[str]:
-    """Yield settings that stand beside a `branch:`, which has its parent's settings."""
-    for name, settings in own.items() if isinstance(own, Mapping) else ():
+def _beside_branches(conditions: Any) -> Iterator[str]:
+    """Yield settings of conditions that stand beside a `branch:` instead of in its `change:`."""
+    for name, settings in conditions.items() if isinstance(conditions, Mapping) else ():
         for key in settings if branch_in(settings) is not None else ():
             if key not in ("branch", "measurements"):
-                right = "should be under branch: change, since a branch has its parent's settings"
+                right = "should be under branch: change, since a branch inherits its parent's settings"
                 yield f"conditions.{name}.{key}: {right}"
 
 
 def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Put `own` over `defaults`, key by key, also inside mappings. A key drops those that it stands in place of."""
+    """Merge `own` into `defaults`, key by key, also inside mappings. A key of `own` drops the keys that it replaces."""
     given = {key for key, value in own.items() if value is not None}
     dropped = {other for keys in ALTERNATIVES if keys & given for other in keys - given}
     merged = {**{key: value for key, value in defaults.items() if key not in dropped}, **own}

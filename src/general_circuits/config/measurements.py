@@ -1,4 +1,4 @@
-"""The settings of what is measured at checkpoints, as typed models with their defaults."""
+"""Typed models of the settings of measurements at checkpoints, with their defaults."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Site = Literal["mlp", "head_outputs", "heads"]
 
 
 class AttributionSettings(Settings):
-    """Attribution of each answer to every neuron: every method × target × normalisation × site."""
+    """Attribution of each answer to every neuron, by every combination of method, target, normalisation and site."""
 
     methods: list[Method] = Field(
         ["activation_gradient"],
@@ -36,49 +36,53 @@ class AttributionSettings(Settings):
     targets: list[TargetName] = Field(
         ["right_minus_mean"],
         min_length=1,
-        description="what is attributed: the right logit minus the mean logit; the right logit; the right logit"
-        " minus the largest other logit; or the log-probability of the label",
+        description="numbers that are attributed to neurons. `right_minus_mean` is the right logit minus the mean"
+        " logit; `right_logit` is the right logit itself; `margin` is the right logit minus the largest"
+        " other logit; `log_probability` is the label's",
     )
     normalisations: list[Normalisation] = Field(
         ["raw", "matched"],
         min_length=1,
-        description="`raw` is in units of the target. `matched` divides logits by their scale, so that"
-        " checkpoints compare. `per_example` gives shares of all that is attributed on an example",
+        description="units of the saliency. `raw` keeps the units of the target; `matched` divides logits by their"
+        " scale, which makes checkpoints comparable; `per_example` divides by the total magnitude of an"
+        " example's saliency",
     )
     sites: list[Site] = Field(
         ["mlp"],
         min_length=1,
-        description="whose neurons: MLP units, units of the attention heads' outputs, or whole heads. All"
-        " layers of a network that have them are measured",
+        description="kinds of neurons: MLP units (`mlp`), units of the attention heads' outputs (`head_outputs`) or"
+        " whole heads (`heads`). They are measured in every layer",
     )
     examples: Count | Literal["all"] = Field(
         256,
-        description="number of examples for methods that need many passes, drawn once per replica; the other"
-        " methods see all examples",
+        description="number of examples for methods that need many passes, drawn once per replica. All other"
+        " methods use all examples",
     )
     integration_steps: int = Field(
         50,
         ge=2,
-        description="number of steps of conductance. Integrated gradients begin with this number where they are"
-        " not exact",
+        description="number of steps of conductance. Integrated gradients begin with this number, except where one"
+        " step is exact",
     )
     most_integration_steps: int = Field(
-        400, ge=2, description="integrated gradients double their steps up to this number, until they are complete"
+        400,
+        ge=2,
+        description="largest number of steps of integrated gradients, which double their steps until they are complete",
     )
     completeness_error: Number = Field(
-        1e-3, gt=0, description="largest error that counts as complete, relative to what is explained"
+        1e-3, gt=0, description="largest relative error with which an attribution still counts as complete"
     )
     permutations: int = Field(
-        32, ge=2, description="random orders for Shapley values; with up to ten neurons the values are exact"
+        32, ge=2, description="number of random orders for Shapley values. For up to ten neurons, the values are exact"
     )
 
     @property
     def combinations(self) -> int:
-        """Of method, target and normalisation at one place."""
+        """Number of combinations of method, target and normalisation in one layer."""
         return len(self.methods) * len(self.targets) * len(self.normalisations)
 
     def as_option(self) -> str:
-        """Return the settings as stages take them, JSON."""
+        """Return the settings as the JSON that stages take."""
         lists = {key: getattr(self, key) for key in ("methods", "targets", "normalisations", "sites")}
         efforts = ("integration_steps", "most_integration_steps", "completeness_error", "permutations")
         examples = 0 if self.examples == "all" else self.examples
@@ -87,30 +91,34 @@ class AttributionSettings(Settings):
 
 
 class SaliencySettings(AttributionSettings):
-    """Attribution of each answer to every neuron: every method × target × normalisation × site. docs/saliency.md."""
+    """Attribution of each answer to every neuron, by every combination of method, target, normalisation and site.
+
+    docs/saliency.md explains it.
+    """
 
     checkpoints: Count | Literal["all"] = Field("all", description="number of checkpoints, evenly chosen; or `all`")
     by_example: int = Field(
         0,
         ge=0,
-        description="number of checkpoints at which every example's saliency is kept too; docs/running.md says more",
+        description="number of checkpoints at which the saliency of every example is also kept; docs/running.md says"
+        " more",
     )
 
 
 class AblationSettings(Settings):
-    """Deletion of the k most salient neurons, of as many others, and what that costs. docs/ablation.md explains it."""
+    """Deletion of the k most salient neurons and of k other neurons, and the damage. docs/ablation.md explains it."""
 
     sites: list[Site] = Field(
         ["mlp"],
         min_length=1,
-        description="whose neurons: MLP units, units of the attention heads' outputs, or whole heads."
-        " Perceptrons have only the first",
+        description="kinds of neurons: MLP units (`mlp`), units of the attention heads' outputs (`head_outputs`) or"
+        " whole heads (`heads`). MLPs have only the first kind",
     )
     deletions: list[Literal["zero", "mean", "resample"]] = Field(
         ["zero", "mean"],
         min_length=1,
-        description="what a deleted unit is set to: zero, its mean over training examples, or its value on"
-        " another training example",
+        description="values of a deleted unit. `zero` is zero. `mean` is the unit's mean over training examples."
+        " `resample` is its value on another training example",
     )
     rankings: list[
         Literal[
@@ -125,9 +133,9 @@ class AblationSettings(Settings):
     ] = Field(
         ["mean_magnitude", "median_magnitude", "q95_magnitude", "activation_norm", "weight_norm"],
         min_length=1,
-        description="what neurons are ranked by: statistics of the registered saliency, and norms. Of `median`,"
-        " the size counts. Random orders are always added. `specifications` rank by the statistics"
-        " of every saliency",
+        description="statistics that rank the neurons: of the registered saliency, and norms. `median` ranks by its"
+        " absolute value. Random orders are always added. `specifications` rank by the statistics of"
+        " every saliency",
     )
     dead_units: list[Literal["included", "excluded"]] = Field(
         ["included"], min_length=1, description="whether neurons that fire on no training example are ranked"
@@ -135,48 +143,55 @@ class AblationSettings(Settings):
     splits: list[Literal["train", "validation"]] = Field(
         ["train", "validation"],
         min_length=1,
-        description="splits on whose examples neurons are deleted; the claims read training examples",
+        description="splits whose examples the network answers without the neurons; the claims read `train`",
     )
     k_points: Annotated[int, Field(ge=2)] | Literal["all"] = Field(
         20,
-        description="number of sizes k that are kept, from 1 to all neurons, evenly spaced on a log axis; or"
-        " `all`. Where the logits are linear in the neurons, every k up to a quarter is measured"
-        " too, for the table `damage`",
+        description="number of sizes k in the table `ablation`, from 1 to all neurons, evenly spaced on a log axis; or"
+        " `all`. Where the logits are linear in the neurons, the table `damage` also covers every k up to a"
+        " quarter of the neurons",
     )
-    random_draws: int = Field(20, ge=1, description="number of random orders to compare with")
-    examples: int = Field(1024, ge=1, description="examples per split, drawn once per replica; all if there are fewer")
+    random_draws: int = Field(20, ge=1, description="number of random orders for comparison")
+    examples: int = Field(
+        1024, ge=1, description="number of examples per split, drawn once per replica; a smaller split is used whole"
+    )
     checkpoints: Count | Literal["all"] = Field(
-        "all", description="number of checkpoints, out of those with saliency; or `all`"
+        "all", description="number of checkpoints, evenly chosen from the checkpoints with saliency; or `all`"
     )
 
     def as_option(self, attributions: Literal["registered", "all"]) -> str:
-        """Return the settings as stages take them, JSON.
+        """Return the settings as the JSON that stages take.
 
         Args:
-            attributions: which saliencies neurons are ranked by. With all of them only areas are kept of the curves.
+            attributions: saliencies that rank the neurons. With all of them, only the areas of curves are kept.
         """
         lists = {key: getattr(self, key) for key in ("sites", "deletions", "rankings", "dead_units")}
-        own = {"k_points": self.k_points, "random_draws": self.random_draws, "examples": self.examples}
-        asked = {
-            "settings": {**lists, **own, "areas_only": attributions == "all"},
+        numbers = {"k_points": self.k_points, "random_draws": self.random_draws, "examples": self.examples}
+        option = {
+            "settings": {**lists, **numbers, "areas_only": attributions == "all"},
             "splits": self.splits,
             "checkpoints": 0 if self.checkpoints == "all" else self.checkpoints,
             "attributions": attributions,
         }
-        return json.dumps(asked, sort_keys=True)
+        return json.dumps(option, sort_keys=True)
 
     def curves(self, combinations: int) -> int:
-        """Of one layer on one split, where neurons are ranked by so many kinds of saliency."""
+        """Return the number of curves of one layer on one split.
+
+        Args:
+            combinations: number of saliencies that rank the neurons; norms rank them once.
+        """
         norms = sum(name.endswith("_norm") for name in self.rankings)
+        # Two more orders: the registered ranking from its other end, and neurons with matched activation norms.
         orders = combinations * (len(self.rankings) - norms) + norms + 2 + self.random_draws
         return len(self.sites) * len(self.deletions) * len(self.dead_units) * orders
 
 
 class SpecificationSettings(AttributionSettings):
-    """Every other way to ask what the claims ask, for their specification curves: each choice combined with each.
+    """Other ways to measure what the claims read, for their specification curves: all combinations of all choices.
 
-    Measured where the claims read, at the checkpoints around t_m and in the late window; examples and random draws of
-    deletions are those of `ablation`.
+    They are measured only at the checkpoints that the claims read: around t_m and in the late window. The numbers of
+    examples and of random draws are those of `ablation`.
     """
 
     methods: list[Method] = Field(
@@ -192,22 +207,22 @@ class SpecificationSettings(AttributionSettings):
     )
     sites: list[Site] = Field(["mlp", "head_outputs"], min_length=1, description="as for saliency")
     damage_sites: list[Site] = Field(
-        ["mlp"], min_length=1, description="the sites out of `sites` where neurons are deleted"
+        ["mlp"], min_length=1, description="sites out of `sites` at which neurons are deleted"
     )
     statistics: list[Literal["mean_magnitude", "median_magnitude", "q95_magnitude", "median", "breadth"]] = Field(
         ["mean_magnitude", "median_magnitude", "q95_magnitude", "median"],
         min_length=1,
-        description="statistics that neurons are ranked by; histograms are made of every statistic",
+        description="statistics that rank the neurons; histograms always cover every statistic",
     )
     splits: list[Literal["train", "validation"]] = Field(
         ["train", "validation"],
         min_length=1,
-        description="splits on whose examples neurons are deleted; histograms are made of both",
+        description="splits whose examples the network answers without the neurons; histograms always cover both",
     )
     dead_units: list[Literal["included", "excluded"]] = Field(
         ["included", "excluded"],
         min_length=1,
-        description="as for ablation; histograms are made with dead units and without",
+        description="as for ablation; histograms always come with and without dead units",
     )
     deletions: list[Literal["zero", "mean", "resample"]] = Field(
         ["zero", "mean", "resample"], min_length=1, description="as for ablation"
@@ -215,54 +230,68 @@ class SpecificationSettings(AttributionSettings):
 
 
 class ProgressSettings(Settings):
-    """What of a network's answers is the general solution, and what moves it. docs/progress.md explains it."""
+    """Progress measures: the general part of a network's answers, and the forces that change it.
+
+    docs/progress.md explains them.
+    """
 
     checkpoints: Count | Literal["all"] = Field(20, description="number of checkpoints, evenly chosen; or `all`")
     examples: int = Field(
-        8, ge=0, description="number of training examples whose gradients are followed one by one; 0 follows none"
+        8, ge=0, description="number of training examples whose own gradients are measured; 0 measures none"
     )
     examples_checkpoints: Count = Field(
-        6, description="number of checkpoints at which single examples are followed, evenly chosen"
+        6, description="number of checkpoints at which gradients of single examples are measured, evenly chosen"
     )
 
 
 class OnsetSettings(Settings):
-    """Checkpoints around each replica's onset, replayed to the same bytes; read by progress and updates."""
+    """Additional checkpoints around each replica's onset, for progress and updates. A replay with equal bytes makes
+    them.
+    """
 
-    before: Count = Field(400, description="steps before the onset that have such checkpoints")
-    after: Count = Field(400, description="steps after the onset that have such checkpoints")
-    every: Count = Field(100, description="steps between two of these checkpoints")
+    before: Count = Field(400, description="number of steps before the onset from which these checkpoints begin")
+    after: Count = Field(400, description="number of steps after the onset at which these checkpoints end")
+    every: Count = Field(100, description="number of steps between two of these checkpoints")
 
 
 class UpdateSettings(Settings):
-    """How general each neuron is, how examples agree on it, what updates make of it. docs/progress.md explains it."""
+    """Tracked updates: how general each neuron is, how far examples agree on it, and how updates change it.
+
+    docs/progress.md explains them.
+    """
 
     checkpoints: Count | Literal["all"] = Field(20, description="number of checkpoints, evenly chosen; or `all`")
 
 
 class AnswerSettings(Settings):
-    """Every example's answer, and which examples gradients come from, of the conditions whose claims read them."""
+    """Recorded answers: the answer to every example, and the examples that gradients come from.
+
+    They are recorded for conditions whose claims read them.
+    """
 
     checkpoints: Count | Literal["all"] = Field(30, description="number of checkpoints, evenly chosen; or `all`")
 
 
 class SpikeSettings(Settings):
-    """Both losses at every step, by replay, and what comes of spikes, of the conditions whose claims read them."""
+    """Spikes of the training loss: both losses at every step, from a replay, and the effects of spikes.
+
+    They are watched in conditions whose claims read them.
+    """
 
     threshold: Number = Field(
         2.0,
         gt=1,
-        description="a training loss is a spike if it is more than this many times the median of the 50 steps before",
+        description="smallest ratio of a spike: training loss divided by its median over the 50 steps before",
     )
     most: Count = Field(
         5,
-        description="most spikes that are examined in each replica, evenly chosen; quiet windows and kicks are"
-        " examined beside them",
+        description="largest number of spikes that are measured in each replica, evenly chosen. Quiet windows and"
+        " kicks are measured beside them",
     )
 
 
 class MeasurementSettings(Settings):
-    """What is measured at checkpoints."""
+    """Measurements at checkpoints, each with its settings."""
 
     saliency: SaliencySettings = SaliencySettings()
     ablation: AblationSettings = AblationSettings()
@@ -271,31 +300,31 @@ class MeasurementSettings(Settings):
     )
     progress: ProgressSettings | None = Field(None, description="progress measures; without this key there are none")
     onset: OnsetSettings = OnsetSettings()
-    updates: UpdateSettings | None = Field(None, description="updates of the neurons; without this key there are none")
-    answers: AnswerSettings | None = Field(None, description="every example's answer; without this key there are none")
+    updates: UpdateSettings | None = Field(None, description="tracked updates; without this key there are none")
+    answers: AnswerSettings | None = Field(None, description="recorded answers; without this key there are none")
     spikes: SpikeSettings | None = Field(
         None, description="spikes of the training loss; without this key there are none"
     )
 
     @property
     def progress_and_updates(self) -> tuple[ProgressSettings, OnsetSettings, UpdateSettings]:
-        """Settings of progress and updates; their defaults where the study leaves them out."""
+        """Settings of progress, onset and updates; defaults for parts that the study leaves out."""
         return self.progress or ProgressSettings(), self.onset, self.updates or UpdateSettings()
 
     @property
     def answers_and_spikes(self) -> tuple[AnswerSettings, SpikeSettings]:
-        """Settings of answers and spikes; their defaults where the study leaves them out."""
+        """Settings of answers and spikes; defaults for parts that the study leaves out."""
         return self.answers or AnswerSettings(), self.spikes or SpikeSettings()
 
     @property
     def specification(self) -> SpecificationSettings:
-        """Settings of specification curves; their defaults where the study leaves them out."""
+        """Settings of specification curves; defaults if the study leaves them out."""
         return self.specifications or SpecificationSettings()
 
     @property
     def specification_ablation(self) -> AblationSettings:
-        """Deletion for specification curves, on the examples and with the random draws of the registered one."""
-        asked = self.specification
-        chosen = {name: getattr(asked, name) for name in ("splits", "dead_units", "deletions")}
-        chosen |= {"sites": asked.damage_sites, "rankings": asked.statistics, "checkpoints": "all"}
+        """Settings of deletion for specification curves, with the examples and random draws of `ablation`."""
+        curves = self.specification
+        chosen = {name: getattr(curves, name) for name in ("splits", "dead_units", "deletions")}
+        chosen |= {"sites": curves.damage_sites, "rankings": curves.statistics, "checkpoints": "all"}
         return self.ablation.model_copy(update=chosen)

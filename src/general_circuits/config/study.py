@@ -1,4 +1,4 @@
-"""A study as typed models. This room's models are the only place that knows defaults.
+"""Typed models of a whole study. The models of this room are the only place that knows defaults.
 
 `config/README.md` and `workflow/schemas/study.schema.json` are generated from these models.
 """
@@ -19,33 +19,37 @@ from general_circuits.training.settings import Branch
 
 
 class KeepSettings(Settings):
-    """What stays on disk once a study has run. Changing it reruns nothing."""
+    """Files that stay on disk after a study has run. A change here reruns nothing."""
 
     weights: bool = Field(
-        True, description="whether checkpoints stay; otherwise they are removed once everything is measured from them"
+        True,
+        description="whether checkpoints stay; otherwise each is removed as soon as all measurements have read it",
     )
     states: int = Field(
         8,
         ge=0,
-        description="number of training states kept per replica, evenly by step. Replays start from them; with"
-        " 0 they start from the seed",
+        description="number of training states that are kept per replica, at evenly spaced steps. Replays start from"
+        " them; with 0, replays start from the seed",
     )
 
 
 class Study(Settings):
-    """A config: conditions, replicas, measurements."""
+    """Study that a config describes: conditions, replicas, measurements."""
 
     study: Name = Field(description="name of the study; its results lie under results/{study}/")
     replicas: int = Field(3, ge=1, description="seeds per condition")
     block: int = Field(1, ge=1, description="replicas that one job trains; must divide `replicas`")
     first_seed: int = Field(
-        0, ge=0, description="seed of the first replica; the others follow it. Settings are tuned on seeds from 1000 on"
+        0,
+        ge=0,
+        description="seed of the first replica; the next replicas have the next seeds. Seeds from 1000 on are for"
+        " tuning",
     )
-    device: Literal["cpu", "cuda"] = Field("cpu", description="where networks are trained and measured")
-    defaults: ConditionSettings = Field(ConditionSettings(), description="settings that every condition starts from")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="device that trains and measures networks")
+    defaults: ConditionSettings = Field(ConditionSettings(), description="settings that all conditions share")
     conditions: dict[Name, StudyCondition] = Field(
         min_length=1,
-        description="conditions by name, each with the settings that differ from `defaults`, or with a `branch`",
+        description="conditions by name. Each has the settings that differ from `defaults`, or a `branch`",
     )
     measurements: MeasurementSettings = MeasurementSettings()
     duels: DuelSettings = DuelSettings()
@@ -66,29 +70,37 @@ class Study(Settings):
         }
 
     def measured(self, measurement: str) -> list[str]:
-        """Return the conditions that have this measurement; none where the study leaves it out."""
+        """Return the names of the conditions that have this measurement; none if the study leaves it out."""
         if getattr(self.measurements, measurement) is None:
             return []
         return [name for name, settings in self.conditions.items() if measurement in settings.measured]
 
     def resolved(self) -> dict[str, Any]:
-        """Return all that results depend on, as JSON: the `study`'s settings and its `conditions`, none left open."""
+        """Return all settings that results depend on, as JSON, with presets and defaults filled in.
+
+        Returns:
+            `study` has the study's own settings, and `conditions` each condition's settings by name.
+        """
         own = self.model_dump(mode="json", exclude={"defaults", "conditions", "keep"})
+        # Results do not depend on settings of things that the study leaves out. Without these keys, a new kind of
+        # measurement does not make older results look stale.
         if own["duels"] == {"toy": None, "planted": None}:
-            del own["duels"]  # a study without duels depends on none of their settings
-        asked = own["measurements"]
-        if asked["progress"] is None and asked["updates"] is None:
-            del asked["onset"]
+            del own["duels"]
+        measurements = own["measurements"]
+        if measurements["progress"] is None and measurements["updates"] is None:
+            del measurements["onset"]
         for name in ("progress", "updates", "answers", "spikes"):
-            if asked[name] is None:
-                del asked[name]
-        found = {name: json.loads(records.to_json(settings.resolve())) for name, settings in self.conditions.items()}
+            if measurements[name] is None:
+                del measurements[name]
+        conditions = {
+            name: json.loads(records.to_json(settings.resolve())) for name, settings in self.conditions.items()
+        }
         for name, branch in self.branches.items():
-            found[name]["branch"] = as_json(branch, self.parent(name))
+            conditions[name]["branch"] = as_json(branch, self.parent(name))
         for name, settings in self.conditions.items():
             if settings.measurements is not None:
-                found[name]["measurements"] = list(settings.measured)
-        return {"study": own, "conditions": found}
+                conditions[name]["measurements"] = list(settings.measured)
+        return {"study": own, "conditions": conditions}
 
     def parent(self, name: str) -> str:
         """Return the name of the condition that a branch leaves."""
