@@ -1,4 +1,4 @@
-"""A replica that leaves another's path: what goes on, what begins anew, when it goes back, and its states."""
+"""A replica of a branch: memory that goes on or begins anew, its return to the parent's setting, and its states."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from general_circuits.training.replica import COLUMNS, Replica
 from general_circuits.training.settings import Condition
 
 LEAVES = 7
-"""The step at which branches leave their parent here; an epoch is three batches."""
+"""Step at which branches leave their parent here. An epoch is three batches."""
 COUPLED = {"decay": "coupled", "weight_decay": 1e-3}
 RULES: dict[str, dict[str, Any]] = {
     "adamw": {},
@@ -36,6 +36,7 @@ RULES: dict[str, dict[str, Any]] = {
 
 
 def trained(settings: Condition, steps: int = LEAVES, splits: dict[str, Examples] | None = None) -> Replica:
+    """Return a replica of the parent, trained to the step of the branch."""
     replica = Replica(settings, splits or addition(), VOCABULARY, seed=0)
     for _ in range(steps):
         replica.update(is_observed=True)
@@ -45,16 +46,18 @@ def trained(settings: Condition, steps: int = LEAVES, splits: dict[str, Examples
 def branched(
     settings: Condition, changed: Condition | None = None, splits: dict[str, Examples] | None = None, **how: Any
 ) -> Branched:
+    """Return a replica of a branch at its start: with another setting or other examples, or with no change."""
     branch = branch_of(settings, **how)
     return Branched(trained(settings), branch, changed or settings, splits or addition(), seed=0)
 
 
 def changed(settings: Condition, **optimiser: Any) -> Condition:
+    """Return the settings with changes to their optimiser."""
     return replace(settings, optimiser=replace(settings.optimiser, **optimiser))
 
 
 def same_path(ours: Branched | Replica, theirs: Branched | Replica, steps: int) -> bool:
-    """Whether so many updates give the same bytes, in weights and in what is scored."""
+    """Tell whether these updates give the same bytes, in metrics after each and in the weights after the last."""
     for _ in range(steps):
         for replica in (ours, theirs):
             replica.update(is_observed=True)
@@ -69,7 +72,7 @@ def _equal(a: Tensor, b: Tensor) -> bool:
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("lasts", [None, 4])
-def test_a_branch_that_changes_nothing_goes_its_parents_way(rule: str, lasts: int | None) -> None:
+def test_a_branch_that_changes_nothing_has_its_parents_bytes(rule: str, lasts: int | None) -> None:
     settings = condition(**RULES[rule])
     ours, theirs = branched(settings, lasts=lasts), trained(settings)
     assert ours.step == LEAVES
@@ -78,11 +81,11 @@ def test_a_branch_that_changes_nothing_goes_its_parents_way(rule: str, lasts: in
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_other_numbers_of_the_same_rule_change_the_next_update_alone(rule: str) -> None:
-    """Its memory is the parent's: with momentum, the step of ten times the rate is ten times the parent's."""
+def test_another_learning_rate_scales_the_next_update_and_leaves_memory_alone(rule: str) -> None:
+    """The memory is the parent's. So with momentum too, a rate ten times as large makes a step ten times as large."""
     settings = condition(**RULES[rule])
     if settings.optimiser.optimiser in ("line_search", "lbfgs"):
-        pytest.skip("finds its own step")
+        pytest.skip("this rule searches for its step size")
     ours, theirs = branched(settings, changed(settings, learning_rate=0.1)), trained(settings)
     before = [weight.detach().clone() for weight in theirs.model.parameters()]
     for replica in (ours, theirs):
@@ -91,8 +94,8 @@ def test_other_numbers_of_the_same_rule_change_the_next_update_alone(rule: str) 
         torch.testing.assert_close(fast - old, 10 * (slow - old), rtol=1e-3, atol=1e-6)
 
 
-def test_a_rule_that_remembers_other_things_begins_anew() -> None:
-    """Adam's first step after gradient descent is its first: every weight moves by the rate, whatever its gradient."""
+def test_a_rule_with_another_kind_of_memory_begins_anew() -> None:
+    """Every weight moves by the learning rate in the first step of Adam, whatever its gradient."""
     sgd = condition(optimiser="sgd", momentum=0.9, arithmetic="plain", **COUPLED)
     ours = branched(
         sgd, changed(sgd, optimiser="adam", learning_rate=1e-3, momentum=0.0, weight_decay=0.0, epsilon=0.0)
@@ -111,20 +114,20 @@ def test_a_rule_that_remembers_other_things_begins_anew() -> None:
     "changes", [{"optimiser": "sgd", **COUPLED}, {"grokfast_lambda": 1.0}, {"gradient_noise": 0.1}, {"batch_size": 5}]
 )
 @pytest.mark.parametrize("made", [2, 5, 9])
-def test_a_branch_goes_on_from_its_state(changes: dict[str, Any], made: int) -> None:
-    """While it is changed, and after it went back, with a rule that counts its own updates."""
+def test_a_branch_that_goes_on_from_its_state_has_equal_bytes(changes: dict[str, Any], made: int) -> None:
+    """The state lies before or after the return, with rules that count their own updates."""
     settings = condition()
-    of_both = [branched(settings, changed(settings, **changes), lasts=4, then="back") for _ in range(2)]
+    pair = [branched(settings, changed(settings, **changes), lasts=4, then="back") for _ in range(2)]
     for _ in range(made):
-        of_both[0].update(is_observed=True)
-    state = of_both[0].state()
+        pair[0].update(is_observed=True)
+    state = pair[0].state()
     kept = {name: tensor.clone() for name, tensor in state.tensors.items()}
-    of_both[1].restore(dataclasses.replace(state, tensors=kept))
-    assert of_both[1].step == LEAVES + made
-    assert same_path(*of_both, steps=8)
+    pair[1].restore(dataclasses.replace(state, tensors=kept))
+    assert pair[1].step == LEAVES + made
+    assert same_path(*pair, steps=8)
 
 
-def test_another_batch_size_begins_an_epoch_of_the_same_stream() -> None:
+def test_another_batch_size_begins_an_epoch_of_the_parents_stream() -> None:
     settings = condition()
     parent, ours = trained(settings), branched(settings, changed(settings, batch_size=5))
     expected = torch.Generator()
@@ -133,7 +136,7 @@ def test_another_batch_size_begins_an_epoch_of_the_same_stream() -> None:
     assert torch.equal(torch.cat([ours.current.batches.next() for _ in range(3)]), order)
 
 
-def test_it_goes_back_at_once() -> None:
+def test_a_branch_that_goes_back_has_the_parents_rate_at_once() -> None:
     settings = condition()
     ours = branched(settings, changed(settings, learning_rate=0.1), lasts=3)
     rates = []
@@ -143,8 +146,8 @@ def test_it_goes_back_at_once() -> None:
     assert rates == [0.1] * 3 + [0.01] * 3
 
 
-def test_annealing_takes_as_long_as_the_change() -> None:
-    """Linearly: of a rate of 0.05 and one of 0.01, four steps later 0.04, 0.03, 0.02, and then the parent's own."""
+def test_annealing_is_linear_and_takes_as_many_steps_as_the_change() -> None:
+    """The rate falls from 0.05 to the parent's 0.01 in four steps: 0.04, 0.03, 0.02 and 0.01."""
     settings = condition()
     ours = branched(settings, changed(settings, learning_rate=0.05, weight_decay=0.0), lasts=4, then="anneal")
     rates, decays = [], []
@@ -158,7 +161,7 @@ def test_annealing_takes_as_long_as_the_change() -> None:
     assert (rates[-1], decays[-1]) == (0.01, 0.5)
 
 
-def test_decay_that_anneals_leaves_alone_what_does_not_decay() -> None:
+def test_annealing_the_decay_leaves_weights_without_decay_alone() -> None:
     settings = condition(decay_on=("embed.W_E",))
     ours = branched(settings, changed(settings, weight_decay=0.0), lasts=2, then="anneal")
     for _ in range(6):
@@ -166,7 +169,7 @@ def test_decay_that_anneals_leaves_alone_what_does_not_decay() -> None:
     assert [part.decay for part in ours.current.updater.rule.parts] == [0.5, 0.0]
 
 
-def test_a_part_that_only_one_of_two_settings_has_is_missing_in_the_other() -> None:
+def test_a_part_that_only_one_of_the_two_settings_has_is_nan_in_the_other() -> None:
     splits = addition()
     corrupted = torch.arange(15) < 5
     noisy = {**splits, "train": Examples(splits["train"].tokens, splits["train"].labels, corrupted)}
@@ -178,3 +181,13 @@ def test_a_part_that_only_one_of_two_settings_has_is_missing_in_the_other() -> N
         ours.update(is_observed=True)
         is_missing.append(ours.evaluate()[:, COLUMNS.index("learning_rate")].isnan().tolist())
     assert is_missing == [[False] * 6] * 2 + [[False, False, True, True, False, False]] * 2
+
+
+@pytest.mark.parametrize(("made", "has_returned"), [(3, False), (4, False), (5, True)])
+def test_a_branch_returns_with_the_first_update_after_its_change(made: int, has_returned: bool) -> None:
+    settings = condition()
+    ours = branched(settings, changed(settings, learning_rate=0.1), lasts=4)
+    for _ in range(made):
+        ours.update(is_observed=False)
+    assert ours.has_returned == has_returned
+    assert ours.step == LEAVES + made

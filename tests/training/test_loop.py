@@ -1,4 +1,4 @@
-"""The training loop: what the clock of steps means, that equal settings give equal bytes, and going on after a stop."""
+"""Training loop: the meaning of a step, equal bytes from equal settings, and going on after a stop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 import torch
 from builders import VOCABULARY, addition, condition, mlp_settings, model_settings
-from torch import Tensor, nn
+from runs import EVERY_STEP, LONG, assert_same_run, same_bytes, trained
+from torch import nn
 
 from general_circuits.models import predictions
 from general_circuits.models.transformer import Transformer
@@ -20,28 +21,14 @@ from general_circuits.seeds import stream_seed
 from general_circuits.storage.training_states import States
 from general_circuits.tasks.examples import SPLITS
 from general_circuits.training import loop
-from general_circuits.training.batches import Batches
 from general_circuits.training.loop import Observed, Stopped
-from general_circuits.training.replay import replay
 from general_circuits.training.replica import COLUMNS, build_network
 from general_circuits.training.schedule import Spacing
-from general_circuits.training.settings import Condition
 
-EVERY_STEP = Spacing(log=1, every=1)
 ARITHMETIC = pytest.mark.parametrize("arithmetic", ["reduced", "plain"])
 
 PARTS = ("train", "validation", "validation_mirrored", "validation_unmirrored")
-"""What is scored apart of `addition`."""
-
-
-def trained(setting: Condition, seed: int = 0, **more: object) -> loop.Run:
-    return loop.train(setting, addition(), vocabulary=VOCABULARY, seed=seed, **more)
-
-
-def same_bytes(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
-    return first.keys() == second.keys() and all(
-        first[name].numpy().tobytes() == second[name].numpy().tobytes() for name in first
-    )
+"""Parts of the examples of `addition` that are evaluated."""
 
 
 # Equal settings, equal bytes
@@ -67,11 +54,9 @@ def test_training_leaves_the_global_generator_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_another_seed_is_another_initialisation_and_another_order():
+def test_another_seed_gives_another_initialisation():
     first, second = trained(condition(), seed=0), trained(condition(), seed=1)
     assert not torch.equal(first.weights["embed.W_E"][0], second.weights["embed.W_E"][0])
-    orders = [Batches(15, 15, seed, torch.device("cpu")).next() for seed in (0, 1)]
-    assert not torch.equal(*orders)
 
 
 def test_initialisation_does_not_depend_on_how_the_network_is_trained():
@@ -92,8 +77,8 @@ def test_initialisation_does_not_depend_on_how_the_network_is_trained():
 
 
 @ARITHMETIC
-def test_training_takes_the_steps_it_says(arithmetic):
-    """Two full-batch SGD steps with decay, by autograd's gradients of the plain loss."""
+def test_two_updates_are_two_steps_of_gradient_descent_with_warm_up_and_decay(arithmetic):
+    """The gradients are those that autograd finds for the plain loss on all training examples."""
     setting = condition(
         steps=2,
         checkpoints=EVERY_STEP,
@@ -118,7 +103,7 @@ def test_training_takes_the_steps_it_says(arithmetic):
 
 
 @ARITHMETIC
-def test_loss_precision_hardly_matters_at_the_start(arithmetic):
+def test_both_loss_precisions_give_almost_the_same_first_step(arithmetic):
     setting = condition(steps=1, checkpoints=EVERY_STEP, optimiser="sgd", arithmetic=arithmetic)
     runs = [
         trained(replace(setting, optimiser=replace(setting.optimiser, loss_precision=precision)))
@@ -139,7 +124,7 @@ def test_checkpoint_zero_is_the_initialisation():
     assert same_bytes({name: weight[0] for name, weight in run.weights.items()}, model.state_dict())
 
 
-def test_a_checkpoint_holds_the_weights_after_so_many_updates():
+def test_a_checkpoint_at_step_s_holds_the_weights_after_s_updates():
     run = trained(condition(steps=12))
     assert run.steps == [0, 1, 3, 5, 10, 12]
     for place, step in enumerate(run.steps[1:], start=1):
@@ -149,13 +134,13 @@ def test_a_checkpoint_holds_the_weights_after_so_many_updates():
         assert same_bytes(there, {name: weight[-1] for name, weight in shorter.weights.items()})
 
 
-def test_looking_more_often_changes_no_weight():
+def test_observing_more_steps_changes_no_weight():
     often = trained(condition(checkpoints=EVERY_STEP, metrics=EVERY_STEP))
     rarely = trained(condition(checkpoints=Spacing(1, 1000), metrics=Spacing(1, 1000)))
     assert same_bytes(often.model.state_dict(), rarely.model.state_dict())
 
 
-def test_metrics_are_at_the_scheduled_steps_for_both_splits():
+def test_every_part_has_one_row_of_metrics_at_each_scheduled_step():
     metrics = trained(condition(steps=12)).metrics
     expected = [(step, split) for step in (0, 1, 2, 4, 5, 8, 12) for split in PARTS]
     assert list(zip(metrics["step"], metrics["split"], strict=True)) == expected
@@ -168,7 +153,7 @@ def test_metrics_are_at_the_scheduled_steps_for_both_splits():
 
 @ARITHMETIC
 @pytest.mark.parametrize("step", [0, 12])
-def test_metrics_are_those_of_the_network_at_that_step(step, arithmetic):
+def test_metrics_describe_the_network_with_the_weights_of_that_step(step, arithmetic):
     setting = condition(steps=12, arithmetic=arithmetic)
     run = trained(setting)
     place = run.steps.index(step)
@@ -189,7 +174,7 @@ def test_metrics_are_those_of_the_network_at_that_step(step, arithmetic):
 
 
 @ARITHMETIC
-def test_rate_and_gradient_norm_are_those_of_the_update_that_led_to_the_step(arithmetic):
+def test_rate_and_gradient_norm_describe_the_update_that_led_to_the_step(arithmetic):
     setting = condition(
         steps=4,
         checkpoints=EVERY_STEP,
@@ -213,7 +198,7 @@ def test_rate_and_gradient_norm_are_those_of_the_update_that_led_to_the_step(ari
 
 
 @ARITHMETIC
-def test_the_tiny_task_is_learned(arithmetic):
+def test_a_transformer_learns_all_training_examples_of_the_tiny_task(arithmetic):
     setting = condition(300, model=model_settings(d_mlp=32), weight_decay=0.0, batch_size="full", arithmetic=arithmetic)
     run = trained(setting)
     last = run.metrics[run.metrics["split"] == "train"].iloc[-1]
@@ -222,7 +207,7 @@ def test_the_tiny_task_is_learned(arithmetic):
 
 
 @pytest.mark.parametrize("inputs", ["one_hot", "embedding", "ordinal"])
-def test_a_perceptron_learns_the_tiny_task_by_heart(inputs):
+def test_a_perceptron_learns_all_training_examples_of_the_tiny_task(inputs):
     model = mlp_settings(d_mlp=64, inputs=inputs)
     run = trained(condition(600, model=model, weight_decay=0.0, batch_size="full", arithmetic="plain"))
     last = run.metrics[run.metrics["split"] == "train"].iloc[-1]
@@ -234,7 +219,7 @@ def test_a_perceptron_learns_the_tiny_task_by_heart(inputs):
 
 
 @ARITHMETIC
-def test_a_run_that_overflows_goes_on_and_its_rows_say_so(arithmetic):
+def test_a_run_that_overflows_goes_on_and_its_rows_are_flagged(arithmetic):
     run = trained(
         condition(12, metrics=EVERY_STEP, optimiser="sgd", learning_rate=1e30, warm_up=0, arithmetic=arithmetic)
     )
@@ -248,9 +233,9 @@ def test_a_run_that_overflows_goes_on_and_its_rows_say_so(arithmetic):
         assert (rows["diverged"] | finite).all()
 
 
-def test_once_diverged_stays_diverged_on_both_splits():
+def test_a_run_that_has_diverged_stays_diverged_on_both_splits():
     rows = [torch.ones(2, len(COLUMNS), dtype=torch.float64) for _ in range(4)]
-    rows[1][:, COLUMNS.index("gradient_norm")] = float("nan")  # the gradient's norm, which step 0 lacks too
+    rows[1][:, COLUMNS.index("gradient_norm")] = float("nan")  # missing at step 0 too: it does not count
     rows[2][1, 0] = float("inf")  # validation loss alone
     frame = loop._metrics_frame(rows, [0, 5, 10, 15], SPLITS)
     assert frame.groupby("step")["diverged"].unique().map(list).to_dict() == {
@@ -276,24 +261,46 @@ def test_once_diverged_stays_diverged_on_both_splits():
         (20, 30, {20}),
     ],
 )
-def test_a_schedule_is_looked_at_from_a_step_on_and_until_another(first: int, last: int | None, metrics: set) -> None:
+def test_a_part_of_a_run_is_observed_at_both_ends_and_as_scheduled_between(
+    first: int, last: int | None, metrics: set
+) -> None:
     observed = Observed.of(condition(steps=12), first, last)
     assert observed.metrics == metrics
     assert observed.last == max(metrics)
 
 
+def test_a_whole_run_is_observed_at_the_steps_of_its_schedule():
+    observed = Observed.of(condition(12))
+    assert observed.last == 12
+    assert observed.checkpoints == {0, 1, 3, 5, 10, 12}
+    assert observed.metrics == {0, 1, 2, 4, 5, 8, 12}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "checkpoints", "metrics"),
+    [
+        ((10, 20, 5, 3), {10, 15, 20}, {10, 13, 16, 19, 20}),
+        ((10, 12, 100, 1), {10, 12}, {10, 11, 12}),
+        ((4, 4, 1, 1), {4}, {4}),
+    ],
+)
+def test_steps_between_two_steps_always_contain_both(arguments, checkpoints, metrics):
+    observed = Observed.between(*arguments)
+    assert (observed.last, set(observed.checkpoints), set(observed.metrics)) == (arguments[1], checkpoints, metrics)
+
+
 # Progress
 
 
-def test_the_last_report_gives_steps_loss_and_accuracy():
+def test_the_last_line_of_progress_has_the_steps_losses_and_accuracies():
     lines: list[str] = []
     run = trained(condition(steps=12), report=lines.append)
     train, validation = (run.metrics[run.metrics["split"] == split].iloc[-1] for split in ("train", "validation"))
-    found = re.match(
+    match = re.match(
         r"step 12 of 12 · train loss (\S+), accuracy (\S+) · validation loss (\S+), accuracy (\S+) · ", lines[-1]
     )
-    assert found
-    assert found.groups() == (
+    assert match
+    assert match.groups() == (
         f"{train['loss']:.3g}",
         f"{train['accuracy']:.3f}",
         f"{validation['loss']:.3g}",
@@ -303,33 +310,18 @@ def test_the_last_report_gives_steps_loss_and_accuracy():
 
 # Going on
 
-LONG = condition(30)
-"""With `a_state_every_seven`, states at 7, 14, 21, 28 and 30."""
-
-
-@pytest.fixture
-def a_state_every_seven(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "STATE_EVERY", 7)
-
 
 def after(n_steps: int):
-    """Asks training to stop once it has taken so many steps."""
-    asked = iter([False] * (n_steps - 1))
-    return lambda: next(asked, True)
-
-
-def assert_same_run(first: loop.Run, second: loop.Run) -> None:
-    assert first.steps == second.steps
-    assert same_bytes(first.weights, second.weights)
-    assert same_bytes(first.model.state_dict(), second.model.state_dict())
-    pd.testing.assert_frame_equal(first.metrics, second.metrics, check_exact=True)
+    """Return a function that asks training to stop when it is called the n-th time: after n steps."""
+    answers = iter([False] * (n_steps - 1))
+    return lambda: next(answers, True)
 
 
 @pytest.mark.usefixtures("a_state_every_seven")
 @pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
 @pytest.mark.parametrize("batch_size", [4, "full"])
 @ARITHMETIC
-def test_a_run_that_was_stopped_twice_is_the_run_that_was_not(arithmetic, batch_size, optimiser, tmp_path: Path):
+def test_a_run_that_is_stopped_twice_ends_as_one_that_ran_through(arithmetic, batch_size, optimiser, tmp_path: Path):
     setting = condition(30, optimiser=optimiser, momentum=0.9, batch_size=batch_size, arithmetic=arithmetic)
     states = States(tmp_path / "states")
     for n_steps, place in ((9, 9), (10, 19)):
@@ -353,7 +345,7 @@ def test_a_run_that_was_stopped_twice_is_the_run_that_was_not(arithmetic, batch_
     ids=str,
 )
 @ARITHMETIC
-def test_it_is_too_with_all_that_can_be_remembered(arithmetic, changes, tmp_path: Path):
+def test_a_stopped_run_ends_the_same_with_every_kind_of_memory(arithmetic, changes, tmp_path: Path):
     setting = condition(30, arithmetic=arithmetic, **changes)
     states = States(tmp_path / "states")
     for n_steps in (9, 10):
@@ -364,7 +356,7 @@ def test_it_is_too_with_all_that_can_be_remembered(arithmetic, changes, tmp_path
 
 @pytest.mark.parametrize("optimiser", ["line_search", "lbfgs"])
 @ARITHMETIC
-def test_a_search_from_weights_that_are_not_finite_ends(arithmetic, optimiser):
+def test_a_search_for_a_step_size_ends_even_from_weights_that_are_nan(arithmetic, optimiser):
     setting = condition(
         3, metrics=EVERY_STEP, optimiser=optimiser, decay="coupled", warm_up=0, batch_size="full", arithmetic=arithmetic
     )
@@ -378,18 +370,18 @@ def test_a_search_from_weights_that_are_not_finite_ends(arithmetic, optimiser):
 
 @pytest.mark.usefixtures("a_state_every_seven")
 @pytest.mark.parametrize("lost", range(5))
-def test_a_run_that_was_killed_goes_on_from_the_last_state_that_is_left(lost, tmp_path: Path):
+def test_a_killed_run_goes_on_from_its_last_whole_state(lost, tmp_path: Path):
     states = States(tmp_path / "states", report=lambda line: None)
-    whole = trained(LONG, states=states)
+    complete = trained(LONG, states=states)
     for path in sorted(states.folder.glob("state-*"))[5 - lost :]:
         path.write_bytes(path.read_bytes()[:-1])
     lines: list[str] = []
-    assert_same_run(trained(LONG, states=states, report=lines.append), whole)
+    assert_same_run(trained(LONG, states=states, report=lines.append), complete)
     assert lines[0] == f"goes on from step {[30, 28, 21, 14, 7][lost]}"
 
 
 @pytest.mark.usefixtures("a_state_every_seven")
-def test_states_are_kept_at_fixed_steps_and_at_the_last(tmp_path: Path):
+def test_states_are_kept_at_fixed_steps_and_at_the_last_step(tmp_path: Path):
     states = States(tmp_path / "states")
     assert_same_run(trained(LONG, states=states), trained(LONG))
     kept = [
@@ -399,7 +391,7 @@ def test_states_are_kept_at_fixed_steps_and_at_the_last(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("a_state_every_seven")
-def test_each_thing_seen_is_in_one_record(tmp_path: Path):
+def test_every_observation_is_in_exactly_one_record(tmp_path: Path):
     states = States(tmp_path / "states")
     run = trained(LONG, states=states)
     _, records = states.resume()
@@ -413,20 +405,20 @@ def test_each_thing_seen_is_in_one_record(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("a_state_every_seven")
-def test_a_finished_run_is_read_and_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_finished_run_is_read_from_its_states_without_an_update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     states = States(tmp_path / "states")
-    whole = trained(LONG, states=states)
+    complete = trained(LONG, states=states)
     monkeypatch.setattr(loop.Replica, "update", lambda self, is_observed: pytest.fail("an update"))
-    assert_same_run(trained(LONG, states=states), whole)
+    assert_same_run(trained(LONG, states=states), complete)
 
 
-def test_a_stop_that_is_asked_for_at_the_last_step_stops_nothing(tmp_path: Path):
+def test_a_request_to_stop_at_the_last_step_changes_nothing(tmp_path: Path):
     states = States(tmp_path / "states")
     assert_same_run(trained(LONG, states=states, is_stopped=after(30)), trained(LONG))
     assert states.nearest(30).step == 30
 
 
-def test_a_diverged_run_stays_diverged_when_it_goes_on(tmp_path: Path):
+def test_a_diverged_run_that_goes_on_stays_diverged(tmp_path: Path):
     setting = condition(12, metrics=EVERY_STEP, optimiser="sgd", learning_rate=1e30, warm_up=0)
     states = States(tmp_path / "states")
     with pytest.raises(Stopped):
@@ -434,60 +426,3 @@ def test_a_diverged_run_stays_diverged_when_it_goes_on(tmp_path: Path):
     run = trained(setting, states=states)
     assert_same_run(run, trained(setting))
     assert run.metrics["diverged"].iloc[-1]
-
-
-# Replays
-
-
-def replayed(observed: Observed, state=None, setting: Condition = LONG) -> loop.Run:
-    return replay(setting, addition(), VOCABULARY, 0, observed, state)
-
-
-def test_looks_are_the_conditions_schedule():
-    observed = Observed.of(condition(12))
-    assert observed.last == 12
-    assert observed.checkpoints == {0, 1, 3, 5, 10, 12}
-    assert observed.metrics == {0, 1, 2, 4, 5, 8, 12}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "checkpoints", "metrics"),
-    [
-        ((10, 20, 5, 3), {10, 15, 20}, {10, 13, 16, 19, 20}),
-        ((10, 12, 100, 1), {10, 12}, {10, 11, 12}),
-        ((4, 4, 1, 1), {4}, {4}),
-    ],
-)
-def test_looks_between_two_steps_see_both(arguments, checkpoints, metrics):
-    observed = Observed.between(*arguments)
-    assert (observed.last, set(observed.checkpoints), set(observed.metrics)) == (arguments[1], checkpoints, metrics)
-
-
-@pytest.mark.usefixtures("a_state_every_seven")
-@pytest.mark.parametrize("before", [None, 7, 14])
-@ARITHMETIC
-def test_a_replay_has_the_bytes_of_the_run(arithmetic, before, tmp_path: Path):
-    setting = condition(30, EVERY_STEP, EVERY_STEP, arithmetic=arithmetic)
-    states = States(tmp_path / "states")
-    run = trained(setting, states=states)
-    replay = replayed(Observed.between(16, 22, 3, 2), before and states.nearest(before), setting)
-    assert replay.steps == [16, 19, 22]
-    for name, weight in replay.weights.items():
-        assert torch.equal(weight, run.weights[name][[16, 19, 22]]), name
-    expected = run.metrics[run.metrics["step"].isin([16, 18, 20, 22])].reset_index(drop=True)
-    pd.testing.assert_frame_equal(replay.metrics, expected, check_exact=True)
-
-
-def test_a_replay_of_everything_is_the_run():
-    run = trained(LONG)
-    replay = replayed(Observed.of(LONG))
-    assert_same_run(replay, run)
-
-
-@pytest.mark.usefixtures("a_state_every_seven")
-@pytest.mark.parametrize("first", [0, 13, 14])
-def test_a_replay_cannot_look_at_its_state_or_before(first, tmp_path: Path):
-    states = States(tmp_path / "states")
-    trained(LONG, states=states)
-    with pytest.raises(ValueError, match="the state at step 14 is not before what is looked at"):
-        replayed(Observed.between(first, 20, 1, 1), states.nearest(14))

@@ -1,9 +1,8 @@
-"""A replica's parts: its steps, batches, networks and measurements, and states that go on with equal bytes."""
+"""Replica: its updates, arithmetics, metrics and parts, and states that go on with equal bytes."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 
 import pytest
 import torch
@@ -17,36 +16,22 @@ from builders import (
     random_questions,
     random_transformer,
 )
-from torch import Tensor, nn
+from runs import replica_of, same_bytes, weights_of
+from torch import nn
 
 from general_circuits.models import predictions
 from general_circuits.models.transformer import Transformer
-from general_circuits.seeds import stream_seed
 from general_circuits.tasks.examples import Examples
 from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training import losses, replica
 from general_circuits.training.batches import Batches
 from general_circuits.training.optimisers.updater import Updater
 from general_circuits.training.reduced.network import Reduced
-from general_circuits.training.replica import COLUMNS, Plain, Replica, build_network
+from general_circuits.training.replica import COLUMNS, Plain, Replica, build_network, updates
 
 MIRROR = ["validation_mirrored", "validation_unmirrored"]
-"""Parts of addition's validation examples."""
+"""Parts of the validation examples of `addition`."""
 ARITHMETIC = pytest.mark.parametrize("arithmetic", ["reduced", "plain"])
-
-
-def replica_of(seed: int = 0, **changes) -> Replica:
-    return Replica(condition(**changes), addition(), VOCABULARY, seed)
-
-
-def weights_of(model: nn.Module) -> dict[str, Tensor]:
-    return {name: weight.detach().clone() for name, weight in model.named_parameters()}
-
-
-def same_bytes(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
-    return first.keys() == second.keys() and all(
-        first[name].numpy().tobytes() == second[name].numpy().tobytes() for name in first
-    )
 
 
 # Updates
@@ -54,19 +39,19 @@ def same_bytes(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
 
 @ARITHMETIC
 @pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
-def test_a_replica_takes_the_steps_of_its_optimiser(optimiser, arithmetic):
-    """Against the same update rule on gradients that autograd finds for the same batches."""
+def test_every_update_is_the_one_of_the_optimiser_on_the_next_batch(optimiser, arithmetic):
+    """The reference is the same update rule, on gradients that autograd finds for the same batches."""
     ours = replica_of(optimiser=optimiser, arithmetic=arithmetic)
     model = Transformer(condition().model, VOCABULARY)
     model.load_state_dict(weights_of(ours.model))
     settings = condition(optimiser=optimiser, arithmetic=arithmetic).optimiser
     theirs = Updater(settings, dict(model.named_parameters()), seed=0)
-    batches, examples = batches_of(15, 4, seed=0), addition()["train"]
+    batches, examples = Batches(15, 4, 0, torch.device("cpu")), addition()["train"]
     for step in range(7):
         batch = batches.next()
         model.zero_grad()
         nn.functional.cross_entropy(model.answer(examples.tokens[batch]), examples.labels[batch]).backward()
-        theirs.step(step, lambda sets_gradients: pytest.fail("these rules do not ask"))
+        theirs.step(step, lambda sets_gradients: pytest.fail("these rules never evaluate the loss"))
         ours.update(is_observed=True)
         gradient = torch.cat([weight.grad.flatten() for weight in model.parameters()])
         assert ours.gradient_norm.item() == pytest.approx(gradient.norm().item(), rel=1e-4)
@@ -88,7 +73,7 @@ def test_rules_that_search_find_lower_losses_whatever_the_arithmetic(optimiser, 
 
 
 @ARITHMETIC
-def test_the_gradients_norm_is_taken_before_anything_is_added(arithmetic):
+def test_the_gradients_norm_is_measured_before_noise_and_grokfast_change_it(arithmetic):
     plain = replica_of(arithmetic=arithmetic)
     noisy = replica_of(arithmetic=arithmetic, gradient_noise=10.0, grokfast_lambda=5.0)
     for ours in (plain, noisy):
@@ -98,8 +83,8 @@ def test_the_gradients_norm_is_taken_before_anything_is_added(arithmetic):
 
 
 @ARITHMETIC
-def test_noise_differs_between_replicas(arithmetic):
-    """Even of equal weights, on equal batches."""
+def test_gradient_noise_differs_between_replicas(arithmetic):
+    """Noise differs even with equal weights, on equal batches."""
     first, second = (replica_of(seed, arithmetic=arithmetic, gradient_noise=1e6) for seed in (0, 1))
     second.restore(dataclasses.replace(first.state(), tensors=first.state().tensors | second.updater.tensors()))
     for ours in (first, second):
@@ -107,83 +92,15 @@ def test_noise_differs_between_replicas(arithmetic):
     assert not same_bytes(weights_of(first.model), weights_of(second.model))
 
 
-def test_a_pattern_that_no_weight_has_is_refused_before_training():
+def test_a_pattern_of_decaying_weights_that_no_weight_matches_is_refused():
     with pytest.raises(ValueError, match=r"decay_on = 'mlp\.\*': matches no weight of the network"):
         replica_of(decay_on=("mlp.*",))
 
 
-# Batches
+# Arithmetics
 
 
-def batches_of(n_examples: int, batch_size: int | str, seed: int) -> Batches:
-    return Batches(n_examples, batch_size, seed, torch.device("cpu"))
-
-
-def indices(n_examples: int, batch_size: int | str, seed: int):
-    """All batches, without end."""
-    batches = batches_of(n_examples, batch_size, seed)
-    while True:
-        yield batches.next()
-
-
-@pytest.mark.parametrize(("n_examples", "batch_size"), [(15, 4), (15, 5), (16, 4), (7, 7), (3, 1), (9, 5)])
-def test_an_epoch_repeats_nothing_and_has_whole_batches_only(n_examples, batch_size):
-    batches = indices(n_examples, batch_size, seed=0)
-    epochs = []
-    for _ in range(4):
-        epoch = list(itertools.islice(batches, n_examples // batch_size))
-        assert [len(batch) for batch in epoch] == [batch_size] * (n_examples // batch_size)
-        drawn = torch.cat(epoch).tolist()
-        assert len(set(drawn)) == len(drawn)
-        assert set(drawn) <= set(range(n_examples))
-        epochs.append(drawn)
-    assert len({tuple(epoch) for epoch in epochs}) > 1 or n_examples == 1
-
-
-def test_what_one_epoch_leaves_out_another_takes():
-    drawn = torch.cat(list(itertools.islice(indices(15, 4, seed=0), 30)))
-    assert set(drawn.tolist()) == set(range(15))
-
-
-def test_full_is_every_example_every_time():
-    for batch in itertools.islice(indices(15, "full", seed=0), 3):
-        assert torch.equal(batch, torch.arange(15))
-
-
-def test_the_seed_decides_the_order():
-    first, second = (list(itertools.islice(indices(15, 4, seed=3), 12)) for _ in range(2))
-    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
-
-
-def test_the_order_is_a_stream_of_its_own():
-    expected = torch.randperm(15, generator=torch.Generator().manual_seed(stream_seed(3, "batches")))
-    assert torch.equal(torch.cat(list(itertools.islice(indices(15, 5, seed=3), 3))), expected)
-    start = torch.Generator().manual_seed(stream_seed(3, "initialisation"))
-    assert not torch.equal(torch.randperm(15, generator=start), expected)
-
-
-@pytest.mark.parametrize("batch_size", [4, 5, 15, "full"])
-@pytest.mark.parametrize("taken", [0, 1, 3, 7, 11])
-def test_batches_go_on_from_where_they_were(taken, batch_size):
-    first, second = batches_of(15, batch_size, seed=0), batches_of(15, batch_size, seed=1)
-    for _ in range(taken):
-        first.next()
-    epoch_start, values = first.epoch_start.clone(), first.values()
-    expected = [first.next() for _ in range(9)]
-    second.restore(epoch_start, values)
-    assert all(torch.equal(second.next(), batch) for batch in expected)
-
-
-@pytest.mark.parametrize("batch_size", [0, -1, 16])
-def test_a_batch_is_not_larger_than_the_training_set_nor_empty(batch_size):
-    with pytest.raises(ValueError, match=f"batch_size = {batch_size}: should be from 1 to the 15 training examples"):
-        batches_of(15, batch_size, seed=0)
-
-
-# Networks
-
-
-def test_arithmetic_decides_the_network():
+def test_the_setting_arithmetic_chooses_plain_or_reduced():
     model = random_transformer()
     plain = build_network(optimiser_settings(arithmetic="plain"), model, 4)
     reduced = build_network(optimiser_settings(arithmetic="reduced"), model, 4)
@@ -200,7 +117,7 @@ def test_a_perceptron_has_no_reduced_arithmetic():
 
 
 @pytest.mark.parametrize(("batch_size", "n_examples"), [(4, 4), ("full", 15)])
-def test_the_reduced_network_knows_how_many_examples_a_batch_has(batch_size, n_examples, monkeypatch):
+def test_reduced_arithmetic_is_told_how_many_examples_a_batch_has(batch_size, n_examples, monkeypatch):
     sizes = []
     monkeypatch.setattr(replica, "Reduced", lambda model, size, loss: sizes.append(size))
     replica_of(batch_size=batch_size)
@@ -211,7 +128,7 @@ def test_the_reduced_network_knows_how_many_examples_a_batch_has(batch_size, n_e
 def test_plain_gradients_are_autograds_of_the_mean_cross_entropy(precision):
     model, examples = random_transformer(dtype=torch.float32), random_questions(9)
     plain = Plain(model, losses.named("cross_entropy"))
-    for _ in range(2):  # which replaces and does not add
+    for _ in range(2):  # the second gradient replaces the first and is not added to it
         plain.gradients(examples.tokens, examples.labels, precision)
     loss = nn.functional.cross_entropy(model.answer(examples.tokens).to(precision), examples.labels)
     for weight, gradient in zip(model.parameters(), torch.autograd.grad(loss, list(model.parameters())), strict=True):
@@ -221,33 +138,33 @@ def test_plain_gradients_are_autograds_of_the_mean_cross_entropy(precision):
 
 @pytest.mark.parametrize("n", [1, 9, 2048, 2049])
 @pytest.mark.parametrize("network_of", [random_transformer, random_perceptron])
-def test_plain_answers_are_the_networks_however_many(network_of, n):
+def test_plain_answers_are_the_networks_for_any_number_of_examples(network_of, n):
     model, examples = network_of(), random_questions(n)
     answers = Plain(model, losses.named("cross_entropy")).answer(examples.tokens)
     assert not answers.requires_grad
     torch.testing.assert_close(answers, model.answer(examples.tokens).detach(), rtol=0, atol=1e-12)
 
 
-# Measurements
+# Metrics
 
 
 @ARITHMETIC
-def test_a_row_has_a_line_per_split_and_a_column_per_measure(arithmetic):
+def test_metrics_have_a_row_per_part_and_a_column_per_quantity(arithmetic):
     ours = replica_of(arithmetic=arithmetic)
     ours.update(is_observed=True)
-    row = ours.evaluate()
-    assert row.shape == (len(ours.parts), len(COLUMNS))
-    assert row.dtype == torch.float64
-    for values, examples in zip(row[:2], addition().values(), strict=True):
-        found = dict(zip(COLUMNS, values.tolist(), strict=True))
+    metrics = ours.evaluate()
+    assert metrics.shape == (len(ours.parts), len(COLUMNS))
+    assert metrics.dtype == torch.float64
+    for row, examples in zip(metrics[:2], addition().values(), strict=True):
+        values = dict(zip(COLUMNS, row.tolist(), strict=True))
         logits = ours.network.answer(examples.tokens).double()
-        assert found["loss"] == pytest.approx(predictions.loss(logits, examples.labels).item(), rel=1e-12)
-        assert found["accuracy"] == (logits.argmax(dim=1) == examples.labels).double().mean().item()
-        assert found["gradient_norm"] == ours.gradient_norm.item()
-        assert found["learning_rate"] == ours.rate == pytest.approx(1e-2 / 3)
+        assert values["loss"] == pytest.approx(predictions.loss(logits, examples.labels).item(), rel=1e-12)
+        assert values["accuracy"] == (logits.argmax(dim=1) == examples.labels).double().mean().item()
+        assert values["gradient_norm"] == ours.gradient_norm.item()
+        assert values["learning_rate"] == ours.rate == pytest.approx(1e-2 / 3)
 
 
-def test_wrong_and_right_training_labels_are_scored_apart():
+def test_training_examples_with_wrong_and_with_right_labels_are_two_parts():
     splits = addition()
     labels = splits["train"].labels.clone()
     wrong = torch.arange(len(labels)) % 3 == 0
@@ -262,7 +179,7 @@ def test_wrong_and_right_training_labels_are_scored_apart():
     torch.testing.assert_close(share * corrupted + (1 - share) * right, train)
 
 
-def test_labels_that_are_all_wrong_have_no_part_of_right_ones():
+def test_training_labels_that_are_all_wrong_make_no_part_of_right_labels():
     splits = addition()
     train = splits["train"]
     splits["train"] = Examples(train.tokens, (train.labels + 1) % MODULUS, torch.ones_like(train.labels).bool())
@@ -275,7 +192,7 @@ def test_labels_that_are_all_wrong_have_no_part_of_right_ones():
     assert list(replica_of().parts) == ["train", "validation", *MIRROR]
 
 
-def test_validation_examples_whose_mirror_image_trains_are_scored_apart():
+def test_validation_examples_whose_mirror_image_trains_are_a_part():
     ours = replica_of()
     tokens = {name: {tuple(pair) for pair in of.tokens[:, :2].tolist()} for name, of in addition().items()}
     is_mirrored = torch.tensor([(b, a) in tokens["train"] for a, b, _ in addition()["validation"].tokens.tolist()])
@@ -284,7 +201,7 @@ def test_validation_examples_whose_mirror_image_trains_are_scored_apart():
     assert torch.equal(ours.parts["validation_unmirrored"][1], ~is_mirrored)
 
 
-def test_where_no_mirror_image_trains_there_are_no_such_parts():
+def test_without_a_mirror_image_that_trains_there_are_only_the_two_splits():
     splits = addition()
     tokens = torch.cat([of.tokens for of in splits.values()])
     labels = torch.cat([of.labels for of in splits.values()])
@@ -296,7 +213,7 @@ def test_where_no_mirror_image_trains_there_are_no_such_parts():
     assert list(Replica(condition(), by_pair, VOCABULARY, 0).parts) == ["train", "validation"]
 
 
-def test_inputs_that_are_not_two_have_no_mirror_image():
+def test_examples_of_three_inputs_have_no_mirror_image():
     examples = Examples(torch.tensor([[0, 1, 1, 2], [1, 0, 0, 2]]), torch.tensor([0, 1]))
     splits = {"train": examples, "validation": examples}
     setting = condition(arithmetic="plain", batch_size="full")
@@ -305,7 +222,7 @@ def test_inputs_that_are_not_two_have_no_mirror_image():
 
 @ARITHMETIC
 @pytest.mark.parametrize("loss", losses.names())
-def test_the_loss_in_a_row_is_what_is_trained_on(loss, arithmetic):
+def test_the_loss_in_metrics_is_the_loss_that_is_minimised(loss, arithmetic):
     ours = replica_of(arithmetic=arithmetic, loss=loss)
     for values, examples in zip(ours.evaluate()[:2], addition().values(), strict=True):
         logits = ours.network.answer(examples.tokens).double()
@@ -313,20 +230,20 @@ def test_the_loss_in_a_row_is_what_is_trained_on(loss, arithmetic):
 
 
 @pytest.mark.parametrize("loss", losses.names())
-def test_every_loss_is_learned_alike_by_both_networks(loss):
-    found = []
+def test_every_loss_falls_alike_with_both_arithmetics(loss):
+    metrics = []
     for arithmetic in ("reduced", "plain"):
         ours = replica_of(arithmetic=arithmetic, loss=loss, batch_size="full")
         before = ours.evaluate()[0, 0]
         for _ in range(10):
             ours.update(is_observed=True)
         assert ours.evaluate()[0, 0] < before
-        found.append(ours.evaluate())
-    torch.testing.assert_close(found[0], found[1], rtol=1e-3, atol=1e-4)
+        metrics.append(ours.evaluate())
+    torch.testing.assert_close(metrics[0], metrics[1], rtol=1e-3, atol=1e-4)
 
 
 @ARITHMETIC
-def test_before_the_first_update_there_is_no_gradient_nor_rate(arithmetic):
+def test_before_the_first_update_the_gradients_norm_is_nan_and_the_rate_0(arithmetic):
     ours = replica_of(arithmetic=arithmetic)
     assert ours.step == 0
     assert ours.rate == 0.0
@@ -334,7 +251,7 @@ def test_before_the_first_update_there_is_no_gradient_nor_rate(arithmetic):
 
 
 @ARITHMETIC
-def test_a_gradient_that_nobody_looks_at_is_not_measured(arithmetic):
+def test_the_gradient_of_an_unobserved_update_is_not_measured(arithmetic):
     ours = replica_of(arithmetic=arithmetic)
     ours.update(is_observed=True)
     before = ours.gradient_norm
@@ -343,7 +260,7 @@ def test_a_gradient_that_nobody_looks_at_is_not_measured(arithmetic):
 
 
 @ARITHMETIC
-def test_looking_changes_nothing(arithmetic):
+def test_observing_changes_no_weight(arithmetic):
     first, second = (replica_of(arithmetic=arithmetic) for _ in range(2))
     for _ in range(5):
         first.update(is_observed=True)
@@ -351,6 +268,70 @@ def test_looking_changes_nothing(arithmetic):
         first.state()
         second.update(is_observed=False)
     assert same_bytes(weights_of(first.model), weights_of(second.model))
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_the_mean_loss_has_the_bits_of_the_loss_in_metrics(split):
+    ours = replica_of(steps=3)
+    row = ours.evaluate()[list(ours.parts).index(split)]
+    assert ours.mean_loss(split) == row[COLUMNS.index("loss")].item()
+
+
+def test_the_distance_is_the_sum_of_the_norms_of_all_updates():
+    ours = replica_of()
+    distance = 0.0
+    for _ in range(4):
+        before = weights_of(ours.model)
+        ours.update(is_observed=False)
+        change = torch.cat([(weight - before[name]).flatten() for name, weight in weights_of(ours.model).items()])
+        distance += change.norm().item()
+    assert ours.distance.item() == pytest.approx(distance, rel=1e-6)
+
+
+# Going on to a step
+
+
+def test_updates_yield_every_step_up_to_the_last_once_it_is_reached():
+    ours = replica_of(steps=2)
+    steps = [(step, ours.step) for step in updates(ours, 5)]
+    assert steps == [(3, 3), (4, 4), (5, 5)]
+
+
+@pytest.mark.parametrize("last", [0, 2])
+def test_a_replica_at_the_last_step_or_after_it_makes_no_update(last):
+    ours = replica_of(steps=2)
+    before = weights_of(ours.model)
+    assert list(updates(ours, last)) == []
+    assert same_bytes(weights_of(ours.model), before)
+
+
+def test_the_gradient_is_measured_at_observed_steps_alone():
+    ours = replica_of()
+    is_known = {step: not ours.gradient_norm.isnan().item() for step in updates(ours, 3, lambda step: step == 2)}
+    assert is_known == {1: False, 2: True, 3: True}  # step 3 still has the norm of step 2
+    assert ours.gradient_norm.item() == pytest.approx(norm_at(2), rel=0)
+
+
+def norm_at(step: int) -> float:
+    """Return the gradient's norm of the update that leads to this step."""
+    ours = replica_of(steps=step - 1)
+    ours.update(is_observed=True)
+    return ours.gradient_norm.item()
+
+
+# Inheriting
+
+
+def test_a_replica_that_inherits_has_the_bytes_of_the_other_at_every_later_step():
+    other, ours = replica_of(steps=5), replica_of()
+    other.update(is_observed=True)
+    ours.inherit(other, 6)
+    assert torch.equal(ours.evaluate(), other.evaluate())
+    for _ in range(5):
+        for each in (ours, other):
+            each.update(is_observed=True)
+        assert torch.equal(ours.evaluate(), other.evaluate())
+    assert same_bytes(weights_of(ours.model), weights_of(other.model))
 
 
 # States
@@ -384,7 +365,7 @@ def test_a_replica_goes_on_from_its_state_with_equal_bytes(steps, changes, arith
     state = first.state()
     kept = {name: tensor.clone() for name, tensor in state.tensors.items()}
     second = replica_of(arithmetic=arithmetic, **changes)
-    second.update(is_observed=False)  # back, or on
+    second.update(is_observed=False)  # so that the state lies before this step, or after it
     second.restore(dataclasses.replace(state, tensors=kept))
     assert second.step == steps
     for _ in range(6):
@@ -398,7 +379,7 @@ def test_a_replica_goes_on_from_its_state_with_equal_bytes(steps, changes, arith
 
 
 @ARITHMETIC
-def test_a_state_holds_weights_moments_and_the_place_in_the_epoch(arithmetic):
+def test_a_state_holds_weights_moments_and_the_position_in_the_epoch(arithmetic):
     ours = replica_of(arithmetic=arithmetic)
     for _ in range(5):  # an epoch is three batches
         ours.update(is_observed=False)

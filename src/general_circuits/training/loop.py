@@ -226,8 +226,8 @@ def _metrics_frame(rows: list[Tensor], steps: list[int], parts: Sequence[str]) -
         ],
         ignore_index=True,
     )
-    # Every evaluated part has a learning rate. Some parts of a branch exist only before its return, or only after it. At
-    # the other steps all their columns are NaN, and their rows are left out.
+    # Every evaluated part has a learning rate. Some parts of a branch exist only before its return, or only after it.
+    # At the other steps all their columns are NaN, and their rows are left out.
     is_missing = np.isnan(values[:, :, COLUMNS.index("learning_rate")])  # (step, part)
     decisive = [COLUMNS.index("loss"), COLUMNS.index("weight_norm")]
     is_lost = (~np.isfinite(values[:, :, decisive]) & ~is_missing[:, :, None]).any(axis=(1, 2))
