@@ -35,7 +35,7 @@ TINY: dict[str, Any] = {
         "checkpoints": {"log": 2, "every": 10},
         "metrics": {"log": 2, "every": 5},
     },
-    "conditions": {"grokking": {}, "random_labels": {"label_noise": 1.0}},
+    "conditions": {"grokking": {}, "random_labels": {"label_noise": 1.0, "loss": "hinge"}},
     "measurements": {
         "saliency": {"by_example": 1},
         "ablation": {"k_points": 4, "random_draws": 2, "examples": 16},

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from checkouts import BRIEF, TINY, Project, checkout
 
-from general_circuits.config.study import load
+from general_circuits.config.load import load
 from general_circuits.pipeline.plan import plan
 
 

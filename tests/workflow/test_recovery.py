@@ -68,7 +68,7 @@ def _kill_the_job(fresh: Project, states: Path) -> None:
     training.send_signal(signal.SIGKILL)
     _, said = launched.communicate(timeout=120)
     assert launched.returncode == 1
-    assert "what is done is kept" in said
+    assert "Finished jobs are kept" in said
     assert "Traceback" not in said
 
 

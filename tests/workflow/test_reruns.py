@@ -48,7 +48,7 @@ def test_editing_saliency_trains_nothing(project: Project) -> None:
 
 
 def test_editing_training_keeps_tasks_and_splits(project: Project) -> None:
-    project.edit("src/general_circuits/training/optimisers/sgd.py", "dampening=0.0", "dampening=0.1")
+    project.edit("src/general_circuits/training/optimisers/adam.py", "maximize=False", "maximize=True")
     planned = project.planned()
     assert planned["train_block"] == 4
     assert not planned.keys() & {"generate_task", "split_examples"}
@@ -116,14 +116,60 @@ def test_a_table_that_was_deleted_with_its_index_is_made_again(project: Project)
     assert "train_block" not in planned
 
 
-def test_a_new_task_retrains_nothing(project: Project) -> None:
-    (project.root / "src/general_circuits/tasks/other.py").write_text('"""Another family."""\n')
+def test_other_words_for_a_column_or_a_setting_rerun_nothing(project: Project) -> None:
+    project.edit("src/general_circuits/storage/schemas/metrics.py", "meanings={", 'meanings={"a": "b",')
+    project.edit("src/general_circuits/storage/schemas/saliency.py", "meanings={", 'meanings={"a": "b",')
+    project.edit("src/general_circuits/config/condition.py", 'description="', 'description="here, ')
+    assert project.planned() == {}
+
+
+def test_a_new_loss_retrains_nothing(project: Project) -> None:
+    folder = "src/general_circuits/training/losses"
+    shutil.copy(project.root / folder / "hinge.py", project.root / folder / "another.py")
+    for file in ("training/settings.py", "config/condition.py"):
+        project.edit(f"src/general_circuits/{file}", '"hinge", "stablemax"]', '"hinge", "stablemax", "another"]')
+    assert project.planned() == {}
+
+
+def test_a_new_update_rule_retrains_nothing(project: Project) -> None:
+    folder = "src/general_circuits/training/optimisers"
+    shutil.copy(project.root / folder / "sgd.py", project.root / folder / "another.py")
+    for file in ("training/settings.py", "config/condition.py"):
+        project.edit(f"src/general_circuits/{file}", '"adamw", "adam", "sgd"', '"adamw", "adam", "sgd", "another"')
+    assert project.planned() == {}
+
+
+def test_a_new_task_family_and_a_new_operation_retrain_nothing(project: Project) -> None:
+    tasks = "src/general_circuits/tasks"
+    source = (project.root / tasks / "digits.py").read_text()
+    (project.root / tasks / "other.py").write_text(source.replace("Digits", "Other").replace('"digits"', '"other"'))
+    project.edit(f"{tasks}/registry.py", '    "x/y": POWER', '    "x^5+y": "nobody",\n    "x/y": POWER')
+    project.edit(f"{tasks}/registry.py", "OTHERS = {", 'OTHERS = {\n    "other": "nobody",')
+    assert project.planned() == {}
+
+
+def test_a_new_preset_retrains_nothing(project: Project) -> None:
+    file = project.root / "src/general_circuits/models/presets.py"
+    file.write_text(f'{file.read_text()}\nPRESETS["another"] = PRESETS["nanda"]\n')
     project.edit(
-        "src/general_circuits/tasks/registry.py",
-        '    "x/y": POWER',
-        '    "x^5+y": "nobody",\n    "x/y": POWER',
+        "src/general_circuits/config/condition.py", 'preset: Literal["power", ', 'preset: Literal["another", "power", '
     )
     assert project.planned() == {}
+
+
+def test_a_new_random_stream_retrains_nothing(project: Project) -> None:
+    project.edit("src/general_circuits/seeds.py", '"kick",', '"kick",\n    "another",')
+    assert project.planned() == {}
+
+
+def test_a_changed_loss_retrains_exactly_the_conditions_that_use_it(project: Project) -> None:
+    """Of the two conditions, random_labels has the hinge loss; it has two blocks."""
+    project.edit("src/general_circuits/training/losses/hinge.py", "torch.relu(1.0", "torch.relu(2.0")
+    planned = project.planned()
+    assert planned["train_block"] == planned["extract_saliency"] == planned["replay_onset"] == 2
+    retrained = project.snakemake("--dry-run", "--until", "train_block").stdout
+    assert "Training random_labels, block 0" in retrained
+    assert "Training grokking" not in retrained
 
 
 def test_a_new_claim_is_judged_and_nothing_is_done_anew_but_what_shows_claims(project: Project) -> None:
