@@ -1,4 +1,4 @@
-"""The inputs of a tiny block, made by the stages that make them."""
+"""Inputs of tiny blocks, made by their stages."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def other_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As many examples, of which others train."""
+    """One replica of addition modulo 5 with other training examples, as many as in `inputs`."""
     return make_inputs(tmp_path_factory.mktemp("other"), first_seed=7)
 
 
 @pytest.fixture(scope="session")
 def two_replicas(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A block of two."""
+    """A block of two replicas."""
     return make_inputs(tmp_path_factory.mktemp("two"), replicas=2)
 
 
 def make_inputs(folder: Path, first_seed: int = 0, replicas: int = 1) -> Path:
+    """Write the task and the split of a block to a folder, and return the folder."""
     settings = condition()
     task = {"task": to_json(settings.task)}
     assert finish("generate_task", {**task, "output": folder / "task.parquet"}, folder / "task.log") == 0

@@ -1,4 +1,4 @@
-"""Jobs of branches: one that changes nothing has its parent's bytes, one whose event never came has none."""
+"""Jobs of branches: a branch that changes nothing has its parent's bytes, and without the event there is none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KINDS: dict[str, dict[str, object]] = {
     "adamw in batches": {},
     "noise and grokfast": {"gradient_noise": 0.01, "grokfast_lambda": 1.0},
 }
-"""Every update rule is tested in one process, in tests/test_branches.py."""
+"""Kinds of training tested here. tests/training/test_branch.py tests every update rule, in one process."""
 
 
 def settings(**changes: object) -> Condition:
@@ -33,14 +33,17 @@ def settings(**changes: object) -> Condition:
 
 @pytest.fixture(scope="module")
 def parent_of(two_replicas: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Job]:
-    """A finished job of two replicas by its kind of training, with its events. Not to be changed."""
+    """Function that returns a finished job of two replicas, with its events, by its kind of training.
+
+    The jobs are not to be changed.
+    """
     jobs: dict[str, Job] = {}
 
     def get(kind: str) -> Job:
         if kind not in jobs:
             job = Job(two_replicas, tmp_path_factory.mktemp("parent"), settings(**KINDS[kind]), keep=2)
             assert job.finish() == 0, job.log()
-            # As in a study, where split, metrics and events lie in one folder.
+            # In a study, split, metrics and events lie in one folder.
             (job.run / "split.parquet").write_bytes((two_replicas / "split.parquet").read_bytes())
             job.find_events()
             jobs[kind] = replace(job, inputs=job.run)
@@ -50,17 +53,19 @@ def parent_of(two_replicas: Path, tmp_path_factory: pytest.TempPathFactory) -> C
 
 
 def branch(parent: Job, folder: Path, at: str, condition: Condition | None = None, **changes: object) -> Job:
-    """A branch of a finished job, begun nowhere yet."""
+    """Return a branch of a finished job, not yet started."""
     continued = branch_of(parent.settings, at, **changes)
     return Job(parent.inputs, folder, condition or parent.settings, branch=continued, parent=parent)
 
 
 def finished(job: Job) -> Job:
+    """Run a job to its end, and return it."""
     assert job.finish() == 0, job.log()
     return job
 
 
 def rows_of(job: Job, replica: int, first: int = 0) -> pd.DataFrame:
+    """Return the metrics of one replica from a step on."""
     frame = pd.read_parquet(job.metrics)
     return frame[(frame["replica"] == replica) & (frame["step"] >= first)].reset_index(drop=True)
 
@@ -75,7 +80,7 @@ def rows_of(job: Job, replica: int, first: int = 0) -> pd.DataFrame:
 def test_a_branch_that_changes_nothing_has_its_parents_bytes(
     kind: str, at: str, parent_of: Callable[[str], Job], tmp_path: Path
 ) -> None:
-    """In metrics at every later step and in all later weights; for a while or to the end, it makes no difference."""
+    """Metrics at every later step and all later weights are equal, whether the branch lasts or returns."""
     parent = parent_of(kind)
     before = {**parent.kept(), **parent.results()}
     for name, changes in {"to the end": {}, "for a while": {"lasts": 300}}.items():
@@ -91,31 +96,31 @@ def test_a_branch_that_changes_nothing_has_its_parents_bytes(
             assert later[NAMES].equals(theirs[NAMES].reset_index(drop=True))
             for column in theirs.columns.difference(NAMES):
                 assert later[column].to_numpy().tobytes() == theirs[column].to_numpy().tobytes(), column
-            mine, whole = (load_file(of.run / f"weights-{position}.safetensors") for of in (job, parent))
-            places = {step: i for i, step in enumerate(whole["steps"].tolist())}
+            mine, parents = (load_file(of.run / f"weights-{position}.safetensors") for of in (job, parent))
+            places = {step: i for i, step in enumerate(parents["steps"].tolist())}
             for i, at_step in enumerate(mine["steps"].tolist()):
                 for weight in mine.keys() - {"steps"} if at_step in places else ():
-                    assert torch.equal(mine[weight][i], whole[weight][places[at_step]]), (weight, at_step)
+                    assert torch.equal(mine[weight][i], parents[weight][places[at_step]]), (weight, at_step)
             assert mine["steps"][-1] == STEPS
     assert {**parent.kept(), **parent.results()} == before, "its parent was touched"
 
 
-def test_where_the_event_never_came_there_are_no_rows_and_every_event_is_censored(
+def test_a_replica_whose_event_never_came_has_no_rows_and_only_censored_events(
     parent_of: Callable[[str], Job], tmp_path: Path
 ) -> None:
     parent = parent_of("adamw in batches")
     events = pd.read_parquet(parent.run / "events.parquet")
     events["censored"] |= (events["event"] == "memorised") & (events["replica"] == 1)
-    own = parent.copy(tmp_path / "parent")
-    write_like(parent.run / "events.parquet", own.run / "events.parquet", events)
-    job = finished(branch(replace(own, inputs=own.run), tmp_path / "branch", "memorised"))
-    assert "replica 1: its parent was never at memorised: there is no branch" in job.log()
+    copied = parent.copy(tmp_path / "parent")
+    write_like(parent.run / "events.parquet", copied.run / "events.parquet", events)
+    job = finished(branch(replace(copied, inputs=copied.run), tmp_path / "branch", "memorised"))
+    assert "replica 1: its parent never reached memorised: there is no branch" in job.log()
     assert set(pd.read_parquet(job.metrics)["replica"]) == {0}
-    found = job.find_events()
-    never = found[found["replica"] == 1]
+    of_branch = job.find_events()
+    never = of_branch[of_branch["replica"] == 1]
     assert never["censored"].all()
     assert set(never["step"]) == {STEPS}
-    assert set(never["event"]) == set(found.loc[found["replica"] == 0, "event"])
+    assert set(never["event"]) == set(of_branch.loc[of_branch["replica"] == 0, "event"])
     empty = load_file(job.run / "weights-1.safetensors")
     assert [len(tensor) for tensor in empty.values()] == [0] * len(empty)
 
@@ -124,13 +129,13 @@ def test_where_the_event_never_came_there_are_no_rows_and_every_event_is_censore
 def test_a_killed_branch_goes_on_to_the_same_bytes(
     stop_at: int, parent_of: Callable[[str], Job], tmp_path: Path
 ) -> None:
-    """Also in the middle of annealing, with a mask and with noise of its own."""
+    """The branch has a mask and noise, and it may be killed in the middle of annealing."""
     parent = parent_of("adamw in batches")
     changed = replace(
         parent.settings, optimiser=replace(parent.settings.optimiser, learning_rate=0.03, batch_size="full")
     )
     how = {"lasts": 900, "then": "anneal", "mask": 0.3, "batch_noise": 4}
-    whole = finished(branch(parent, tmp_path / "whole", "step 437", changed, **how))
+    undisturbed = finished(branch(parent, tmp_path / "undisturbed", "step 437", changed, **how))
     job = branch(parent, tmp_path / "killed", "step 437", changed, **how)
     process = job.start()
     assert wait_until(lambda: job.last_step() >= stop_at, process), job.log()
@@ -138,23 +143,25 @@ def test_a_killed_branch_goes_on_to_the_same_bytes(
     process.join()
     finished(job)
     assert "goes on from step" in job.log()
-    assert job.results() == whole.results()
+    assert job.results() == undisturbed.results()
 
 
-def test_a_branch_that_stops_has_its_bytes_until_then(parent_of: Callable[[str], Job], tmp_path: Path) -> None:
-    """And ends right there, between two steps of its schedule."""
+def test_a_branch_that_stops_early_has_the_bytes_of_the_full_branch(
+    parent_of: Callable[[str], Job], tmp_path: Path
+) -> None:
+    """The last step may lie between two steps of the schedule."""
     parent = parent_of("adamw in batches")
-    whole = finished(branch(parent, tmp_path / "whole", "step 437"))
+    full = finished(branch(parent, tmp_path / "full", "step 437"))
     job = finished(branch(parent, tmp_path / "stopped", "step 437", lasts=330, then="stop"))
-    ours, theirs = rows_of(job, 0), rows_of(whole, 0)
+    ours, theirs = rows_of(job, 0), rows_of(full, 0)
     assert ours["step"].max() == 767
     common = theirs["step"] < 767
     pd.testing.assert_frame_equal(ours[ours["step"] < 767], theirs[common].reset_index(drop=True), check_exact=True)
     assert load_file(job.run / "weights-0.safetensors")["steps"].tolist() == [437, 600, 767]
 
 
-def test_a_kick_equals_the_fall_of_another_branch(parent_of: Callable[[str], Job], tmp_path: Path) -> None:
-    """To within one of the 15 training examples, whose answers it changes one at a time."""
+def test_a_kick_lowers_accuracy_as_far_as_another_branch(parent_of: Callable[[str], Job], tmp_path: Path) -> None:
+    """The accuracies differ by at most one of the 15 training examples: kicks change one answer at a time."""
     parent = parent_of("adamw in batches")
     fast = replace(parent.settings, optimiser=replace(parent.settings.optimiser, learning_rate=0.3))
     other = finished(branch(parent, tmp_path / "fast", "memorised", fast))
@@ -167,10 +174,9 @@ def test_a_kick_equals_the_fall_of_another_branch(parent_of: Callable[[str], Job
         assert fallen - 1 / 15 - 1e-9 <= kicked <= fallen
 
 
-def test_other_examples_and_another_loss_count_from_the_branch_on(
+def test_a_branch_is_evaluated_on_its_own_examples_and_loss_until_it_returns(
     parent_of: Callable[[str], Job], two_replicas: Path, tmp_path: Path
 ) -> None:
-    """Its own split and setting are what it is scored by, until it goes back."""
     parent = parent_of("adamw in batches")
     split = pd.read_parquet(two_replicas / "split.parquet")
     split["label"] = (split["label"] + 1) % 5
@@ -185,19 +191,29 @@ def test_other_examples_and_another_loss_count_from_the_branch_on(
     assert theirs.loc[("train", 1000), "accuracy"] == 1.0
     assert rows.loc[("train", 1000), "accuracy"] == 0.0
     assert rows.loc[("train", 1400), "accuracy"] > 0.5, "it learns the other answers"
-    assert rows.loc[("train", 1450), "accuracy"] < 0.5, "and is scored by its parent's from then on"
+    assert rows.loc[("train", 1450), "accuracy"] < 0.5, "from then on, its parent's labels count"
 
 
 def write_like(source: Path, path: Path, frame: pd.DataFrame) -> None:
-    """A table with the schema, and what its schema says, of another one."""
+    """Write a table with the schema and metadata of another one."""
     pq.write_table(pa.Table.from_pandas(frame, schema=pq.read_schema(source), preserve_index=False), path)
 
 
-def test_a_branch_of_other_training_code_replays_its_parent_from_the_seed(
+def test_a_parent_is_replayed_from_its_seed_if_its_states_are_of_another_code(
+    parent_of: Callable[[str], Job], tmp_path: Path
+) -> None:
+    parent = parent_of("adamw in batches")
+    same = finished(branch(parent, tmp_path / "same", "step 1300"))
+    assert "replays its parent from its seed" not in same.log()
+    other = finished(branch(replace(parent, code="0ther"), tmp_path / "other", "step 1300"))
+    assert "replays its parent from its seed" in other.log()
+    assert other.results() == same.results()
+
+
+def test_a_branch_of_another_code_than_its_parent_starts_from_the_parents_states(
     parent_of: Callable[[str], Job], tmp_path: Path
 ) -> None:
     parent = parent_of("adamw in batches")
     job = finished(replace(branch(parent, tmp_path / "branch", "step 1300"), code="0ther"))
-    assert "replays its parent from its seed" in job.log()
-    assert "replays its parent from its seed" not in finished(branch(parent, tmp_path / "same", "step 1300")).log()
-    assert job.results() == branch(parent, tmp_path / "same", "step 1300").results()
+    assert "replays its parent from the state at step" in job.log()
+    assert "replays its parent from its seed" not in job.log()

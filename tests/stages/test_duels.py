@@ -1,4 +1,4 @@
-"""The stages of duels, from a task to tables, on settings that take seconds."""
+"""Stages of duels, from a task to tables, with settings that take seconds."""
 
 from __future__ import annotations
 
@@ -19,31 +19,32 @@ SHORT = {**SMALL, "parts": [1, 2], "memory_steps": 60, "duel_steps": 4, "evaluat
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A block of two replicas, split and with modules."""
+    """A block of two replicas, with its split and its modules."""
     made = tmp_path_factory.mktemp("duels")
     condition, planting, _ = PlantedSettings(**SHORT).resolve()
     generate_task.main(to_json(condition.task), made / "task.parquet")
-    told = {"condition": "planted", "first_seed": 4, "block": 1, "replicas": 2}
-    split_examples.main(made / "task.parquet", to_json(condition.split), output=made / "split.parquet", **told)
+    drawn = {"condition": "planted", "first_seed": 4, "block": 1, "replicas": 2}
+    split_examples.main(made / "task.parquet", to_json(condition.split), output=made / "split.parquet", **drawn)
     files = {"weights": made / "modules.safetensors", "modules": made / "modules.parquet"}
     train_modules.main(made / "split.parquet", to_json(planting), "cpu", **files)
     return made
 
 
 def fight(folder: Path, output: Path) -> pd.DataFrame:
+    """Run the stage `duel_modules`, and return its table."""
     _, planting, duels = PlantedSettings(**SHORT).resolve()
     weights = folder / "modules.safetensors"
     duel_modules.main(folder / "split.parquet", weights, to_json(planting), to_json(duels), "cpu", output)
     return tables.read(output, registry.table("planted"))
 
 
-def test_modules_of_both_replicas_are_kept_and_described(folder: Path) -> None:
+def test_modules_of_both_replicas_are_described_and_memorisers_have_learned(folder: Path) -> None:
     rows = tables.read(folder / "modules.parquet", registry.table("modules"))
     assert set(rows["replica"]) == {6, 7}
     assert (rows.loc[rows["kind"] == "memoriser", "accuracy"] > 0.9).all()
 
 
-def test_duels_are_rerun_alone_to_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+def test_duels_that_run_again_have_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     rows = fight(folder, tmp_path / "one.parquet")
     fight(folder, tmp_path / "two.parquet")
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
@@ -52,7 +53,7 @@ def test_duels_are_rerun_alone_to_the_same_bytes(folder: Path, tmp_path: Path) -
     assert set(tables.read_metadata(tmp_path / "one.parquet")) == {"planting", "duels"}
 
 
-def test_toys_are_a_table_of_one_update_rule(tmp_path: Path) -> None:
+def test_toys_of_one_update_rule_are_one_table_with_equal_bytes_each_time(tmp_path: Path) -> None:
     for name in ("one", "two"):
         duel_toys.main(to_json(grid(batch_sizes=(1,))), "sgd", tmp_path / f"{name}.parquet")
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()

@@ -1,4 +1,4 @@
-"""Every example's saliency: what the statistics of the saliency table are of."""
+"""Saliency of every example, which the statistics of the saliency table summarise."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from general_circuits.storage.schemas.split import TABLE as SPLIT
 from general_circuits.tasks.modular import Modular
 
 REPLICAS, STEPS = (3, 4), [0, 10, 25]
-ASKED = SaliencySettings(
+QUESTIONS = SaliencySettings(
     methods=["shapley", "activation_gradient"],
     targets=["right_minus_mean", "margin"],
     normalisations=["raw", "matched", "per_example"],
     sites=["mlp", "heads"],
     examples=6,
     permutations=2,
-).asked()
+).as_option()
 
 
 @pytest.fixture(scope="module")
 def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The split of a block of two replicas, three random networks beside it for each."""
+    """The split of a block of two replicas, with three random networks for each beside it."""
     folder = tmp_path_factory.mktemp("block")
     generate_task.main(to_json(Modular(("x+y",), MODULUS)), folder / "task.parquet")
     drawn = {"first_seed": REPLICAS[0], "block": 0, "replicas": len(REPLICAS), "output": folder / "split.parquet"}
@@ -51,15 +51,15 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def by_example(split: Path) -> pd.DataFrame:
-    """Of the second checkpoint."""
+    """Saliency of every example at the second checkpoint."""
     output = split.parent / "examples.parquet"
-    extract_example_saliency.main(split, "tiny", 10, ASKED, "cpu", output)
+    extract_example_saliency.main(split, "tiny", 10, QUESTIONS, "cpu", output)
     return tables.read(output, EXAMPLE_SALIENCY)
 
 
-def test_its_statistics_are_the_saliency_table(split: Path, by_example: pd.DataFrame) -> None:
+def test_statistics_of_the_examples_are_the_rows_of_the_saliency_table(split: Path, by_example: pd.DataFrame) -> None:
     files = {"output": split.parent / "saliency.parquet", "attribution": split.parent / "attribution.parquet"}
-    extract_saliency.main(split, "tiny", ASKED, steps=0, events="", device="cpu", **files)
+    extract_saliency.main(split, "tiny", QUESTIONS, steps=0, events="", device="cpu", **files)
     assert len(tables.read(files["attribution"], ATTRIBUTION)) == 2 * 3 * 2 * (2 + 2) * 2 * 2 * 3
     saliency = tables.read(files["output"], SALIENCY)
     key = [name for name in SALIENCY.key if name not in ("step", "neuron")]
@@ -68,22 +68,22 @@ def test_its_statistics_are_the_saliency_table(split: Path, by_example: pd.DataF
     assert set(groups.groups) == set(expected.groups)
     for names, rows in groups:
         values = rows.pivot(index="example", columns="neuron", values="saliency").to_numpy()
-        found = pd.DataFrame(neuron_statistics(torch.tensor(values))).astype(np.float32)
-        there = expected.get_group(names).set_index("neuron").sort_index()[found.columns]
-        pd.testing.assert_frame_equal(found, there, check_names=False, check_index_type=False, rtol=1e-5)
+        statistics = pd.DataFrame(neuron_statistics(torch.tensor(values))).astype(np.float32)
+        rows_there = expected.get_group(names).set_index("neuron").sort_index()[statistics.columns]
+        pd.testing.assert_frame_equal(statistics, rows_there, check_names=False, check_index_type=False, rtol=1e-5)
 
 
-def test_examples_are_numbered_as_in_the_task_and_of_their_split(split: Path, by_example: pd.DataFrame) -> None:
+def test_examples_have_their_numbers_in_the_task_and_their_split(split: Path, by_example: pd.DataFrame) -> None:
     drawn = tables.read(split, SPLIT).set_index(["replica", "example"])["split"]
     numbers = zip(by_example["replica"], by_example["example"], strict=True)
     assert (drawn.loc[numbers] == by_example["split"].to_numpy()).all()
     of_heads = by_example[by_example["site"] == "heads"]
-    seen = of_heads.groupby(["replica", "split", "method"], observed=True)["example"].nunique()
-    assert set(seen.xs("shapley", level="method")) == {6}  # which takes many passes
-    assert set(seen.xs(("train", "activation_gradient"), level=("split", "method"))) == {15}
+    counts = of_heads.groupby(["replica", "split", "method"], observed=True)["example"].nunique()
+    assert set(counts.xs("shapley", level="method")) == {6}  # a method of many passes
+    assert set(counts.xs(("train", "activation_gradient"), level=("split", "method"))) == {15}
 
 
-def test_it_says_which_checkpoints_there_are_where_it_is_asked_for_another(split: Path, tmp_path: Path) -> None:
+def test_a_step_without_a_checkpoint_is_refused_with_the_list_of_checkpoints(split: Path, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"step=11: tiny has no such checkpoint; it has \[0, 10, 25\]"):
-        extract_example_saliency.main(split, "tiny", 11, ASKED, "cpu", tmp_path / "examples.parquet")
+        extract_example_saliency.main(split, "tiny", 11, QUESTIONS, "cpu", tmp_path / "examples.parquet")
     assert list(tmp_path.iterdir()) == []

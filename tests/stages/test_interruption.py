@@ -1,4 +1,4 @@
-"""A job that is asked to stop, or has no room left, ends in its own words."""
+"""Interruptions: a signal asks a job to stop, and a full disk ends it with a plain message."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from general_circuits.stages.interruption import room_for
 
 WAITING = """
 import sys, time
-from general_circuits.interruptions import Stop
+from general_circuits.stages.interruption import Stop
 stop = Stop()
 assert not stop.is_asked()
 print("ready", flush=True)
@@ -30,17 +30,17 @@ sys.exit(stop.exit_status)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_is_a_question_and_the_exit_status_its_answer(number):
+def test_a_signal_asks_the_job_to_stop_and_decides_its_exit_status(number):
     process = subprocess.Popen([sys.executable, "-c", WAITING], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(number)
-    said, complaints = process.communicate()
+    output, errors = process.communicate()
     assert process.returncode == 128 + number
-    assert (said, complaints) == (b"asked\n", b"")
+    assert (output, errors) == (b"asked\n", b"")
 
 
-def test_signals_that_follow_change_nothing_but_the_status():
+def test_a_second_signal_changes_only_the_exit_status():
     deaf = WAITING.replace("sys.exit", "while stop.signal != 15:\n    time.sleep(0.01)\nsys.exit")
     process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE)
     assert process.stdout is not None
@@ -52,7 +52,7 @@ def test_signals_that_follow_change_nothing_but_the_status():
     process.stdout.close()
 
 
-def test_another_signal_still_ends_the_process():
+def test_a_signal_of_another_kind_still_ends_the_process():
     process = subprocess.Popen([sys.executable, "-c", WAITING], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
@@ -62,19 +62,19 @@ def test_another_signal_still_ends_the_process():
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_no_room_is_one_plain_line_with_the_work_the_reason_and_the_file(number):
+def test_a_full_disk_ends_the_work_with_one_line_that_names_work_reason_and_file(number):
     with pytest.raises(SystemExit) as end, room_for("grokking"):
         raise OSError(number, os.strerror(number), "results/weights")
     message = end.value.code
     assert message.startswith(f"grokking: nothing more can be written ({os.strerror(number)}: results/weights)")
-    assert message.endswith("make room, and run this again")
+    assert message.endswith(". Earlier files are complete: make room, and run this again")
     assert "\n" not in message
     assert end.value.__cause__ is None
     assert end.value.__suppress_context__
 
 
-def test_no_room_without_a_file_name_names_none():
-    """A failed write, unlike a failed open, does not know its file."""
+def test_an_error_without_a_file_name_gives_a_message_without_one():
+    """The error of a failed write, unlike the error of a failed open, has no file name."""
     with pytest.raises(SystemExit) as end, room_for("grokking"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert "No space left on device" in end.value.code
@@ -82,14 +82,14 @@ def test_no_room_without_a_file_name_names_none():
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.ENOENT, errno.EIO, errno.EROFS])
-def test_other_errors_of_the_system_pass(number):
+def test_other_errors_of_the_system_are_raised_unchanged(number):
     error = OSError(number, os.strerror(number), "results/weights")
-    with pytest.raises(OSError, match=os.strerror(number)) as found, room_for("grokking"):
+    with pytest.raises(OSError, match=os.strerror(number)) as raised, room_for("grokking"):
         raise error
-    assert found.value is error
+    assert raised.value is error
 
 
-def test_errors_of_the_work_pass_and_its_end_too():
+def test_errors_and_exits_of_the_work_itself_are_raised_unchanged():
     with pytest.raises(ValueError, match="theirs"), room_for("grokking"):
         raise ValueError("theirs")
     with pytest.raises(SafetensorError, match="invalid header"), room_for("grokking"):
@@ -102,7 +102,7 @@ def test_errors_of_the_work_pass_and_its_end_too():
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
-def test_a_real_full_device_is_no_room():
+def test_a_write_to_a_full_device_is_reported_as_a_full_disk():
     with pytest.raises(SystemExit) as end, room_for("grokking"):
         Path("/dev/full").write_bytes(b"0" * 10_000)
     assert os.strerror(errno.ENOSPC) in end.value.code
@@ -111,14 +111,14 @@ def test_a_real_full_device_is_no_room():
 TOO_LARGE = """
 import resource, sys, torch
 from safetensors.torch import save_file
-from general_circuits.interruptions import room_for
+from general_circuits.stages.interruption import room_for
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 with room_for("grokking"):
     save_file({"W": torch.zeros(1000)}, sys.argv[1])
 """
 
 
-def test_a_weights_file_that_is_too_large_is_no_room(tmp_path):
+def test_a_weights_file_larger_than_allowed_is_reported_as_a_full_disk(tmp_path):
     run = subprocess.run(
         [sys.executable, "-c", TOO_LARGE, str(tmp_path / "weights")], capture_output=True, text=True, check=False
     )
@@ -128,6 +128,6 @@ def test_a_weights_file_that_is_too_large_is_no_room(tmp_path):
     assert run.stderr.count("\n") == 1
 
 
-def test_a_weights_file_in_no_folder_is_not_called_a_lack_of_room(tmp_path):
+def test_a_weights_file_in_a_missing_folder_is_not_reported_as_a_full_disk(tmp_path):
     with pytest.raises(SafetensorError), room_for("grokking"):
         save_file({"W": torch.zeros(1)}, tmp_path / "missing" / "weights")

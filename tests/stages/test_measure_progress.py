@@ -1,4 +1,4 @@
-"""From a task to tables of progress, around an onset too, on settings that take seconds."""
+"""Progress measures, from a task to tables, around an onset too, with settings that take seconds."""
 
 from __future__ import annotations
 
@@ -30,67 +30,79 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A block of two replicas: trained, and replayed around the onset that only the first one has."""
     made = tmp_path_factory.mktemp("progress")
     generate_task.main(to_json(setting().task), made / "task.parquet")
-    told = {"condition": "tiny", "first_seed": 0, "block": 0, "replicas": 2}
-    split_examples.main(made / "task.parquet", to_json(setting().split), output=made / "split.parquet", **told)
-    how = {"condition": "tiny", "settings": to_json(setting()), "device": "cpu", "states": made / "states"}
-    metrics = made / "metrics.parquet"
-    none = {"branch": "", "parent": Path(), "parent_states": Path(), "as_kicked": ""}
-    train_block.main(made / "split.parquet", code="c0de", keep_states=8, metrics=metrics, **how, **none)
+    drawn = {"condition": "tiny", "first_seed": 0, "block": 0, "replicas": 2}
+    split_examples.main(made / "task.parquet", to_json(setting().split), output=made / "split.parquet", **drawn)
+    block = {"split": made / "split.parquet", "condition": "tiny", "settings": to_json(setting()), "device": "cpu"}
+    block["states"], metrics = made / "states", made / "metrics.parquet"
+    no_branch = {"branch": "", "parent": Path(), "parent_states": Path(), "parent_code": "", "as_kicked": ""}
+    train_block.main(train_block.Training(**block, **no_branch, code="c0de", keep_states=8, metrics=metrics))
     events = pd.DataFrame({"condition": "tiny", "replica": [0, 1], "event": "onset"})
     tables.write(made / "events.parquet", EVENTS, events.assign(step=[ONSET, STEPS], censored=[False, True]))
     replay_block.main(
-        made / "split.parquet",
-        finished=metrics,
-        training_code="c0de",
-        events=str(made / "events.parquet"),
-        first=-6,
-        last=20,
-        checkpoints_every=3,
-        metrics_every=3,
-        metrics=made / "onset/metrics.parquet",
-        **how,
+        replay_block.Replay(
+            **block,
+            finished=metrics,
+            training_code="c0de",
+            events=str(made / "events.parquet"),
+            first=-6,
+            last=20,
+            checkpoints_every=3,
+            metrics_every=3,
+            metrics=made / "onset/metrics.parquet",
+        )
     )
     return made
 
 
 def measured(folder: Path, output: Path) -> dict[str, pd.DataFrame]:
+    """Run the stage at four checkpoints, with three examples at two of them, and return its tables by name."""
     measure_progress.main(
-        folder / "split.parquet", folder / "onset", "tiny", to_json(setting()), 4, 3, 2, "cpu", output / "0.parquet"
+        measure_progress.Progress(
+            split=folder / "split.parquet",
+            onset=str(folder / "onset"),
+            condition="tiny",
+            settings=to_json(setting()),
+            steps=4,
+            examples=3,
+            examples_steps=2,
+            device="cpu",
+            output=output / "0.parquet",
+        )
     )
     files = {name: output / ("0.parquet" if name == "progress" else f"0-{name}.parquet") for name in NAMES}
     return {name: tables.read(file, registry.table(name)) for name, file in files.items()}
 
 
-def test_the_onset_is_replayed_where_there_is_one_as_far_as_it_was_trained(folder: Path) -> None:
+def test_only_the_replica_with_an_onset_is_replayed_until_training_ended(folder: Path) -> None:
     replayed, none = (load_file(folder / f"onset/weights-{position}.safetensors") for position in (0, 1))
     around = [*range(ONSET - 6, STEPS, 3)]
     assert replayed["steps"].tolist() == around
     assert none["steps"].tolist() == []
     assert set(pd.read_parquet(folder / "onset/metrics.parquet")["replica"]) == {0}
-    whole = load_file(folder / "weights-0.safetensors")
-    place, other = around.index(20), whole["steps"].tolist().index(20)
-    for name in whole.keys() - {"steps"}:
-        assert (replayed[name][place] == whole[name][other]).all()
+    trained = load_file(folder / "weights-0.safetensors")
+    place, other = around.index(20), trained["steps"].tolist().index(20)
+    for name in trained.keys() - {"steps"}:
+        assert (replayed[name][place] == trained[name][other]).all()
 
 
-def test_every_checkpoint_has_rows_and_flags_that_say_why_it_was_looked_at(folder: Path, tmp_path: Path) -> None:
-    found = measured(folder, tmp_path)
+def test_every_checkpoint_has_rows_flagged_as_scheduled_or_around_onset(folder: Path, tmp_path: Path) -> None:
+    frames = measured(folder, tmp_path)
     for name in ("progress", "structure", "matrices", "spectrum"):
-        rows = found[name]
+        rows = frames[name]
         scheduled = rows[rows["is_scheduled"]].groupby("replica")["step"].unique()
         assert all(len(steps) == 4 for steps in scheduled)
         around = rows[rows["around_onset"]]
         assert set(around["replica"]) == {0}
         assert set(around["step"]) == {*range(ONSET - 6, STEPS, 3)}
         assert (rows["is_scheduled"] | rows["around_onset"]).all()
-    of_examples = found["reinforcement"].groupby(["replica", "step"]).size()
+    of_examples = frames["reinforcement"].groupby(["replica", "step"]).size()
     assert (of_examples == 3).all()
     assert len(of_examples) == 4
-    assert set(found["matrices"]["weight"]) == {*load_file(folder / "weights-0.safetensors")} - {"steps"}
-    assert set(found["spectrum"]["frequency"]) == {1, 2}
+    assert set(frames["matrices"]["weight"]) == {*load_file(folder / "weights-0.safetensors")} - {"steps"}
+    assert set(frames["spectrum"]["frequency"]) == {1, 2}
 
 
-def test_parts_of_the_margin_and_of_the_gradient_add_up(folder: Path, tmp_path: Path) -> None:
+def test_the_parts_of_the_margin_and_of_the_gradient_add_up_to_the_whole(folder: Path, tmp_path: Path) -> None:
     progress = measured(folder, tmp_path)["progress"]
     wide = progress.pivot(index=["replica", "step", "split"], columns="component", values="part_of_margin")
     assert (wide["restricted"] + wide["excluded"] - wide["all"]).abs().max() < 1e-5
@@ -99,7 +111,7 @@ def test_parts_of_the_margin_and_of_the_gradient_add_up(folder: Path, tmp_path: 
     assert (shares["restricted"] + shares["excluded"] - 1).abs().max() < 1e-5
 
 
-def test_it_is_rerun_alone_to_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+def test_progress_that_is_measured_again_has_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         measured(folder, tmp_path / name)
     for file in (tmp_path / "one").iterdir():

@@ -1,4 +1,4 @@
-"""Some steps trained again, from a state or from the seed, are the finished run's to the byte."""
+"""Replays of a finished block: steps trained again from a state or from the seed have equal bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from general_circuits.training.schedule import Schedule, Spacing
 from general_circuits.training.settings import Condition
 
 STEPS = 1700
-OF_BRANCHES = ("branch", "parent", "parent_states", "as_kicked")
+OF_TRAINING = ("code", "keep_states", "branch", "parent", "parent_states", "parent_code", "as_kicked")
+"""Options of `train_block` that a replay lacks."""
 SHORT = Schedule(600, checkpoints=Spacing(log=3, every=50), metrics=Spacing(log=10, every=25))
 SETTINGS = {
     "adamw in batches": {},
@@ -35,7 +36,7 @@ def settings(checkpoints: int = 100, metrics: int = 50, **changes: object) -> Co
 
 @pytest.fixture(scope="module")
 def finished(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Job]:
-    """A finished job by its kind of training. Not to be changed."""
+    """Function that returns a finished job by its kind of training. The jobs are not to be changed."""
     jobs: dict[str, Job] = {}
 
     def get(kind: str) -> Job:
@@ -49,7 +50,7 @@ def finished(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable
 
 @dataclass(frozen=True)
 class Replay:
-    """What a replay left: its exit status, what it said, and its folder."""
+    """A finished replay: its exit status, its log and its folder."""
 
     status: int
     log: str
@@ -61,7 +62,7 @@ class Replay:
 
 
 def replay(job: Job, folder: Path, first: int, last: int, checkpoints: int = 50, metrics: int = 10) -> Replay:
-    options = {key: value for key, value in job.options().items() if key not in ("code", "keep_states", *OF_BRANCHES)}
+    options = {key: value for key, value in job.options().items() if key not in OF_TRAINING}
     options |= {"finished": job.metrics, "training_code": job.code}
     options |= {"events": "", "first": first, "last": last, "metrics": folder / "metrics.parquet"}
     options |= {"checkpoints_every": checkpoints, "metrics_every": metrics}
@@ -69,12 +70,18 @@ def replay(job: Job, folder: Path, first: int, last: int, checkpoints: int = 50,
     return Replay(finish("replay_block", options, log), log.read_text(), folder)
 
 
-def assert_equal_where_both_looked(found: Path, expected: Path, n_rows: int, n_checkpoints: int) -> None:
-    """So many rows of metrics per replica and split, and so many checkpoints per replica, bit by bit."""
+def assert_equal_at_common_steps(replayed: Path, expected: Path, n_rows: int, n_checkpoints: int) -> None:
+    """Assert that two folders have equal bits at the steps that both observed.
+
+    Args:
+        replayed, expected: the folders.
+        n_rows: expected number of common rows of metrics, per replica and split.
+        n_checkpoints: expected number of common checkpoints per replica.
+    """
     names = sorted(path.name for path in expected.glob("weights-*"))
-    assert names == sorted(path.name for path in found.glob("weights-*")) != []
+    assert names == sorted(path.name for path in replayed.glob("weights-*")) != []
     key = ["condition", "replica", "step", "split"]
-    mine, theirs = (pd.read_parquet(folder / "metrics.parquet").set_index(key) for folder in (found, expected))
+    mine, theirs = (pd.read_parquet(folder / "metrics.parquet").set_index(key) for folder in (replayed, expected))
     common = mine.index.intersection(theirs.index)
     assert len(common) == len(names) * len(mine.index.unique("split")) * n_rows
     numbers = [column for column in mine if column != "diverged"]
@@ -83,7 +90,7 @@ def assert_equal_where_both_looked(found: Path, expected: Path, n_rows: int, n_c
         assert bits[0] == bits[1], column
     assert mine.loc[common, "diverged"].equals(theirs.loc[common, "diverged"])
     for name in names:
-        mine, theirs = (load_file(folder / name) for folder in (found, expected))
+        mine, theirs = (load_file(folder / name) for folder in (replayed, expected))
         assert mine.keys() == theirs.keys()
         steps = sorted(set(mine["steps"].tolist()) & set(theirs["steps"].tolist()))
         assert len(steps) == n_checkpoints
@@ -103,7 +110,7 @@ def assert_equal_where_both_looked(found: Path, expected: Path, n_rows: int, n_c
         pytest.param(1700, 1700, "the state at step 1,500", 1, 1, id="the last step alone"),
     ],
 )
-def test_replayed_steps_are_those_of_the_run(
+def test_replayed_steps_have_the_bytes_of_the_run(
     kind, first, last, start, n_rows, n_checkpoints, finished: Callable[[str], Job], tmp_path: Path
 ) -> None:
     job = finished(kind)
@@ -113,20 +120,20 @@ def test_replayed_steps_are_those_of_the_run(
     assert replayed.log == f"tiny, replica 0: replays from {start}\n"
     steps = sorted({*range(first, last, 50), last})
     assert sorted(replayed.metrics["step"].unique()) == steps
-    looked = {step for step in job.settings.schedule.metrics.steps(STEPS) if step in steps}
+    observed = {step for step in job.settings.schedule.metrics.steps(STEPS) if step in steps}
     kept = {step for step in job.settings.schedule.checkpoints.steps(STEPS) if step in {*range(first, last, 100), last}}
-    assert (len(looked), len(kept)) == (n_rows, n_checkpoints)
-    assert_equal_where_both_looked(replayed.folder, job.run, n_rows, n_checkpoints)
+    assert (len(observed), len(kept)) == (n_rows, n_checkpoints)
+    assert_equal_at_common_steps(replayed.folder, job.run, n_rows, n_checkpoints)
     assert {**job.kept(), **job.results()} == before
 
 
-def test_a_whole_run_can_be_replayed_step_by_step(inputs: Path, tmp_path: Path) -> None:
+def test_a_run_can_be_replayed_from_its_first_to_its_last_step(inputs: Path, tmp_path: Path) -> None:
     job = Job(inputs, tmp_path / "job", replace(settings(), schedule=SHORT))
     assert job.finish() == 0, job.log()
     replayed = replay(job, tmp_path / "replay", 0, 600, checkpoints=1, metrics=1)
     assert replayed.status == 0, replayed.log
-    looked, kept = (spacing.steps(600) for spacing in (SHORT.metrics, SHORT.checkpoints))
-    assert_equal_where_both_looked(replayed.folder, job.run, len(looked), len(kept))
+    observed, kept = (spacing.steps(600) for spacing in (SHORT.metrics, SHORT.checkpoints))
+    assert_equal_at_common_steps(replayed.folder, job.run, len(observed), len(kept))
 
 
 def test_without_states_every_replica_is_replayed_from_its_seed(two_replicas: Path, tmp_path: Path) -> None:
@@ -136,7 +143,7 @@ def test_without_states_every_replica_is_replayed_from_its_seed(two_replicas: Pa
     replayed = replay(job, tmp_path / "replay", 550, 600, checkpoints=50, metrics=25)
     assert replayed.status == 0, replayed.log
     assert replayed.log == "".join(f"tiny, replica {replica}: replays from its seed\n" for replica in (0, 1))
-    assert_equal_where_both_looked(replayed.folder, job.run, 3, 2)
+    assert_equal_at_common_steps(replayed.folder, job.run, 3, 2)
 
 
 def test_states_of_other_code_are_not_replayed_from(finished: Callable[[str], Job], tmp_path: Path) -> None:
@@ -147,17 +154,17 @@ def test_states_of_other_code_are_not_replayed_from(finished: Callable[[str], Jo
     assert job.state_files() != []
 
 
-def test_a_closer_look_is_what_a_run_that_looked_as_closely_saw(
+def test_a_replay_at_closer_steps_equals_a_run_that_observed_these_steps(
     finished: Callable[[str], Job], inputs: Path, tmp_path: Path
 ) -> None:
     closely = Job(inputs, tmp_path / "closely", settings(checkpoints=50, metrics=10))
     assert closely.finish() == 0, closely.log()
     replayed = replay(finished("adamw in batches"), tmp_path / "replay", 1150, 1350, checkpoints=50, metrics=10)
     assert replayed.status == 0, replayed.log
-    assert_equal_where_both_looked(replayed.folder, closely.run, 21, 5)
+    assert_equal_at_common_steps(replayed.folder, closely.run, 21, 5)
 
 
-def test_a_replay_twice_is_the_same_bytes(finished: Callable[[str], Job], tmp_path: Path) -> None:
+def test_two_equal_replays_have_the_same_bytes(finished: Callable[[str], Job], tmp_path: Path) -> None:
     job = finished("adamw in batches")
     files = []
     for name in ("once", "twice"):
@@ -169,7 +176,7 @@ def test_a_replay_twice_is_the_same_bytes(finished: Callable[[str], Job], tmp_pa
 
 
 @pytest.mark.parametrize(("first", "last"), [(0, 1701), (-1, 10), (1800, 1900), (300, 200)])
-def test_steps_outside_the_run_are_refused_before_any_work(
+def test_steps_outside_the_run_are_refused_before_training(
     first: int, last: int, finished: Callable[[str], Job], tmp_path: Path
 ) -> None:
     replayed = replay(finished("adamw in batches"), tmp_path / "replay", first, last)
@@ -179,7 +186,7 @@ def test_steps_outside_the_run_are_refused_before_any_work(
 
 
 @pytest.mark.parametrize("spacing", [{"checkpoints": 0}, {"metrics": 0}])
-def test_a_spacing_of_no_steps_is_refused_in_plain_words(
+def test_a_spacing_of_zero_steps_is_refused_without_a_traceback(
     spacing: dict[str, int], finished: Callable[[str], Job], tmp_path: Path
 ) -> None:
     replayed = replay(finished("adamw in batches"), tmp_path / "replay", 0, 100, **spacing)
@@ -188,7 +195,9 @@ def test_a_spacing_of_no_steps_is_refused_in_plain_words(
     assert not replayed.folder.exists()
 
 
-def test_a_damaged_state_is_reported_and_the_one_before_used(finished: Callable[[str], Job], tmp_path: Path) -> None:
+def test_a_damaged_state_is_reported_and_the_state_before_it_used(
+    finished: Callable[[str], Job], tmp_path: Path
+) -> None:
     job = finished("adamw in batches").copy(tmp_path / "job")
     path = job.state_files()[1]
     content = bytearray(path.read_bytes())
@@ -198,11 +207,13 @@ def test_a_damaged_state_is_reported_and_the_one_before_used(finished: Callable[
     assert replayed.status == 0, replayed.log
     assert f"tiny, replica 0: {path}: truncated or altered" in replayed.log
     assert replayed.log.endswith("tiny, replica 0: replays from the state at step 500\n")
-    assert_equal_where_both_looked(replayed.folder, job.run, 3, 2)
+    assert_equal_at_common_steps(replayed.folder, job.run, 3, 2)
     assert path.read_bytes() == content
 
 
-def test_what_had_diverged_before_the_first_step_still_has(finished: Callable[[str], Job], tmp_path: Path) -> None:
+def test_a_run_that_diverged_before_the_first_replayed_step_stays_flagged(
+    finished: Callable[[str], Job], tmp_path: Path
+) -> None:
     job = finished("adamw in batches")
     assert not replay(job, tmp_path / "before", 1250, 1300).metrics["diverged"].any()
     lost = Job(job.inputs, job.folder, job.settings, places={"run": tmp_path / "lost"})

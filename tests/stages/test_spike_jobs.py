@@ -1,4 +1,4 @@
-"""Spikes of a block that was trained: both losses at every step, weights around them, and what they are measured as."""
+"""Spikes of a trained block: both losses at every step, weights around spikes, and the measured effects."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Watched:
-    """A job of two replicas, of which the second never memorised, and what was made of its spikes."""
+    """A job of two replicas and the tables of its spikes. The second replica never memorised."""
 
     job: Job
     folder: Path
@@ -56,23 +56,23 @@ class Watched:
 
 
 def watch(job: Job, folder: Path) -> Watched:
-    """Both stages, each in a process of its own."""
+    """Run the stages `watch_spikes` and `measure_spikes`, each in its own process."""
     common = {"condition": "tiny", "settings": to_json(job.settings), "device": "cpu"}
     split = job.inputs / "split.parquet"
     replayed = {"split": split, "events": folder / "events.parquet", "training_code": job.code, "states": job.states}
-    told = {"threshold": THRESHOLD, "most": MOST, "output": folder / "spikes.parquet"}
-    assert finish("watch_spikes", {**common, **replayed, **told}, folder / "watch.log") == 0
-    # Measured beside the weights that training left: where the workflow has the split.
+    limits = {"threshold": THRESHOLD, "most": MOST, "output": folder / "spikes.parquet"}
+    assert finish("watch_spikes", {**common, **replayed, **limits}, folder / "watch.log") == 0
+    # The stage reads the weights beside its split. In the workflow, training writes them there.
     beside = job.run / "split.parquet"
     beside.write_bytes(split.read_bytes())
     read = {"split": beside, "spikes": folder / "spikes.parquet", "weights": folder / "spikes"}
-    told = {"output": folder / "effects.parquet"}
-    assert finish("measure_spikes", {**common, **read, **told}, folder / "measure.log") == 0
+    read["output"] = folder / "effects.parquet"
+    assert finish("measure_spikes", {**common, **read}, folder / "measure.log") == 0
     return Watched(job, folder)
 
 
 def events(path: Path) -> None:
-    """The first replica memorised, the second did not."""
+    """Write a table of events in which the first replica memorised and the second did not."""
     rows = [
         ("tiny", replica, event, MEMORISED, replica == 1 or event != "memorised")
         for replica in (0, 1)
@@ -92,7 +92,7 @@ def watched(two_replicas: Path, tmp_path_factory: pytest.TempPathFactory) -> Wat
     return watch(job, folder)
 
 
-def test_losses_are_those_of_the_run_at_every_step_from_where_it_memorised(watched: Watched) -> None:
+def test_losses_have_the_bits_of_the_metrics_at_every_step_after_memorising(watched: Watched) -> None:
     losses = watched.losses
     assert set(losses["replica"]) == {0}
     assert losses["step"].tolist() == list(range(MEMORISED, STEPS + 1))
@@ -103,18 +103,18 @@ def test_losses_are_those_of_the_run_at_every_step_from_where_it_memorised(watch
         assert losses.set_index("step")[column].loc[known.index].tolist() == known.tolist()
 
 
-def test_every_spike_has_a_row_and_so_many_are_looked_into(watched: Watched) -> None:
+def test_every_spike_has_a_row_and_two_of_them_have_windows(watched: Watched) -> None:
     losses, windows = watched.losses.set_index("step"), watched.windows
-    found = spikes.find(losses["training"], THRESHOLD)
+    expected = spikes.find(losses["training"], THRESHOLD)
     rows = windows[windows["kind"] == "spike"]
-    assert len(found) > MOST
-    assert rows["step"].tolist() == [spike.peak for spike in found]
+    assert len(expected) > MOST
+    assert rows["step"].tolist() == [spike.peak for spike in expected]
     assert rows["loss"].to_numpy() == pytest.approx(losses.loc[rows["step"], "training"].to_numpy(), rel=1e-6)
     assert rows["first_observation"].notna().sum() == MOST
-    looked = rows.loc[rows["first_observation"].notna(), "spike"]
+    with_windows = rows.loc[rows["first_observation"].notna(), "spike"]
     beside = windows[windows["kind"] != "spike"]
-    assert set(beside["spike"]) <= set(looked)
-    assert len(beside), "a quiet window at least, and its kick"
+    assert set(beside["spike"]) <= set(with_windows)
+    assert len(beside), "there should be at least one quiet window and its kick"
     assert (beside["kind"] == "quiet").sum() == (beside["kind"] == "kick").sum()
 
 
@@ -131,14 +131,14 @@ def test_a_kick_raises_the_training_loss_as_much_as_the_spike_did(watched: Watch
         assert row.loss_before == beside["loss_before"]
 
 
-def test_weights_are_the_run_s_own_where_nothing_was_kicked(watched: Watched) -> None:
-    """To the byte, of all four observations, against training from the seed."""
+def test_weights_without_a_kick_have_the_bytes_of_training(watched: Watched) -> None:
+    """All four observations are compared with training from the seed."""
     ((_, _, splits), *_) = Block(watched.job.inputs / "split.parquet", CPU).replicas()
     replica = Replica(SETTINGS, splits, Block(watched.job.inputs / "split.parquet", CPU).vocabulary, 0)
     stored, wanted = watched.weights, {}
-    found = {spike.peak: spike for spike in spikes.find(watched.losses.set_index("step")["training"], THRESHOLD)}
+    by_peak = {spike.peak: spike for spike in spikes.find(watched.losses.set_index("step")["training"], THRESHOLD)}
     for row in watched.windows.dropna(subset=["first_observation"]).itertuples():
-        start = found[row.spike].start if row.kind == "spike" else row.step
+        start = by_peak[row.spike].start if row.kind == "spike" else row.step
         observations = [start - spikes.BEFORE, row.step, row.step + spikes.AFTER, row.step + spikes.LATER]
         assert row.observations == len([step for step in observations if step <= STEPS])
         for place, step in enumerate(observations[: int(row.observations)]):
@@ -151,7 +151,7 @@ def test_weights_are_the_run_s_own_where_nothing_was_kicked(watched: Watched) ->
                 assert torch.equal(stored[name][place], weight), (replica.step, name)
 
 
-def test_what_came_of_it_is_measured_of_those_weights(watched: Watched) -> None:
+def test_effects_are_measured_on_the_weights_of_the_windows(watched: Watched) -> None:
     effects = watched.table("effects", EFFECTS)
     windows = watched.windows.dropna(subset=["first_observation"])
     key = ["spike", "kind", "step"]
@@ -169,15 +169,15 @@ def test_what_came_of_it_is_measured_of_those_weights(watched: Watched) -> None:
         logits = forces.answer(model, ground.tokens)
         others = predictions.rivals(logits, ground.labels)
         parts = general.split(logits)
-        unseen, whole = (
+        unseen, total = (
             predictions.margins_over(parts[of], ground.labels, others)[train].mean() for of in ("unseen", "all")
         )
-        assert row[name] == pytest.approx(float(unseen / whole), rel=1e-4, nan_ok=True)
+        assert row[name] == pytest.approx(float(unseen / total), rel=1e-4, nan_ok=True)
     assert (effects["shared"] <= len(train)).all()
 
 
-def test_without_states_it_is_the_same_to_the_byte(watched: Watched, tmp_path: Path) -> None:
-    """States are where replays start, and no more."""
+def test_tables_have_the_same_bytes_without_states(watched: Watched, tmp_path: Path) -> None:
+    """States only shorten replays."""
     (tmp_path / "events.parquet").write_bytes((watched.folder / "events.parquet").read_bytes())
     elsewhere = Job(watched.job.inputs, tmp_path / "job", SETTINGS, places={"run": watched.job.run})
     assert not elsewhere.states.exists()
@@ -186,17 +186,17 @@ def test_without_states_it_is_the_same_to_the_byte(watched: Watched, tmp_path: P
         assert (again.folder / name).read_bytes() == (watched.folder / name).read_bytes()
 
 
-def test_answers_are_of_every_example_at_the_checkpoints_asked_for(watched: Watched, tmp_path: Path) -> None:
+def test_answers_to_every_example_are_recorded_at_three_checkpoints(watched: Watched, tmp_path: Path) -> None:
     split = watched.job.run / "split.parquet"
-    told = {"split": split, "condition": "tiny", "settings": to_json(SETTINGS), "device": "cpu"}
-    assert finish("record_answers", {**told, "steps": 3, "output": tmp_path / "a.parquet"}, tmp_path / "log") == 0
+    options = {"split": split, "condition": "tiny", "settings": to_json(SETTINGS), "device": "cpu"}
+    assert finish("record_answers", {**options, "steps": 3, "output": tmp_path / "a.parquet"}, tmp_path / "log") == 0
     answers = tables.read(tmp_path / "a.parquet", ANSWERS)
     assert answers["step"].nunique() == 3
     assert len(answers) == 2 * 3 * 25
     metrics = pd.read_parquet(watched.job.metrics).set_index(["replica", "step", "split"])["accuracy"]
     sides = pd.read_parquet(split)[["replica", "example", "split"]]
     right = answers.merge(sides, on=["replica", "example"]).assign(right=answers["margin"] > 0)
-    accuracy = right.groupby(["replica", "step", "split"], observations=True)["right"].mean()
+    accuracy = right.groupby(["replica", "step", "split"], observed=True)["right"].mean()
     shared = accuracy.index.intersection(metrics.index)
     assert len(shared) >= 4
     assert accuracy[shared].to_numpy() == pytest.approx(metrics[shared].to_numpy())

@@ -1,4 +1,4 @@
-"""The examples of a block."""
+"""Examples of a block."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from general_circuits.storage.schemas.task import TABLE as TASK
 from general_circuits.tasks.modular import Modular
 
 
-def test_blocks_have_consecutive_seeds_and_all_that_a_network_reads(tmp_path: Path) -> None:
+def test_blocks_have_consecutive_seeds_and_every_example_of_the_task(tmp_path: Path) -> None:
     task, settings = tmp_path / "task.parquet", to_json(split_settings(0.5))
     generate_task.main(to_json(Modular(("x-y",), 5)), task)
-    whole = tables.read(task, TASK)
-    found = []
+    table = tables.read(task, TASK)
+    seeds = []
     for block in range(3):
         output = tmp_path / f"{block}.parquet"
         split_examples.main(task, settings, "case", first_seed=1000, block=block, replicas=2, output=output)
         split = tables.read(output, SPLIT)
         for replica, rows in split.groupby("replica"):
-            found.append(replica)
-            assert rows["a"].tolist() == whole["a"].tolist()
-            assert rows["b"].tolist() == whole["b"].tolist()
-            assert rows["label"].tolist() == whole["target"].tolist()
+            seeds.append(replica)
+            assert rows["a"].tolist() == table["a"].tolist()
+            assert rows["b"].tolist() == table["b"].tolist()
+            assert rows["label"].tolist() == table["target"].tolist()
         metadata = tables.read_metadata(output)
         assert metadata["vocabulary"] == {"n_inputs": 2, "n_symbols": 5, "n_classes": 5}
-    assert found == [1000, 1001, 1002, 1003, 1004, 1005]
+    assert seeds == [1000, 1001, 1002, 1003, 1004, 1005]

@@ -1,4 +1,4 @@
-"""Neurons between the checkpoints of a block that was trained: beside the saliency table, and from its files alone."""
+"""Updates of neurons between the checkpoints of a trained block, compared with the saliency table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NUMBERS = ["saliency", "breadth", "generality", "weight_norm", "gradient_norm", 
 
 @pytest.fixture(scope="module")
 def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The split of a block of two replicas, and the weights of both beside it."""
+    """The split of a block of two replicas, with the weights of both beside it."""
     folder = tmp_path_factory.mktemp("block")
     generate_task.main(to_json(Modular(("x+y",), MODULUS)), folder / "task.parquet")
     drawn = {"first_seed": REPLICAS[0], "block": 0, "replicas": len(REPLICAS), "output": folder / "split.parquet"}
@@ -37,36 +37,37 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run = loop.train(TRAINED, examples, block.vocabulary, replica)
         name = checkpoints.file_name(position)
         checkpoints.write(folder / name, replica, run.weights, run.steps, run.model)
-        for onset, n in (("none", 0), ("all", len(run.steps))):  # where checkpoints around an onset would be
+        for onset, n in (("none", 0), ("all", len(run.steps))):  # folders of checkpoints around an onset
             weights = {key: weight[:n] for key, weight in run.weights.items()}
             checkpoints.write(folder / onset / name, replica, weights, run.steps[:n], run.model)
     return folder / "split.parquet"
 
 
 def tracked(split: Path, steps: int = 0, onset: str = "none") -> pd.DataFrame:
+    """Run the stage at some scheduled checkpoints (0 for all) and those of a folder, and return its table."""
     output = split.parent / f"updates-{steps}-{onset}.parquet"
     track_updates.main(split, split.parent / onset, "tiny", to_json(TRAINED), steps, "cpu", output)
     return tables.read(output, UPDATES)
 
 
 @pytest.fixture(scope="module")
-def found(split: Path) -> pd.DataFrame:
+def rows(split: Path) -> pd.DataFrame:
     return tracked(split)
 
 
-def test_there_is_a_row_for_every_replica_checkpoint_layer_and_neuron(found: pd.DataFrame) -> None:
+def test_there_is_a_row_for_every_replica_checkpoint_layer_and_neuron(rows: pd.DataFrame) -> None:
     steps = TRAINED.schedule.checkpoints.steps(30)
-    assert len(found) == 2 * len(steps) * 2 * 12
-    assert not found.duplicated(list(UPDATES.key)).any()
-    assert sorted(found["step"].unique()) == steps
-    assert set(found["replica"]) == set(REPLICAS)
-    assert set(found["condition"]) == {"tiny"}
+    assert len(rows) == 2 * len(steps) * 2 * 12
+    assert not rows.duplicated(list(UPDATES.key)).any()
+    assert sorted(rows["step"].unique()) == steps
+    assert set(rows["replica"]) == set(REPLICAS)
+    assert set(rows["condition"]) == {"tiny"}
 
 
-def test_saliency_is_that_of_the_saliency_table(split: Path, found: pd.DataFrame) -> None:
-    asked = SaliencySettings(methods=["activation_gradient"], sites=["mlp"]).asked()
+def test_saliency_breadth_and_liveness_agree_with_the_saliency_table(split: Path, rows: pd.DataFrame) -> None:
+    questions = SaliencySettings(methods=["activation_gradient"], sites=["mlp"]).as_option()
     files = {"output": split.parent / "saliency.parquet", "attribution": split.parent / "attribution.parquet"}
-    extract_saliency.main(split, "tiny", asked, steps=0, events="", device="cpu", **files)
+    extract_saliency.main(split, "tiny", questions, steps=0, events="", device="cpu", **files)
     saliency = tables.read(files["output"], SALIENCY)
     saliency = saliency[
         (saliency["split"] == "train")
@@ -74,49 +75,51 @@ def test_saliency_is_that_of_the_saliency_table(split: Path, found: pd.DataFrame
         & (saliency["normalisation"] == "raw")
     ]
     key = list(UPDATES.key)
-    there = saliency.set_index(key).loc[pd.MultiIndex.from_frame(found[key])]
-    np.testing.assert_allclose(found["saliency"], there["mean_magnitude"], rtol=1e-5, atol=1e-9)
-    np.testing.assert_allclose(found["breadth"], there["breadth"], rtol=1e-5, atol=1e-9)
-    assert (found["alive"].to_numpy() == there["alive"].to_numpy()).all()
+    expected = saliency.set_index(key).loc[pd.MultiIndex.from_frame(rows[key])]
+    np.testing.assert_allclose(rows["saliency"], expected["mean_magnitude"], rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(rows["breadth"], expected["breadth"], rtol=1e-5, atol=1e-9)
+    assert (rows["alive"].to_numpy() == expected["alive"].to_numpy()).all()
 
 
-def test_values_are_in_their_ranges(found: pd.DataFrame) -> None:
-    assert found["generality"].between(0, 1).all()
-    assert found["breadth"].between(0, 1 + 1e-6).all()
+def test_shares_lie_between_0_and_1_and_norms_are_not_negative(rows: pd.DataFrame) -> None:
+    assert rows["generality"].between(0, 1).all()
+    assert rows["breadth"].between(0, 1 + 1e-6).all()
     for name in ("coherence", "shuffled_coherence"):
-        assert found[name].dropna().between(0, 15 * (1 + 1e-5)).all()
-    assert (found[["gsnr", "shuffled_gsnr", "gradient_norm", "weight_norm"]].fillna(0) >= 0).all(axis=None)
-    assert found[NUMBERS].notna().mean().min() > 0.5
+        assert rows[name].dropna().between(0, 15 * (1 + 1e-5)).all()
+    assert (rows[["gsnr", "shuffled_gsnr", "gradient_norm", "weight_norm"]].fillna(0) >= 0).all(axis=None)
+    assert rows[NUMBERS].notna().mean().min() > 0.5
 
 
-def test_only_the_last_checkpoint_has_no_way_to_go(found: pd.DataFrame) -> None:
-    is_last = found["step"] == 30
+def test_only_the_last_checkpoint_has_no_change_until_the_next(rows: pd.DataFrame) -> None:
+    is_last = rows["step"] == 30
     for name in ("update_norm", "decay_norm"):
-        assert (found[name].isna() == is_last).all()
+        assert (rows[name].isna() == is_last).all()
 
 
-def test_fewer_checkpoints_are_the_same_but_for_the_way_to_the_next_of_them(split: Path, found: pd.DataFrame) -> None:
+def test_fewer_checkpoints_differ_only_in_the_change_until_the_next(split: Path, rows: pd.DataFrame) -> None:
     fewer = tracked(split, steps=3)
     steps = sorted(fewer["step"].unique())
     assert (len(steps), steps[0], steps[-1]) == (3, 0, 30)
-    same = found[found["step"].isin(steps)].reset_index(drop=True)
-    ways = ["update_norm", "decay_norm"]
-    pd.testing.assert_frame_equal(fewer.drop(columns=ways), same.drop(columns=ways))
-    way = fewer.loc[fewer["step"] < 30, ways].to_numpy()
-    assert (way[:, 1] >= same.loc[same["step"] < 30, "decay_norm"].to_numpy()).all()  # of a longer way
+    same = rows[rows["step"].isin(steps)].reset_index(drop=True)
+    changes = ["update_norm", "decay_norm"]
+    pd.testing.assert_frame_equal(fewer.drop(columns=changes), same.drop(columns=changes))
+    change = fewer.loc[fewer["step"] < 30, changes].to_numpy()
+    assert (change[:, 1] >= same.loc[same["step"] < 30, "decay_norm"].to_numpy()).all()  # over more steps
 
 
-def test_it_is_equal_bytes_and_keeps_what_the_split_says(split: Path, found: pd.DataFrame, tmp_path: Path) -> None:
+def test_equal_jobs_write_equal_bytes_with_the_metadata_of_the_split(
+    split: Path, rows: pd.DataFrame, tmp_path: Path
+) -> None:
     again = tmp_path / "updates.parquet"
     track_updates.main(split, split.parent / "none", "tiny", to_json(TRAINED), 0, "cpu", again)
     assert again.read_bytes() == (split.parent / "updates-0-none.parquet").read_bytes()
     assert tables.read_metadata(again) == tables.read_metadata(split)
 
 
-def test_checkpoints_around_an_onset_are_put_among_the_others(split: Path, found: pd.DataFrame) -> None:
+def test_checkpoints_around_an_onset_are_merged_with_the_scheduled_ones(split: Path, rows: pd.DataFrame) -> None:
     merged = tracked(split, steps=2, onset="all")
     assert set(merged.loc[merged["is_scheduled"], "step"]) == {0, 30}
     assert merged["around_onset"].all()
-    assert found["is_scheduled"].all()
+    assert rows["is_scheduled"].all()
     flags = ["is_scheduled", "around_onset"]
-    pd.testing.assert_frame_equal(merged.drop(columns=flags), found.drop(columns=flags))
+    pd.testing.assert_frame_equal(merged.drop(columns=flags), rows.drop(columns=flags))

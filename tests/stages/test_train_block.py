@@ -1,4 +1,4 @@
-"""Training that is killed, stopped or out of room goes on from its last state, to the bytes of an undisturbed run."""
+"""Training that is killed, stopped or out of disk space goes on from its last state, to equal bytes."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from general_circuits.training.schedule import Spacing
 from general_circuits.training.settings import Condition
 
 KILLS = int(os.environ.get("KILLS", "3"))
-"""How often a job is killed at a random moment; 20 and more say more."""
+"""Number of times that a job is killed at a random moment. More kills test more."""
 
 EVERY = Spacing(log=5, every=500)
 
 
 def settings(steps: int = 3000, **changes: object) -> Condition:
-    """A network so small that two or more states are kept every second."""
+    """Return settings of a network so small that a job keeps two or more states every second."""
     return condition(steps=steps, checkpoints=EVERY, metrics=Spacing(log=10, every=100), **changes)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
-    """Not to be changed."""
+    """A job that ran through. Not to be changed."""
     job = Job(inputs, tmp_path_factory.mktemp("undisturbed"), settings())
     assert job.finish() == 0, job.log()
     return job
@@ -41,28 +41,29 @@ def undisturbed(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
 
 @pytest.fixture(scope="module")
 def killed(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
-    """Killed after three states or more. Not to be changed: tests work on copies."""
+    """A job that was killed after three states or more. Not to be changed: tests work on copies."""
     job = Job(inputs, tmp_path_factory.mktemp("killed"), settings())
     kill_at(job, 1500)
     return job
 
 
 def kill_at(job: Job, step: int, position: int = 0) -> None:
-    """Start it, and kill it once this state is kept."""
+    """Start a job, and kill it once it has kept the state of this step."""
     process = job.start()
     assert wait_until(lambda: job.last_step(position) >= step, process), job.log()
     process.kill()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    assert not job.metrics.exists(), "it was done before it was killed: the test shows nothing"
+    assert not job.metrics.exists(), "the job was done before it was killed, so the test shows nothing"
 
 
-def assert_equal_runs(found: Job, expected: Job) -> None:
-    assert found.results().keys() == expected.results().keys()
-    assert found.results() == expected.results()
+def assert_equal_runs(job: Job, expected: Job) -> None:
+    """Assert that two jobs wrote the same files with the same bytes."""
+    assert job.results().keys() == expected.results().keys()
+    assert job.results() == expected.results()
 
 
-def test_an_undisturbed_run_says_nothing_of_states_and_keeps_them(undisturbed: Job) -> None:
+def test_an_undisturbed_run_keeps_its_states_and_no_records_or_temporary_files(undisturbed: Job) -> None:
     assert "goes on" not in undisturbed.log()
     assert undisturbed.results().keys() == {"metrics.parquet", "weights-0.safetensors"}
     steps = [int(path.name.split("-")[1]) for path in undisturbed.state_files()]
@@ -72,7 +73,7 @@ def test_an_undisturbed_run_says_nothing_of_states_and_keeps_them(undisturbed: J
 
 
 def test_a_job_killed_at_random_moments_ends_with_the_same_bytes(inputs: Path, tmp_path: Path) -> None:
-    """Several times in one run, and the restarted one too."""
+    """One run may be killed several times, restarts included."""
     steps, rng = 12_000, random.Random(0)
     expected = Job(inputs, tmp_path / "undisturbed", settings(steps))
     assert expected.finish() == 0, expected.log()
@@ -92,11 +93,14 @@ def test_a_job_killed_at_random_moments_ends_with_the_same_bytes(inputs: Path, t
 
 
 def killed_at_random(job: Job, aim: int, rng: random.Random) -> bool:
-    """Start it, kill it some time after it keeps the state `aim`, and check where it had gone on from."""
+    """Start a job, kill it some time after it keeps the state `aim`, and check where it had gone on from.
+
+    Return False if the job was done before the kill.
+    """
     before = job.last_step()
     process = job.launch()
-    said = f"goes on from step {before:,}\n" if before else ""
-    wait_until(lambda: job.last_step() >= aim and said in job.log(), process)
+    line = f"goes on from step {before:,}\n" if before else ""
+    wait_until(lambda: job.last_step() >= aim and line in job.log(), process)
     time.sleep(rng.uniform(0.0, 0.4))
     process.kill()
     if process.wait() == 0:
@@ -105,12 +109,12 @@ def killed_at_random(job: Job, aim: int, rng: random.Random) -> bool:
     assert job.last_step() >= max(aim, before) > 0
     assert not job.metrics.exists()
     assert job.log().count("goes on from") == bool(before)
-    assert said in job.log()
+    assert line in job.log()
     return True
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_job_asked_to_stop_keeps_its_step_and_goes_on_from_it(number, inputs, undisturbed, tmp_path) -> None:
+def test_a_job_that_is_asked_to_stop_keeps_a_state_and_goes_on_from_it(number, inputs, undisturbed, tmp_path) -> None:
     job = Job(inputs, tmp_path / "job", settings())
     process = job.start()
     assert wait_until(lambda: job.last_step() >= 1000, process), job.log()
@@ -129,17 +133,19 @@ def test_a_job_asked_to_stop_keeps_its_step_and_goes_on_from_it(number, inputs, 
 
 
 def truncate(path: Path) -> None:
+    """Cut off the end of a file."""
     path.write_bytes(path.read_bytes()[:-100])
 
 
 def flip(path: Path) -> None:
+    """Change one bit in the middle of a file."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
 
 
 @pytest.mark.parametrize("damage", [truncate, flip])
-def test_a_damaged_state_is_reported_and_the_one_before_used(
+def test_a_damaged_state_is_reported_and_the_state_before_it_used(
     damage: Callable[[Path], None], killed: Job, undisturbed: Job, tmp_path: Path
 ) -> None:
     job = killed.copy(tmp_path / "job")
@@ -153,7 +159,7 @@ def test_a_damaged_state_is_reported_and_the_one_before_used(
 
 
 @pytest.mark.parametrize("cause", ["settings", "inputs", "code"])
-def test_other_settings_inputs_or_code_start_anew_and_remove_old_states(
+def test_a_job_of_other_settings_inputs_or_code_starts_anew_and_removes_old_states(
     cause: str, killed: Job, other_inputs: Path, tmp_path: Path
 ) -> None:
     changes = {"settings": settings(learning_rate=2e-3), "inputs": other_inputs, "code": "0ther"}
@@ -170,7 +176,7 @@ def test_other_settings_inputs_or_code_start_anew_and_remove_old_states(
 
 
 def assert_out_of_room(job: Job) -> None:
-    """One plain line, and nothing half-written."""
+    """Assert that the job ended with one plain line about the disk, and left no temporary file."""
     (line,) = [line for line in job.log().splitlines() if "nothing more can be written" in line]
     assert line.startswith("tiny: ")
     assert line.endswith("make room, and run this again")
@@ -180,7 +186,7 @@ def assert_out_of_room(job: Job) -> None:
     assert job.temporary() == []
 
 
-def test_without_room_for_a_state_and_then_for_weights_nothing_is_lost(
+def test_a_job_without_room_for_states_or_weights_loses_nothing_that_was_kept(
     killed: Job, undisturbed: Job, tmp_path: Path
 ) -> None:
     job = killed.copy(tmp_path / "job")
@@ -210,21 +216,21 @@ def test_without_room_for_a_state_and_then_for_weights_nothing_is_lost(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """One of a megabyte."""
+    """A disk of one megabyte."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
     if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs a disk of its own, which only root may mount")
+        pytest.skip("needs its own disk, which only root may mount")
     yield disk
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 @pytest.mark.parametrize("place", ["run", "states"])
-def test_a_full_disk_stops_the_job_and_room_lets_it_finish(
+def test_a_full_disk_stops_the_job_and_with_room_it_finishes(
     place: str, killed: Job, undisturbed: Job, small_disk: Path, tmp_path: Path
 ) -> None:
-    """With weights, or with states, on a disk that something else has filled up but for two pages."""
+    """Weights or states are on a disk where another file has left only two pages free."""
     job = killed.copy(tmp_path / "job", places={place: small_disk / place})
     if place == "states":
         (job.folder / "states").rename(tmp_path / "moved")
@@ -244,7 +250,7 @@ def test_a_full_disk_stops_the_job_and_room_lets_it_finish(
     assert job.kept() == undisturbed.kept()
 
 
-def test_a_diverged_run_goes_on_too(inputs: Path, tmp_path: Path) -> None:
+def test_a_killed_run_that_had_diverged_goes_on_to_equal_bytes(inputs: Path, tmp_path: Path) -> None:
     explosion = settings(optimiser="sgd", learning_rate=1e30)
     expected, job = (Job(inputs, tmp_path / name, explosion) for name in ("undisturbed", "killed"))
     assert expected.finish() == 0, expected.log()
@@ -258,8 +264,8 @@ def test_a_diverged_run_goes_on_too(inputs: Path, tmp_path: Path) -> None:
     assert metrics["diverged"].equals(metrics["step"] > 0)
 
 
-def test_a_replica_that_is_done_is_not_trained_again(two_replicas: Path, tmp_path: Path) -> None:
-    """A block of two, killed while it trains the second."""
+def test_a_finished_replica_is_not_trained_again_when_its_block_goes_on(two_replicas: Path, tmp_path: Path) -> None:
+    """The block has two replicas, and is killed while it trains the second."""
     expected, job = (Job(two_replicas, tmp_path / name, settings(2000)) for name in ("undisturbed", "killed"))
     assert expected.finish() == 0, expected.log()
     kill_at(job, 500, position=1)
@@ -274,7 +280,9 @@ def test_a_replica_that_is_done_is_not_trained_again(two_replicas: Path, tmp_pat
 
 
 @pytest.mark.parametrize(("keep", "expected"), [(0, []), (2, [1500, 3000])])
-def test_a_finished_job_leaves_so_many_states(keep: int, expected: list[int], killed: Job, tmp_path: Path) -> None:
+def test_a_finished_job_leaves_as_many_states_as_it_was_told(
+    keep: int, expected: list[int], killed: Job, tmp_path: Path
+) -> None:
     job = replace(killed.copy(tmp_path / "job"), keep=keep)
     assert job.finish() == 0, job.log()
     assert [int(path.name.split("-")[1]) for path in job.state_files()] == expected

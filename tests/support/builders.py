@@ -23,14 +23,14 @@ from general_circuits.training.settings import Branch, Condition, Intervention, 
 NANDA = PRESETS["nanda"].model
 
 MODULUS = 5
-"""Of `addition` and `condition`: 25 examples, of which 15 train."""
+"""Modulus of `addition` and `condition`. They have 25 examples, and 15 of them train."""
 
 VOCABULARY = Vocabulary(2, MODULUS, MODULUS)
-"""Theirs."""
+"""Vocabulary of `addition` and `condition`."""
 
 
 def model_settings(**changes: Any) -> Model:
-    """A transformer of one layer and 12 neurons, without normalisation, with biases in its MLP."""
+    """Settings of a transformer of one layer and 12 neurons, without normalisation, with biases in its MLP."""
     tiny: dict[str, Any] = {
         "architecture": "transformer",
         "inputs": "tokens",
@@ -51,13 +51,13 @@ def model_settings(**changes: Any) -> Model:
 def split_settings(
     train_size: float | int = 0.6, split_by: Literal["pair", "example"] = "example", **changes: Any
 ) -> Split:
-    """By share or number of the examples, with the replica's seeds and the right labels."""
+    """A split with this share or number of training examples, the replica's seeds, and right labels only."""
     usual: dict[str, Any] = {"split_seed": "replica", "label_noise": 0.0, "label_seed": "replica"}
     return Split(train_size=train_size, split_by=split_by, **(usual | changes))
 
 
 def mlp_settings(**changes: Any) -> Model:
-    """A perceptron of one layer and 12 neurons with biases, which reads one-hot vectors."""
+    """Settings of a perceptron of one layer and 12 neurons with biases, which reads one-hot vectors."""
     tiny: dict[str, Any] = {
         "architecture": "mlp",
         "inputs": "one_hot",
@@ -71,7 +71,7 @@ def mlp_settings(**changes: Any) -> Model:
 
 
 def optimiser_settings(**changes: Any) -> Optimiser:
-    """AdamW in batches of 4, with a warm-up of 3 steps."""
+    """Settings of AdamW with batches of 4 and a warm-up of 3 steps."""
     tiny: dict[str, Any] = {
         "optimiser": "adamw",
         "learning_rate": 1e-2,
@@ -95,11 +95,13 @@ def optimiser_settings(**changes: Any) -> Optimiser:
 
 
 def branch_of(parent: Condition, at: str = "step 6", **changes: Any) -> Branch:
-    """A branch that changes nothing, to the end, unless told otherwise: of itself, or of what no setting says."""
-    own = {key: changes.pop(key) for key in ("lasts", "then") if key in changes}
+    """A branch that lasts to the end and changes nothing, except for `lasts`, `then` or its intervention."""
+    of_branch = {key: changes.pop(key) for key in ("lasts", "then") if key in changes}
     nothing = {"kick": 0.0, "mask": 0.0, "temperature": 1.0}
     nothing |= dict.fromkeys(("ignore_above", "noise_instead", "batch_noise"))
-    return Branch(parent, at, own.get("lasts"), own.get("then", "back"), Intervention(**(nothing | changes)))
+    return Branch(
+        parent, at, of_branch.get("lasts"), of_branch.get("then", "back"), Intervention(**(nothing | changes))
+    )
 
 
 def condition(
@@ -109,7 +111,7 @@ def condition(
     model: Model | None = None,
     **optimiser: Any,
 ) -> Condition:
-    """Addition modulo 5 with the tiny network, 12 steps long unless told otherwise."""
+    """Condition of addition modulo 5 with the tiny network. Other keywords change its optimiser."""
     schedule = Schedule(steps, checkpoints or Spacing(log=2, every=5), metrics or Spacing(log=3, every=4))
     return Condition(
         task=Modular(("x+y",), MODULUS),
@@ -121,7 +123,7 @@ def condition(
 
 
 def addition(modulus: int = MODULUS, n_classes: int = MODULUS) -> dict[str, Examples]:
-    """a + b, its remainder by n_classes: two of `modulus` examples validate, by their place in the table."""
+    """All examples of (a + b) mod n_classes. Two in every `modulus` of them validate."""
     a, b = torch.meshgrid(torch.arange(modulus), torch.arange(modulus), indexing="ij")
     a, b = a.flatten(), b.flatten()
     tokens = torch.stack([a, b, torch.full_like(a, modulus)], dim=1)
@@ -136,7 +138,7 @@ def addition(modulus: int = MODULUS, n_classes: int = MODULUS) -> dict[str, Exam
 def random_transformer(
     d_vocab: int = 6, d_vocab_out: int = 5, seed: int = 0, dtype: torch.dtype = torch.float64, **settings: Any
 ) -> Transformer:
-    """A tiny network whose every parameter is random: biases and layer norms too, which `initialise` leaves alone."""
+    """A tiny network with random numbers in every parameter, biases and layer norms included."""
     model = Transformer(model_settings(**settings), Vocabulary(2, d_vocab - 1, d_vocab_out)).to(dtype)
     _randomise(model, seed)
     return model
@@ -145,7 +147,7 @@ def random_transformer(
 def random_perceptron(
     vocabulary: Vocabulary = VOCABULARY, seed: int = 0, dtype: torch.dtype = torch.float64, **settings: Any
 ) -> Perceptron:
-    """A tiny perceptron whose every parameter is random."""
+    """A tiny perceptron with random numbers in every parameter."""
     model = Perceptron(mlp_settings(**settings), vocabulary).to(dtype)
     _randomise(model, seed)
     return model
@@ -174,9 +176,13 @@ def random_questions(n: int = 10, n_symbols: int = 5, n_classes: int = 5, seed: 
 
 
 def saliency_rows(layer: int = 0, site: str = "mlp", alive: Any = True, **statistics: Any) -> pd.DataFrame:
-    """Rows of a saliency table, of one place on training examples by the registered method, with these statistics.
+    """Rows of a saliency table: one place, training examples, the registered method.
 
-    Each is by neuron; `mean_magnitude` is needed, and those that are not given are equal to it.
+    Args:
+        layer, site: the place.
+        alive: whether neurons fire on any training example, for all neurons or for each.
+        statistics: statistics by name, one number per neuron. `mean_magnitude` is required. Others equal it unless
+            they are given.
     """
     names = ("median", "median_magnitude", "q95_magnitude", "breadth")
     values = dict.fromkeys(names, statistics["mean_magnitude"]) | statistics
@@ -186,10 +192,10 @@ def saliency_rows(layer: int = 0, site: str = "mlp", alive: Any = True, **statis
 
 
 def two_units() -> tuple[Transformer, Examples]:
-    """A network small enough to work out by hand, and three examples.
+    """A network that can be worked out by hand, and three examples.
 
-    Attention adds up the embeddings: 0 is (1, 0), 1 is (0, 1), "=" is nothing. With x their sum at the last position,
-    unit 0 is relu(x₀) and unit 1 is relu(x₁ − x₀); they write to their own coordinate, which W_U reads:
+    Attention adds the embeddings (1, 0) of token 0, (0, 1) of token 1 and (0, 0) of "=". Their sum at the last position
+    is x. Unit 0 is relu(x₀), and unit 1 is relu(x₁ − x₀). Each writes to its own coordinate, which W_U reads.
 
         example   label   x        neurons   residual   logits        right − mean
         0 0 =     0       (2, 0)   (2, 0)    (4, 0)     12,  0,  0    12 − 4 =  8
@@ -205,14 +211,14 @@ def two_units() -> tuple[Transformer, Examples]:
 
 
 def lookup_table() -> tuple[Transformer, Examples]:
-    """A network that has learned six examples by heart, one unit for each, and those examples in the units' order.
+    """A network that memorises six examples with one unit each, and these examples in the order of the units.
 
-    The examples are the pairs a < b of four symbols. Attention adds up the embeddings, so unit {a, b} sees 2 for its
-    own pair and at most 1 for another, and is relu(that − 1). It writes 1 to the logit of its label; nothing else does.
+    The examples are the pairs a < b of four symbols. Attention adds the embeddings, so unit {a, b} reads 2 on its own
+    pair and at most 1 on another pair. Its value is relu(input − 1). It writes 1 to the logit of its label alone.
     """
     pairs = torch.combinations(torch.arange(4))
     labels = torch.tensor([2, 0, 1, 1, 2, 0])
-    embedding = torch.zeros(5, 7)  # coordinates 0–3 say which symbols there are, 4–6 are the classes
+    embedding = torch.zeros(5, 7)  # coordinates 0–3 are the symbols, 4–6 the classes
     embedding[:4, :4] = torch.eye(4)
     model = _summing_transformer(embedding, d_vocab_out=3, d_mlp=6, biases="mlp")
     mlp, units = model.blocks[0].mlp, torch.arange(6)
@@ -226,7 +232,7 @@ def lookup_table() -> tuple[Transformer, Examples]:
 
 
 def _summing_transformer(embedding: Tensor, d_vocab_out: int, d_mlp: int, biases: str) -> Transformer:
-    """All weights zero, but attention adds the embeddings of the three tokens to the last position, in float64."""
+    """A float64 network of zeros, except that attention adds the three tokens' embeddings at the last position."""
     d_vocab, d_model = embedding.shape
     settings = model_settings(d_model=d_model, n_heads=1, d_mlp=d_mlp, biases=biases)
     model = Transformer(settings, Vocabulary(2, d_vocab - 1, d_vocab_out)).double()
@@ -234,7 +240,7 @@ def _summing_transformer(embedding: Tensor, d_vocab_out: int, d_mlp: int, biases
         for weight in model.parameters():
             weight.zero_()
         model.embed.W_E.copy_(embedding)
-        attention = model.blocks[0].attn  # its queries and keys are zero: each of the three positions weighs a third
+        attention = model.blocks[0].attn  # queries and keys are 0, so every position has weight 1/3
         attention.W_V.copy_(3.0 * torch.eye(d_model)[None])
         attention.W_O.copy_(torch.eye(d_model)[None])
     return model
