@@ -1,4 +1,4 @@
-"""Who may import whom: the order of rooms, and the walls between them."""
+"""The order of rooms, and the walls between them: who may import whom."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MAY_NOT = {
     "registered": ("seeds", "records", "devices", "formatting"),
     "formatting": ("seeds", "records", "devices", "registered"),
 }
-"""Beside the order: what a room reaches neither directly nor through others. Packages from outside are meant too."""
+"""Rooms and outside packages that a room reaches neither directly nor through others, beside the order."""
 OF_MEASUREMENTS = ("saliency", "ablation", "progress", "updates", "answers")
 WORKERS = {
     "tasks": ("generate_task", "split_examples"),

@@ -1,4 +1,4 @@
-# One file for all blocks' files of a table, between them and what reads the whole study: without it, every figure would
+# One file stands for all blocks' files of a table, before what reads the whole study. Without it, every figure would
 # be an edge of the DAG for every block.
 rule index_table:
     input:
