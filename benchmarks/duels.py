@@ -1,7 +1,7 @@
-"""How long the duels of a default study take: toys, all of them at once, and planted networks.
+"""Time that the duels of a default study take, for toys and for planted networks.
 
-`make bench` runs this. Toys are trained as the workflow does, a job for each update rule, on two cores; of planted
-duels one replica is trained and fought on one.
+`make bench` runs this. Toys are trained on two cores, one job per update rule, as in the workflow. Planted duels are
+timed with one replica on one core.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ ROOT = Path(__file__).parents[1]
 TABLE, PAGE = ROOT / "results" / "benchmarks_duels.parquet", ROOT / "docs" / "duels.md"
 REPLICAS, CORES = 5, 2
 SEED = 1000
-"""Of the planted networks: one that no study uses."""
+"""Seed of the planted networks. No study uses it."""
 
 
 def main() -> None:
-    """Measure, print, write and refresh."""
+    """Measure, print the table, write it as Parquet, and refresh the page of the documentation."""
     devices.set_up("cpu")
     grid = ToySettings().resolve(REPLICAS, SEED)
     start = time.perf_counter()
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def _toys(grid: Grid, optimiser: str) -> float:
-    """Seconds of all toys with one update rule."""
+    """Return the seconds that all toys of one update rule take."""
     devices.set_up("cpu")
     start = time.perf_counter()
     toy_training.train(grid, optimiser)
@@ -68,7 +68,7 @@ def _toys(grid: Grid, optimiser: str) -> float:
 
 
 def _planted() -> tuple[float, float]:
-    """Seconds of one replica's modules, and of its duels."""
+    """Return the seconds that one replica's modules take, and the seconds of its duels."""
     condition, planting, duels = PlantedSettings().resolve()
     splits = generated_splits(condition, SEED)
     ground = DuelExamples.of(splits, registry.generate(condition.task).vocabulary)

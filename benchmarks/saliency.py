@@ -1,8 +1,11 @@
-"""What saliency and ablation cost in closed form, against Captum's integrated gradients and running the network.
+"""Cost of saliency and ablation in closed form, against Captum's integrated gradients and running the network.
 
-`make bench` runs this: one table on the terminal, as Parquet under results/, and in the README between its marks. The
-network is the preset `nanda` on x + y mod 97, all 9,409 pairs; its weights are random, others at each checkpoint, since
-no time depends on their values. All on one thread; what is compared takes turns, and times are medians.
+`make bench` runs this. It prints one table, writes it as Parquet under results/, and puts it into the README between
+its marks.
+
+The network is the preset `nanda` on all 9,409 pairs of x + y mod 97. Its weights are random, and differ at each
+checkpoint, since no time depends on their values. Everything runs on one thread. Methods that are compared take turns,
+and times are medians.
 """
 
 from __future__ import annotations
@@ -41,21 +44,21 @@ TABLE, README = ROOT / "results" / "benchmarks_saliency.parquet", ROOT / "README
 MODULUS, PLACE, TARGET = 97, Place(0), TARGETS["right_minus_mean"]
 CHECKPOINTS = 40
 STEPS = 50
-"""Of Captum's integrated gradients."""
+"""Steps of Captum's integrated gradients."""
 EFFORT = Effort(STEPS, STEPS, completeness_error=1e-3, permutations=2)
 TURNS = {"captum": 3, "closed": 10, "curve": 7}
-"""How often each is timed; the closed form so often in each of Captum's turns."""
+"""Number of times that each method is timed. The closed form is timed this often in each of Captum's turns."""
 SOME_K = (1, 32, 128, 256, 384, 512)
-"""At which the network runs again."""
+"""Numbers of deleted neurons for which the network runs again."""
 
 
 def main() -> None:
-    """Measure, print, write and refresh."""
+    """Measure, print the table, write it as Parquet, and refresh the README."""
     devices.set_up("cpu")
-    found = _forty() | _against_captum() | _curve()
+    costs = _forty() | _against_captum() | _curve()
     TABLE.parent.mkdir(exist_ok=True)
-    pd.DataFrame([found]).to_parquet(TABLE)
-    text = _markdown(found)
+    pd.DataFrame([costs]).to_parquet(TABLE)
+    text = _markdown(costs)
     print(text)
     README.write_text(between(README.read_text(encoding="utf-8"), "bench-saliency", text), encoding="utf-8")
 
@@ -66,7 +69,7 @@ def _network(seed: int) -> Network:
 
 
 def _examples() -> tuple[Tensor, Tensor]:
-    """Tokens (example, 3) and labels (example) of every pair."""
+    """Return the tokens (example, 3) and labels (example) of every pair."""
     pairs = torch.cartesian_prod(torch.arange(MODULUS), torch.arange(MODULUS))
     equals = torch.full((len(pairs), 1), MODULUS)
     return torch.cat([pairs, equals], dim=1), pairs.sum(dim=1) % MODULUS
@@ -77,14 +80,14 @@ def _layer(seed: int = 0) -> Layer:
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds, and what came of it."""
+    """Return the seconds that the work takes, and its result."""
     start = time.perf_counter()
-    found = work()
-    return time.perf_counter() - start, found
+    result = work()
+    return time.perf_counter() - start, result
 
 
 def _forty() -> dict[str, float]:
-    """Seconds of the closed form over all checkpoints, by what they go to."""
+    """Return the seconds of the closed form over all checkpoints, by part of the work."""
     tokens, labels = _examples()
     spent = dict.fromkeys(("network_s", "product_s", "statistics_s"), 0.0)
     for seed in range(CHECKPOINTS):
@@ -99,14 +102,17 @@ def _forty() -> dict[str, float]:
 
 
 def _against_captum() -> dict[str, float]:
-    """Medians of one checkpoint's seconds in closed form and by Captum, and how far apart they are."""
+    """Return the median seconds of one checkpoint in closed form and by Captum, and the largest difference.
+
+    The difference is relative to the largest saliency.
+    """
     layer = _layer()
     times: dict[str, list[float]] = {name: [] for name in ("product_s", "closed_s", "captum_s")}
     for _ in range(TURNS["captum"]):
         seconds, by_captum = _timed(lambda: _by_captum(layer))
         times["captum_s"].append(seconds)
         for _ in range(TURNS["closed"]):
-            fresh = layer.some(torch.arange(len(layer.labels)))  # which does not know its logits yet
+            fresh = layer.some(torch.arange(len(layer.labels)))  # a copy that has not computed its logits yet
             times["closed_s"].append(_timed(lambda fresh=fresh: _closed_form(fresh))[0])
             seconds, product = _timed(lambda fresh=fresh: _product(fresh))
             times["product_s"].append(seconds)
@@ -115,19 +121,22 @@ def _against_captum() -> dict[str, float]:
 
 
 def _closed_form(layer: Layer) -> None:
-    """All that the pipeline does with a layer: logits, saliency, check of completeness, order statistics."""
+    """Do all the pipeline's work on a layer: logits, saliency, check of completeness, order statistics."""
     (attribution,) = activation_gradient(layer, [TARGET], EFFORT)
     _ = attribution.completeness_error
     neuron_statistics(attribution.saliency)
 
 
 def _product(layer: Layer) -> Tensor:
-    """Saliency (example, neuron) and nothing else, as Captum returns it."""
+    """Return the saliency (example, neuron) alone, as Captum does."""
     return layer.by_neuron(layer.units * in_units(layer, TARGET.gradient(layer.logits, layer.labels)))
 
 
 def _by_captum(layer: Layer) -> Tensor:
-    """Integrated gradients of the rest of the network, as the package has them where the logits are not linear."""
+    """Return integrated gradients (example, neuron) by Captum, with the settings that the package uses.
+
+    The package integrates only where the logits are not linear in the neurons.
+    """
 
     def rest(units: Tensor, past: Tensor, labels: Tensor) -> Tensor:
         return TARGET(layer.model.answer_from(past, units, layer.place), labels)
@@ -143,7 +152,7 @@ def _by_captum(layer: Layer) -> Tensor:
 
 
 def _curve() -> dict[str, float]:
-    """Medians of the seconds of a whole ablation curve, and of running the rest of the network for every k."""
+    """Return the median seconds of one ablation curve, and of running the rest of the network for every k."""
     layer, scale = _layer(), 1.0
     zero, n = nothing(layer), layer.n_neurons
     order = np.random.default_rng(0).permutation(n)
@@ -158,22 +167,24 @@ def _curve() -> dict[str, float]:
             times[name].append(_timed(partial(nested.curve, order, kept, is_whole))[0])
         for k in SOME_K:
             times[str(k)].append(_timed(lambda k=k: recomputed(layer, [order[:k]], zero, scale))[0])
-    found = {name: median(of) for name, of in times.items()}
-    again = sum(found.pop(str(k)) for k in SOME_K) / len(SOME_K)
-    return {**found, "kept": len(some), "again_s": again * (n + 1)}
+    medians = {name: median(of) for name, of in times.items()}
+    # The time hardly depends on k, so the mean over a few k stands for each of the n + 1.
+    again = sum(medians.pop(str(k)) for k in SOME_K) / len(SOME_K)
+    return {**medians, "kept": len(some), "again_s": again * (n + 1)}
 
 
-def _markdown(found: dict[str, float]) -> str:
-    total = sum(found[name] for name in ("network_s", "product_s", "statistics_s"))
-    captum, product, whole = (found[f"one_{name}"] for name in ("captum_s", "product_s", "closed_s"))
-    curve, every, again = (found[name] for name in ("curve_s", "curve_all_s", "again_s"))
+def _markdown(costs: dict[str, float]) -> str:
+    """Return the table for the README, with the machine and the largest difference below it."""
+    total = sum(costs[name] for name in ("network_s", "product_s", "statistics_s"))
+    captum, product, whole = (costs[f"one_{name}"] for name in ("captum_s", "product_s", "closed_s"))
+    curve, every, again = (costs[name] for name in ("curve_s", "curve_all_s", "again_s"))
     rows = [
         (
             f"saliency of {CHECKPOINTS} checkpoints, with its exact order statistics",
             "about 20 s",
             f"{total:.0f} s",
-            f"running the network to the layer {found['network_s']:.1f} s · closed form {found['product_s']:.1f} s ·"
-            f" order statistics {found['statistics_s']:.1f} s",
+            f"running the network to the layer {costs['network_s']:.1f} s · closed form {costs['product_s']:.1f} s ·"
+            f" order statistics {costs['statistics_s']:.1f} s",
         ),
         (
             f"Captum's integrated gradients at {STEPS} steps, against the product",
@@ -191,8 +202,8 @@ def _markdown(found: dict[str, float]) -> str:
             "an ablation curve, accuracy and margin at every k from 0 to 512",
             "under 0.5 s",
             f"{curve:.2f} s",
-            f"with losses at {found['kept']:.0f} k; {found['setup_s']:.2f} s more, once for all curves; with losses at"
-            f" every k {every:.1f} s; what a study asks, every k up to a quarter, {found['area_s']:.2f} s",
+            f"with losses at {costs['kept']:.0f} k; {costs['setup_s']:.2f} s more, once for all curves; with losses at"
+            f" every k {every:.1f} s; what a study asks, every k up to a quarter, {costs['area_s']:.2f} s",
         ),
         (
             "… against running the rest of the network for every k",
@@ -204,7 +215,7 @@ def _markdown(found: dict[str, float]) -> str:
     return (
         f"{formatting.markdown_table(('what', 'goal', 'measured', 'made of'), rows)}\n"
         f"On one thread of {launch.machine()}. Captum's saliency and the product's differ by at most"
-        f" {found['largest_difference']:.0e} of the largest.\n"
+        f" {costs['largest_difference']:.0e} of the largest.\n"
     )
 
 

@@ -1,8 +1,8 @@
-"""What `snakemake -n` costs on studies of thousands of blocks, beside a bare Snakefile with as many chained jobs.
+"""Cost of `snakemake -n` on studies of thousands of blocks, against a bare Snakefile with as many chained jobs.
 
-`make bench` runs this. Nothing of the studies is run. The bare Snakefile chains a one-line rule for every job of a
-block, with no parameter, resource, log or message. The two take turns, and the least processor time of each counts:
-what else the machine does can only add to it.
+`make bench` runs this. No job of the studies is run. The bare Snakefile chains one short rule for every job of a block,
+without parameters, resources, logs or messages. The two take turns, and the least processor time of each counts, since
+other work on the machine can only add to it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ ROOT = Path(__file__).parents[1]
 TABLE, PAGE = ROOT / "results" / "benchmarks_scale.parquet", ROOT / "docs" / "slurm.md"
 REPLICAS = 10
 TURNS = {1_000: 10, 10_000: 2}
-"""By the blocks of a study, how often it is planned."""
+"""Number of times that each study is planned, by its number of blocks."""
 CHAIN = ("split_examples", "train_block", "find_events", "extract_saliency", "describe_saliency", "ablate_neurons")
-"""The jobs of a block."""
+"""Jobs of a block."""
 
 
 def main() -> None:
-    """Measure, print, write and refresh."""
+    """Measure, print the table, write it as Parquet, and refresh the page of the documentation."""
     table = pd.DataFrame([_costs(blocks, turns) for blocks, turns in TURNS.items()])
     TABLE.parent.mkdir(exist_ok=True)
     table.to_parquet(TABLE)
@@ -40,33 +40,33 @@ def main() -> None:
 
 
 def _costs(blocks: int, turns: int) -> dict[str, float]:
-    """One row: the least processor time (s) and the largest memory (GB) of both."""
+    """Return one row: the least processor time (s) and the largest memory (GB) of both."""
     with tempfile.TemporaryDirectory() as folder:
         bare, config = Path(folder) / "Snakefile", Path(folder) / "scale.yaml"
         bare.write_text(_bare(blocks), encoding="utf-8")
         config.write_text(yaml.safe_dump(_study(blocks), sort_keys=False), encoding="utf-8")
         commands = {"bare": ["--snakefile", str(bare), "--directory", folder], "study": ["--configfile", str(config)]}
-        found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+        plans: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
         for _ in range(turns):
             for name, options in commands.items():
-                found[name].append(_planned(options))
+                plans[name].append(_planned(options))
     return {
         "blocks": blocks,
         "jobs": blocks * len(CHAIN),
-        **{f"{name}_s": min(seconds for seconds, _ in runs) for name, runs in found.items()},
-        **{f"{name}_gb": max(memory for _, memory in runs) for name, runs in found.items()},
+        **{f"{name}_s": min(seconds for seconds, _ in runs) for name, runs in plans.items()},
+        **{f"{name}_gb": max(memory for _, memory in runs) for name, runs in plans.items()},
     }
 
 
 def _study(blocks: int) -> dict[str, object]:
-    """A config of so many blocks: conditions that all differ."""
+    """Return a config of this many blocks, with conditions that all differ."""
     n = blocks // REPLICAS
     conditions = {f"decay_{i:05d}": {"weight_decay": i / n} for i in range(n)}
     return {"study": "scale", "replicas": REPLICAS, "block": 1, "conditions": conditions}
 
 
 def _bare(blocks: int) -> str:
-    """A Snakefile with the same number of jobs for each block, one after the other."""
+    """Return a Snakefile with the same number of jobs for each block, one after the other."""
     lines = [f"rule all:\n    input: expand('{CHAIN[-1]}/{{block}}', block=range({blocks}))"]
     for before, rule in zip(("", *CHAIN), CHAIN, strict=False):
         needs = f"    input: '{before}/{{block}}'\n" if before else ""
@@ -75,7 +75,7 @@ def _bare(blocks: int) -> str:
 
 
 def _planned(options: Sequence[str]) -> tuple[float, float]:
-    """Processor time (s) and peak memory (GB) of a dry run."""
+    """Return the processor time (s) and the peak memory (GB) of a dry run."""
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", *options]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)

@@ -1,7 +1,8 @@
-"""What a training step costs, plain and with reduced arithmetic, and what a job costs beside its steps.
+"""Cost of a training step in plain and in reduced arithmetic, and cost of a job beside its steps.
 
-`make bench` runs this: one table on the terminal, as Parquet under results/, and in the README between its marks. Plain
-and reduced steps take turns, on one thread, so their ratio holds on a machine whose speed drifts; times are medians.
+`make bench` runs this. It prints one table, writes it as Parquet under results/, and puts it into the README between
+its marks. Plain and reduced steps take turns on one thread, so their ratio holds on a machine whose speed drifts. Times
+are medians.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import pandas as pd
 import torch
 
 from general_circuits import devices, formatting
-from general_circuits.config.study import load
+from general_circuits.config.load import load
 from general_circuits.pipeline.readme import between
 from general_circuits.pipeline.timings import generated_replica, generated_splits
 from general_circuits.storage import checkpoints
@@ -37,7 +38,7 @@ from general_circuits.training.settings import Condition
 ROOT = Path(__file__).parents[1]
 TABLE, README = ROOT / "results" / "benchmarks.parquet", ROOT / "README.md"
 ROUNDS = 15
-"""Turns of plain and reduced steps; each of the latter is four."""
+"""Number of turns. One turn is one plain step and four reduced ones."""
 
 P113 = {"modulus": 113, "train_fraction": 0.3, "split_by": "example"}
 POST = {"normalisation": "post", "biases": "none", "positions": "sinusoidal"}
@@ -51,11 +52,13 @@ CASES: dict[str, dict[str, Any]] = {
     "2 layers, pre-norm, p = 113": {**P113, "batch_size": 512, "n_layers": 2, **PRE},
 }
 KINDS = ("products", "rows", "elementwise")
+"""Kinds of calls in a reduced step: matrix products, sums of table rows, elementwise ones."""
 PRODUCTS = {"mm", "addmm", "bmm", "addmm_", "baddbmm_"}
+"""Names of torch's matrix products that reduced steps call."""
 
 
 def main() -> None:
-    """Measure, print, write and refresh."""
+    """Measure, print the table, write it as Parquet, and refresh the README."""
     devices.set_up("cpu")
     table = pd.DataFrame([_steps(name, settings) for name, settings in CASES.items()])
     overhead = _overhead()
@@ -76,13 +79,14 @@ def _replica(settings: dict[str, Any], arithmetic: str) -> Replica:
 
 
 def _steps(name: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """One row: both step times, and what the reduced one is made of."""
+    """Return one row: the times of both steps, and the parts of the reduced step."""
     plain, reduced = _replica(settings, "plain"), _replica(settings, "reduced")
     times: dict[str, list[float]] = {kind: [] for kind in ("plain", "reduced", "alone", *KINDS)}
     network = reduced.network
     assert isinstance(network, Reduced)
     reduced.update(is_observed=False)
     calls = _calls(network, reduced.batches.size)
+    # The products are also timed by themselves: the rate that the machine reaches on them at best.
     products = [call for call in calls if _is_product(call)]
     for _ in range(ROUNDS):
         times["plain"].append(_time(lambda: plain.update(is_observed=False), 1))
@@ -90,23 +94,23 @@ def _steps(name: str, settings: dict[str, Any]) -> dict[str, Any]:
         times["alone"].append(sum(_time(call, 8, warm=2) for call in products))
         for kind, seconds in _time_by_kind(calls).items():
             times[kind].append(seconds)
-    found = {kind: median(of) for kind, of in times.items()}
+    medians = {kind: median(of) for kind, of in times.items()}
     operations = sum(_operations(call) for call in products)
     return {
         "case": name,
         "batch": reduced.batches.size,
-        "plain_ms": found["plain"] * 1e3,
-        "reduced_ms": found["reduced"] * 1e3,
-        "ratio": found["plain"] / found["reduced"],
+        "plain_ms": medians["plain"] * 1e3,
+        "reduced_ms": medians["reduced"] * 1e3,
+        "ratio": medians["plain"] / medians["reduced"],
         "gflop": operations / 1e9,
-        "machine_gflops": operations / found["alone"] / 1e9,
-        "share_of_machine": found["alone"] / found["reduced"],
-        **{f"{kind}_share": found[kind] / found["reduced"] for kind in KINDS},
+        "machine_gflops": operations / medians["alone"] / 1e9,
+        "share_of_machine": medians["alone"] / medians["reduced"],
+        **{f"{kind}_share": medians[kind] / medians["reduced"] for kind in KINDS},
     }
 
 
 def _calls(network: Reduced, batch: int) -> list[Callable[[], Any]]:
-    """Every call of a step, slices repeated as a batch has them."""
+    """Return every call of a step, with the calls of a slice once for each slice of the batch."""
     calls = [*network.tokens.tape.forward]
     for part in torch.empty(batch).split(EXAMPLES_PER_SLICE):
         tape = network.slices[len(part)].tape
@@ -119,13 +123,13 @@ def _is_product(call: Callable[[], Any]) -> bool:
 
 
 def _operations(call: partial[Any]) -> int:
-    """Multiplications and additions of a matrix product."""
+    """Return the number of multiplications and additions of a matrix product."""
     left, right = [part for part in call.args if part.dim() > 1][-2:]
     return 2 * left.numel() * right.shape[-1]
 
 
 def _time(work: Callable[[], Any], repeats: int, warm: int = 1) -> float:
-    """Seconds of one call."""
+    """Return the mean seconds of one call, after some calls that are not timed."""
     for _ in range(warm):
         work()
     start = time.perf_counter()
@@ -135,7 +139,7 @@ def _time(work: Callable[[], Any], repeats: int, warm: int = 1) -> float:
 
 
 def _time_by_kind(calls: list[Callable[[], Any]]) -> dict[str, float]:
-    """Seconds that a step's calls take as it runs: matrix products, sums of table rows, elementwise ones."""
+    """Return the seconds that the calls of a step take within the step, by kind."""
     times = dict.fromkeys(KINDS, 0.0)
     for call in calls:
         start = time.perf_counter()
@@ -147,7 +151,7 @@ def _time_by_kind(calls: list[Callable[[], Any]]) -> dict[str, float]:
 
 
 def _overhead() -> dict[str, float]:
-    """What a job of the workstation study costs beside its steps: seconds to start, and shares of its time to write."""
+    """Return the cost of a job of the workstation study beside its steps: seconds to start, shares of time to write."""
     start_up = median(
         _time(lambda: subprocess.run([sys.executable, "-c", START_UP], check=True), 1, warm=0) for _ in range(5)
     )
@@ -185,7 +189,7 @@ HEADER = (
     *("network", "batch", "plain, ms", "reduced, ms", "times as fast", "of the machine's matrix rate"),
     " · ".join([*KINDS, "rest"]),
 )
-START_UP = "import general_circuits.stages.train_block as stage; stage.compute.device('cpu')"
+START_UP = "import general_circuits.stages.train_block as stage; stage.devices.set_up('cpu')"
 
 
 def _markdown(table: pd.DataFrame, overhead: dict[str, float]) -> str:

@@ -18,8 +18,14 @@ import torch
 from builders import branch_of, mlp_settings, model_settings
 
 from general_circuits.config.duels import PlantedSettings, ToySettings
-from general_circuits.config.measurements import Method, Normalisation, SaliencySettings, TargetName
-from general_circuits.config.study import load
+from general_circuits.config.load import load
+from general_circuits.config.measurements import (
+    AblationSettings,
+    Method,
+    Normalisation,
+    SaliencySettings,
+    TargetName,
+)
 from general_circuits.models.perceptron import Perceptron
 from general_circuits.models.transformer import Transformer
 from general_circuits.pipeline import memory
@@ -145,7 +151,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Trained
         states = {"code": "0", "states": folder / "state", "keep_states": 0}
         files = {"split": folder / "split.parquet", "metrics": folder / "metrics.parquet"}
         told = {"condition": "case", "settings": to_json(setting), "device": "cpu"}
-        none = {"branch": "", "parent": ".", "parent_states": ".", "as_kicked": ""}
+        none = {"branch": "", "parent": ".", "parent_states": ".", "parent_code": "", "as_kicked": ""}
         return setting, folder, peak_mb("train_block", **told, **files, **states, **none)
 
     return train
@@ -164,7 +170,7 @@ def test_so_does_a_branch(trained: Callable[[str], Trained], name: str) -> None:
     tables.write(folder / "events.parquet", EVENTS, events)
     own = folder / "branch"
     told = {"condition": "case", "settings": to_json(setting), "device": "cpu", "code": "0", "keep_states": 0}
-    parent = {"parent": folder, "parent_states": folder / "state", "as_kicked": ""}
+    parent = {"parent": folder, "parent_states": folder / "state", "parent_code": "0", "as_kicked": ""}
     files = {"split": folder / "split.parquet", "metrics": own / "metrics.parquet", "states": own / "state"}
     peak = peak_mb("train_block", **told, **files, **parent, branch=to_json(branch_of(setting, "step 1")))
     assert peak <= memory.Size.of(setting).training_mb(is_branch=True) <= 2 * peak
@@ -175,12 +181,12 @@ def test_so_do_saliency_and_ablation(trained: Callable[[str], Trained], name: st
     setting, folder, _ = trained(name)
     peak, predicted = saliency_mb(setting, folder, SaliencySettings())
     assert peak <= predicted <= 2 * peak
-    everything = {"sites": "mlp", "deletions": "resample", "splits": "train,validation"}
-    everything |= {"rankings": "mean_magnitude,weight_norm", "dead_units": "included"}
+    rankings = ["mean_magnitude", "weight_norm"]
+    counts = {"k_points": 2, "random_draws": DRAWS, "examples": 1024, "checkpoints": 1}
+    option = AblationSettings(deletions=["resample"], rankings=rankings, **counts).as_option("registered")
     files = {"saliency": folder / "saliency.parquet"}
     files |= {name: folder / f"{name}.parquet" for name in ("ablation", "damage")}
-    counts = {"k_points": 2, "random_draws": DRAWS, "examples": 1024, "steps": 1, "attributions": "registered"}
-    peak = peak_mb("ablate_neurons", **of_block(folder), **everything, **files, **counts)
+    peak = peak_mb("ablate_neurons", **of_block(folder), deletions=option, **files)
     # by one statistic and one norm, from both ends; matched and at random
     deletions = memory.Deletions(1024, splits=2, k_points=2, curves=4 + DRAWS, checkpoints=1, replicas=1)
     assert peak <= memory.Size.of(setting).ablation_mb(deletions) <= MOST * peak
@@ -229,7 +235,7 @@ def test_so_do_answers_and_spikes(trained: Callable[[str], Trained], name: str) 
 def test_so_does_every_example(trained: Callable[[str], Trained], name: str) -> None:
     setting, folder, _ = trained(name)
     counts = {"step": 0, "output": folder / "examples.parquet"}
-    peak = peak_mb("extract_example_saliency", **of_block(folder), asked=SaliencySettings().asked(), **counts)
+    peak = peak_mb("extract_example_saliency", **of_block(folder), questions=SaliencySettings().as_option(), **counts)
     assert peak <= memory.Size.of(setting).example_saliency_mb(attributions(SaliencySettings())) <= 2 * peak
 
 
@@ -298,7 +304,7 @@ def attributions(settings: SaliencySettings) -> memory.Attributions:
 def saliency_mb(setting: Condition, folder: Path, settings: SaliencySettings) -> tuple[int, int]:
     """The peak of `extract_saliency` at one checkpoint, and what was predicted."""
     files = {"output": folder / "saliency.parquet", "attribution": folder / "attribution.parquet"}
-    peak = peak_mb("extract_saliency", **of_block(folder), asked=settings.asked(), **files, steps=1, events="")
+    peak = peak_mb("extract_saliency", **of_block(folder), questions=settings.as_option(), **files, steps=1, events="")
     return peak, memory.Size.of(setting).saliency_mb(attributions(settings))
 
 
