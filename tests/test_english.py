@@ -56,7 +56,7 @@ def comments(path: Path) -> Iterator[tuple[int, str]]:
 
 def sentences(text: str) -> Iterator[str]:
     """Yield the sentences of a text. Code in backticks counts as one word; a list's items are sentences."""
-    text = re.sub(r"`[^`]*`", "code", text)
+    text = re.sub(r"`[^`]*`", "Code", text)
     for paragraph in re.split(r"\n\s*\n|\n\s*(?=[-*] )|\n\s*\w[\w, ]*: ", text):
         yield from re.split(r"(?<=[.!?:;])\s+(?=[A-Z(“\"])|;\s", " ".join(paragraph.split()))
 
@@ -93,7 +93,7 @@ def test_sentences_in_rules_have_at_most_25_words(path: Path) -> None:
 
 
 def test_the_check_sees_what_it_is_for() -> None:
-    assert list(sentences("One. Two: three; four `a b c`.")) == ["One.", "Two: three", "four code."]
-    assert words("p = eᵐ / (eᵐ + n − 1), where n is a number") == 4
+    assert list(sentences("One. Two: three; four `a b c`.")) == ["One.", "Two: three", "four Code."]
+    assert words("p = e / (e + n − 1), where n is a number") == 4
     assert len(too_long(iter([(1, "word " * 26)]))) == 1
     assert too_long(iter([(1, "word " * 25)])) == []

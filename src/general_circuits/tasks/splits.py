@@ -87,8 +87,8 @@ def draw_labels(
     draws its own class, even if its mirror image trains too. Validation keeps the true targets.
     """
     generator = np.random.default_rng(stream_seed(seed, "labels"))
-    # Order and classes are drawn for all examples, whichever train: more noise adds to less, and an example gets the
-    # same random class at every training size.
+    # Order and classes are drawn for all examples, whichever train. More noise therefore adds to less, and an example
+    # gets the same random class at every training size.
     order = generator.permutation(len(target))
     noise = generator.integers(n_classes, size=len(target), dtype=np.int32)
     candidates = order[is_training[order]]

@@ -86,8 +86,8 @@ def explained_by_frequency(
     n = len(basis)
     grid = np.empty((n, n, units.shape[1]))  # (element of a, element of b, neuron)
     grid[a, b] = units
-    # Products of the basis of a and the basis of b are an orthonormal basis of functions of (a, b), so squared
-    # coefficients, (function of a, function of b, neuron), add up to the sum of squares.
+    # Products of the basis of a and the basis of b are an orthonormal basis of the functions of (a, b). Squared
+    # coefficients, (function of a, function of b, neuron), therefore add up to the sum of squares.
     squares = np.square(np.einsum("xi,xyu,yj->iju", basis, grid, basis, optimize=True))
     squares[0, 0] = 0  # the constant
     explained = np.zeros((len(parts) - 1, units.shape[1]))
