@@ -298,7 +298,7 @@ def test_many_checkpoints_of_many_attributions_are_counted() -> None:
 def attributions(settings: SaliencySettings) -> memory.Attributions:
     """Of one checkpoint of one replica."""
     study = load({"study": "costs", "conditions": {"case": {}}, "measurements": {"saliency": settings.model_dump()}})
-    return dataclasses.replace(study.attributions, checkpoints=1, replicas=1)
+    return dataclasses.replace(memory.attributions(study), checkpoints=1, replicas=1)
 
 
 def saliency_mb(setting: Condition, folder: Path, settings: SaliencySettings) -> tuple[int, int]:
