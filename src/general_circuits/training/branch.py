@@ -48,6 +48,7 @@ class Branched:
         self.has_returned = False
         self.current = Replica(condition, splits, self.vocabulary, seed, branch.intervention)
         self.current.inherit(parent, parent.step, lowest)
+        # Either setting may have parts that the other lacks, such as the examples with wrong labels.
         self.parts = {**self.current.parts, **parent.parts}
 
     @property
@@ -70,6 +71,7 @@ class Branched:
 
         Rows of parts that this setting lacks are NaN.
         """
+        # One row (column) for each part.
         rows = dict(zip(self.current.parts, self.current.evaluate(), strict=True))
         missing = torch.full_like(next(iter(rows.values())), torch.nan)
         return torch.stack([rows.get(name, missing) for name in self.parts])
@@ -90,6 +92,7 @@ class Branched:
         if self.has_returned:
             return
         assert self.end is not None
+        # Weights, moments and batches go on from the changed replica. Only the setting is the parent's again.
         changed = self.current
         self.current = Replica(self.branch.parent, self.parent_splits, self.vocabulary, self.seed)
         self.current.inherit(changed, self.end)

@@ -126,6 +126,7 @@ class BranchStart:
         """
         if not self.as_kicked:
             return None
+        # After divergence, accuracies say nothing about how far a kick should go.
         rows = tables.read(self.as_kicked, METRICS)
         accuracies = rows.loc[(rows["replica"] == replica) & (rows["split"] == "train") & ~rows["diverged"], "accuracy"]
         return float(accuracies.min()) if len(accuracies) else None

@@ -48,7 +48,7 @@ class Replica:
         parts: groups of examples that are evaluated, by name: a split, and a mask of its examples, or None for all.
         step: number of updates made.
         distance: sum of the norms of all updates so far.
-        gradient_norm: norm of the last update's gradient, if that update was observed.
+        gradient_norm: norm of the gradient of the last observed update; NaN before the first.
         rate: learning rate of the last update.
     """
 

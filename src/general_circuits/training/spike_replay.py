@@ -131,6 +131,7 @@ def windows(finished: FinishedReplica, spikes: Sequence[Spike], first: int, most
     """
     candidates = inside(spikes, first, finished.last)
     observed = []
+    # `evenly_chosen` takes integers, so positions of spikes are chosen. It needs at least one.
     for i in evenly_chosen(range(len(candidates)), most) if candidates else ():
         spike = candidates[i]
         observed.append(Window(spike, "spike", spike.peak, spike.start - BEFORE))
@@ -233,6 +234,7 @@ def _kicked(finished: FinishedReplica, beside: Window, rise: float) -> Window:
     def has_risen() -> bool:
         return replica.mean_loss("train") >= target
 
+    # Kicks of all sizes have the direction that the replica's seed gives, so one number describes the kick.
     size = kick_until(has_risen, dict(replica.model.named_parameters()), finished.seed)
     # Before the kick, the kicked window is the quiet one.
     observations = [beside.observations[0], Observation.of(replica)]
