@@ -1,4 +1,4 @@
-"""The `general-circuits` command."""
+"""The command `general-circuits`: its help, its messages and the verdicts that it prints."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 from verdict_tables import all_verdicts
 
@@ -22,7 +23,7 @@ CLI = CliRunner()
 
 def test_every_stage_and_helper_is_a_command() -> None:
     listed = CLI.invoke(cli.app, ["--help"]).output
-    files = {file.stem for file in Path(stages.__file__).parent.glob("*.py")} - {"__init__", "command"}
+    files = {file.stem for file in Path(stages.__file__).parent.glob("*.py")} - {"__init__", "command", "interruption"}
     assert set(cli.stage_names()) == files
     for name in files | {"run", "plan", "replay", "claims", "readme", "reference"}:
         assert name in listed
@@ -48,14 +49,23 @@ def test_listing_commands_imports_no_torch() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ("--condition groking --first 1 --last 5", "--condition groking: smoke has grokking, random_labels"),
-        ("--condition grokking --first 10 --last 5", "--first 10 --last 5: should ascend within the 600 steps"),
-        ("--condition grokking --first 0 --last 601", "--first 0 --last 601: should ascend within the 600 steps"),
-        ("--condition grokking --first 0 --last 5 --block 2", "--block 2: smoke has blocks 0 to 0"),
+        (
+            "--condition groking --first 1 --last 5",
+            "--condition groking: smoke has no such condition; known: grokking, random_labels",
+        ),
+        (
+            "--condition grokking --first 10 --last 5",
+            "--first 10 --last 5: should ascend, and be at most the 600 steps",
+        ),
+        (
+            "--condition grokking --first 0 --last 601",
+            "--first 0 --last 601: should ascend, and be at most the 600 steps",
+        ),
+        ("--condition grokking --first 0 --last 5 --block 2", "--block 2: should be from 0 to 0, the blocks of smoke"),
         ("--condition grokking --first 0 --last 5 --study nope", "there is no config/nope.yaml"),
     ],
 )
-def test_a_replay_of_what_is_not_there_is_refused_before_anything_runs(
+def test_a_replay_of_unknown_conditions_blocks_or_steps_is_refused_before_anything_runs(
     options: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(Path(__file__).parents[1])
@@ -64,9 +74,45 @@ def test_a_replay_of_what_is_not_there_is_refused_before_anything_runs(
     assert said in result.output
 
 
+def test_a_plan_for_an_unknown_claim_lists_the_measured_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[1])
+    result = CLI.invoke(cli.app, ["plan", "--study", "smoke", "--claim", "sadness"])
+    assert result.exit_code == 1
+    assert "--claim sadness: should be one of saliency_skew, topk_damage" in result.output
+
+
+def test_a_plan_for_a_claim_says_what_the_study_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/mine.yaml").write_text("study: mine\nconditions: {grokking: {}}\n")
+    monkeypatch.chdir(tmp_path)
+    result = CLI.invoke(cli.app, ["plan", "--study", "mine", "--claim", "spikes"])
+    assert (result.exit_code, result.output) == (
+        1,
+        "general-circuits: --claim spikes: the claim needs more; the study mine has no watched spikes\n",
+    )
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "replay", "claims", "readme", "reference"])
+def test_every_option_has_a_help_text(command: str) -> None:
+    described = get_command(cli.app).get_command(None, command)
+    assert described.help
+    assert [option.name for option in described.params if not getattr(option, "help", None)] == []
+
+
+def test_a_config_that_cannot_run_is_refused_with_its_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/mine.yaml").write_text("study: mine\nreplicas: 0\nconditions: {one: {}}\n")
+    monkeypatch.chdir(tmp_path)
+    result = CLI.invoke(cli.app, ["plan", "--study", "mine"])
+    assert (result.exit_code, result.output) == (
+        1,
+        "general-circuits: the config cannot run:\n  replicas = 0: should be greater than or equal to 1\n",
+    )
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished study's folder, as far as its verdicts go."""
+    """Folder of a finished study, with its verdicts alone."""
     folder = tmp_path_factory.mktemp("workstation")
     tables.write(folder / VERDICTS.path, VERDICTS, all_verdicts())
     return folder
@@ -99,13 +145,13 @@ def test_claims_in_markdown_are_a_row_each(results: Path) -> None:
     ]
 
 
-def test_claims_in_json_are_all_of_them(results: Path) -> None:
+def test_claims_in_json_include_those_that_the_study_could_not_test(results: Path) -> None:
     result = CLI.invoke(cli.app, ["claims", str(results), "--format", "json"])
     assert result.exit_code == 0
     assert {record["claim"] for record in json.loads(result.output)} == set(CLAIMS)
 
 
-def test_claims_of_what_is_no_study_are_refused_with_the_path(tmp_path: Path) -> None:
+def test_claims_of_a_folder_that_is_no_study_are_refused_with_the_path(tmp_path: Path) -> None:
     result = CLI.invoke(cli.app, ["claims", str(tmp_path / "nope")])
     assert result.exit_code == 1
     assert f"{tmp_path / 'nope' / VERDICTS.path} is missing" in result.output

@@ -1,4 +1,4 @@
-"""`general-circuits`: run a study, regenerate the reference, or call any stage by its name."""
+"""Run a study, predict its costs, print its verdicts, regenerate the documentation, or call a stage by its name."""
 
 from __future__ import annotations
 
@@ -19,14 +19,20 @@ if TYPE_CHECKING:
 
     from general_circuits.config.study import Study
 
+STUDY_HELP = "workstation, smoke, full, or {name} for config/{name}.yaml"
+NO_STAGES = {"command", "interruption"}
+"""Modules of the package `stages` that several stages import. They are no stages themselves."""
+
 
 class StagesOnDemand(TyperGroup):
-    """A stage's module, and with it torch, is imported only when that stage is called."""
+    """Group of commands that imports a stage, and with it torch, only when that stage is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
+        """List the commands of this file, then all stages."""
         return [*super().list_commands(ctx), *stage_names()]
 
     def get_command(self, ctx: Any, name: str) -> Any:
+        """Return a command by its name. A stage becomes one here."""
         if name not in stage_names():
             return super().get_command(ctx, name)
         from general_circuits.stages.command import with_options
@@ -42,17 +48,19 @@ app = typer.Typer(
 
 
 def stage_names() -> list[str]:
-    """Every stage, which is every rule."""
-    return sorted(module.name for module in pkgutil.iter_modules(stages.__path__) if module.name != "command")
+    """List the names of all stages. A rule of the workflow calls the stage of its name."""
+    return sorted(module.name for module in pkgutil.iter_modules(stages.__path__) if module.name not in NO_STAGES)
 
 
 @app.command()
 def run(
-    study: Annotated[str, typer.Option(help="workstation, smoke, full, or any config/{name}.yaml")] = "workstation",
-    cores: Annotated[int, typer.Option(help="jobs' threads at once; all by default", min=1)] = os.cpu_count() or 1,
-    profile: Annotated[str | None, typer.Option(help="slurm, or any profiles/{name}: elsewhere than here")] = None,
+    study: Annotated[str, typer.Option(help=STUDY_HELP)] = "workstation",
+    cores: Annotated[int, typer.Option(help="number of CPU cores to use; all by default", min=1)] = os.cpu_count() or 1,
+    profile: Annotated[
+        str | None, typer.Option(help="run jobs elsewhere: slurm, or the name of another folder in profiles/")
+    ] = None,
 ) -> None:
-    """Run a study in this folder from wherever it stands, and make its report."""
+    """Run all jobs of a study that are not up to date, and make its report."""
     from general_circuits.pipeline.launch import LaunchError, launch
 
     try:
@@ -64,11 +72,13 @@ def run(
 
 @app.command()
 def plan(
-    study: Annotated[str, typer.Option(help="workstation, smoke, full, or any config/{name}.yaml")] = "workstation",
-    claim: Annotated[str, typer.Option(help="of the study, what this claim needs and no more")] = "",
-    seconds: Annotated[float, typer.Option(help="how long to measure each rate at least", min=0.0)] = 0.5,
+    study: Annotated[str, typer.Option(help=STUDY_HELP)] = "workstation",
+    claim: Annotated[str, typer.Option(help="count only the jobs that this claim needs")] = "",
+    seconds: Annotated[
+        float, typer.Option(help="shortest time, in seconds, for which each kind of work is timed", min=0.0)
+    ] = 0.5,
 ) -> None:
-    """Say what a study will take before anything runs: jobs, core-hours, memory and disk, from rates measured here."""
+    """Predict the jobs, core-hours, memory and disk of a study. The work of one step is timed on this machine."""
     settings = _study(study)
     from general_circuits import devices
     from general_circuits.pipeline.memory import machine_mb
@@ -85,23 +95,26 @@ def plan(
     typer.echo(shown.to_string())
     typer.echo(
         f"\n{settings.study}: {table['jobs'].sum():,} jobs, {total:,.2f} core-hours"
-        f" ({total / (os.cpu_count() or 1):,.2f} hours on {os.cpu_count()} cores like this one),"
+        f" ({total / (os.cpu_count() or 1):,.2f} hours on the {os.cpu_count()} cores of this machine),"
         f" {table['disk_mb'].sum() / 1000:,.2f} GB of disk."
-        f"\nThe largest job needs {table['mem_mb'].max():,} MB; this machine has {machine_mb():,}."
+        f"\nThe largest job needs {table['mem_mb'].max():,} MB of memory. This machine has {machine_mb():,} MB."
     )
 
 
 @app.command()
 def replay(
-    condition: Annotated[str, typer.Option(help="which one of the study")],
-    first: Annotated[int, typer.Option(help="the first step to look at", min=0)],
-    last: Annotated[int, typer.Option(help="the last step", min=0)],
-    study: Annotated[str, typer.Option(help="workstation, smoke, full, or any config/{name}.yaml")] = "workstation",
-    block: Annotated[int, typer.Option(help="which block of replicas", min=0)] = 0,
-    checkpoints_every: Annotated[int, typer.Option(help="keep weights of one step in so many", min=1)] = 1,
-    metrics_every: Annotated[int, typer.Option(help="evaluate one step in so many", min=1)] = 1,
+    condition: Annotated[str, typer.Option(help="name of the condition")],
+    first: Annotated[int, typer.Option(help="first step of the replay", min=0)],
+    last: Annotated[int, typer.Option(help="last step of the replay", min=0)],
+    study: Annotated[str, typer.Option(help=STUDY_HELP)] = "workstation",
+    block: Annotated[int, typer.Option(help="number of the block of replicas, from 0", min=0)] = 0,
+    checkpoints_every: Annotated[int, typer.Option(help="number of steps between two checkpoints", min=1)] = 1,
+    metrics_every: Annotated[int, typer.Option(help="number of steps between two evaluations", min=1)] = 1,
 ) -> None:
-    """Train some steps of a finished run again, byte for byte, and look more closely. One not finished is, first."""
+    """Train some steps of a run again, byte for byte, with more checkpoints and metrics.
+
+    A run that has not finished is trained to its end first.
+    """
     from general_circuits.pipeline.launch import LaunchError, target
 
     _check_replay(_study(study), condition, block, first, last)
@@ -110,11 +123,11 @@ def replay(
         made = target(study, f"replays/{condition}/{block}/{name}/metrics.parquet", Path.cwd())
     except LaunchError as error:
         raise _refusal(error) from None
-    typer.echo(f"\nMetrics are in {made}, weights beside it")
+    typer.echo(f"\nThe metrics are in {made}. The weights are in the same folder.")
 
 
 class Format(StrEnum):
-    """How verdicts are printed."""
+    """Formats of printed verdicts."""
 
     table = "table"
     markdown = "markdown"
@@ -123,10 +136,10 @@ class Format(StrEnum):
 
 @app.command()
 def claims(
-    results: Annotated[Path, typer.Argument(help="a study's folder, such as results/workstation")],
-    form: Annotated[Format, typer.Option("--format", help="how")] = Format.table,
+    results: Annotated[Path, typer.Argument(help="folder of a finished study, such as results/workstation")],
+    form: Annotated[Format, typer.Option("--format", help="format of the verdicts")] = Format.table,
 ) -> None:
-    """Print the verdict of every claim that a finished study has data for."""
+    """Print the verdict of every claim that a finished study could test."""
     from general_circuits.claims import display
     from general_circuits.storage import tables
     from general_circuits.storage.schemas.verdicts import TABLE
@@ -143,7 +156,7 @@ def claims(
     elif form is Format.markdown:
         typer.echo(display.markdown(verdicts), nl=False)
     else:
-        # What was predicted is what the sentence answers, and a terminal is narrow.
+        # A terminal is narrow, and the sentences below tell whether the prediction holds.
         _print_table(display.shown(verdicts).drop(columns="predicted"))
         for row in display.judged(verdicts).itertuples():
             typer.echo(f"\n{display.named(row.claim, row.contrast)}: {row.sentence}")
@@ -152,9 +165,9 @@ def claims(
 
 @app.command()
 def readme(
-    check: Annotated[bool, typer.Option("--check", help="change nothing; fail if it is stale")] = False,
+    check: Annotated[bool, typer.Option("--check", help="change nothing; fail if the README is stale")] = False,
 ) -> None:
-    """Refresh the README's results from results/workstation, or say when they are stale."""
+    """Write the results of results/workstation into the README."""
     from general_circuits.pipeline import readme as page
 
     try:
@@ -166,8 +179,8 @@ def readme(
         raise _refusal(error) from None
     if changed:
         typer.echo(
-            f"{page.README}: may be stale. Since its results were made, the code of {', '.join(changed)} has changed;"
-            " `make readme` runs the study and shows what comes out"
+            f"{page.README} may be stale: since its results were made, the code of {', '.join(changed)} has changed."
+            " `make readme` runs the study again and writes its results into the README."
         )
 
 
@@ -175,7 +188,7 @@ def readme(
 def reference(
     check: Annotated[bool, typer.Option("--check", help="change nothing; fail if a file is out of date")] = False,
 ) -> None:
-    """Regenerate what is written from models: the config's schema and documentation, and the data dictionary."""
+    """Regenerate the config's schema and documentation, the data dictionary, and the pages of tasks and networks."""
     from general_circuits.pipeline.reference import files
 
     for path, text in files().items():
@@ -190,7 +203,7 @@ def reference(
 
 
 def _print_table(table: pd.DataFrame) -> None:
-    """A table as wide as it needs to be, or as the terminal."""
+    """Print a table that is at most as wide as the terminal."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -205,7 +218,7 @@ def _print_table(table: pd.DataFrame) -> None:
 
 
 def _study(name: str) -> Study:
-    """The settings of a study by its name; ends the command if there are none or they cannot run."""
+    """Return a study by its name. End the command if there is no such study, or if it cannot run."""
     import yaml
 
     from general_circuits.config.errors import ConfigError
@@ -219,44 +232,46 @@ def _study(name: str) -> Study:
 
 
 def _of_claim(study: Study, claim: str) -> Study:
-    """What one claim needs of a study; ends the command if there is no such claim, or the study lacks what it needs."""
+    """Return the part of a study that a claim needs. End the command if the claim is unknown or cannot be tested."""
     from general_circuits.claims.registry import CLAIMS
     from general_circuits.pipeline.dag import Dag
     from general_circuits.pipeline.plan import of_claim
 
-    known = [name for name, found in CLAIMS.items() if found.is_measured]
+    known = [name for name, each in CLAIMS.items() if each.is_measured]
     if claim not in known:
         raise _refusal(ValueError(f"--claim {claim}: should be one of {', '.join(known)}"))
     if lacks := Dag(study).lacks(claim):
-        raise _refusal(ValueError(f"--claim {claim}: {study.study} has {lacks}, which it needs"))
+        raise _refusal(ValueError(f"--claim {claim}: the claim needs more; the study {study.study} has {lacks}"))
     return of_claim(study, claim)
 
 
 def _check_replay(study: Study, condition: str, block: int, first: int, last: int) -> None:
-    """End the command if the study has no such steps, before anything is trained for them."""
+    """End the command if the study has no such steps, before anything is trained."""
     from general_circuits.config.branch import replay_refusal
 
     if condition not in study.conditions:
-        raise _refusal(ValueError(f"--condition {condition}: {study.study} has {', '.join(study.conditions)}"))
+        known = ", ".join(study.conditions)
+        raise _refusal(ValueError(f"--condition {condition}: {study.study} has no such condition; known: {known}"))
     if branch := study.conditions[condition].branch:
         raise _refusal(ValueError(f"--condition {condition}: {replay_refusal(branch.parent)}"))
     if block >= study.blocks:
-        raise _refusal(ValueError(f"--block {block}: {study.study} has blocks 0 to {study.blocks - 1}"))
+        last_block = study.blocks - 1
+        raise _refusal(ValueError(f"--block {block}: should be from 0 to {last_block}, the blocks of {study.study}"))
     steps = study.conditions[condition].steps
     if not first <= last <= steps:
         raise _refusal(
-            ValueError(f"--first {first} --last {last}: should ascend within the {steps} steps of {condition}")
+            ValueError(f"--first {first} --last {last}: should ascend, and be at most the {steps} steps of {condition}")
         )
 
 
 def _refusal(error: Exception) -> typer.Exit:
-    """The end of a command that cannot do what was asked; says why."""
+    """Print why a command cannot do its work, and return the exception that ends it."""
     typer.echo(f"general-circuits: {error}", err=True)
     return typer.Exit(1)
 
 
 def main() -> None:
-    """The `general-circuits` command."""
+    """Run the command `general-circuits`."""
     app()
 
 

@@ -1,4 +1,4 @@
-"""What a launch leaves behind for the README, and when the report is made anew."""
+"""Launches: the record that they leave for the README, and the reports that they make again."""
 
 from __future__ import annotations
 

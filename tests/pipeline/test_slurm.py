@@ -1,4 +1,4 @@
-"""What is asked of SLURM's commands, with commands that answer as wanted; tests/slurm has a real cluster."""
+"""Calls of SLURM's commands, with fake commands that give the wanted answers; tests/slurm has a real cluster."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from general_circuits.pipeline.slurm import (
 
 
 def command(folder: Path, name: str, script: str) -> None:
-    """A SLURM command of that name that does this, and notes that it was called."""
+    """Write a SLURM command of that name, which notes its call and runs this script."""
     path = folder / name
     path.write_text(f'#!/bin/sh\necho "{name} $*" >> {folder}/calls\n{script}\n')
     path.chmod(0o755)
@@ -30,7 +30,7 @@ def command(folder: Path, name: str, script: str) -> None:
 
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in front of all others on PATH."""
+    """Folder that comes first on PATH."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
@@ -38,7 +38,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def queue(commands: Path, *jobs: str) -> None:
-    """A queue that holds these jobs until one is cancelled."""
+    """Write commands with a queue that holds these jobs until one is cancelled."""
     (commands / "queue").write_text("\n".join(jobs))
     command(commands, "squeue", f"cat {commands}/queue")
     command(commands, "scancel", f": > {commands}/queue")
@@ -50,18 +50,18 @@ def test_jobs_of_an_earlier_run_are_cancelled_and_the_new_one_is_recorded(tmp_pa
     take_over(record, "first", said.append)
     assert not (commands / "calls").exists(), "nothing was recorded, so nothing is asked"
     take_over(record, "second", said.append)
-    assert said == ["Cancelling what an earlier run left in the queue: SLURM jobs 7_1 7_2 9"]
+    assert said == ["Cancelling SLURM jobs that an earlier run left in the queue: 7_1 7_2 9"]
     calls = (commands / "calls").read_text().splitlines()
     assert calls[:2] == ["squeue --noheader --name first --format %i", "scancel --name first"]
     assert record.read_text() == "second\n"
 
 
-def test_jobs_that_do_not_end_are_named_and_nothing_is_started(tmp_path: Path, commands: Path) -> None:
+def test_jobs_that_do_not_end_are_named_and_the_new_run_is_not_recorded(tmp_path: Path, commands: Path) -> None:
     queue(commands, "7")
     command(commands, "scancel", "")
     record = tmp_path / "run"
     record.write_text("first\n")
-    with pytest.raises(ClusterError, match=r"still there.*: 7\."):
+    with pytest.raises(ClusterError, match=r"still there: 7\."):
         take_over(record, "second", lambda line: None, patience=0)
     assert record.read_text() == "first\n"
 
@@ -91,7 +91,7 @@ def test_a_command_that_fails_is_quoted(tmp_path: Path, commands: Path) -> None:
         ("sacct", 300, "accounting_storage/none", "no accounting database"),
     ],
 )
-def test_a_cluster_where_it_would_wait_for_ever_is_refused(
+def test_a_cluster_on_which_snakemake_would_wait_for_ever_is_refused(
     commands: Path, asks: str, remembered: int, accounting: str, refusal: str | None
 ) -> None:
     config = f"AccountingStorageType   = {accounting}\\nMinJobAge               = {remembered} sec"
@@ -103,8 +103,8 @@ def test_a_cluster_where_it_would_wait_for_ever_is_refused(
             check_status_command(asks)
 
 
-def test_jobs_that_ask_for_different_things_are_submitted_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An array gets what its first job asked for: one that is tried again would get too little again."""
+def test_jobs_with_different_requests_are_submitted_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every job of an array gets the resources of its first job, so a job on its second try would get too little."""
     submitted: list[list[str]] = []
     monkeypatch.setattr(slurm.Executor, "run_jobs", lambda self, jobs: submitted.append([job.id for job in jobs]))
     monkeypatch.setattr(slurm, "pending_jobs_for_rule", slurm.pending_jobs_for_rule)
@@ -118,7 +118,7 @@ def test_jobs_that_ask_for_different_things_are_submitted_apart(monkeypatch: pyt
     slurm.Executor.run_jobs(None, [small, again, small_too, other, larger])
     assert sorted(submitted) == [["a", "c"], ["b"], ["d"], ["e"]]
     dag = SimpleNamespace(ready_jobs=[SimpleNamespace(rule=SimpleNamespace(name="train"))] * 3)
-    assert slurm.pending_jobs_for_rule(dag, "train") == 0, "it would wait for jobs that --jobs keeps from it"
+    assert slurm.pending_jobs_for_rule(dag, "train") == 0, "the executor must not wait for jobs that --jobs holds back"
 
 
 def test_a_task_of_an_array_finds_its_own_command_and_the_first_needs_none() -> None:

@@ -1,5 +1,7 @@
-"""What goes wrong on clusters, on one without accounting: it always ends in verdicts, which need every table, training
-goes on from its last state, and nothing that was done is done again.
+"""Faults on a cluster without accounting.
+
+Every run still ends in verdicts, which need every table. Training resumes from its last state, and no finished job runs
+again.
 """
 
 from __future__ import annotations
@@ -22,17 +24,17 @@ from on_cluster import OnCluster, on
 
 VERDICTS = "results/tiny/claims/verdicts.parquet"
 SHORT: dict[str, Any] = {"label_noise": 1.0}
-"""Ends before anything happens."""
+"""Changes for a condition that ends before the fault."""
 
 
 def long(steps: int) -> dict[str, Any]:
-    """A condition that something happens to; about a thousand steps a second."""
+    """Return changes for a condition that is still training at the fault. It takes about a thousand steps a second."""
     return {"steps": steps, "checkpoints": {"log": 2, "every": steps // 2}, "metrics": {"log": 2, "every": steps // 4}}
 
 
-def test_a_cancelled_job_and_one_at_its_time_limit(plain_cluster: Cluster, tmp_path: Path) -> None:
-    """Asked for its state by the executor's default command, this cluster would never answer."""
-    # SLURM looks at time limits every half minute only.
+def test_a_cancelled_job_and_one_at_its_time_limit_run_again(plain_cluster: Cluster, tmp_path: Path) -> None:
+    """The executor must ask `squeue`: its default command never gets an answer from this cluster."""
+    # SLURM checks time limits only every half minute, so `no_delay` trains longest.
     conditions = {"grokking": long(80_000), "random_labels": SHORT, "no_delay": long(150_000)}
     here = on(plain_cluster, tmp_path, conditions=conditions)
     run = here.snakemake("--", VERDICTS)
@@ -49,8 +51,8 @@ def test_a_cancelled_job_and_one_at_its_time_limit(plain_cluster: Cluster, tmp_p
     assert second.mb == pytest.approx(2 * first.mb, abs=4), "and twice what the rule asked for"
 
 
-def test_a_lost_node_and_too_little_memory(plain_cluster: Cluster, tmp_path: Path) -> None:
-    """The training job loses its node; saliency is given less memory than Snakemake itself needs, at first."""
+def test_jobs_on_a_lost_node_and_with_too_little_memory_run_again(plain_cluster: Cluster, tmp_path: Path) -> None:
+    """The training job loses its node. Saliency first gets less memory than Snakemake itself needs."""
     here = on(plain_cluster, tmp_path, conditions={"grokking": long(60_000), "random_labels": SHORT})
     rule = "  extract_saliency:\n"
     here.project.edit("profiles/slurm/config.yaml", rule, f"{rule}    mem_mb: 300 * attempt ** 3\n")
@@ -70,10 +72,12 @@ def test_a_lost_node_and_too_little_memory(plain_cluster: Cluster, tmp_path: Pat
     assert enough.mb >= 8 * killed.mb
 
 
-def test_snakemake_killed_and_started_again_first_ends_what_it_left(plain_cluster: Cluster, tmp_path: Path) -> None:
-    """Twice: with plain Snakemake, which has to be unlocked, and with the command that does so itself."""
+def test_snakemake_killed_and_restarted_first_cancels_the_jobs_left_over(
+    plain_cluster: Cluster, tmp_path: Path
+) -> None:
+    """The first restart is plain Snakemake, which must be unlocked. The second is the command, which unlocks itself."""
     conditions = {"grokking": long(100_000), "random_labels": SHORT}
-    # What is measured is not what is asked here, and takes minutes.
+    # Measurements would take minutes, and this test needs none.
     here = on(plain_cluster, tmp_path, conditions={name: {**of, "measurements": []} for name, of in conditions.items()})
     first = here.snakemake()
     job = _training(here, "grokking")
@@ -81,7 +85,7 @@ def test_snakemake_killed_and_started_again_first_ends_what_it_left(plain_cluste
     _kill(here, first, job)
     refused = here.snakemake()
     assert refused.wait(timeout=60) != 0
-    assert "--unlock" in here.said
+    assert "--unlock" in here.output
     assert here.project.snakemake("--unlock").returncode == 0
     second = here.snakemake()
     job = _training(here, "grokking", after=job)
@@ -89,22 +93,24 @@ def test_snakemake_killed_and_started_again_first_ends_what_it_left(plain_cluste
     command = [sys.executable, "-m", "general_circuits.cli", "run", "--study", "tiny", "--profile", "slurm"]
     _finishes_once(here, here.start(command), done, ["grokking"])
     assert (here.results / "report.html").is_file()
-    assert here.said.count("Cancelling what an earlier run left in the queue") == 2
+    assert here.output.count("Cancelling SLURM jobs that an earlier run left in the queue") == 2
     *orphans, last = _jobs(here, "train_block", "grokking")
     assert [job.state for job in (*orphans, last)] == ["CANCELLED", "CANCELLED", "COMPLETED"]
     ends, starts = [job.end for job in orphans], [job.start for job in (*orphans[1:], last)]
-    assert all(end <= start for end, start in zip(ends, starts, strict=True)), "not waited for"
+    assert all(end <= start for end, start in zip(ends, starts, strict=True)), (
+        "a job started before the one left over had ended"
+    )
 
 
 def _kill(here: OnCluster, run: subprocess.Popen[str], job: str) -> None:
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
-    assert here.cluster.jobs("%T", "--jobs", job) == [["RUNNING"]], "nothing was left behind: the test shows nothing"
+    assert here.cluster.jobs("%T", "--jobs", job) == [["RUNNING"]], "no job was left over: the test shows nothing"
 
 
 @dataclass(frozen=True, order=True)
 class Job:
-    """A SLURM job, as the queue remembers it."""
+    """SLURM job, as the queue remembers it."""
 
     number: int
     start: str
@@ -115,7 +121,7 @@ class Job:
 
 
 def _jobs(here: OnCluster, rule: str, condition: str) -> list[Job]:
-    """All there have been of a rule for a condition, in the order they were submitted."""
+    """Return all jobs of a rule for a condition, in the order of submission."""
     rows = here.cluster.jobs("%i %S %e %T %l %m %Z", "--states=all")
     return sorted(
         Job(_number(job), start, end, state, limit, int(memory.removesuffix("M")))
@@ -125,7 +131,7 @@ def _jobs(here: OnCluster, rule: str, condition: str) -> list[Job]:
 
 
 def _is_of(here: OnCluster, job: str, rule: str, condition: str) -> bool:
-    """Whether a SLURM job was for this; its log says so."""
+    """Return whether a SLURM job was for this rule and condition, according to its log."""
     logs = list((here.project.root / f".snakemake/slurm_logs/rule_{rule}").rglob(f"{job}.log"))
     return bool(logs) and re.search(rf"--target-jobs {rule}:condition={condition},", logs[0].read_text()) is not None
 
@@ -135,12 +141,14 @@ def _number(job: str) -> int:
 
 
 def _training(here: OnCluster, condition: str, after: str = "0") -> str:
-    """The SLURM job that trains a condition, once it has kept a state and the short condition is known to be trained.
+    """Return the SLURM job that trains a condition.
+
+    Wait until it has kept a state, and until Snakemake knows that the short condition is trained.
 
     Args:
-        here: where.
-        condition: which.
-        after: a job submitted before the one that is meant.
+        here: checkout on the cluster.
+        condition: name of the condition.
+        after: number of an earlier job. Only later jobs count.
     """
 
     def running() -> list[str]:
@@ -150,21 +158,23 @@ def _training(here: OnCluster, condition: str, after: str = "0") -> str:
 
     states = here.results / f".state/{condition}/0/replica-0"
     before = {path.name for path in states.glob("*/state-*")} if _number(after) else set()
-    # Snakemake touches what a job made once it hears that the job has ended.
-    _wait(lambda: "(Rule: train_block)" in here.said, here)
+    # Snakemake sets new dates on a job's files when it learns that the job has ended. `_done` must not read them before.
+    _wait(lambda: "(Rule: train_block)" in here.output, here)
     _wait(lambda: any(path.name not in before for path in states.glob("*/state-*")) and bool(running()), here)
-    assert not (here.results / f"runs/{condition}/0/metrics.parquet").exists(), "it has ended: the test shows nothing"
+    assert not (here.results / f"runs/{condition}/0/metrics.parquet").exists(), (
+        "training has ended: the test shows nothing"
+    )
     return running()[0]
 
 
 def _done(here: OnCluster) -> dict[Path, int]:
-    """The dates of all that is finished."""
+    """Return the dates of all finished files."""
     files = [*here.results.glob("tasks/*"), *here.results.glob("runs/*/*/*")]
     return {path: path.stat().st_mtime_ns for path in files if path.is_file() and not path.name.startswith(".")}
 
 
 def _finishes_once(here: OnCluster, run: subprocess.Popen[str], done: dict[Path, int], trained: list[str]) -> None:
-    """The verdicts are there, training went on from a state, and what was done before was not done again."""
+    """Assert that the verdicts exist, that training resumed from a state, and that no finished file changed."""
     here.makes(run, [here.project.root / VERDICTS])
     for condition in trained:
         log = here.training_log(condition)
@@ -177,5 +187,5 @@ def _finishes_once(here: OnCluster, run: subprocess.Popen[str], done: dict[Path,
 def _wait(is_there: Callable[[], bool], here: OnCluster, seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not is_there():
-        assert time.monotonic() < deadline, f"not within {seconds} s:\n{here.said[-4000:]}"
+        assert time.monotonic() < deadline, f"not within {seconds} s:\n{here.output[-4000:]}"
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Killed jobs, killed Snakemakes, and two launches at once."""
+"""Recovery: from killed jobs, from killed Snakemakes, and from two launches at once."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ LONG = {**TINY["defaults"], "steps": 4000, "checkpoints": {"log": 2, "every": 20
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Project:
-    """Nothing run yet, and training long enough to be interrupted."""
+    """Return a study that has not run, with training long enough to interrupt."""
     project = checkout(tmp_path / "fresh")
     project.configure(**{**BRIEF, "defaults": LONG, "conditions": {"grokking": {}}})
     return project
 
 
-def test_however_it_was_interrupted_the_same_command_goes_on_and_finishes_training(fresh: Project) -> None:
-    """A job killed, Ctrl-C, Snakemake killed, one launch more than there should be: each after the other."""
+def test_the_same_command_resumes_and_finishes_training_after_every_interruption(fresh: Project) -> None:
+    """The interruptions follow one another: a killed job, Ctrl-C, a killed Snakemake, a second launch at once."""
     states = fresh.results / ".state/grokking/0/replica-0"
     _kill_the_job(fresh, states)
     kept = _last_step(states)
@@ -37,9 +37,9 @@ def test_however_it_was_interrupted_the_same_command_goes_on_and_finishes_traini
     last = fresh.launch()
     training = _training(last.pid)
     second = fresh.launch()
-    _, said = second.communicate(timeout=60)
+    _, errors = second.communicate(timeout=60)
     assert second.returncode == 1
-    assert "already running" in said
+    assert "already running" in errors
     training.wait(timeout=120)
     metrics = pd.read_parquet(fresh.results / "runs/grokking/0/metrics.parquet")
     assert metrics["step"].max() == LONG["steps"]
@@ -47,11 +47,11 @@ def test_however_it_was_interrupted_the_same_command_goes_on_and_finishes_traini
     last.communicate(timeout=60)
 
 
-def test_a_study_ends_in_its_report_and_a_second_call_does_nothing(project: Project) -> None:
+def test_a_study_ends_with_its_report_and_a_second_run_does_nothing(project: Project) -> None:
     first = project.launch()
-    out, said = first.communicate(timeout=120)
-    assert first.returncode == 0, said
-    assert f"The report is in {project.results / 'report.html'}" in out
+    output, errors = first.communicate(timeout=120)
+    assert first.returncode == 0, errors
+    assert f"The report is in {project.results / 'report.html'}" in output
     made = (project.results / "report.html").stat().st_mtime_ns
     second = project.launch()
     second.communicate(timeout=60)
@@ -63,13 +63,13 @@ def _kill_the_job(fresh: Project, states: Path) -> None:
     launched = fresh.launch()
     training = _training(launched.pid)
     while not list(states.glob("*/state-*")):
-        assert training.is_running(), "it ended before it kept a state: the test shows nothing"
+        assert training.is_running(), "training ended before it kept a state: the test shows nothing"
         time.sleep(0.01)
     training.send_signal(signal.SIGKILL)
-    _, said = launched.communicate(timeout=120)
+    _, errors = launched.communicate(timeout=120)
     assert launched.returncode == 1
-    assert "Finished jobs are kept" in said
-    assert "Traceback" not in said
+    assert "Finished jobs are kept" in errors
+    assert "Traceback" not in errors
 
 
 def _interrupt(fresh: Project) -> None:
@@ -77,13 +77,13 @@ def _interrupt(fresh: Project) -> None:
     training = _training(launched.pid)
     log = fresh.results / "logs/train_block/grokking/0.log"
     while "goes on from" not in log.read_text():
-        assert training.is_running(), "it ended before it went on: the test shows nothing"
+        assert training.is_running(), "training ended before it resumed: the test shows nothing"
         time.sleep(0.01)
     os.killpg(launched.pid, signal.SIGINT)
     launched.communicate(timeout=60)
     assert launched.returncode == 1
     assert _has_ended(training)
-    assert not list((fresh.root / ".snakemake/locks").glob("*")), "Snakemake was not left the time to clear its lock"
+    assert not list((fresh.root / ".snakemake/locks").glob("*")), "Snakemake had no time to remove its lock"
 
 
 def _kill_snakemake(fresh: Project) -> None:
@@ -93,19 +93,19 @@ def _kill_snakemake(fresh: Project) -> None:
     orphans = snakemake.children(recursive=True)
     snakemake.send_signal(signal.SIGKILL)
     launched.communicate(timeout=60)
-    assert any((fresh.root / ".snakemake/locks").iterdir()), "no lock was left: the test shows nothing"
+    assert any((fresh.root / ".snakemake/locks").iterdir()), "Snakemake left no lock: the test shows nothing"
     for orphan in orphans:
         if orphan.is_running():
             orphan.kill()
 
 
-def test_an_unknown_study_is_refused_with_the_known_ones(fresh: Project) -> None:
+def test_an_unknown_study_is_refused_with_a_list_of_the_known_ones(fresh: Project) -> None:
     (fresh.root / "config/tiny.yaml").unlink()
     launched = fresh.launch()
-    _, said = launched.communicate(timeout=60)
+    _, errors = launched.communicate(timeout=60)
     assert launched.returncode == 1
-    assert "config/tiny.yaml" in said
-    assert "known: full, smoke, tuning, workstation" in said
+    assert "config/tiny.yaml" in errors
+    assert "known: full, smoke, tuning, workstation" in errors
 
 
 def _last_step(states: Path) -> int:
@@ -117,7 +117,7 @@ def _training(ancestor: int) -> psutil.Process:
 
 
 def _process(ancestor: int, is_it: Callable[[list[str]], bool]) -> psutil.Process:
-    """The descendant with this command line, once it is there."""
+    """Return the descendant whose command line matches. Wait until it runs."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         for process in psutil.Process(ancestor).children(recursive=True):
@@ -131,7 +131,7 @@ def _process(ancestor: int, is_it: Callable[[list[str]], bool]) -> psutil.Proces
 
 
 def _has_ended(process: psutil.Process) -> bool:
-    """Whether it runs no more; one that waits to be reaped, its parent gone before it, has ended too."""
+    """Return whether a process has ended. A zombie has ended too: its parent died before it could collect it."""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

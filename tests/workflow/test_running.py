@@ -1,4 +1,4 @@
-"""What a Snakemake user expects of the workflow."""
+"""The workflow as a user of Snakemake runs it: tables, figures, targets and refusals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_every_table_keeps_its_contract(finished: Project) -> None:
     for name in schemas.names():
         table = schemas.table(name)
         if not table.is_of_all:
-            continue  # of specification curves, which this study does without
+            continue  # a table of specification curves, which this study does not make
         patterns = {"condition": "*", "block": "[0-9]", "task": "*", "claim": "s*", "step": "*", "optimiser": "*"}
         files = sorted(finished.results.glob(table.path.format_map(patterns)))
         assert files, name
@@ -51,7 +51,7 @@ def test_metadata_carries_the_resolved_condition(finished: Project) -> None:
     assert set(metadata) == {b"condition", b"general_circuits"}
 
 
-def test_figures_are_drawn_as_svg_and_png_and_put_in_words(finished: Project) -> None:
+def test_figures_are_drawn_as_svg_and_png_and_described_as_text(finished: Project) -> None:
     for kind in ("svg", "png", "txt"):
         assert {file.stem for file in finished.results.glob(f"figures/*.{kind}")} == set(TINY_DRAWINGS)
 
@@ -60,7 +60,7 @@ def test_every_page_of_the_report_is_written(finished: Project) -> None:
     assert {file.stem for file in finished.results.glob("report/*.html")} == {"front", *PAGES}
 
 
-def test_one_figure_or_one_claim_can_be_asked_for(finished: Project) -> None:
+def test_one_figure_or_one_claim_can_be_a_target(finished: Project) -> None:
     planned = finished.planned("--forceall", "results/tiny/figures/learning_curves-loss.svg")
     assert planned["plot_figure"] == 1
     assert not planned.keys() & {"extract_saliency", "judge_claim"}
@@ -69,17 +69,17 @@ def test_one_figure_or_one_claim_can_be_asked_for(finished: Project) -> None:
     assert "plot_figure" not in planned
 
 
-def test_snakemake_looks_for_jobs_when_one_ends_and_at_no_other_time(project: Project) -> None:
-    """Jobs take over half a second each here: looks that breed others, one a second each, are twice as many."""
+def test_snakemake_looks_for_ready_jobs_only_when_a_job_ends(project: Project) -> None:
+    """A job takes over half a second here. Snakemake by itself would also look every second, and so twice as often."""
     pages = [f"results/tiny/report/{page}.html" for page in PAGES]
     run = project.snakemake("--cores", "1", "--verbose", "--force", *pages)
     assert run.returncode == 0, run.stderr
-    said = run.stdout + run.stderr
-    assert said.count("Ready jobs: ") == len(pages)
+    output = run.stdout + run.stderr
+    assert output.count("Ready jobs: ") == len(pages)
 
 
 def test_settings_longer_than_a_command_line_reach_their_page(project: Project) -> None:
-    """Linux takes no argument over 128 KB."""
+    """Linux allows no argument over 128 KB."""
     conditions = {f"decay_{i}": {"weight_decay": i / 300} for i in range(300)}
     project.configure(conditions=conditions)
     run = project.snakemake("--cores", "1", "results/tiny/report/settings.html")
@@ -125,14 +125,14 @@ def test_the_report_is_one_file_with_every_figure_and_page(report: Path) -> None
 def test_a_config_that_cannot_run_stops_before_any_job(project: Project, changes: dict, words: list[str]) -> None:
     project.configure(**changes)
     run = project.snakemake("--cores", "1")
-    said = run.stdout + run.stderr
+    output = run.stdout + run.stderr
     assert run.returncode != 0
-    assert all(word in said for word in words), said
-    assert "Traceback" not in said
-    assert "steps (" not in said
+    assert all(word in output for word in words), output
+    assert "Traceback" not in output
+    assert "steps (" not in output
 
 
-def test_a_claim_whose_control_is_missing_says_so(project: Project) -> None:
+def test_the_verdict_of_a_claim_names_what_the_study_lacks(project: Project) -> None:
     project.configure(conditions={"grokking": {}}, duels={})
     lacking = {"saliency_skew": "no condition random_labels", "takeover": "no planted duels and no toy duels"}
     files = {claim: project.results / f"claims/{claim}.parquet" for claim in lacking}
@@ -142,12 +142,13 @@ def test_a_claim_whose_control_is_missing_says_so(project: Project) -> None:
         row = pd.read_parquet(path).iloc[0]
         assert row["verdict"] == "not testable in this study"
         sentence = (
-            f"Not testable in this study: it has {lacking[claim]}. What config/full.yaml, which has it, would take:"
+            f"Not testable in this study: it has {lacking[claim]}. config/full.yaml has it. This command predicts the"
+            " cost:"
         )
         assert row["sentence"] == f"{sentence} general-circuits plan --study full --claim {claim}."
 
 
-def test_a_study_that_looks_at_no_updates_nor_progress_has_none_of_their_jobs_and_figures(project: Project) -> None:
+def test_a_study_without_updates_and_progress_has_none_of_their_jobs_and_figures(project: Project) -> None:
     project.configure(measurements=BRIEF["measurements"])
     planned = project.planned("--forceall")
     assert not planned.keys() & {"replay_onset", "measure_progress", "track_updates"}
@@ -165,7 +166,7 @@ def test_a_study_without_duels_has_none_of_their_jobs_and_figures(project: Proje
     )
 
 
-def test_a_study_of_which_nothing_is_measured_has_metrics_events_and_what_is_judged_from_them(project: Project) -> None:
+def test_a_study_without_measurements_still_judges_claims_from_metrics_and_events(project: Project) -> None:
     conditions = {name: {**settings, "measurements": []} for name, settings in TINY["conditions"].items()}
     project.configure(**BRIEF, conditions=conditions)
     planned = project.planned("--forceall")
@@ -174,12 +175,12 @@ def test_a_study_of_which_nothing_is_measured_has_metrics_events_and_what_is_jud
     assert planned["plot_figure"] == sum(set(FIGURES[name].tables) <= left for name, _ in TINY_DRAWINGS.values())
     run = project.snakemake("--cores", "2", "claim_gradual", "results/tiny/claims/saliency_skew.parquet")
     assert run.returncode == 0, run.stderr
-    said = pd.read_parquet(project.results / "claims/saliency_skew.parquet")["sentence"].iloc[0]
-    assert said.startswith("Not testable in this study: it has no saliency. ")
+    sentence = pd.read_parquet(project.results / "claims/saliency_skew.parquet")["sentence"].iloc[0]
+    assert sentence.startswith("Not testable in this study: it has no saliency. ")
 
 
-def test_the_same_study_twice_is_the_same_bytes(finished: Project, tmp_path) -> None:
-    """One condition, again from nothing and in one block: training does not depend on where or beside what it runs."""
+def test_a_condition_trained_again_by_itself_has_the_same_bytes(finished: Project, tmp_path) -> None:
+    """The condition is trained from nothing, in one block and another folder. Training depends on none of these."""
     again = checkout(tmp_path / "again")
     again.configure(conditions={"random_labels": TINY["conditions"]["random_labels"]}, replicas=1)
     run = again.snakemake("--cores", "2", "results/tiny/ablation/random_labels/0.parquet")
@@ -194,16 +195,16 @@ def test_the_same_study_twice_is_the_same_bytes(finished: Project, tmp_path) -> 
         assert (again.results / file).read_bytes() == (finished.results / file).read_bytes(), file
 
 
-def test_a_diverged_run_is_data_down_to_the_figures(project: Project) -> None:
-    """Beside conditions of another depth, width and task, which share every figure with it."""
+def test_a_diverged_run_is_kept_as_data_and_drawn_in_the_figures(project: Project) -> None:
+    """Every figure shows it together with conditions of another depth, width and task."""
     explosion = {"optimiser": "sgd", "learning_rate": 1e30}
     other = {"operation": "x/y", "n_layers": 2, "normalisation": "post", "positions": "sinusoidal", "d_mlp": 24}
     project.configure(replicas=1, conditions={**TINY["conditions"], "explosion": explosion, "other": other})
-    apart = {"specification", "toy", "planted"}  # which no condition is in
+    not_of_conditions = {"specification", "toy", "planted"}  # their rows belong to no condition
     shown = {
         name: figure.views[0]
         for name, figure in TINY_FIGURES.items()
-        if not (apart & set(figure.tables) or figure.claim)
+        if not (not_of_conditions & set(figure.tables) or figure.claim)
     }
     drawings = [project.results / f"figures/{name}-{view}.svg" for name, view in shown.items()]
     before = [path.stat().st_mtime_ns for path in drawings]

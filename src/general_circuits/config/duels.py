@@ -71,8 +71,8 @@ class ToySettings(Settings):
     orders: list[Literal["shuffled", "sequential", "blocked"]] = Field(
         ["shuffled", "sequential", "blocked"],
         description="orders in which pairs are shown. `shuffled` is a random order; `sequential` shows one pair at a"
-        " time in a fixed order; `blocked` shows all pairs at once. Then the first pair is left out for"
-        " `block_steps` steps and shown for as many steps, in turn",
+        " time in a fixed order; `blocked` shows all pairs at once, but leaves the first pair out for"
+        " `block_steps` steps, shows it for as many, and so on",
     )
     initial_shares: list[Share] = Field(
         [0.2, 0.5, 0.8], description="shares of the right logits that the general circuit gives at the start"

@@ -1,4 +1,4 @@
-"""The pages of what can be trained: every task, and every network that has a name."""
+"""Generated pages that list every task and every preset of a network."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ TASKS_INTRODUCTION = """\
 
 <!-- Generated from src/general_circuits/tasks/registry.py by `make reference`. -->
 
-This table lists what a condition can learn. The first column is the text in the config. `general_circuits` generates
-every example of a task, and the [split](../config/README.md#split) decides which examples train. *Commutative* says
-whether x ∘ y = y ∘ x for every pair that has both orders in the table of examples. *Band* says whether the examples
-have a band. An example has band m if its value before reduction lies in [m·p, (m + 1)·p). Bands are the column `wrap`
-of [the task's table](../results/README.md#task).
+This table lists the tasks that a condition can learn. The first column is the text in the config. The package
+`general_circuits` generates every example of a task. The [split](../config/README.md#split) decides which examples
+train. The column *commutative* says whether x ∘ y = y ∘ x for every pair that has both orders in the table of examples.
+The column *band* says whether the examples have a band. An example has band m if its value before reduction lies in
+[m·p, (m + 1)·p). Bands are the column `wrap` of [the task's table](../results/README.md#task).
 """
 
 TASKS_NOTES = """\
@@ -79,28 +79,28 @@ norm; here the network is the usual pre-norm. Merrill et al. have one output who
 sign` has the same.
 
 **Seen on tuning seeds.** Seeds 1000 and 1001 were trained in the settings of their sources, which are conditions of
-`config/full.yaml`. `parity_mlp` learned (40, 3)-sparse parity: 98 % or more of its 1,000 examples by step 1,200, with
-a validation accuracy near 0.5. By step 4,800 it generalised completely. `quadratic_mlp` answered every pair of x + y
-mod 97 by step 250. `power` on S5 was trained with seed 1000 alone. It learned 99 % of its training examples by step
-1,000 and all of them by step 6,750, with spikes after that. It was stopped at step 9,000, with a validation accuracy
-of 0.02.
+`config/full.yaml`. The network `parity_mlp` learned (40, 3)-sparse parity: 98 % or more of its 1,000 examples by step
+1,200, with a validation accuracy near 0.5. By step 4,800 it generalised completely. The network `quadratic_mlp`
+answered every pair of x + y mod 97 by step 250. The network `power` on S5 was trained with seed 1000 alone. It learned
+99 % of its training examples by step 1,000 and all of them by step 6,750, with spikes after that. It was stopped at
+step 9,000, with a validation accuracy of 0.02.
 
-**Built by hand.** `initialisation: fourier` computes x + y modulo an odd number by Fourier features: a general
-circuit. `initialisation: lookup_table` knows its training examples and nothing else. With `steps: 0` they are measured
-as they are. Both are transformers of one layer without normalisation. A config that makes one too narrow is refused,
-and the message says the least width. Every measurement is tested on both. In the lookup table every neuron is salient
-on one example, and deleting it costs that example. In the general network every neuron is salient on a quarter of all
-examples, and the network can do without any seventh of its neurons.
+**Built by hand.** With `initialisation: fourier`, a network computes x + y modulo an odd number by Fourier features: a
+general circuit. With `initialisation: lookup_table`, it knows its training examples and nothing else. With `steps: 0`,
+they are measured as they are. Both are transformers of one layer without normalisation. A config that makes one too
+narrow is refused, and the message says the least width. Every measurement is tested on both. In the lookup table every
+neuron is salient on one example, and deleting it costs that example. In the general network every neuron is salient on
+a quarter of all examples. That network can do without any seventh of its neurons.
 """
 
 
 def pages() -> dict[Path, str]:
-    """Both, by their path."""
+    """Return the text of both pages by path."""
     return {Path("docs/tasks.md"): tasks_page(), Path("docs/networks.md"): networks_page()}
 
 
 def tasks_page() -> str:
-    """Every task: its classes, examples, whether it commutes, and its source."""
+    """Return the page of all tasks: classes, examples, whether they commute or have bands, and sources."""
     rows = []
     for given, source in registry.CATALOGUE:
         table = registry.generate(registry.resolve(TaskSettings(**given)))
@@ -114,7 +114,7 @@ def tasks_page() -> str:
 
 
 def networks_page() -> str:
-    """Every preset: its parameters and its source; and what it fills in, a dash where it has no such key."""
+    """Return the page of all presets: their sizes and sources, and the keys that they fill in."""
     header = ("preset", "parameters", "of a task with", "published loss", "source")
     rows = [
         (
@@ -136,9 +136,11 @@ def networks_page() -> str:
 
 
 def _choice(model: Model, key: str) -> str:
+    """Return the cell of a network's key: its value, or a dash if the architecture has no such key."""
     value, is_lacking = getattr(model, key), CHOICES[model.architecture].get(key) == ()
     return "–" if is_lacking or not value else f"`{value}`"
 
 
 def _inputs(vocabulary: Vocabulary) -> str:
+    """Return the inputs of a task in words."""
     return f"{vocabulary.n_inputs} inputs of {vocabulary.n_symbols} symbols"

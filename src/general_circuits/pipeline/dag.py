@@ -1,7 +1,7 @@
-"""The DAG's questions: which files, settings, options, memory and code each job of a study has.
+"""Files, settings, options, memory and code of every job of a study, for the Snakemake rules.
 
-The rules in `workflow/` hold no logic of their own; they ask a `Dag`, which is made from the checked config. Paths are
-relative to the project's folder and begin with `<results>`, which Snakemake replaces by the study's folder.
+The rules in `workflow/` hold no logic of their own. They ask a `Dag`, which is made from the checked config. Paths are
+relative to the project's folder. They begin with `<results>`, which Snakemake replaces by the study's folder.
 """
 
 from __future__ import annotations
@@ -42,36 +42,40 @@ MEASUREMENTS: Mapping[str, str] = {
     "answers": "recorded answers",
     "spikes": "watched spikes",
 }
-"""What a condition may do without, in words."""
+"""Measurements that a study can leave out, with words for messages."""
 LARGEST = "full"
-"""The study that tests all that a smaller one may lack."""
+"""Name of the study that has the data for every measured claim."""
 PARENT_FILES = ("metrics", "split", "events")
-"""What a branch reads of its parent, its metrics first."""
+"""Tables of its parent that a branch reads. Rules rely on metrics as the first one."""
 WEIGHTS = {
     "train_block": "runs/{condition}/{block}",
     "replay_block": "replays/{condition}/{block}/{replay}",
     "replay_onset": "onset/{condition}/{block}",
     "watch_spikes": "spikes/{condition}/{block}",
 }
-"""Where each rule that leaves weights puts them."""
+"""Folders of the weights that rules write."""
 
 Axes = dict[str, list[Any]]
-"""By the names in the paths of tables (`condition`, `block`, `claim`), a study's values in order."""
+"""A study's values, in order, of each name in the paths of tables: `condition`, `block`, `claim`."""
 
 
 class Dag:
-    """What the rules ask of a study.
+    """Answers to the questions of the rules about one study.
 
     Args:
         study: the checked config.
 
     Attributes:
         results: the study's folder.
-        conditions: by name, every condition's settings, complete.
-        branches: by name, how a branch leaves its parent.
-        parents: by name, a branch's parent.
-        sizes: by name, the sizes that memory is computed from.
-        axes: the values along which the study has files.
+        conditions: resolved settings of each condition, by name.
+        branches: how each branch leaves its parent, by name.
+        parents: name of each branch's parent, by name.
+        sizes: sizes of each condition, from which memory is computed, by name.
+        toy_grid: settings of toy duels, if the study has any.
+        modules: the condition that the modules of planted duels share, if the study has such duels. It is none of
+            `conditions`.
+        planting, duels: settings of planted duels, if the study has any.
+        axes: values along which the study has files.
     """
 
     def __init__(self, study: Study) -> None:
@@ -83,7 +87,6 @@ class Dag:
         self.sizes = {name: Size.of(condition) for name, condition in self.conditions.items()}
         toy, planted = study.duels.toy, study.duels.planted
         self.toy_grid = toy.resolve(study.replicas, study.first_seed) if toy else None
-        # Modules share the task and the split of a condition that is no part of the study's own.
         self.modules: Condition | None = None
         self.planting: Planting | None = None
         self.duels: Duels | None = None
@@ -96,33 +99,33 @@ class Dag:
             "optimiser": list(toy.rules) if toy else [],
         }
 
-    # What there is.
+    # Contents of the study.
 
     @cached_property
     def tasks(self) -> dict[str, Task]:
-        """Every task of the study by its file's stem."""
+        """Tasks of the study, by the stem of their file."""
         conditions = [*self.conditions.values(), *([self.modules] if self.modules else [])]
         return {tasks.file_stem(condition.task): condition.task for condition in conditions}
 
     @cached_property
     def flat(self) -> dict[str, dict[str, Any]]:
-        """Every condition's settings as claims read them: flat, with the number of training examples."""
+        """Settings of each condition as claims read them: flat, with the number of training examples."""
         resolved = self.study.resolved()["conditions"]
         return {name: flat(own) | {"examples.training": self.sizes[name].n_training} for name, own in resolved.items()}
 
     @property
     def measured_claims(self) -> list[str]:
-        """The claims that have a measurement."""
+        """Names of the claims that are measured."""
         return [name for name, claim in CLAIMS.items() if claim.is_measured]
 
     @property
     def specified_claims(self) -> list[str]:
-        """The claims that have a specification curve."""
+        """Names of the claims that have a specification curve."""
         return [name for name in self.measured_claims if CLAIMS[name].specified]
 
     @cached_property
     def absent(self) -> dict[str, str]:
-        """Tables that the study has no file of, with what it would need for them, in words."""
+        """Tables without any file in the study, each with the words for what the study would need."""
         absent = {} if self.toy_grid else {"toy": "toy duels"}
         if not self.planting:
             absent |= dict.fromkeys(("planted", "modules"), "planted duels")
@@ -134,18 +137,18 @@ class Dag:
 
     @cached_property
     def tables_of_blocks(self) -> list[str]:
-        """The tables that the study has one file of for each block."""
+        """Tables that have one file for each block of the study's conditions."""
         return [name for name in schemas.of_blocks() if name not in self.absent]
 
     @cached_property
     def shown(self) -> list[str]:
-        """The conditions that figures of the whole study show.
+        """Conditions in figures of the whole study.
 
-        Branches are left out, and conditions that are measured for a claim alone; if none is left, all are shown.
+        Branches are left out, and so are conditions that only single claims measure. If none is left, all are shown.
         """
         of_all = {schemas.table(name).measurement for name in schemas.of_blocks()} - {""}
-        whole = [name for name, own in self.study.conditions.items() if of_all & {*own.measured}]
-        return [name for name in whole if name not in self.branches] or list(self.conditions)
+        measured = [name for name, own in self.study.conditions.items() if of_all & {*own.measured}]
+        return [name for name in measured if name not in self.branches] or list(self.conditions)
 
     # Files.
 
@@ -155,14 +158,14 @@ class Dag:
 
     @property
     def states(self) -> str:
-        """The folder of a block's training states, with wildcards.
+        """Folder of a block's training states, with wildcards.
 
-        It lies beside the study's results, not among them, since a rerun wipes outputs.
+        States are no outputs of a rule, because Snakemake removes outputs before a rerun.
         """
         return f"{self.results}/.state/{{condition}}/{{block}}"
 
     def task_table(self, condition: str) -> str:
-        """Return the path of the task that a condition trains on."""
+        """Return the path of the table of a condition's task."""
         return self.table_of(self.conditions[condition].task)
 
     def table_of(self, task: Task) -> str:
@@ -170,7 +173,10 @@ class Dag:
         return f"<results>/tasks/{tasks.file_stem(task)}.parquet"
 
     def parent_files(self, condition: str) -> list[str]:
-        """Return what a branch begins from, its parent's metrics first; nothing for any other condition."""
+        """Return the files that a branch begins from, its parent's metrics first; none for any other condition.
+
+        If the kick has another branch's name, that branch's metrics come last: they set the distance of the kick.
+        """
         if condition not in self.branches:
             return []
         paths = [f"<results>/runs/{self.parents[condition]}/{{block}}/{name}.parquet" for name in PARENT_FILES]
@@ -178,23 +184,23 @@ class Dag:
         return paths + ([f"<results>/runs/{kick}/{{block}}/metrics.parquet"] if isinstance(kick, str) else [])
 
     def onset_weights(self, condition: str) -> list[str]:
-        """Return the checkpoints around onset, which are replayed; a branch has none."""
+        """Return the files of checkpoints around onset. A branch has none, because it is not replayed."""
         return [] if condition in self.branches else self.weights("replay_onset")
 
     def example_saliency(self) -> list[str]:
-        """Return the files of the checkpoints at which every example's saliency is kept."""
-        table, asked, paths = schemas.table("example_saliency"), self.study.measurements.saliency, []
-        for name in self.study.measured("saliency") if asked.by_example else ():
+        """Return the files of `example_saliency`, one for each chosen checkpoint of each block."""
+        table, n_steps, paths = schemas.table("example_saliency"), self.study.measurements.saliency.by_example, []
+        for name in self.study.measured("saliency") if n_steps else ():
             if name in self.branches:
-                continue  # its steps are known only once its parent is trained
+                continue  # the checkpoints of a branch are known only when its parent has been trained
             schedule = self.conditions[name].schedule
-            steps = evenly_chosen(schedule.checkpoints.steps(schedule.steps), asked.by_example)
+            steps = evenly_chosen(schedule.checkpoints.steps(schedule.steps), n_steps)
             axes = {"condition": [name], "block": self.axes["block"], "step": steps}
             paths += [f"<results>/{file}" for file in files(table, axes)]
         return paths
 
     def axes_of(self, table: str, axes: Axes) -> Axes:
-        """Return the axes, with only those conditions and claims that have this table."""
+        """Return the axes, restricted to the conditions and claims that have this table."""
         if table == "specification":
             return axes | {"claim": self.specified_claims}
         measurement = schemas.table(table).measurement
@@ -208,16 +214,17 @@ class Dag:
         return [f"<results>/{file}" for name in names for file in files(schemas.table(name), self.axes_of(name, axes))]
 
     def whole_tables(self, names: Iterable[str]) -> list[str]:
-        """Return what stands for all of the study's files of these tables.
+        """Return files that stand for these tables of the whole study.
 
-        That is an index where there is a file for each block, and the files themselves where there are few.
+        For a table with a file per block this is its index, and for any other table its files. An index keeps
+        Snakemake's command lines and its DAG small.
         """
         names = list(names)
         indexes = [f"<results>/index/{name}.sha256" for name in names if name in self.tables_of_blocks]
         return indexes + self.files_of([name for name in names if name not in self.tables_of_blocks], self.axes)
 
     def axes_option(self, names: Iterable[str], axes: Axes) -> str:
-        """Return the axes of each of these tables as a stage takes them, JSON."""
+        """Return the axes of each of these tables as the JSON that stages take."""
         along = {name: self.axes_of(name, axes) for name in names}
         return json.dumps({name: {axis: along[name][axis] for axis in schemas.table(name).axes} for name in along})
 
@@ -225,33 +232,34 @@ class Dag:
 
     @cache  # noqa: B019 - one Dag lives as long as Snakemake does
     def claim_conditions(self, claim: str) -> list[str]:
-        """Return the conditions that a claim is judged from."""
+        """Return the names of the conditions that a claim is judged from."""
         return CLAIMS[claim].among(self.flat)
 
     def claim_axes(self, claim: str) -> Axes:
-        """Return the axes with a claim's conditions."""
+        """Return the axes, restricted to a claim's conditions."""
         return self.axes | {"condition": self.claim_conditions(claim)}
 
     @cache  # noqa: B019
     def lacks(self, claim: str) -> str:
-        """Return what a claim needs and the study has not, in words; nothing where the claim can be judged."""
-        asked = CLAIMS[claim]
-        missing = [f"condition {name}" for name in asked.needs if name not in self.conditions]
-        missing += [variants.words for variants in asked.needs_variants if not variants.of(self.flat)]
-        missing += dict.fromkeys(self.absent[name] for name in asked.tables if name in self.absent)
-        for measurement in dict.fromkeys(schemas.table(name).measurement for name in asked.tables):
+        """Return in words what a claim needs but the study lacks; empty text if the claim can be judged."""
+        needed = CLAIMS[claim]
+        missing = [f"condition {name}" for name in needed.needs if name not in self.conditions]
+        missing += [variants.words for variants in needed.needs_variants if not variants.of(self.flat)]
+        missing += dict.fromkeys(self.absent[name] for name in needed.tables if name in self.absent)
+        for measurement in dict.fromkeys(schemas.table(name).measurement for name in needed.tables):
             measured = self.study.measured(measurement) if measurement else []
+            # A measurement that no condition has is already in `absent`.
             unmeasured = set(self.conditions) - set(measured) if measured else ()
-            missing += [f"{measurement} of {name}" for name in asked.needs if name in unmeasured]
+            missing += [f"{measurement} of {name}" for name in needed.needs if name in unmeasured]
         return " and ".join(f"no {name}" for name in dict.fromkeys(missing))
 
     def elsewhere(self, claim: str) -> str:
-        """Return where a claim that this study cannot test could be tested."""
+        """Return a sentence about a study that can test a claim that this one cannot test."""
         cost = f"general-circuits plan --study {LARGEST} --claim {claim}"
-        return f"What config/{LARGEST}.yaml, which has it, would take: {cost}."
+        return f"config/{LARGEST}.yaml has it. This command predicts the cost: {cost}."
 
     def claim_reads(self, claim: str) -> list[str]:
-        """Return the names of the tables that a claim reads; none where something it needs is missing."""
+        """Return the names of the tables that a claim reads; none if the study lacks something that it needs."""
         if self.lacks(claim):
             return []
         beside = [name for name in CLAIMS[claim].tables_beside if self.files_of([name], self.claim_axes(claim))]
@@ -262,12 +270,12 @@ class Dag:
         return self.files_of(self.claim_reads(claim), self.claim_axes(claim))
 
     def specified(self, claim: str) -> Sequence[str]:
-        """Return the tables that a claim's specification curve is made from; none where there can be none."""
+        """Return the tables that a claim's specification curve is made from; none if the study cannot have a curve."""
         is_possible = self.study.measurements.specifications and not self.lacks(claim)
         return CLAIMS[claim].specified if is_possible else ()
 
     def specified_axes(self, claim: str) -> Axes:
-        """Return the axes with the conditions that a specification curve reads."""
+        """Return the axes, restricted to the conditions that a specification curve reads."""
         return self.axes | {"condition": list(CLAIMS[claim].needs)}
 
     def specified_tables(self, claim: str) -> list[str]:
@@ -278,9 +286,9 @@ class Dag:
 
     @cached_property
     def drawings(self) -> dict[str, tuple[str, str]]:
-        """The figures and views that the study can draw, by file stem.
+        """Figures and views that the study can draw, by the stem of their file.
 
-        A figure needs its tables and, where it belongs to a claim, all that the claim needs.
+        A figure needs all of its tables. A figure of a claim also needs everything that the claim needs.
         """
         return {
             drawing: (name, view)
@@ -291,7 +299,7 @@ class Dag:
 
     @property
     def front_drawings(self) -> list[str]:
-        """The drawings on the report's front page."""
+        """Drawings on the report's front page."""
         return [drawing for drawing in FRONT_PAGE if drawing in self.drawings]
 
     def figure(self, drawing: str) -> Figure:
@@ -299,7 +307,7 @@ class Dag:
         return FIGURES[DRAWINGS[drawing][0]]
 
     def figure_axes(self, drawing: str) -> Axes:
-        """Return the axes with the conditions that a figure shows: the study's, or those of its claim."""
+        """Return the axes, restricted to the conditions that a figure shows: its claim's, or `shown`."""
         claim = self.figure(drawing).claim
         return self.axes | {"condition": self.claim_conditions(claim) if claim else self.shown}
 
@@ -311,7 +319,7 @@ class Dag:
         return self.whole_tables(figure.tables)
 
     def figure_labels(self, drawing: str) -> dict[str, str]:
-        """Return what the report lists a drawing by; a label with two values becomes a toggle."""
+        """Return the labels of a drawing in the report. A label with several values becomes a toggle."""
         figure, view = self.figure(drawing), DRAWINGS[drawing][1]
         return {"shows": figure.title} | ({figure.toggle: view} if figure.toggle else {})
 
@@ -332,21 +340,21 @@ class Dag:
 
     @property
     def conditions_option(self) -> str:
-        """Every condition's flat settings as JSON."""
+        """Flat settings of all conditions as JSON."""
         return json.dumps(self.flat)
 
     @cached_property
     def study_option(self) -> str:
-        """All of the study's settings as JSON; put together when a page asks, not at the start of every job."""
+        """Settings that results depend on, as JSON. They are computed on first use, because few jobs need them."""
         return json.dumps(self.study.resolved())
 
     def branch_options(self, condition: str, block: str, paths: Sequence[str]) -> str:
-        """Return how a condition continues another one, as options of `train_block`.
+        """Return the options of `train_block` that say how a branch continues its parent.
 
         Args:
-            condition: a branch, or any other condition, which continues none.
-            block: the block's number.
-            paths: `parent_files` of it, as Snakemake found them.
+            condition: the condition. If it is no branch, all options are empty.
+            block: number of the block.
+            paths: the condition's `parent_files`, with Snakemake's wildcards filled in.
         """
         if condition not in self.branches:
             return options(branch='""', parent=".", parent_states=".", parent_code='""', as_kicked='""')
@@ -360,7 +368,11 @@ class Dag:
         )
 
     def replay_options(self, condition: str, replay: str) -> str:
-        """Return the options that a replay's name stands for: steps-0-100-checkpoints-10-metrics-10."""
+        """Return the options that a replay's name stands for, such as steps-0-100-checkpoints-10-metrics-10.
+
+        Raises:
+            WorkflowError: the condition is a branch.
+        """
         if condition in self.branches:
             raise WorkflowError(f"{condition}: {replay_refusal(self.parents[condition])}")
         first, last, checkpoints, metrics = re.findall(r"\d+", replay)
@@ -368,7 +380,7 @@ class Dag:
         return f"--events= --first {first} --last {last} {every}"
 
     def onset_options(self, events: str) -> str:
-        """Return the options of the replay around each replica's onset, which the table of events has."""
+        """Return the options of the replay around each replica's onset, which is in the table of events."""
         onset = self.study.measurements.onset
         every = f"--checkpoints-every {onset.every} --metrics-every {onset.every}"
         return f"--events {events} --first={-onset.before} --last {onset.after} {every}"
@@ -376,14 +388,19 @@ class Dag:
     # Memory.
 
     def mb(self, rule: str, condition: str | None = None) -> int:
-        """Return the peak memory of one job of a rule, MB."""
+        """Return the peak memory of one job of a rule, MB.
+
+        Args:
+            rule: name of the rule.
+            condition: the job's condition, for rules that have one.
+        """
         study = self.study
         if rule == "duel_toys" and self.toy_grid:
             return memory.toy_mb(self.toy_grid)
         if rule in ("train_modules", "duel_modules") and self.modules and self.planting:
             return Size.of(self.modules).modules_mb(max(self.planting.parts))
         if condition is None:
-            raise ValueError(f"{rule}: no rule whose memory depends on the study alone")
+            raise ValueError(f"{rule}: there is no prediction of this rule's memory without a condition")
         size, (answers, spikes) = self.sizes[condition], study.measurements.answers_and_spikes
         match rule:
             case "train_block" | "replay_block":
@@ -406,20 +423,20 @@ class Dag:
                 return size.answers_mb(or_all(answers.checkpoints), study.block)
             case "watch_spikes":
                 return size.spikes_mb(spikes.most, study.block)
-        raise ValueError(f"{rule}: no rule whose memory depends on a condition")
+        raise ValueError(f"{rule}: there is no prediction of this rule's memory")
 
     # Code.
 
     def training_modules(self, condition: str) -> list[str]:
-        """Return the modules that training imports by a name in the settings: the loss and the update rule."""
+        """Return the modules that training imports by names in the settings: the loss and the update rule."""
         settings = self.conditions[condition].optimiser
         return [losses.module_of(settings.loss), updater.module_of(settings.optimiser)]
 
     @cache  # noqa: B019
     def training_code(self, condition: str) -> str:
-        """Return the fingerprint of a condition's training, by which its states are known.
+        """Return the fingerprint of a condition's training code. Training states carry it.
 
-        A branch replays its parent, so it depends on the parent's loss and update rule beside its own.
+        A branch replays its parent, so it also depends on its parent's loss and update rule.
         """
         parent = self.parents.get(condition)
         modules = self.training_modules(condition) + (self.training_modules(parent) if parent else [])
@@ -430,19 +447,19 @@ class Dag:
         return fingerprint(f"stages.{stage}", *self.training_modules(condition))
 
     def task_code(self, task: str) -> str:
-        """Return the fingerprint of the job that makes a task's table, by the table's file stem."""
+        """Return the fingerprint of the job that makes a task's table. `task` is the stem of the table's file."""
         return fingerprint("stages.generate_task", family_module(self.tasks[task].family))
 
     def reader_code(self, stage: str, module: str, names: Iterable[str]) -> str:
-        """Return the fingerprint of a stage that reads tables by name and hands them to a module."""
+        """Return the fingerprint of a stage that reads tables by name and gives them to a module."""
         return fingerprint(f"stages.{stage}", module, *(f"storage.schemas.{name}" for name in names))
 
 
 def options(**values: object) -> str:
-    """Return options of a stage as the command line has them."""
+    """Return options of a stage as they stand on its command line. Values must be quoted already."""
     return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in values.items())
 
 
 def or_all(number: int | str) -> int:
-    """Return a number of checkpoints or of sizes as the stages take it: 0 for all."""
+    """Return a number of checkpoints as the stages take it: 0 for all."""
     return 0 if number == "all" else int(number)

@@ -1,4 +1,4 @@
-"""One command for a whole study: recover from whatever was interrupted, run Snakemake, make the report."""
+"""One command for a whole study: recover from an interrupted run, run Snakemake, make the report."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ import yaml
 
 
 class LaunchError(RuntimeError):
-    """A study that cannot be started now; the message says why."""
+    """Refusal to start a study now. The message says why."""
 
 
 def launch(study: str, cores: int, root: Path, profile: str | None = None) -> Path:
     """Bring a study up to date and return its report.
 
     Args:
-        study: "workstation" is config/config.yaml, any other name config/{name}.yaml.
-        cores: how many jobs' threads run at once here.
+        study: name of the study. "workstation" stands for config/config.yaml, and any other name for
+            config/{name}.yaml.
+        cores: largest number of threads that jobs use together on this machine.
         root: the checkout.
-        profile: how jobs run, by its name under profiles/; on this machine if there is none.
+        profile: name of a profile under profiles/, which says how jobs run. `None` runs them on this machine.
 
     Raises:
-        LaunchError: no such config or profile, another launch in this checkout, or a job that failed.
+        LaunchError: there is no such config or profile, another launch runs in this checkout, or a job failed.
     """
     how = ["--cores", str(cores)] if profile is None else ["--workflow-profile", str(_profile(profile, root))]
     with _snakemake(study, root) as (snakemake, results, lock):
@@ -48,11 +49,11 @@ def launch(study: str, cores: int, root: Path, profile: str | None = None) -> Pa
 
 
 LAUNCHES = Path("benchmarks/launches.tsv")
-"""Below a study's results: what each launch on one machine took, the report included."""
+"""File below a study's results: seconds of each launch on one machine, with the report, its cores and the machine."""
 
 
 def _record(results: Path, seconds: float, cores: int) -> None:
-    """Add a line to `LAUNCHES`."""
+    """Add a line to the file `LAUNCHES` of a study."""
     path = results / LAUNCHES
     path.parent.mkdir(parents=True, exist_ok=True)
     is_new = not path.exists()
@@ -63,7 +64,7 @@ def _record(results: Path, seconds: float, cores: int) -> None:
 
 
 def machine() -> str:
-    """This machine in words: processor, cores, memory."""
+    """Describe this machine in words: processor, cores, memory."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -72,7 +73,7 @@ def machine() -> str:
 
 
 def target(study: str, path: str, root: Path) -> Path:
-    """Make one file below a study's results, and return where it is; arguments and errors as of `launch`."""
+    """Make one file below a study's results and return its place. Other arguments and errors are those of `launch`."""
     with _snakemake(study, root) as (snakemake, results, lock):
         _run([*snakemake, "--cores", "1", str((results / path).relative_to(root))], study, root, lock)
     return results / path
@@ -80,7 +81,7 @@ def target(study: str, path: str, root: Path) -> Path:
 
 @contextlib.contextmanager
 def _snakemake(study: str, root: Path) -> Iterator[tuple[list[str], Path, int]]:
-    """Snakemake's command for a study, ready to run, with the study's folder and the lock to hand on."""
+    """Take the lock, clear what a killed run left, and yield Snakemake's command, the study's folder and the lock."""
     config = config_file(study, root)
     snakemake = [sys.executable, "-m", "snakemake", "--configfile", str(config.relative_to(root))]
     with _only_launch(root) as lock:
@@ -89,15 +90,20 @@ def _snakemake(study: str, root: Path) -> Iterator[tuple[list[str], Path, int]]:
 
 
 def _run(snakemake: list[str], study: str, root: Path, lock: int) -> None:
+    """Run this command of Snakemake, and fail if it fails."""
     progress = ["--logger", "rich"] if sys.stderr.isatty() else []
-    # Snakemake holds the lock too: should this process be killed, no second launch can start beside it.
+    # Snakemake inherits the lock. If this process is killed, no second launch can start while Snakemake still runs.
     run = [*snakemake, "--rerun-incomplete", *progress]
     if _wait_for(subprocess.Popen(run, cwd=root, pass_fds=[lock])):
-        raise LaunchError(f"{study}: not finished; what is done is kept, and running this again goes on from there")
+        raise LaunchError(f"{study}: not finished. Finished jobs are kept; run the same command again to continue")
 
 
 def config_file(study: str, root: Path) -> Path:
-    """The config of a study by name."""
+    """Return the config file of a study.
+
+    Raises:
+        LaunchError: there is none of this name.
+    """
     path = root / "config" / ("config.yaml" if study == "workstation" else f"{study}.yaml")
     if not path.is_file():
         known = sorted({"workstation"} | {file.stem for file in path.parent.glob("*.yaml")} - {"config"})
@@ -106,7 +112,7 @@ def config_file(study: str, root: Path) -> Path:
 
 
 def _profile(name: str, root: Path) -> Path:
-    """The folder of a profile by name."""
+    """Return the folder of a profile; refuse a name without one."""
     path = root / "profiles" / name
     if not (path / "config.yaml").is_file():
         known = sorted(file.parent.name for file in path.parent.glob("*/config.yaml"))
@@ -115,7 +121,10 @@ def _profile(name: str, root: Path) -> Path:
 
 
 def _name(config: Path) -> str:
-    """What the study calls itself, which its results' folder is called; any fault is Snakemake's to explain."""
+    """Return the study's own name, which is also the name of its results' folder.
+
+    A config without one gets its file's name here. Snakemake then refuses it and says why.
+    """
     try:
         return str(yaml.safe_load(config.read_text(encoding="utf-8"))["study"])
     except (yaml.YAMLError, KeyError, TypeError):
@@ -124,7 +133,10 @@ def _name(config: Path) -> str:
 
 @contextlib.contextmanager
 def _only_launch(root: Path) -> Iterator[int]:
-    """A lock for one launch per checkout, held as long as the process or the Snakemake it started lives."""
+    """Hold the lock that allows one launch per checkout, and yield its file descriptor.
+
+    The kernel releases the lock when the last process that holds the descriptor ends: this one, or its Snakemake.
+    """
     folder = root / ".snakemake"
     folder.mkdir(exist_ok=True)
     with (folder / "launch.lock").open("w") as file:
@@ -136,14 +148,17 @@ def _only_launch(root: Path) -> Iterator[int]:
 
 
 def _wait_for(process: subprocess.Popen[bytes]) -> int:
-    """The exit status, also after Ctrl-C, which reaches the process too: it has jobs to end and locks to clear."""
+    """Wait until a process ends, and return its exit status.
+
+    Ctrl-C reaches both processes. This one waits on, because Snakemake still has to end its jobs and clear its locks.
+    """
     while True:
         with contextlib.suppress(KeyboardInterrupt):
             return process.wait()
 
 
 def _recover(snakemake: list[str], root: Path) -> None:
-    """Remove the locks that a killed Snakemake left, once no Snakemake runs here that might own them."""
+    """Remove the locks that a killed Snakemake left. Refuse if a Snakemake that may own them still runs here."""
     if not any((root / ".snakemake" / "locks").glob("*")):
         return
     if running := _snakemake_in(root):
@@ -152,20 +167,21 @@ def _recover(snakemake: list[str], root: Path) -> None:
 
 
 def _snakemake_in(root: Path) -> int | None:
+    """Return the process id of a Snakemake that runs in this folder; `None` if there is none."""
     for process in psutil.process_iter():
         try:
             words = process.cmdline()
-            # One that a cluster started for a job belongs to another, which may be gone.
+            # With --target-jobs, a cluster started it for one job. It belongs to another Snakemake, which may be gone.
             is_launch = any(Path(word).name == "snakemake" for word in words[:3]) and "--target-jobs" not in words
             if is_launch and Path(process.cwd()) == root:
                 return int(process.pid)
-        except psutil.Error:  # ended, or somebody else's
+        except psutil.Error:  # the process has ended, or belongs to another user
             continue
     return None
 
 
 def _is_stale(report: Path, results: Path) -> bool:
-    """Whether something the report shows is newer than it."""
+    """Return whether the report is missing, or older than a figure or a page that it shows."""
     if not report.is_file():
         return True
     shown = [*results.glob("figures/*.svg"), *results.glob("report/*.html")]

@@ -1,7 +1,8 @@
-"""What the jobs of a condition need, before they run: memory and disk, from the condition alone.
+"""Predictions of the memory and disk that a job needs, from its condition alone.
 
-Memory was measured (peak resident size on Linux, torch 2.13, one thread) on networks of 1 to 4 layers, and fitted from
-above: a prediction is at most twice the measured peak, and not below it.
+Each formula counts the largest arrays that are alive at once. Its factors were fitted from above to measured peaks:
+resident size on Linux, torch 2.13, one thread, networks of 1 to 4 layers. A prediction is never below the measured
+peak and at most twice as large.
 """
 
 from __future__ import annotations
@@ -33,35 +34,38 @@ FLOAT = 4
 """Bytes of a number in a network."""
 
 TRAINING_BASE, SALIENCY_BASE, ABLATION_BASE = 380 * MB, 470 * MB, 420 * MB
-"""Bytes of a job before it has done anything: Python with torch, pandas and Arrow, and Captum for saliency."""
+"""Bytes of a job before any work: Python with torch, pandas and Arrow, and Captum for saliency."""
 PROGRESS_BASE = 530 * MB
-"""Of `measure_progress`, with what forward differentiation imports."""
+"""Bytes of `measure_progress` before any work, with the imports of forward differentiation."""
 MODULES_BASE, TOY_ROW = 420 * MB, 750
-"""Bytes of a job of duels before it has done anything, and those that a row of `toy` leaves behind."""
+"""Bytes of a job of duels before any work, and bytes per row of `toy`."""
 ANSWER_ROW, LOSS_ROW = 150, 500
-"""Bytes that a row of `answers` and one of `losses` leave behind, all of which are there at once."""
+"""Bytes per row of `answers` and of `losses`. All rows of a job are in memory at once."""
 ABLATION_ROW, SALIENCY_ROW, EXAMPLE_ROW = 260, 200, 170
-"""Bytes that a row of `ablation` and one of `saliency` leave behind, which are written one checkpoint at a time; and
-those of a row of `example_saliency`, of which all of one place are there at once."""
+"""Bytes per row of `ablation`, `saliency` and `example_saliency`.
+
+The first two tables are written one checkpoint at a time, but the allocator keeps their memory. All rows of
+`example_saliency` at one place are in memory at once.
+"""
 TORCH_COMPILER = 100 * MB
-"""What torch's optimiser classes import, of which only L-BFGS is one."""
+"""Bytes of the modules that torch's optimiser classes import. Only L-BFGS uses such a class."""
 
 SNAKEMAKE_MB = 600
-"""Beside a job on a cluster: the two Snakemakes that start it there."""
+"""Memory, in MB, of the two Snakemakes that start a job on a cluster."""
 
 
 @dataclass(frozen=True)
 class Attributions:
-    """How much one job of `extract_saliency` attributes.
+    """Amount of attribution in one job of `extract_saliency`.
 
     Attributes:
-        methods: by name.
-        examples: that methods of many passes see, of each split at most; or "all".
-        targets: how many, those at matched scale among them.
-        combinations: of method, target and normalisation.
-        sites: whose neurons.
-        checkpoints: of each replica, at most; or "all".
-        replicas: of the job.
+        methods: names of the methods.
+        examples: largest number of examples of each split for methods of many passes; or "all".
+        targets: number of targets; a log-probability counts again where it is also attributed at matched scale.
+        combinations: number of combinations of method, target and normalisation.
+        sites: kinds of neurons.
+        checkpoints: largest number of checkpoints of each replica; or "all".
+        replicas: number of replicas of the job.
     """
 
     methods: tuple[str, ...]
@@ -75,15 +79,15 @@ class Attributions:
 
 @dataclass(frozen=True)
 class Deletions:
-    """How much one job of `ablate_neurons` deletes.
+    """Amount of deletion in one job of `ablate_neurons`.
 
     Attributes:
-        examples: of each split, at most.
-        splits: how many.
-        k_points: sizes k on a log axis, or "all".
-        curves: how many of one layer on one split.
-        checkpoints: of each replica, at most; or "all".
-        replicas: of the job.
+        examples: largest number of examples of each split.
+        splits: number of splits.
+        k_points: number of sizes k on a log axis, or "all".
+        curves: number of curves of one layer on one split.
+        checkpoints: largest number of checkpoints of each replica; or "all".
+        replicas: number of replicas of the job.
     """
 
     examples: int
@@ -96,12 +100,12 @@ class Deletions:
 
 @dataclass(frozen=True)
 class Size:
-    """What costs are computed from.
+    """Sizes of one condition, from which costs are computed.
 
     Attributes:
-        condition: the setting.
-        vocabulary: of its task.
-        n_training, n_validation: examples.
+        condition: the condition.
+        vocabulary: inputs, symbols and classes of its task.
+        n_training, n_validation: numbers of examples.
     """
 
     condition: Condition
@@ -123,66 +127,74 @@ class Size:
 
     @property
     def n_examples(self) -> int:
+        """Examples of both splits."""
         return self.n_training + self.n_validation
 
     @property
     def largest_split(self) -> int:
+        """Examples of the larger split."""
         return max(self.n_training, self.n_validation)
 
     @property
     def parameters(self) -> int:
-        """Numbers in the network."""
+        """Number of weights in the network."""
         return parameters(self.condition.model, self.vocabulary)
 
     @property
     def checkpoints(self) -> int:
-        """How many are kept."""
+        """Number of checkpoints of a replica."""
         schedule = self.condition.schedule
         return len(schedule.checkpoints.steps(schedule.steps))
 
     @property
     def weights_bytes(self) -> int:
-        """Of one replica's file of checkpoints, but for its header."""
+        """Bytes of one replica's file of checkpoints, without its header."""
         return self.checkpoints * self.parameters * FLOAT
 
     @property
     def state_bytes(self) -> int:
-        """Of one training state: weights, and what the optimiser remembers of each."""
+        """Bytes of one training state: the weights, and the optimiser's memory of each weight."""
         settings = self.condition.optimiser
-        # L-BFGS remembers its direction and gradient, and two histories.
+        # Adam remembers two moments. L-BFGS remembers a direction, a gradient and two histories of such vectors.
         moments = {"sgd": int(settings.momentum > 0), "line_search": 0, "lbfgs": 2 + 2 * HISTORY}
         remembered = moments.get(settings.optimiser, 2) + int(settings.grokfast_lambda > 0)
         return (1 + remembered) * self.parameters * FLOAT
 
     def kept_bytes(self, weights: bool, states: int) -> int:
-        """What a finished replica leaves on disk, but for its tables: checkpoints, and at most so many states."""
+        """Return the bytes that a finished replica leaves on disk, without its tables.
+
+        Args:
+            weights: whether checkpoints are kept.
+            states: largest number of training states that are kept.
+        """
         made = -(-self.condition.schedule.steps // STATE_EVERY)
         return weights * self.weights_bytes + min(states, made) * self.state_bytes
 
     def training_mb(self, is_branch: bool = False) -> int:
-        """Peak memory of `train_block`; of a branch, whose parent is there too."""
-        # Evaluation: logits in double precision of a whole split, and what the scores make of them.
+        """Return the peak memory of `train_block`, MB. A branch also holds its parent."""
+        # An evaluation holds the logits of a whole split in double precision, and several arrays of their size.
         evaluation = 6 * self.largest_split * self.vocabulary.n_classes * 8
         compiler = TORCH_COMPILER if self.condition.optimiser.optimiser == "lbfgs" else 0
         running = FLOAT * (self._in_mlp() if self.condition.model.architecture == "mlp" else self._in_transformer())
-        # Once in memory, and twice where many checkpoints are written at once.
+        # Checkpoints are in memory once, and twice more while they are written together at the end.
         own = TRAINING_BASE + compiler + 3 * self.weights_bytes + 5 * self.state_bytes + running + evaluation
         return _mb(own + is_branch * (3 * self.state_bytes + running))
 
     def _in_mlp(self) -> int:
-        """Numbers between the inputs and the logits of all examples that are computed at once."""
+        """Return how many numbers an MLP holds between the inputs and the logits of examples computed at once."""
         model = self.condition.model
         per_example = 5 * (model.n_layers * model.d_mlp + model.input_width(self.vocabulary))
         return self._at_once * per_example
 
     def _in_transformer(self) -> int:
-        """Numbers between tokens and logits of all examples that are computed at once."""
+        """Return how many numbers a transformer holds between tokens and logits of examples computed at once."""
         model, p = self.condition.model, self.vocabulary.n_symbols
         if self.condition.optimiser.arithmetic == "plain":
+            # A training step keeps every layer for its gradient; an evaluation keeps only the current one.
             return max(
                 self._plain(self.batch, 2 * model.n_layers), self._plain(min(EXAMPLES_PER_PASS, self.largest_split), 1)
             )
-        # A set of buffers for each number of examples that occurs: batches, slices and what is left over.
+        # Reduced arithmetic keeps one set of buffers for each number of examples that occurs: batches, slices, rests.
         examples = sum({min(n, EXAMPLES_PER_SLICE) for n in (self.batch, self.largest_split)})
         examples += sum(
             n % EXAMPLES_PER_SLICE for n in {self.batch, self.n_training, self.n_validation} if n > EXAMPLES_PER_SLICE
@@ -192,7 +204,7 @@ class Size:
         return rows * self._per_row + tables
 
     def _plain(self, examples: int, layers: int) -> int:
-        """Of the plain network on so many examples, where so many layers' numbers are kept."""
+        """Return how many numbers the plain transformer holds for these examples, with so many layers kept."""
         return examples * layers * (self._positions * self._per_row + self._patterns)
 
     @property
@@ -202,12 +214,12 @@ class Size:
 
     @property
     def _positions(self) -> int:
-        """Of a transformer: every input, and "="."""
+        """Number of a transformer's positions: one per input, and one for "="."""
         return self.vocabulary.n_inputs + 1
 
     @property
     def _patterns(self) -> int:
-        """Numbers of attention's scores and what is made of them, an example and a layer."""
+        """Numbers of attention scores and patterns, of one example in one layer."""
         return 2 * self.condition.model.n_heads * self._positions**2
 
     @property
@@ -216,7 +228,10 @@ class Size:
         return max(self.batch, min(EXAMPLES_PER_PASS, self.largest_split))
 
     def saliency_mb(self, asked: Attributions) -> int:
-        """Peak memory of `extract_saliency`: a whole split's neurons, every attribution of one place, and the table."""
+        """Return the peak memory of `extract_saliency`, MB.
+
+        It holds the neurons of a whole split, every attribution of one layer, and the table.
+        """
         model, n = self.condition.model, self.largest_split
         is_linear = model.n_layers == 1 and model.normalisation == "none" and asked.sites == ("mlp",)
         if model.architecture == "mlp":
@@ -224,7 +239,7 @@ class Size:
         else:
             copies = 24 if is_linear else 40 if model.n_layers == 1 else 55
             per_example = copies * (model.d_mlp + model.d_model) * self._positions // 3 + 2 * self._patterns
-        # Beside the registered method, which sees all examples; so do others where the logits are linear.
+        # The registered method covers all examples in one pass. Other methods keep their attributions beside it.
         others = [method for method in asked.methods if method != "activation_gradient"]
         gradients = sum(method.startswith("integrated_gradients") for method in others)
         some = n if asked.examples == "all" else min(n, asked.examples)
@@ -238,7 +253,10 @@ class Size:
         return _mb(SALIENCY_BASE + FLOAT * numbers + SALIENCY_ROW * rows + self.weights_bytes)
 
     def progress_mb(self) -> int:
-        """Peak memory of `measure_progress`: examples on their way back, all logits, and the grid of neurons."""
+        """Return the peak memory of `measure_progress`, MB.
+
+        It holds the activations of a backward pass, the logits of all examples, and the grid of neurons over (a, b).
+        """
         model, vocabulary = self.condition.model, self.vocabulary
         together, classes = min(EXAMPLES_PER_PASS, self.n_examples), vocabulary.n_classes
         if model.architecture == "mlp":
@@ -250,7 +268,10 @@ class Size:
         return _mb(PROGRESS_BASE + FLOAT * (numbers + grid) + self.weights_bytes // 2)
 
     def updates_mb(self) -> int:
-        """Peak memory of `track_updates`: the gradients of examples at once, in double precision, of two labelings."""
+        """Return the peak memory of `track_updates`, MB.
+
+        It holds the gradients of single examples in double precision, under two labelings.
+        """
         model, together = self.condition.model, min(EXAMPLES_PER_PASS, self.n_training)
         if model.architecture == "mlp":
             width = (3 + 3 * model.n_layers) * model.d_mlp + model.input_width(self.vocabulary)
@@ -262,28 +283,48 @@ class Size:
         return _mb(MODULES_BASE + FLOAT * 5 * numbers // 2 + self.weights_bytes // 2)
 
     def answers_mb(self, checkpoints: int, replicas: int) -> int:
-        """Peak memory of `record_answers`: gradients of examples at once, and a row for each at each checkpoint."""
-        seen = self.checkpoints if checkpoints == 0 else min(checkpoints, self.checkpoints)
-        rows = replicas * seen * self.n_examples
+        """Return the peak memory of `record_answers`, MB.
+
+        It holds the activations of a backward pass, and a row for each example at each checkpoint.
+
+        Args:
+            checkpoints: number of checkpoints; 0 means all.
+            replicas: number of replicas of the job.
+        """
+        recorded = self.checkpoints if checkpoints == 0 else min(checkpoints, self.checkpoints)
+        rows = replicas * recorded * self.n_examples
         numbers = self._with_gradients + 12 * self.largest_split * self.vocabulary.n_classes + 12 * self.parameters
         return _mb(TRAINING_BASE + FLOAT * numbers + ANSWER_ROW * rows + self.weights_bytes // 2)
 
     def spikes_mb(self, most: int, replicas: int) -> int:
-        """Peak memory of `watch_spikes`: two replicas in training, weights around spikes, a record of all steps."""
+        """Return the peak memory of `watch_spikes`, MB.
+
+        It holds two replicas in training, weights around spikes, and a record of all steps.
+
+        Args:
+            most: largest number of spikes in each replica.
+            replicas: number of replicas of the job.
+        """
         numbers = 2 * 20 * most * replicas * self.parameters
         record = LOSS_ROW * self.condition.schedule.steps * replicas
         return self.training_mb(is_branch=True) + _mb(FLOAT * numbers + record)
 
     @property
     def _with_gradients(self) -> int:
-        """Numbers between inputs and logits of the plain network, of as many examples as go through it together."""
+        """Numbers that the plain network holds for the gradient of examples that pass through it together."""
         model, together = self.condition.model, min(EXAMPLES_PER_PASS, self.largest_split)
         if model.architecture == "mlp":
             return together * 5 * (model.n_layers * model.d_mlp + model.input_width(self.vocabulary))
         return self._plain(together, 2 * model.n_layers)
 
     def modules_mb(self, parts: int) -> int:
-        """Peak memory of `train_modules` and `duel_modules`: all modules on all examples, and what gradients keep."""
+        """Return the peak memory of `train_modules` and `duel_modules`, MB.
+
+        They hold all modules on all examples, and the activations for their gradients.
+
+        Args:
+            parts: largest number K of memorisers. Each has 1/√K of the neurons, so together they have √K times as many.
+        """
         model, vocabulary = self.condition.model, self.vocabulary
         if model.architecture == "mlp":
             per_neuron = (2 + 2 * model.n_layers) * model.d_mlp
@@ -295,13 +336,13 @@ class Size:
         return _mb(MODULES_BASE + FLOAT * (2 * at_once + 12 * parts * self.parameters + 8 * NUMBERS_PER_STACK))
 
     def example_saliency_mb(self, asked: Attributions) -> int:
-        """Peak memory of `extract_example_saliency`: the same, and one attribution of one place as rows."""
+        """Return the peak memory of `extract_example_saliency`, MB: as `saliency_mb`, and rows of one attribution."""
         model = self.condition.model
         widest = max([model.d_model] * ("head_outputs" in asked.sites) + [model.d_mlp])
         return self.saliency_mb(asked) + _mb(EXAMPLE_ROW * self.largest_split * widest)
 
     def neurons(self, sites: Collection[str]) -> int:
-        """How many there are at these sites, in all layers."""
+        """Return the number of neurons at these sites, in all layers."""
         model = self.condition.model
         of_layer = {"mlp": model.d_mlp}
         if model.architecture != "mlp":
@@ -309,16 +350,21 @@ class Size:
         return model.n_layers * sum(of_layer.get(site, 0) for site in sites)
 
     def ablation_mb(self, deletions: Deletions) -> int:
-        """Peak memory of `ablate_neurons`: the neurons, what each wrote, how examples are answered, and the table."""
+        """Return the peak memory of `ablate_neurons`, MB.
+
+        It holds the neurons and their writes to the residual stream, the answers to all examples, and the table.
+        """
         model, vocabulary = self.condition.model, self.vocabulary
         n = min(deletions.examples, self.largest_split)
         width = model.input_width(vocabulary) if model.architecture == "mlp" else model.d_model
         positions = 3 if model.architecture == "mlp" else self._positions
-        # In one layer whose logits are linear in its neurons, they are not run again for each deletion.
+        # Where the logits are linear in the neurons of one layer, a deletion does not run the network again.
         copies = 15 if model.n_layers == 1 and model.normalisation == "none" else 22
-        neurons = positions * (copies * n + 3 * self.n_training) * (model.d_mlp + width)  # means are of all of training
+        # A unit's mean, its norm and its donors come from all training examples, not only from the n drawn ones.
+        neurons = positions * (copies * n + 3 * self.n_training) * (model.d_mlp + width)
         kept = 1 + (model.d_mlp if deletions.k_points == "all" else min(model.d_mlp, int(deletions.k_points) + 1))
         answers = n * (4 * model.d_mlp + 4 * kept + 8 * vocabulary.n_classes)
+        # With label noise, training examples are also scored in two parts: `train_corrupted` and `train_true`.
         splits = deletions.splits + 2 * (self.condition.split.label_noise > 0)
         checkpoints = deletions.checkpoints if deletions.checkpoints != "all" else self.checkpoints
         rows = deletions.replicas * min(int(checkpoints), self.checkpoints) * model.n_layers
@@ -327,31 +373,33 @@ class Size:
 
 
 def attributions(study: Study) -> Attributions:
-    """Return how much one job of a study attributes."""
+    """Return the amount of attribution in one job of a study."""
     saliency = study.measurements.saliency
     return _attributions(saliency, saliency.checkpoints, study.block)
 
 
 def attributions_all_ways(study: Study) -> Attributions:
-    """Return how much one job attributes for specification curves."""
+    """Return the amount of attribution in one job for specification curves."""
     return _attributions(study.measurements.specification, "all", study.block)
 
 
 def deletions(study: Study) -> Deletions:
-    """Return how much one job of a study deletes."""
+    """Return the amount of deletion in one job of a study. The registered saliency alone ranks the neurons."""
     return _deletions(study.measurements.ablation, 1, study.block)
 
 
 def deletions_all_ways(study: Study) -> Deletions:
-    """Return how much one job deletes for specification curves."""
-    asked = study.measurements
-    return _deletions(asked.specification_ablation, asked.specification.combinations, study.block)
+    """Return the amount of deletion in one job for specification curves. Every saliency ranks the neurons."""
+    measured = study.measurements
+    return _deletions(measured.specification_ablation, measured.specification.combinations, study.block)
 
 
 def _attributions(settings: AttributionSettings, checkpoints: int | Literal["all"], replicas: int) -> Attributions:
+    """Return the amount of attribution in one job with these settings."""
     targets = list(settings.targets)
+    # At matched scale, a homogeneous target is only divided by the scale. A log-probability is attributed again.
     if "matched" in settings.normalisations and "log_probability" in targets:
-        targets.append("log_probability")  # at another scale it is attributed by itself
+        targets.append("log_probability")
     return Attributions(
         tuple(settings.methods),
         settings.examples,
@@ -364,6 +412,7 @@ def _attributions(settings: AttributionSettings, checkpoints: int | Literal["all
 
 
 def _deletions(settings: AblationSettings, combinations: int, replicas: int) -> Deletions:
+    """Return the amount of deletion in one job with these settings."""
     return Deletions(
         settings.examples,
         len(settings.splits),
@@ -375,7 +424,10 @@ def _deletions(settings: AblationSettings, combinations: int, replicas: int) -> 
 
 
 def toy_mb(grid: Grid) -> int:
-    """Peak memory of `duel_toys`: one update rule's toys, and a row for each of their circuits and looks."""
+    """Return the peak memory of `duel_toys`, MB.
+
+    It holds the toys of one update rule, and a row for each of their circuits at each evaluation.
+    """
     trained = max(len(toys(grid, rule)) for rule in grid.rules)
     n = grid.pairs
     weights = 2 * n * (2 * n + max(grid.coverages) * 3 * n)
@@ -384,17 +436,18 @@ def toy_mb(grid: Grid) -> int:
 
 
 def parameters(model: Model, vocabulary: Vocabulary) -> int:
-    """Numbers in a network, as `models/` has them."""
+    """Return the number of weights in a network, from the shapes that `models/` gives them."""
     return sum(math.prod(shape) for shape in weight_shapes(model, vocabulary).values())
 
 
 def machine_mb() -> int:
-    """Memory of this machine, or of the container this runs in."""
-    limit = Path("/sys/fs/cgroup/memory.max")
-    found = limit.read_text().strip() if limit.is_file() else "max"
+    """Return the memory of this machine, or of the container that this process runs in, MB."""
+    file = Path("/sys/fs/cgroup/memory.max")
+    limit = file.read_text().strip() if file.is_file() else "max"
     total = psutil.virtual_memory().total
-    return int(min(total, int(found)) if found.isdigit() else total) // MB
+    return int(min(total, int(limit)) if limit.isdigit() else total) // MB
 
 
 def _mb(size: float) -> int:
+    """Return a number of bytes in MB, rounded up."""
     return -(-int(size) // MB)

@@ -1,6 +1,6 @@
-"""What a study will take, before anything runs: jobs, core-hours, memory and disk, by rule.
+"""Prediction of a study's costs before it runs: jobs, core-hours, memory and disk, by rule.
 
-Seconds are measured here and now (`timings`), once for every distinct shape of network and batch.
+Seconds are measured on this machine (`timings`), once for each distinct shape of network and batch.
 """
 
 from __future__ import annotations
@@ -51,25 +51,25 @@ ROW_BYTES = {
     "answers": 8,
     "losses": 16,
 }
-"""Bytes a row of a table's file, measured in a finished study."""
+"""Bytes per row of a table's file, measured in a finished study."""
 EVALUATIONS = 20
-"""Most evaluations around a spike, in the quiet windows on either side of it, and after the kicks there."""
+"""Largest number of evaluations around a spike, in the quiet windows beside it, and after the kicks there."""
 SHORT = 10
-"""Steps by which the length of a duel is judged."""
+"""Number of steps of a duel that are timed."""
 SMALL_MB, READER_MB = 500, 2000
-"""Memory of jobs that handle one block's tables, and of those that read a study's."""
+"""Memory, in MB, of jobs that handle tables of one block, and of jobs that read tables of the whole study."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Jobs:
-    """Jobs of one rule that are alike.
+    """Jobs of one rule with equal costs.
 
     Attributes:
-        rule: the rule's name.
+        rule: name of the rule.
         count: number of jobs.
-        seconds: core-seconds of each.
-        mem_mb: peak memory of each, MB.
-        disk_bytes: bytes that each leaves.
+        seconds: core-seconds of each job.
+        mem_mb: peak memory of each job, MB.
+        disk_bytes: bytes that each job leaves on disk.
     """
 
     rule: str
@@ -85,6 +85,7 @@ def of_claim(study: Study, claim: str) -> Study:
     read = {schemas.table(name).measurement for name in (*needed.tables, *needed.tables_beside)} - {""}
     read |= {"saliency"} if "ablation" in read else set()
     names, conditions = needed.among(Dag(study).flat), study.conditions
+    # A branch needs its parent. If a kick has another branch's name, it needs that branch too.
     for name in list(names):
         branch = conditions[name].branch
         kick = branch.change.kick if branch else None
@@ -97,17 +98,17 @@ def of_claim(study: Study, claim: str) -> Study:
     measured = study.measurements
     if not needed.specified:
         measured = measured.model_copy(update={"specifications": None})
-    fights = {"toy", "planted", "modules"} & {*needed.tables}
-    duels = study.duels if fights else DuelSettings()
+    reads_duels = {"toy", "planted", "modules"} & {*needed.tables}
+    duels = study.duels if reads_duels else DuelSettings()
     return study.model_copy(update={"conditions": kept, "measurements": measured, "duels": duels})
 
 
 def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
-    """Return one row per rule: `jobs`, `core_hours`, `mem_mb` of its largest job, and `disk_mb` that it leaves.
+    """Return one row per rule: `jobs`, `core_hours`, `mem_mb` of its largest job, and `disk_mb` that its jobs leave.
 
     Args:
-        study: from `config.load`.
-        seconds: how long to measure each rate at least.
+        study: the study, checked.
+        seconds: shortest total time of the calls that a rate is measured from.
     """
     rows = pd.DataFrame(_Planner(study, seconds).jobs())
     rows["core_hours"] = rows["count"] * rows["seconds"] / 3600
@@ -120,12 +121,17 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
 
 
 class _Planner:
-    """Times what the conditions of a study do, and lists its jobs.
+    """List of a study's jobs, with the time that their work takes.
 
     Attributes:
-        with_torch, without_torch: seconds that a job takes to start and end.
-        blocks: blocks per condition.
-        block: replicas of a block.
+        study: the study.
+        dag: the study's files, settings and memory.
+        seconds: shortest total time of the calls that a rate is measured from.
+        with_torch, without_torch: seconds that a job takes to start and to end, with and without torch.
+        blocks: number of blocks per condition.
+        block: number of replicas per block.
+        known: rates by shape of network and batch.
+        known_seconds: seconds of other work by kind of work, task, network and split.
     """
 
     def __init__(self, study: Study, seconds: float) -> None:
@@ -152,7 +158,7 @@ class _Planner:
         yield from self.readers()
 
     def rates(self, name: str) -> Rates:
-        """Return the rates of a condition, which it shares with all of the same shape."""
+        """Return the rates of a condition. Conditions of the same shape share one measurement."""
         condition, size = self.dag.conditions[name], self.dag.sizes[name]
         optimiser = condition.optimiser
         rule = optimiser.optimiser, optimiser.loss, optimiser.gradient_noise > 0, optimiser.grokfast_lambda > 0
@@ -168,6 +174,7 @@ class _Planner:
         if self.dag.modules:
             generated.setdefault(self.dag.modules.task, Size.of(self.dag.modules))
         for size in generated.values():
+            # A task's table has 3.4 bytes per example, measured in a finished study.
             yield Jobs("generate_task", 1, self.without_torch, SMALL_MB, 3.4 * size.n_examples)
 
     def training(self, name: str) -> Iterator[Jobs]:
@@ -185,25 +192,26 @@ class _Planner:
     def saliency_and_ablation(self, name: str) -> Iterator[Jobs]:
         """Yield the jobs that attribute a condition's answers to its neurons, and delete neurons."""
         dag, size, rates = self.dag, self.dag.sizes[name], self.rates(name)
-        attributed, measured = self.study.measurements.saliency, self.study.conditions[name].measured
-        checkpoints = _at_most(attributed.checkpoints, size.checkpoints)
+        attribution, measured = self.study.measurements.saliency, self.study.conditions[name].measured
+        checkpoints = _at_most(attribution.checkpoints, size.checkpoints)
         if "saliency" in measured:
             each = rates.saliency_rows * ROW_BYTES["saliency"] + rates.attribution_rows * ROW_BYTES["attribution"]
             seconds = self.with_torch + self.block * checkpoints * rates.attribution
             left = self.block * checkpoints * each
             yield Jobs("extract_saliency", self.blocks, seconds, dag.mb("extract_saliency", name), left)
             yield self.histograms("describe_saliency", self.block * checkpoints, rates, 2 * self.without_torch)
-        if attributed.by_example and "saliency" in measured and name not in dag.branches:
-            jobs = self.blocks * _at_most(attributed.by_example, size.checkpoints)
+        if attribution.by_example and "saliency" in measured and name not in dag.branches:
+            jobs = self.blocks * _at_most(attribution.by_example, size.checkpoints)
             seconds = self.with_torch + self.block * rates.attribution
             left = self.block * rates.example_rows * ROW_BYTES["example_saliency"]
             mem_mb = dag.mb("extract_example_saliency", name)
             yield Jobs("extract_example_saliency", jobs, seconds, mem_mb, left)
         if "ablation" in measured:
-            deleted = self.block * _at_most(self.study.measurements.ablation.checkpoints, checkpoints)
+            measurements = self.block * _at_most(self.study.measurements.ablation.checkpoints, checkpoints)
             each = rates.ablation_rows * ROW_BYTES["ablation"] + rates.damage_rows * ROW_BYTES["damage"]
-            seconds = self.with_torch + deleted * rates.ablation
-            yield Jobs("ablate_neurons", self.blocks, seconds, dag.mb("ablate_neurons", name), deleted * each)
+            seconds = self.with_torch + measurements * rates.ablation
+            left = measurements * each
+            yield Jobs("ablate_neurons", self.blocks, seconds, dag.mb("ablate_neurons", name), left)
 
     def histograms(self, rule: str, checkpoints: int, rates: Rates, seconds: float) -> Jobs:
         """Return the jobs that describe saliency histograms, with and without dead units."""
@@ -211,7 +219,7 @@ class _Planner:
         return Jobs(rule, self.blocks, seconds, SMALL_MB, checkpoints * rows * ROW_BYTES["distribution"])
 
     def progress_and_updates(self, name: str) -> Iterator[Jobs]:
-        """Yield the jobs that look into a condition's training, onset included."""
+        """Yield the jobs that measure a condition's progress and track its updates, with the replay of its onset."""
         condition, size, study = self.dag.conditions[name], self.dag.sizes[name], self.study
         progress, onset, updates = study.measurements.progress_and_updates
         has_progress, has_updates = (name in study.measured(what) for what in ("progress", "updates"))
@@ -221,17 +229,18 @@ class _Planner:
         if name in self.dag.branches:
             around = 0  # a branch is not replayed
         else:
-            apart = steps // max(1, study.keep.states) + STATE_EVERY  # between two states that are kept
-            replayed = min(steps, onset.before + onset.after + apart)
+            # A replay begins at the last kept state before its first step, so it may run this many steps more.
+            between_states = steps // max(1, study.keep.states) + STATE_EVERY
+            replayed = min(steps, onset.before + onset.after + between_states)
             seconds = self.with_torch + self.block * replayed * self.rates(name).step
             left = float(self.block * around * size.parameters * FLOAT * study.keep.weights)
             yield Jobs("replay_onset", self.blocks, seconds, size.training_mb(), left)
         if has_progress:
             checkpoints = _at_most(progress.checkpoints, size.checkpoints) + around
-            followed = progress.examples * _at_most(progress.examples_checkpoints, size.checkpoints)
+            gradients = progress.examples * _at_most(progress.examples_checkpoints, size.checkpoints)
             work = checkpoints * self.once(timings.measuring, condition, size)
-            work += followed * self.once(timings.following, condition, size)
-            left = float(self.block * checkpoints * 30 * ROW_BYTES["progress"])  # of all its tables together
+            work += gradients * self.once(timings.following, condition, size)
+            left = float(self.block * checkpoints * 30 * ROW_BYTES["progress"])  # 30 rows of all its tables together
             seconds = self.with_torch + self.block * work
             yield Jobs("measure_progress", self.blocks, seconds, size.progress_mb(), left)
         if has_updates:
@@ -248,7 +257,7 @@ class _Planner:
         return self.known_seconds[alike]
 
     def specifications(self) -> Iterator[Jobs]:
-        """Yield the jobs that measure in every way what specification curves read."""
+        """Yield the jobs that measure for specification curves, by every combination of choices."""
         dag, checkpoints = self.dag, self.study.measurements.saliency.checkpoints
         rates_all_ways = cache(lambda name: timings.in_every_way(self.study, dag.conditions[name]))
         for rule, names in self.specified().items():
@@ -266,7 +275,7 @@ class _Planner:
                 yield Jobs(rule, self.blocks, work, dag.mb(rule, name), measured * rows)
 
     def specified(self) -> dict[str, list[str]]:
-        """Map each rule for specification curves to the conditions that it measures: those that claims need."""
+        """Map each rule for specification curves to the conditions that it measures, which claims with curves need."""
         measured = {*self.study.measured("saliency")}
         claims = [claim for claim in CLAIMS.values() if claim.specified and {*claim.needs} <= measured]
         by_table = {
@@ -279,7 +288,7 @@ class _Planner:
         return {rule: sorted(conditions) for rule, conditions in names.items() if conditions}
 
     def read_by_claims(self, measurement: str) -> list[str]:
-        """Return the conditions that have a measurement which is made only where a claim reads it."""
+        """Return the conditions that have this measurement, for measurements made only where a claim reads them."""
         measured = self.study.measured(measurement)
         if not measured:
             return []
@@ -290,13 +299,11 @@ class _Planner:
 
     def answers(self, size: Size) -> Jobs:
         """Return the jobs that record one condition's answers."""
-        replica, (asked, _) = (
-            timings.generated_replica(size.condition, seed=1000),
-            self.study.measurements.answers_and_spikes,
-        )
+        recorded, _ = self.study.measurements.answers_and_spikes
+        replica = timings.generated_replica(size.condition, seed=1000)
         model, splits = replica.model, replica.splits
         one = timings.once(lambda: (answers.answers(model, splits), answers.deciles(model, splits, torch.float32)))
-        checkpoints = _at_most(asked.checkpoints, size.checkpoints)
+        checkpoints = _at_most(recorded.checkpoints, size.checkpoints)
         left = float(self.block * checkpoints * size.n_examples * ROW_BYTES["answers"])
         seconds = self.with_torch + self.block * checkpoints * one
         return Jobs("record_answers", self.blocks, seconds, size.answers_mb(checkpoints, self.block), left)
@@ -304,7 +311,8 @@ class _Planner:
     def spikes(self, size: Size, rates: Rates) -> Iterator[Jobs]:
         """Yield the jobs that watch one condition for spikes and measure around them."""
         (_, watched), steps = self.study.measurements.answers_and_spikes, size.condition.schedule.steps
-        # Once for the record, once for what is around spikes, and what follows two kicks beside each.
+        # The run is trained again twice: once for the record of losses, once for the weights around spikes. Beside each
+        # spike, training goes on from two kicks.
         training = steps * (2 * rates.step + rates.evaluation) + watched.most * 2 * LATER * rates.step
         observations = self.block * watched.most * EVALUATIONS
         left = observations * size.parameters * FLOAT * self.study.keep.weights
@@ -333,7 +341,7 @@ class _Planner:
         return Jobs("duel_toys", len(grid.rules), work, memory.toy_mb(grid), left)
 
     def planted(self) -> Iterator[Jobs]:
-        """Yield the jobs that train modules and let them fight."""
+        """Yield the jobs of planted duels: split, modules and duels."""
         condition, planting, duels = self.dag.modules, self.dag.planting, self.dag.duels
         assert condition is not None
         assert planting is not None
@@ -344,13 +352,13 @@ class _Planner:
         modules: list[Planted] = []
         training = timings.once(lambda: modules.append(plant(quick, examples, 1000, lambda line: None)))
         brief = dataclasses.replace(duels, steps=SHORT, evaluations=1)
-        fought = {rule: planted_duels(planting, duels, rule) for rule in duels.rules}
+        duels_of_rules = {rule: planted_duels(planting, duels, rule) for rule in duels.rules}
         fighting = sum(
             timings.once(partial(fight, stack, rule, brief, examples, modules[0], 1000))
-            for rule, of_rule in fought.items()
+            for rule, of_rule in duels_of_rules.items()
             for stack in stacks(of_rule, examples, modules[0], 1000)
         )
-        rows = 2 * (duels.evaluations + 1) * sum(map(len, fought.values()))
+        rows = 2 * (duels.evaluations + 1) * sum(map(len, duels_of_rules.values()))
         weights = FLOAT * size.parameters * sum(group.parts for group in module_groups(planting))
         mem_mb, each = self.dag.mb("train_modules"), self.block
         split = each * size.n_examples * ROW_BYTES["split"]
@@ -361,7 +369,10 @@ class _Planner:
         yield Jobs("duel_modules", self.blocks, fighting, mem_mb, float(each * rows * ROW_BYTES["planted"]))
 
     def readers(self) -> Iterable[Jobs]:
-        """Return the jobs that read the whole study: indexes, verdicts, figures and pages."""
+        """Return the jobs that read tables of the whole study: indexes, verdicts, figures and pages.
+
+        Their costs are rough numbers from a finished study; they are small beside training.
+        """
         start, conditions = self.without_torch, len(self.dag.conditions)
         curves = sum(bool(claim.specified) for claim in CLAIMS.values())
         return (
@@ -377,11 +388,12 @@ class _Planner:
 
 
 def _read_at(condition: Condition, checkpoints: int | Literal["all"]) -> list[int]:
-    """Return the checkpoints that claims would read of a run that memorises at a tenth of its steps and groks at half."""
+    """Return the checkpoints that claims would read if the run memorised at 10 % of its steps and grokked at 50 %."""
     last = condition.schedule.steps
     kept = evenly_chosen(condition.schedule.checkpoints.steps(last), None if checkpoints == "all" else checkpoints)
     return steps_read(kept, {"memorised": last / 10, "generalised": last / 2})
 
 
 def _at_most(wanted: int | str, available: int) -> int:
+    """Return the number of checkpoints that a setting chooses from those that there are."""
     return available if wanted == "all" else min(int(wanted), available)

@@ -1,12 +1,13 @@
-"""The README's results: a record of the workstation study beside the docs, its pictures, and a block written from it.
+"""Results in the README: a record of the workstation study in docs/, its pictures, and a block made from the record.
 
-The record says with which settings and which code the results were made, so that one can tell when they are stale
-without running the study again.
+The record holds the settings and the code that made the results. So a check can tell that they are stale without
+running the study again.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,15 +55,21 @@ STAGES = {
     "merge_verdicts": None,
     "plot_figure": figures,
 }
-"""What results are made by, and the modules a stage is told to import by their names."""
+"""Stages that make results. Each has the package whose modules it imports by name, or `None`."""
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+"""Pattern of the space between two sentences."""
 
 
 class ReadmeError(ValueError):
-    """Results that cannot be shown, or a README that does not show them; the message says which and what to do."""
+    """Results that cannot be shown, or a README that does not show them. The message says which, and what to do."""
 
 
 def between(text: str, name: str, body: str) -> str:
-    """`text` with `body` between the marks `<!-- name -->` and `<!-- /name -->`."""
+    """Return `text` with `body` between the marks `<!-- name -->` and `<!-- /name -->`.
+
+    Raises:
+        ReadmeError: the text lacks a mark, or has them in the wrong order.
+    """
     start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
     before, opening, rest = text.partition(start)
     _, closing, after = rest.partition(end)
@@ -72,24 +79,29 @@ def between(text: str, name: str, body: str) -> str:
 
 
 def refresh(root: Path) -> None:
-    """Record the finished study under `root`, copy its registered pictures, and write the README's block."""
+    """Record the finished study under `root`, copy its registered pictures, and write the README's block.
+
+    Raises:
+        ReadmeError: results are missing, or the README has no marks.
+    """
     verdicts, launches = root / RESULTS / VERDICTS.path, root / RESULTS / LAUNCHES
     _must_be_there(root, verdicts, launches)
     kept = _kept(Dag(_study(root)).drawings)
-    found = {name: root / RESULTS / f"figures/{drawing}.txt" for name, drawing in kept.items()}
-    pictures = {name: path.with_suffix(".png") for name, path in found.items()}
-    _must_be_there(root, *found.values(), *pictures.values())
-    taken = pd.read_csv(launches, sep="\t")
+    descriptions = {name: root / RESULTS / f"figures/{drawing}.txt" for name, drawing in kept.items()}
+    pictures = {name: path.with_suffix(".png") for name, path in descriptions.items()}
+    _must_be_there(root, *descriptions.values(), *pictures.values())
+    launched = pd.read_csv(launches, sep="\t")
     record = {
         "settings": settings(root),
         "code": code(),
-        "machine": taken["machine"].iloc[-1],
-        "cores": int(taken["cores"].iloc[-1]),
-        "minutes": round(float(taken["s"].sum()) / 60),
-        "found": {name: path.read_text(encoding="utf-8").strip() for name, path in found.items()},
+        "machine": launched["machine"].iloc[-1],
+        "cores": int(launched["cores"].iloc[-1]),
+        "minutes": round(float(launched["s"].sum()) / 60),
+        "found": {name: path.read_text(encoding="utf-8").strip() for name, path in descriptions.items()},
         "verdicts": json.loads(display.as_json(tables.read(verdicts, VERDICTS))),
     }
     record["costs"] = _costs(root, record["verdicts"])
+    # A README without marks is refused here, before anything is written.
     page = between((root / README).read_text(encoding="utf-8"), "results", block(record))
     (root / PICTURES).mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
@@ -99,11 +111,10 @@ def refresh(root: Path) -> None:
 
 
 def check(root: Path) -> list[str]:
-    """What has changed in the code since the README's results were made, stage by stage; none if nothing has.
+    """Return the stages whose code has changed since the README's results were made.
 
     Raises:
-        ReadmeError: the README is not what the record says, or the record is of other settings than the config's, or
-            no record.
+        ReadmeError: the record is missing or broken, the README does not show it, or the config has other settings.
     """
     if not (root / RECORD).is_file():
         raise ReadmeError(f"{RECORD} is missing: run `make readme`")
@@ -114,30 +125,32 @@ def check(root: Path) -> list[str]:
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ReadmeError(f"{RECORD} is not as it was written ({error!r}): run `make readme`") from None
     if between(page, "results", body) != page:
-        raise ReadmeError(f"{README} is stale: its results are not those of {RECORD}; run `make readme`")
+        raise ReadmeError(f"{README} is stale: its results differ from {RECORD}; run `make readme`")
     parts = [("conditions", name) for name in {**now["conditions"], **then["conditions"]}]
     parts += [("study", key) for key in {**now["study"], **then["study"]}]
-    other = [name for part, name in parts if now[part].get(name) != then[part].get(name)]
-    if other:
+    changed = [name for part, name in parts if now[part].get(name) != then[part].get(name)]
+    if changed:
         raise ReadmeError(
-            f"{README} is stale: {CONFIG} has changed since its results were made ({', '.join(other)}); run"
+            f"{README} is stale: {CONFIG} has changed since its results were made ({', '.join(changed)}); run"
             " `make readme`"
         )
     return [stage for stage, digest in code().items() if made_by.get(stage) != digest]
 
 
 def settings(root: Path) -> dict[str, Any]:
-    """The workstation study's resolved settings."""
+    """Return the settings of the workstation study that its results depend on."""
     return _study(root).resolved()
 
 
 def _must_be_there(root: Path, *paths: Path) -> None:
+    """Refuse missing files of a finished study."""
     for path in paths:
         if not path.is_file():
             raise ReadmeError(f"{path.relative_to(root)} is missing: run `make figures` first")
 
 
 def _study(root: Path, config: Path = CONFIG) -> Study:
+    """Return the study of a config under `root`."""
     try:
         return load(yaml.safe_load((root / config).read_text(encoding="utf-8")))
     except ConfigError as error:
@@ -145,18 +158,19 @@ def _study(root: Path, config: Path = CONFIG) -> Study:
 
 
 def code() -> dict[str, str]:
-    """The fingerprint of each stage with all that it may import by name."""
-    found = {}
+    """Return the fingerprint of each stage, with all modules that it may import by name."""
+    digests = {}
     for stage, package in STAGES.items():
         modules = sorted(file.stem for file in Path(package.__path__[0]).glob("[!_]*.py")) if package else []
-        named = [f"{package.__name__}.{name}" for name in modules] if package else []
-        found[stage] = fingerprint(f"stages.{stage}", *named)
-    return found
+        imported = [f"{package.__name__}.{name}" for name in modules] if package else []
+        digests[stage] = fingerprint(f"stages.{stage}", *imported)
+    return digests
 
 
 def block(record: dict[str, Any]) -> str:
-    """The README's results, in Markdown."""
-    verdicts = pd.DataFrame(record["verdicts"]).fillna(float("nan"))  # null everywhere is None
+    """Return the README's results as Markdown."""
+    # A column of nothing but null reads as None, which has no format as a number.
+    verdicts = pd.DataFrame(record["verdicts"]).fillna(float("nan"))
     sentences = [
         f"- {display.code(row.claim, row.contrast)}: {row.sentence}" for row in display.judged(verdicts).itertuples()
     ]
@@ -164,14 +178,14 @@ def block(record: dict[str, Any]) -> str:
     replicas = record["settings"]["study"]["replicas"]
     conditions = len(record["settings"]["conditions"])
     lines = [
-        f"{conditions} conditions with {replicas} replicas each, from training to report, took {record['minutes']}"
-        f" minutes on {record['cores']} cores ({record['machine']}), set-up aside.",
+        f"{conditions} conditions with {replicas} replicas each took {record['minutes']} minutes on {record['cores']}"
+        f" cores ({record['machine']}), from training to report and without the installation.",
         "",
         pictures[0],
         "",
         display.markdown(verdicts),
-        "A verdict follows from its interval alone, by a rule written down before this setting was measured;"
-        " “confirmed” says that it also holds after Holm's adjustment.",
+        "A verdict follows from its interval alone, by a rule that was written down before this setting was measured."
+        " “Confirmed” means that it also holds after Holm's adjustment.",
         "",
         *sentences,
         *_untested(verdicts, record["costs"]),
@@ -183,16 +197,20 @@ def block(record: dict[str, Any]) -> str:
 
 
 def _untested(verdicts: pd.DataFrame, costs: Mapping[str, float]) -> list[str]:
-    """A line for all that the study could not test of measured claims."""
+    """Return a line for each measured claim, or part of one, that the study could not test."""
     rows = verdicts[(verdicts["verdict"] == NOT_TESTABLE) & verdicts["claim"].isin(list(costs))]
     return [
-        f"- {display.code(row.claim, row.contrast)}: {row.sentence} Here that is {costs[row.claim]:,.1f} core-hours."
+        f"- {display.code(row.claim, row.contrast)}: {row.sentence} Here it is {costs[row.claim]:,.1f} core-hours."
         for row in rows.itertuples()
     ]
 
 
 def _kept(drawn: Mapping[str, tuple[str, str]]) -> dict[str, str]:
-    """Pictures kept with the code, by name, and their drawings: each figure as registered, or of every claim."""
+    """Return the drawing of each picture that is kept with the code, by the picture's name.
+
+    Each figure is kept in its first view, which is the registered one. A figure with a view per claim is kept in every
+    view.
+    """
     kept = {}
     for drawing, (name, view) in drawn.items():
         if FIGURES[name].toggle == "claim":
@@ -203,8 +221,11 @@ def _kept(drawn: Mapping[str, tuple[str, str]]) -> dict[str, str]:
 
 
 def _costs(root: Path, verdicts: list[dict[str, Any]]) -> dict[str, float]:
-    """Core-hours that the large study would take for each measured claim that this one could not test, in part even."""
-    from general_circuits.pipeline.plan import of_claim, plan
+    """Return the core-hours that the large study would take for each measured claim that this one could not test.
+
+    Claims that it could test only in part are among them.
+    """
+    from general_circuits.pipeline.plan import of_claim, plan  # imports torch, which a check does not need
 
     lacking = {row["claim"] for row in verdicts if row["verdict"] == NOT_TESTABLE and CLAIMS[row["claim"]].is_measured}
     full = _study(root, LARGE) if lacking else None
@@ -212,5 +233,11 @@ def _costs(root: Path, verdicts: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def _picture(name: str, record: dict[str, Any]) -> str:
-    words = f"{FIGURES[name].title}. {record['found'][name]}".replace("[", "(").replace("]", ")").replace("\n", " ")
-    return f"![{words}]({PICTURES / name}.png)"
+    """Return a picture in Markdown. Its alternative text is the figure's title and the first words on its result."""
+    words = _in_two_sentences(f"{FIGURES[name].title}. {record['found'][name]}")
+    return f"![{words.replace('[', '(').replace(']', ')')}]({PICTURES / name}.png)"
+
+
+def _in_two_sentences(text: str) -> str:
+    """Return the first two sentences of a text on one line. Screen readers read alternative texts as a whole."""
+    return " ".join(SENTENCE_END.split(text.strip())[:2]).replace("\n", " ")

@@ -1,5 +1,7 @@
-"""What is generated: the config's JSON schema and page from its models, the results' page from the tables, and
-`catalogue`'s pages."""
+"""Generated files: the config's JSON schema and page, the page of results, and the pages of `catalogue`.
+
+The first two come from the models of a config, and the page of results from the tables' schemas.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +42,10 @@ INTRODUCTION = """\
 
 <!-- Generated from src/general_circuits/config/ by `make reference`. -->
 
-A config describes one study. It has settings that all conditions share (`defaults`), named `conditions` that override
-them, and the number of `replicas` of each condition. `config.yaml` is the study `workstation`, which runs by default.
-`smoke.yaml` is a tiny study that runs every rule. `full.yaml` is a large study. To change an experiment, change a
-line. To add an experiment, add a condition:
+A config describes one study. Its `defaults` are settings that all conditions share. Its `conditions` have names and
+override the defaults. The number of `replicas` is the same for each condition. Three studies are here: `config.yaml`
+is the study `workstation`, which runs by default; `smoke.yaml` is a tiny study that runs every rule; `full.yaml` is a
+large study. To change an experiment, change a line. To add an experiment, add a condition:
 
 ```yaml
 study: mine
@@ -104,7 +106,7 @@ UNSET = {
     "noise_instead": "none",
     "batch_noise": "none",
 }
-"""What a key is that is left out, if that does not depend on the preset."""
+"""Words for the default of a key that may be left out. All other such keys get their values from the preset."""
 
 OTHER_FILES = (
     ("`report.html`", "", "the report, which opens without a network connection"),
@@ -128,7 +130,7 @@ OTHER_FILES = (
     ("`.state/`", "", "training states, from which killed jobs and replays continue"),
     ("`logs/`, `benchmarks/`", "", "the log of each job, its costs, and the time of each launch"),
 )
-"""What is no table: path, one row per, what."""
+"""Files of a study that are no tables: their path, what one row stands for, and their meaning."""
 
 RESULTS_NOTES = """\
 The sections below explain each table's columns, its key first. In the code, each table has one file under
@@ -140,12 +142,12 @@ processor.
 
 
 def schema() -> str:
-    """The JSON schema of a config."""
+    """Return the JSON schema of a config."""
     return json.dumps(Study.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def page() -> str:
-    """The documentation of every key."""
+    """Return the page that documents every key of a config."""
     sections = [
         ("The study", Study, ""),
         *((_title(section), section, "These keys stand in `defaults` or in a condition.") for section in SECTIONS),
@@ -211,7 +213,7 @@ def page() -> str:
 
 
 def results_page() -> str:
-    """What a study leaves, and what every column of its tables means."""
+    """Return the page that lists a study's files and explains every column of its tables."""
     tables = [registry.table(name) for name in registry.names()]
     of_tables = [(f"`{table.path}`", table.row, f"[{table.name}](#{table.name})") for table in tables]
     overview = formatting.markdown_table(("path", "one row per", "what"), [*of_tables, *OTHER_FILES])
@@ -219,15 +221,17 @@ def results_page() -> str:
 
 
 def files() -> dict[Path, str]:
-    """Every generated file, relative to the checkout, with the text it should have."""
+    """Return the text of every generated file, by its path in the checkout."""
     return {SCHEMA: schema(), PAGE: page(), RESULTS: results_page(), **catalogue.pages()}
 
 
 def _title(section: type[BaseModel]) -> str:
+    """Return the heading of a section: `TaskSettings` becomes Task."""
     return section.__name__.removesuffix("Settings")
 
 
 def _table(model: type[BaseModel]) -> str:
+    """Return a model's keys as a Markdown table, without keys that a condition shares with `defaults`."""
     rows = []
     inherited = ConditionSettings.model_fields if model is StudyCondition else {}
     for name, field in ((field.alias or name, field) for name, field in model.model_fields.items()):
@@ -239,7 +243,7 @@ def _table(model: type[BaseModel]) -> str:
 
 
 def _columns(table: Table) -> str:
-    """A table's section of the results' page."""
+    """Return a table's section of the page of results."""
     key = ", ".join(f"`{column}`" for column in table.key)
     rows = [(f"`{column}`", *words) for column, words in table.described().items()]
     about = f"## {table.name}\n\n`{table.path}`: one row per {table.row}. Key: {key}.\n\n"
@@ -247,6 +251,7 @@ def _columns(table: Table) -> str:
 
 
 def _type(annotation: Any) -> str:
+    """Return a key's type in words that users of YAML know."""
     if get_origin(annotation) is Literal:
         return " or ".join(f"`{value}`" for value in get_args(annotation))
     if get_origin(annotation) in (Union, types.UnionType):
@@ -264,15 +269,16 @@ def _type(annotation: Any) -> str:
 
 
 def _bounds(field: FieldInfo) -> str:
-    """The numbers a value must lie between."""
+    """Return the bounds of a key's value, after a space; empty if there are none."""
     words = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-    found = [
+    bounds = [
         f"{sign} {getattr(part, key)}" for part in field.metadata for key, sign in words.items() if hasattr(part, key)
     ]
-    return f" {', '.join(found)}" if found else ""
+    return f" {', '.join(bounds)}" if bounds else ""
 
 
 def _default(name: str, field: FieldInfo) -> str:
+    """Return a key's default as YAML has it, or in words."""
     if field.is_required():
         return "required"
     value = field.default
@@ -282,4 +288,6 @@ def _default(name: str, field: FieldInfo) -> str:
         return "as below"
     if value is None:
         return UNSET.get(name, "by preset")
+    if isinstance(value, dict):
+        value = {key: part.model_dump() if isinstance(part, BaseModel) else part for key, part in value.items()}
     return f"`{value}`".replace("'", "")

@@ -1,14 +1,17 @@
-"""What snakemake-executor-plugin-slurm 2.8.0 does wrong, and settings cannot put right.
+"""Workarounds for snakemake-executor-plugin-slurm 2.8.0, for faults that no setting can correct.
 
-Snakemake killed outright leaves its jobs in the queue. Started again, it would submit them a second time, and two would
-write the same files: so each run leaves its name in a file before it submits anything, and the next one in the same
-folder cancels what that name still has in the queue (`take_over`).
+Jobs left in the queue. A Snakemake that is killed leaves its jobs in SLURM's queue. If it is started again, it submits
+them a second time, and two jobs write the same files. So each run leaves its name in a file before it submits anything.
+The next run in the same folder cancels all jobs of that name (`take_over`).
 
-On some clusters it never learns that a job has ended: these are refused (`check_status_command`).
+Jobs that never end. On some clusters the plugin never learns that a job has ended. Such clusters are refused
+(`check_status_command`).
 
-Job arrays have three faults: jobs that it is given and forgets (its issue 473), jobs that get what the first of an
-array asked for (both: `submit_alike_together`), tasks that watch over the first one's files (its issue 447,
-`own_command`).
+Job arrays. They have three faults:
+
+- The plugin forgets jobs that it was given (its issue 473; `submit_alike_together`).
+- Every job of an array gets the resources that the first one requested (`submit_alike_together`).
+- Every task of an array watches over the files of the first one (its issue 447; `own_command`).
 """
 
 from __future__ import annotations
@@ -27,37 +30,37 @@ import snakemake_executor_plugin_slurm as slurm
 import snakemake_executor_plugin_slurm_jobstep as jobstep
 
 LONGEST_WAIT = 180
-"""Seconds between two looks of the executor at its jobs, at most; snakemake-executor-plugin-slurm has it fixed."""
+"""Longest time, in seconds, between two checks of the executor on its jobs; fixed in the plugin."""
 
 
 class ClusterError(RuntimeError):
-    """A cluster on which nothing can be started now; the message says why."""
+    """Refusal to start on a cluster now. The message says why."""
 
 
 def take_over(record: Path, run: str | None, say: Callable[[str], None] = print, patience: float = 900) -> None:
-    """Cancel what an earlier run left in the queue, wait until it is gone, and record this one.
+    """Cancel jobs that an earlier run left in the queue, wait until they are gone, and record this run.
 
     Args:
-        record: where a study's latest run on a cluster has left its name, the name of all its SLURM jobs.
-        run: this run's name; `None` if it submits nothing.
-        say: receives a line about what is being done.
-        patience: seconds until the jobs must be gone.
+        record: file with the name of the study's latest run on a cluster. All SLURM jobs of a run have its name.
+        run: name of this run; `None` if it submits nothing.
+        say: receives a line when jobs are cancelled.
+        patience: seconds to wait for the jobs to go.
 
     Raises:
-        ClusterError: they are still there.
+        ClusterError: jobs are still there after that time.
     """
     if record.is_file() and shutil.which("squeue"):
         earlier = record.read_text(encoding="utf-8").strip()
         deadline, said = time.monotonic() + patience, False
         while jobs := _queued(earlier):
             if not said:
-                say(f"Cancelling what an earlier run left in the queue: SLURM jobs {' '.join(jobs)}")
+                say(f"Cancelling SLURM jobs that an earlier run left in the queue: {' '.join(jobs)}")
                 _output("scancel", "--name", earlier)
                 said = True
             if time.monotonic() > deadline:
                 raise ClusterError(
-                    f"an earlier run's SLURM jobs are still there, and would write beside this run's:"
-                    f" {' '.join(jobs)}. If their node is lost, ask the cluster's administrators; then start again"
+                    f"SLURM jobs of an earlier run are still there: {' '.join(jobs)}. They would write the same files"
+                    " as this run. If their node is lost, ask the cluster's administrators; then start again"
                 )
             time.sleep(1)
     if run is None:
@@ -68,32 +71,33 @@ def take_over(record: Path, run: str | None, say: Callable[[str], None] = print,
 
 
 def check_status_command(command: str) -> None:
-    """Refuse a way of asking for the state of jobs that would wait for ever on this cluster.
+    """Refuse a status command with which Snakemake would wait for ever on this cluster.
 
     Args:
-        command: the executor's, `squeue` or `sacct`.
+        command: the command by which the executor learns the state of jobs, `squeue` or `sacct`.
 
     Raises:
-        ClusterError: `squeue` forgets finished jobs before the executor looks again, or `sacct` has no database.
+        ClusterError: `squeue` forgets finished jobs before the executor checks again, or `sacct` has no database.
     """
     settings = dict(re.findall(r"^(\w+)\s+= (.*)$", _output("scontrol", "show", "config"), re.MULTILINE))
     remembered = int(settings["MinJobAge"].split()[0])
     if command == "squeue" and remembered <= LONGEST_WAIT:
         raise ClusterError(
-            f"squeue forgets a finished job after {remembered} s here (MinJobAge), and Snakemake may look only every"
-            f" {LONGEST_WAIT} s: it would wait for ever. Set slurm-status-command: sacct in profiles/slurm/config.yaml,"
-            " and end no single job with scancel then: that, sacct reports in words that Snakemake does not know"
+            f"squeue forgets a finished job after {remembered} s here (MinJobAge). Snakemake checks as rarely as every"
+            f" {LONGEST_WAIT} s, so it would wait for ever. Set slurm-status-command: sacct in"
+            " profiles/slurm/config.yaml. Then end no single job with scancel, because Snakemake does not know the word"
+            " that sacct has for it"
         )
     if command == "sacct" and settings["AccountingStorageType"] in ("accounting_storage/none", "(null)"):
         raise ClusterError(
-            "this cluster has no accounting database, without which sacct says nothing and Snakemake would wait for"
+            "this cluster has no accounting database. Without one, sacct reports nothing and Snakemake would wait for"
             " ever. Set slurm-status-command: squeue in profiles/slurm/config.yaml"
         )
 
 
 def submit_alike_together() -> None:
-    """Have the executor submit every job that it is given, and as one array only jobs that ask for the same."""
-    # What it is given it is never given again; it must not wait for more jobs of a rule.
+    """Make the executor submit every job that it gets, and put only jobs with equal requests into one array."""
+    # Snakemake gives each job to the executor only once, so the executor must not wait for more jobs of a rule.
     slurm.pending_jobs_for_rule = lambda dag, rule: 0
     one_rule_at_a_time = slurm.Executor.run_jobs
 
@@ -105,19 +109,19 @@ def submit_alike_together() -> None:
 
 
 def _request(job: Any) -> str:
-    """What a job asks SLURM for, and of which rule it is."""
+    """Return a job's rule, resources and attempt as text. Jobs with equal text can share an array."""
     return json.dumps([job.name, dict(job.resources), job.attempt], sort_keys=True, default=str)
 
 
 def own_command(arguments: Sequence[str], environment: Mapping[str, str]) -> str | None:
-    """What a task of a job array should run instead of what it was started as; `None` if that is right.
+    """Return the command that a task of a job array should run instead of this one; `None` if this one is right.
 
-    Every task is started as the array's first: it would wait for that one's files, and delete them if it failed itself.
-    Its own command is among its arguments.
+    The plugin starts every task with the command of the array's first task. It would wait for the first task's files,
+    and delete them if it failed. The commands of all other tasks are packed into one of its arguments.
 
     Args:
-        arguments: of this process.
-        environment: of this process.
+        arguments: arguments of this process.
+        environment: environment of this process.
     """
     commands = [word.partition("=")[2] for word in arguments if word.startswith("--slurm-jobstep-array-execs=")]
     task = environment.get("SLURM_ARRAY_TASK_ID")
@@ -127,13 +131,14 @@ def own_command(arguments: Sequence[str], environment: Mapping[str, str]) -> str
 
 
 def _queued(name: str) -> list[str]:
-    """The jobs of a run that have not ended, those that are ending included."""
+    """Return the ids of a run's jobs that have not ended. Jobs that are ending are still among them."""
     return _output("squeue", "--noheader", "--name", name, "--format", "%i").split()
 
 
 def _output(*command: str) -> str:
+    """Return what a command prints; fail with what it says on stderr."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
     except (OSError, subprocess.SubprocessError) as error:
-        said = getattr(error, "stderr", None) or error
-        raise ClusterError(f"{' '.join(command)}: {said}".strip()) from None
+        reason = getattr(error, "stderr", None) or error
+        raise ClusterError(f"{' '.join(command)}: {reason}".strip()) from None

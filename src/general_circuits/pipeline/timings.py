@@ -1,4 +1,7 @@
-"""How long the parts of a study take: measured here and now, on one thread and untrained networks."""
+"""Timings of the parts of a study, measured on this machine with untrained networks.
+
+The work of one step or one checkpoint does not depend on the values of the weights, so untrained networks suffice.
+"""
 
 from __future__ import annotations
 
@@ -35,15 +38,15 @@ from general_circuits.training.settings import Condition
 
 @dataclasses.dataclass(frozen=True)
 class Rates:
-    """Seconds on this machine, and what they make.
+    """Seconds of the parts of one replica's work on this machine, and numbers of rows that they write.
 
     Attributes:
-        step: of an update.
-        evaluation: of both splits, whole.
-        attribution: of one checkpoint, all layers, methods and splits.
-        ablation: of one checkpoint, all layers and deletions.
-        saliency_rows, attribution_rows, example_rows, ablation_rows, damage_rows: of one checkpoint, in the tables of
-            these names; `example_saliency` for short.
+        step: seconds of one update.
+        evaluation: seconds of one evaluation of both splits.
+        attribution: seconds of one checkpoint's saliency, in all layers, by all methods, on all splits.
+        ablation: seconds of one checkpoint's deletions, in all layers.
+        saliency_rows, attribution_rows, ablation_rows, damage_rows: rows of one checkpoint in these tables.
+        example_rows: rows of one checkpoint in the table `example_saliency`.
     """
 
     step: float
@@ -58,7 +61,14 @@ class Rates:
 
 
 def measured(study: Study, condition: Condition, seconds: float, every_saliency: bool = False) -> Rates:
-    """A condition's, of one checkpoint; where neurons are ranked, by the registered saliency or by every one."""
+    """Measure the rates of a condition.
+
+    Args:
+        study: the study, for its measurements.
+        condition: the condition, whose network is not trained.
+        seconds: shortest total time of the calls that a rate is measured from.
+        every_saliency: whether every saliency ranks neurons for deletion, or only the registered one.
+    """
     replica = generated_replica(condition, seed=1000)
     settings = study.measurements
     return Rates(
@@ -70,24 +80,26 @@ def measured(study: Study, condition: Condition, seconds: float, every_saliency:
 
 
 def in_every_way(study: Study, condition: Condition) -> Rates:
-    """The rates of a condition of which everything that specification curves ask is measured, once."""
-    asked = study.measurements
-    every = asked.model_copy(update={"saliency": asked.specification, "ablation": asked.specification_ablation})
+    """Measure the rates of a condition with the measurements of specification curves, from one call each."""
+    usual = study.measurements
+    every = usual.model_copy(update={"saliency": usual.specification, "ablation": usual.specification_ablation})
     return measured(study.model_copy(update={"measurements": every}), condition, 0.0, every_saliency=True)
 
 
 def _of_saliency(
     settings: AttributionSettings, model: Network, splits: Mapping[str, Examples], seconds: float
 ) -> dict[str, Any]:
-    """The rates of one checkpoint's attributions."""
+    """Return the seconds and rows of one checkpoint's attributions."""
     rows: dict[str, int] = {}
 
     def work() -> None:
         neurons, layers = _attributed(settings, model, splits)
-        of_layer = neurons.groupby(["split", "layer", "site"], sort=False)["neuron"].nunique()
-        examples = layers.groupby(["split", "layer", "site"], sort=False)["examples"].sum()
-        counted = int((of_layer * examples).sum())
-        rows.update(saliency_rows=len(neurons), attribution_rows=len(layers), example_rows=counted)
+        # `example_saliency` has a row for each neuron, attribution and example. A layer has several attributions; the
+        # sum over them counts an example once for each.
+        n_neurons = neurons.groupby(["split", "layer", "site"], sort=False)["neuron"].nunique()
+        n_examples = layers.groupby(["split", "layer", "site"], sort=False)["examples"].sum()
+        example_rows = int((n_neurons * n_examples).sum())
+        rows.update(saliency_rows=len(neurons), attribution_rows=len(layers), example_rows=example_rows)
 
     return {"attribution": _seconds(work, seconds), **rows}
 
@@ -95,61 +107,62 @@ def _of_saliency(
 def _attributed(
     settings: AttributionSettings, model: Network, splits: Mapping[str, Examples]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The tables `saliency` and `attribution` of one checkpoint."""
+    """Return the tables `saliency` and `attribution` of one checkpoint."""
     return saliency.measure(model, splits, from_json(saliency.Questions, settings.as_option()), seed=1000)
 
 
 def _of_ablation(
     settings: MeasurementSettings, replica: Replica, seconds: float, every_saliency: bool
 ) -> dict[str, Any]:
-    """The rates of one checkpoint's deletions."""
-    deleted = settings.ablation
-    parts = {str(name): replica.splits[name] for name in deleted.splits}
+    """Return the seconds and rows of one checkpoint's deletions."""
+    deletion = settings.ablation
+    parts = {str(name): replica.splits[name] for name in deletion.splits}
     salience, _ = _attributed(settings.saliency, replica.model, {"train": replica.splits["train"]})
     if not every_saliency:
         salience = rows_of(salience, **{name: REGISTERED[name] for name in ("method", "target", "normalisation")})
     names = {field.name for field in dataclasses.fields(ablation.DeletionSettings)} - {"areas_only"}
-    told = ablation.DeletionSettings(**{name: getattr(deleted, name) for name in names}, areas_only=every_saliency)
+    option = ablation.DeletionSettings(**{name: getattr(deletion, name) for name in names}, areas_only=every_saliency)
     rows: dict[str, int] = {}
 
     def work() -> None:
-        curves, damage = ablation.measure(replica.model, parts, salience, told, scale=1.0, seed=1000)
+        curves, damage = ablation.measure(replica.model, parts, salience, option, scale=1.0, seed=1000)
         rows.update(ablation_rows=len(curves), damage_rows=len(damage))
 
     return {"ablation": _seconds(work, seconds), **rows}
 
 
 def measuring(condition: Condition) -> float:
-    """Seconds of one checkpoint's progress, on an untrained network."""
+    """Return the seconds of one checkpoint's progress measures, on an untrained network."""
     model, ground, general = _general(condition)
     return once(lambda: progress.measure(model, ground, general, torch.float32))
 
 
 def following(condition: Condition) -> float:
-    """Seconds of one example's gradient, beside what is made once for all of them."""
+    """Return the seconds that one more example's gradient adds to a checkpoint."""
     model, ground, general = _general(condition)
     follow = partial(progress.single_examples, model, ground, general, torch.float32, seed=1000)
+    # The difference leaves out the work that is done once for all examples. Noise can make it negative.
     one, three = (once(partial(follow, n=n)) for n in (1, 3))
     return max(0.0, (three - one) / 2)
 
 
 def _general(condition: Condition) -> tuple[Network, ExamplesByAnswer, General]:
-    """An untrained network, all examples, and what it would be measured by."""
+    """Return an untrained network, its examples grouped by answer, and the general part of its logits."""
     replica, task = generated_replica(condition, seed=1000), registry.generate(condition.task)
-    found = solution.find(condition.task, task.inputs.astype(np.int64), task.target.astype(np.int64))
-    ground = ExamplesByAnswer.of(replica.splits, found, task.vocabulary.n_classes)
+    group = solution.find(condition.task, task.inputs.astype(np.int64), task.target.astype(np.int64))
+    ground = ExamplesByAnswer.of(replica.splits, group, task.vocabulary.n_classes)
     return replica.model, ground, General.of(ground, forces.answer(replica.model, ground.tokens))
 
 
 def tracking(condition: Condition) -> float:
-    """Seconds of one checkpoint's neurons and their gradients, on an untrained network."""
+    """Return the seconds of one checkpoint's tracked updates, on an untrained network."""
     replica = generated_replica(condition, seed=1000)
-    followed = [(0, replica.model)]
-    return once(lambda: list(track(followed, replica.splits["train"], condition.optimiser, 1000)))
+    checkpoints = [(0, replica.model)]
+    return once(lambda: list(track(checkpoints, replica.splits["train"], condition.optimiser, 1000)))
 
 
 def generated_splits(condition: Condition, seed: int) -> dict[str, Examples]:
-    """One replica's examples as a study would make them, without its files."""
+    """Return one replica's examples by split, equal to those of a study but without its files."""
     task = registry.generate(condition.task)
     split = draw(task.pair, task.target, task.vocabulary.n_classes, condition.split, seed)
     inputs = task.frame()[list(INPUTS)]
@@ -157,20 +170,23 @@ def generated_splits(condition: Condition, seed: int) -> dict[str, Examples]:
 
 
 def generated_replica(condition: Condition, seed: int) -> Replica:
-    """One replica before its first update, on `generated_splits`."""
+    """Return one replica before its first update, on `generated_splits`."""
     task = registry.generate(condition.task)
     return Replica(condition, generated_splits(condition, seed), task.vocabulary, seed)
 
 
 def once(work: Callable[[], object]) -> float:
-    """Seconds of one call."""
+    """Return the seconds of one call."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def _seconds(work: Callable[[], object], at_least: float) -> float:
-    """The median time of a call, after one that is not counted, unless that one already took long enough."""
+    """Return the median seconds of calls that together take at least so long.
+
+    The first call also allocates buffers, so it counts only if it alone already takes long enough.
+    """
     start = time.perf_counter()
     work()
     times = [time.perf_counter() - start]
@@ -184,6 +200,6 @@ def _seconds(work: Callable[[], object], at_least: float) -> float:
 
 
 def start_seconds(stage: str) -> float:
-    """How long a job takes before it does anything, and to leave."""
-    asked = [sys.executable, "-m", f"general_circuits.stages.{stage}", "--help"]
-    return _seconds(lambda: subprocess.run(asked, check=True, stdout=subprocess.DEVNULL), 0.1)
+    """Return the seconds that a job of this stage takes to start and to end, without any work."""
+    command = [sys.executable, "-m", f"general_circuits.stages.{stage}", "--help"]
+    return _seconds(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL), 0.1)
