@@ -1,22 +1,22 @@
-# Everything from a fresh machine with Python ≥ 3.11, git and make. Set-up is part of every target.
+# All targets work on a fresh machine with Python ≥ 3.11, git and make. Each target sets up what it needs.
 #
 #   make figures [STUDY=smoke|workstation|full] [CORES=8]   run a study, make its figures, tables and report
 #   make figures PROFILE=slurm                              the same, with jobs sent to a cluster: docs/slurm.md
 #   make test                                               the whole suite
-#   make test-slurm [ONLY=…]                                a SLURM cluster brought up here: a study on it, and faults
-#   make faults                                             twenty kills of a training job instead of the suite's three
-#   make costs                                              every job's memory against what is predicted, not a sample
+#   make test-slurm [ONLY=…]                                start a SLURM cluster here; test a study and faults on it
+#   make faults                                             kill a training job 20 times; the suite kills it 3 times
+#   make costs                                              check the predicted memory of every job; the suite checks some
 #   make lint                                               style, types, workflow
 #   make bench                                              time training, saliency, duels and planning; refresh their tables
 #   make readme                                             run the workstation study; refresh the README's results
-#   make reference                                          regenerate what is generated from models
+#   make reference                                          regenerate the files that are generated from models
 #   make clean STUDY=smoke                                  remove a study's results, state included
 
 STUDY ?= workstation
 CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTHON ?= python3
 BIN := .venv/bin
-# A copied or moved folder runs its own code, whatever path its environment was made under.
+# A copied or moved folder runs its own code, although its environment still names the old path.
 export PYTHONPATH := $(CURDIR)/src
 COMMAND := $(BIN)/python -m general_circuits.cli
 
@@ -26,7 +26,8 @@ COMMAND := $(BIN)/python -m general_circuits.cli
 figures: .venv/runtime
 	@$(COMMAND) run --study $(STUDY) --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE))
 
-# Two processes: every test has one thread, and those that start jobs, but for branches, take as long as all others.
+# Two processes, since every test uses one thread. Tests that start jobs, without those of branches, take as long as all
+# other tests.
 BRANCHES = tests/stages/test_branch_jobs.py
 
 test: .venv/dev

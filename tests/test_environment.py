@@ -1,4 +1,4 @@
-"""One list of requirements, told three times: to pip, to pip's constraints and to conda."""
+"""Requirements: pip, pip's constraints and conda have the same list."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def exact(requirements: list[str]) -> dict[str, str]:
-    """Requirements as name → version; each must be pinned."""
+    """Map the name of each requirement to its version. Every requirement must be pinned."""
     return dict(requirement.split("==") for requirement in requirements)
 
 
@@ -39,17 +39,17 @@ def test_constraints_pin_everything_that_is_required() -> None:
             assert constraints[name] == version
 
 
-def test_the_version_is_told_once_and_repeated_where_it_must_be() -> None:
+def test_the_citation_and_the_changelog_have_the_version_of_the_project() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == PROJECT["version"]
     assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_the_modules_that_are_imported_are_required() -> None:
+def test_imported_packages_are_required_and_required_packages_are_imported() -> None:
     imported = {
-        found
+        module
         for file in (ROOT / "src").rglob("*.py")
-        for found in re.findall(r"^\s*(?:import|from) (\w+)", file.read_text(), re.MULTILINE)
+        for module in re.findall(r"^\s*(?:import|from) (\w+)", file.read_text(), re.MULTILINE)
     }
     required = {IMPORTS.get(name, name.replace("-", "_")) for name in exact(PROJECT["dependencies"])}
     outside = {"captum", "grimp", "matplotlib", "numpy", "pandas", "psutil", "pyarrow", "pydantic", "safetensors"}

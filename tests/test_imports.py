@@ -1,4 +1,4 @@
-"""The order of rooms, and the walls between them: who may import whom."""
+"""The order of rooms, and the imports that are forbidden between them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ORDER = (
     ("tasks", "analysis"),
     ("seeds", "records", "devices", "registered", "formatting"),
 )
-"""Rooms from the top down. A room imports rooms below it; rooms on one floor do not know each other."""
+"""Rooms from the top down. A room imports only rooms below it, and none on its own floor."""
 FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
 MAY_NOT = {
     "analysis": ("torch", "captum", "safetensors"),
@@ -38,7 +38,7 @@ MAY_NOT = {
     "registered": ("seeds", "records", "devices", "formatting"),
     "formatting": ("seeds", "records", "devices", "registered"),
 }
-"""Rooms and outside packages that a room reaches neither directly nor through others, beside the order."""
+"""Rooms and outside packages that a room imports neither directly nor through others, in addition to the order."""
 OF_MEASUREMENTS = ("saliency", "ablation", "progress", "updates", "answers")
 WORKERS = {
     "tasks": ("generate_task", "split_examples"),
@@ -55,7 +55,7 @@ WORKERS = {
     "report": ("write_page", "write_front_page"),
     "storage": ("index_table",),
 }
-"""The room that does a stage's work."""
+"""Stages by the room that does their work."""
 
 
 def room_of(module: str) -> str:
@@ -90,7 +90,7 @@ def test_a_room_imports_only_rooms_below_it(room: str) -> None:
 
 
 @pytest.mark.parametrize("room", MAY_NOT)
-def test_a_room_does_not_reach_what_it_must_not_know(room: str) -> None:
+def test_a_room_imports_nothing_that_is_forbidden_to_it(room: str) -> None:
     reached = reached_from(room)
     for forbidden in MAY_NOT[room]:
         assert not reached & (inside(forbidden) | {forbidden}), forbidden
@@ -101,49 +101,49 @@ def test_no_import_goes_in_a_circle() -> None:
         assert module not in GRAPH.find_upstream_modules(module)
 
 
-def test_nothing_but_the_pipeline_and_the_command_line_knows_the_config() -> None:
+def test_only_the_pipeline_and_the_command_line_import_the_config() -> None:
     importers = {room_of(name) for name in GRAPH.find_downstream_modules(f"{PACKAGE}.config.study")}
     assert importers <= {"config", "pipeline", "cli"}
 
 
 @pytest.mark.parametrize("part", OF_MEASUREMENTS)
-def test_a_measurement_knows_no_other_one(part: str) -> None:
+def test_a_measurement_imports_no_other_measurement(part: str) -> None:
     others = set().union(*(inside(f"measurements.{other}") for other in OF_MEASUREMENTS if other != part))
     assert not reached_from(f"measurements.{part}") & others
 
 
-def test_measurements_know_of_training_its_settings_and_schedule_and_no_more() -> None:
+def test_measurements_import_only_settings_and_schedule_from_training() -> None:
     reached = reached_from("measurements") & inside("training")
     assert reached <= {f"{PACKAGE}.training", f"{PACKAGE}.training.settings", f"{PACKAGE}.training.schedule"}
 
 
 def test_measurements_and_duels_read_and_write_no_file() -> None:
-    """Their stages do, but for the weights of modules, which a duel reads and writes itself."""
+    """Their stages read and write the files. One exception: duels read and write the weights of modules."""
     for room in ("measurements", "duels"):
         importers = GRAPH.find_upstream_modules(f"{PACKAGE}.{room}") | reached_from(room)
         assert not importers & (inside("storage.blocks") | inside("storage.schemas") | inside("storage.checkpoints"))
 
 
 @pytest.mark.parametrize("part", ["saliency", "ablation", "updates"])
-def test_a_measurement_knows_every_network_by_what_all_networks_have(part: str) -> None:
+def test_a_measurement_imports_the_interface_of_networks_and_no_kind_of_network(part: str) -> None:
     reached = reached_from(f"measurements.{part}")
     assert f"{PACKAGE}.models.network" in reached
     assert not reached & {f"{PACKAGE}.models.{name}" for name in ("build", "perceptron", "transformer")}
 
 
 @pytest.mark.parametrize("folder", ["claims", "figures"])
-def test_a_claim_or_a_figure_knows_no_other_one(folder: str) -> None:
+def test_a_claim_imports_no_other_claim_and_a_figure_no_other_figure(folder: str) -> None:
     shared = {
         "claims": {"findings", "registry", "specifications", "speed_and_mechanism"},
         "figures": {"style", "captions", "steps_left"},
     }[folder]
     for module in inside(folder):
-        known = GRAPH.find_modules_directly_imported_by(module) & inside(folder)
-        assert {name.rsplit(".", 1)[1] for name in known} <= shared
+        imported = GRAPH.find_modules_directly_imported_by(module) & inside(folder)
+        assert {name.rsplit(".", 1)[1] for name in imported} <= shared
 
 
 @pytest.mark.parametrize("stage", sorted(inside("stages") - {f"{PACKAGE}.stages"}))
-def test_a_stage_knows_no_other_stage_and_no_list_of_tasks_or_figures(stage: str) -> None:
+def test_a_stage_imports_no_other_stage_and_no_registry_of_tasks_or_figures(stage: str) -> None:
     helpers = {f"{PACKAGE}.stages.{name}" for name in ("command", "interruption")}
     assert GRAPH.find_modules_directly_imported_by(stage) & inside("stages") <= helpers
     reached = GRAPH.find_upstream_modules(stage)
@@ -162,14 +162,14 @@ def test_every_stage_has_a_room_that_does_its_work() -> None:
 @pytest.mark.parametrize(
     "room", [name for name in WORKERS if name.split(".")[0] in ("measurements", "duels", "report")]
 )
-def test_only_its_own_stages_know_a_worker_room(room: str) -> None:
-    own = {f"{PACKAGE}.stages.{name}" for name in WORKERS[room]}
-    known = set().union(*(GRAPH.find_downstream_modules(module) for module in inside(room))) & inside("stages")
-    assert known <= own
+def test_a_room_is_imported_only_by_the_stages_whose_work_it_does(room: str) -> None:
+    stages = {f"{PACKAGE}.stages.{name}" for name in WORKERS[room]}
+    importers = set().union(*(GRAPH.find_downstream_modules(module) for module in inside(room))) & inside("stages")
+    assert importers <= stages
 
 
 @pytest.mark.parametrize("stage", sorted(inside("stages") - {f"{PACKAGE}.stages"}))
-def test_a_stage_knows_at_most_the_one_room_that_does_its_work(stage: str) -> None:
+def test_a_stage_imports_at_most_one_of_the_rooms_that_do_the_work(stage: str) -> None:
     reached = GRAPH.find_upstream_modules(stage)
     rooms = ("tasks.splits", "training.loop", "training.events", "duels")
     rooms += tuple(f"measurements.{part}" for part in OF_MEASUREMENTS)
@@ -177,14 +177,14 @@ def test_a_stage_knows_at_most_the_one_room_that_does_its_work(stage: str) -> No
 
 
 @pytest.mark.parametrize("part", ["replica", "loop", "reduced.network"])
-def test_only_training_and_what_times_it_know_how_a_step_is_taken(part: str) -> None:
-    knowing = GRAPH.find_downstream_modules(f"{PACKAGE}.training.{part}")
+def test_only_training_and_its_timings_import_the_training_step(part: str) -> None:
+    importers = GRAPH.find_downstream_modules(f"{PACKAGE}.training.{part}")
     stages = {f"{PACKAGE}.stages.{name}" for name in WORKERS["training"]}
-    assert {room_of(name) for name in knowing - stages} <= {"training", "pipeline", "cli"}
-    assert knowing & inside("stages") <= stages
+    assert {room_of(name) for name in importers - stages} <= {"training", "pipeline", "cli"}
+    assert importers & inside("stages") <= stages
 
 
-def test_the_reduced_network_knows_the_plain_one_and_losses_and_no_more() -> None:
+def test_the_reduced_network_imports_only_the_plain_one_and_the_losses() -> None:
     plain = {f"{PACKAGE}.models.{name}" for name in ("transformer", "network", "parts", "initialisation", "settings")}
     reached = {name for name in reached_from("training.reduced") if name in MODULES}
     packages = {PACKAGE, f"{PACKAGE}.models", f"{PACKAGE}.training", f"{PACKAGE}.tasks"}
@@ -204,25 +204,25 @@ def test_figures_and_pages_start_without_torch(stage: str) -> None:
     assert "torch" not in GRAPH.find_upstream_modules(f"{PACKAGE}.stages.{stage}")
 
 
-def test_tables_know_nothing_of_the_package_but_its_version() -> None:
+def test_tables_import_only_the_version_from_the_package() -> None:
     reached = GRAPH.find_upstream_modules(f"{PACKAGE}.storage.tables")
     assert {name for name in reached if name in MODULES} <= {PACKAGE}
     assert "torch" not in reached
 
 
-def test_a_block_knows_tables_and_examples_and_no_network() -> None:
+def test_blocks_import_seeds_tables_and_tasks_and_no_network() -> None:
     reached = {name for name in GRAPH.find_upstream_modules(f"{PACKAGE}.storage.blocks") if name in MODULES}
     assert {room_of(name) for name in reached} - {"__init__"} == {"seeds", "storage", "tasks"}
 
 
-def test_a_layer_knows_what_every_network_has_and_no_kind_of_network() -> None:
+def test_a_layer_imports_the_interface_of_networks_and_no_kind_of_network() -> None:
     reached = {name for name in GRAPH.find_upstream_modules(f"{PACKAGE}.models.layer") if name in MODULES}
     assert {room_of(name) for name in reached} - {"__init__"} == {"models", "tasks"}
     assert not reached & {f"{PACKAGE}.models.{name}" for name in ("build", "perceptron", "transformer")}
 
 
-def test_no_stage_computes_with_the_options_of_a_literal() -> None:
-    """Fingerprints leave these options out: they say what is allowed, so nothing that a job does may depend on them."""
+def test_no_stage_reads_the_options_of_a_literal() -> None:
+    """Fingerprints of code leave the options out, so the work of a job must not depend on them."""
     for stage in inside("stages"):
         for module in {stage, *GRAPH.find_upstream_modules(stage)} & {*MODULES}:
             path = importlib.util.find_spec(module).origin

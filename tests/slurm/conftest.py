@@ -1,4 +1,4 @@
-"""One cluster with accounting and one without; skipped where there can be none."""
+"""Fixtures: one cluster with accounting and one without. Tests skip where no cluster can run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cluster import Cluster, why_not
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark all of this folder; `pytest` alone leaves them out."""
+    """Mark every test of this folder as `slurm`, which plain `pytest` leaves out."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.slurm)
@@ -18,13 +18,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """With an accounting database."""
+    """Yield a cluster with an accounting database."""
     yield from _up(Cluster(tmp_path_factory.mktemp("cluster"), port=17100))
 
 
 @pytest.fixture(scope="session")
 def plain_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Without one."""
+    """Yield a cluster without an accounting database."""
     yield from _up(Cluster(tmp_path_factory.mktemp("plain"), port=17200, has_accounting=False))
 
 

@@ -72,9 +72,7 @@ def test_jobs_on_a_lost_node_and_with_too_little_memory_run_again(plain_cluster:
     assert enough.mb >= 8 * killed.mb
 
 
-def test_snakemake_killed_and_restarted_first_cancels_the_jobs_left_over(
-    plain_cluster: Cluster, tmp_path: Path
-) -> None:
+def test_a_restarted_snakemake_first_cancels_the_jobs_left_over(plain_cluster: Cluster, tmp_path: Path) -> None:
     """The first restart is plain Snakemake, which must be unlocked. The second is the command, which unlocks itself."""
     conditions = {"grokking": long(100_000), "random_labels": SHORT}
     # Measurements would take minutes, and this test needs none.
@@ -97,9 +95,7 @@ def test_snakemake_killed_and_restarted_first_cancels_the_jobs_left_over(
     *orphans, last = _jobs(here, "train_block", "grokking")
     assert [job.state for job in (*orphans, last)] == ["CANCELLED", "CANCELLED", "COMPLETED"]
     ends, starts = [job.end for job in orphans], [job.start for job in (*orphans[1:], last)]
-    assert all(end <= start for end, start in zip(ends, starts, strict=True)), (
-        "a job started before the one left over had ended"
-    )
+    assert all(end <= start for end, start in zip(ends, starts, strict=True)), "a job started too early"
 
 
 def _kill(here: OnCluster, run: subprocess.Popen[str], job: str) -> None:
@@ -158,12 +154,10 @@ def _training(here: OnCluster, condition: str, after: str = "0") -> str:
 
     states = here.results / f".state/{condition}/0/replica-0"
     before = {path.name for path in states.glob("*/state-*")} if _number(after) else set()
-    # Snakemake sets new dates on a job's files when it learns that the job has ended. `_done` must not read them before.
+    # Snakemake sets new dates on a job's files when it learns of the job's end. `_done` must read the dates later.
     _wait(lambda: "(Rule: train_block)" in here.output, here)
     _wait(lambda: any(path.name not in before for path in states.glob("*/state-*")) and bool(running()), here)
-    assert not (here.results / f"runs/{condition}/0/metrics.parquet").exists(), (
-        "training has ended: the test shows nothing"
-    )
+    assert not (here.results / f"runs/{condition}/0/metrics.parquet").exists(), "it ended: the test shows nothing"
     return running()[0]
 
 

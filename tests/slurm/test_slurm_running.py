@@ -1,4 +1,4 @@
-"""The tiny study on a cluster where nothing goes wrong: what runs where, what it asks for, and what comes out."""
+"""The tiny study on a cluster without faults: the place of each job, its requests and its results."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ TARGETS = (
     "results/tiny/report/front.html",
     *(f"results/tiny/example_saliency/{name}/0/step=20/saliency.parquet" for name in TINY["conditions"]),
 )
-"""All that is sent to a cluster. Most figures are left out: they are drawn where Snakemake runs, as anywhere."""
+"""Targets that need every job that is sent to a cluster. Most figures are left out, since they are not sent."""
 
 
 @pytest.fixture(scope="module")
 def finished(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> OnCluster:
-    """Run to the end, with what a site fills in; not to be changed."""
+    """Return the study after a full run, with a profile filled in as for a site. Tests must not change it."""
     here = on(cluster, tmp_path_factory.mktemp("finished"))
     for line in ("slurm_partition: main", f"slurm_account: {ACCOUNT}", "gpu: 1"):
         here.project.edit("profiles/slurm/config.yaml", f"# {line}", line)
@@ -27,13 +27,11 @@ def finished(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> OnCl
     return here
 
 
-def test_its_tables_and_a_figure_are_the_same_bytes_as_those_of_one_machine(
-    finished: OnCluster, tmp_path: Path
-) -> None:
+def test_tables_and_a_figure_have_the_same_bytes_as_on_one_machine(finished: OnCluster, tmp_path: Path) -> None:
     local = checkout(tmp_path / "local")
     local.configure(**BRIEF)
-    found = [file.relative_to(finished.results) for file in finished.results.rglob("*.parquet")]
-    files = [file for file in found if file.parts[0] != ".state"]
+    tables = [file.relative_to(finished.results) for file in finished.results.rglob("*.parquet")]
+    files = [file for file in tables if file.parts[0] != ".state"]
     files.append(Path("figures/learning_curves-accuracy.svg"))
     run = local.snakemake("--cores", "2", *[f"results/tiny/{file}" for file in files])
     assert run.returncode == 0, run.stderr
@@ -42,7 +40,7 @@ def test_its_tables_and_a_figure_are_the_same_bytes_as_those_of_one_machine(
         assert (finished.results / file).read_bytes() == (local.results / file).read_bytes(), file
 
 
-def test_only_what_is_long_gets_an_allocation_and_many_of_a_kind_are_an_array(finished: OnCluster) -> None:
+def test_only_long_jobs_are_submitted_and_jobs_of_one_rule_form_an_array(finished: OnCluster) -> None:
     jobs = finished.account("JobID", "Comment%99", "State")
     assert {state for *_, state in jobs} == {"COMPLETED"}
     rules = sorted({comment.split("_wildcards_")[0] for _, comment, _ in jobs})
@@ -54,20 +52,20 @@ def test_only_what_is_long_gets_an_allocation_and_many_of_a_kind_are_an_array(fi
         "rule_train_block",
     ]
     trained = [job for job, comment, _ in jobs if comment.startswith("rule_train_block")]
-    assert len({job.split("_")[0] for job in trained}) == 1, "one array"
+    assert len({job.split("_")[0] for job in trained}) == 1, "training jobs are more than one array"
     assert sorted(job.split("_")[1] for job in trained) == ["1", "2"]
 
 
-def test_every_job_asks_for_what_the_profile_says(finished: OnCluster) -> None:
+def test_every_job_requests_what_the_profile_sets(finished: OnCluster) -> None:
     jobs = finished.account("Comment%99", "Timelimit", "Account", "Partition", "ReqTRES%99")
     assert {(account, partition) for _, _, account, partition, _ in jobs} == {(ACCOUNT, "main")}
     assert {limit for comment, limit, *_ in jobs if "train_block" in comment} == {"01:00:00"}
     assert {limit for comment, limit, *_ in jobs if "ablate_neurons" in comment} == {"00:30:00"}
-    assert all(("gres/gpu=1" in asked) == ("train_block" in comment) for comment, *_, asked in jobs)
-    assert all("cpu=1," in asked for *_, asked in jobs)
+    assert all(("gres/gpu=1" in request) == ("train_block" in comment) for comment, *_, request in jobs)
+    assert all("cpu=1," in request for *_, request in jobs)
 
 
-def test_it_leaves_slurms_logs_and_what_each_job_used(finished: OnCluster) -> None:
+def test_slurms_logs_and_a_report_of_the_resources_used_are_kept(finished: OnCluster) -> None:
     logs = list((finished.project.root / ".snakemake/slurm_logs").rglob("*.log"))
     assert len(logs) == len(finished.account("JobID"))
     (report,) = (finished.project.root / ".snakemake/slurm_efficiency").glob("*.csv")
@@ -79,5 +77,5 @@ def test_it_leaves_slurms_logs_and_what_each_job_used(finished: OnCluster) -> No
 def test_a_second_run_has_nothing_to_do(finished: OnCluster) -> None:
     before = len(finished.account("JobID"))
     finished.makes(finished.snakemake("--", *TARGETS), [])
-    assert "Nothing to be done" in finished.said
+    assert "Nothing to be done" in finished.output
     assert len(finished.account("JobID")) == before

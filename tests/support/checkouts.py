@@ -1,4 +1,4 @@
-"""A checkout with a tiny study, and what a user would type in it."""
+"""A checkout with a tiny study, and the commands that a user types in it."""
 
 from __future__ import annotations
 
@@ -72,16 +72,16 @@ BRIEF = {
     "duels": {},
     "measurements": {name: TINY["measurements"][name] for name in ("saliency", "ablation")},
 }
-"""What makes it a study without duels, progress and updates."""
+"""Changes that make `TINY` a study of one replica without duels, progress and updates."""
 TINY_DRAWINGS = Dag(load(TINY)).drawings
-"""Its drawings: all but those of claims that it has no variants for."""
+"""Drawings of the tiny study. Claims whose variants it lacks have none."""
 TINY_FIGURES = {name: FIGURES[name] for name, _ in TINY_DRAWINGS.values()}
-"""Its figures."""
+"""Figures of the tiny study, by name."""
 
 
 @dataclass(frozen=True)
 class Project:
-    """A checkout with the study `tiny`, and what a user would type in it."""
+    """Checkout with the study `tiny`, and the commands that a user types in it."""
 
     root: Path
 
@@ -91,7 +91,7 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        """No activated environment: only the checkout's own package is found."""
+        """Environment variables without an activated environment: Python finds only the checkout's own package."""
         return {**os.environ, "PATH": "/usr/bin:/bin", "PYTHONPATH": str(self.root / "src")}
 
     def configure(self, **changes: object) -> None:
@@ -102,12 +102,12 @@ class Project:
         return subprocess.run(command, cwd=self.root, env=self.environment, capture_output=True, text=True, check=False)
 
     def launch(self) -> subprocess.Popen[str]:
-        """What `make figures STUDY=tiny CORES=2` runs, started."""
+        """Start the command that `make figures STUDY=tiny CORES=2` runs."""
         command = [sys.executable, "-m", "general_circuits.cli", "run", "--study", "tiny", "--cores", "2"]
         return self.start(command, self.environment, subprocess.PIPE)
 
     def start(self, command: list[str], environment: dict[str, str], out: int | IO[str]) -> subprocess.Popen[str]:
-        """A command in this folder and a session of its own, with what it says going to `out`."""
+        """Start a command in this folder and in its own session. Its output goes to `out`."""
         return subprocess.Popen(
             command,
             cwd=self.root,
@@ -120,7 +120,7 @@ class Project:
         )
 
     def planned(self, *arguments: str) -> dict[str, int]:
-        """How many jobs of each rule a run would start; empty if there is nothing to do."""
+        """Return how many jobs of each rule a run would start. Empty if there is nothing to do."""
         run = self.snakemake("--dry-run", *arguments)
         assert run.returncode == 0, run.stdout + run.stderr
         text = run.stdout + run.stderr
@@ -138,7 +138,7 @@ class Project:
 
 
 def checkout(folder: Path) -> Project:
-    """A fresh checkout, nothing run."""
+    """Return a fresh checkout in which nothing has run."""
     folder.mkdir(parents=True)
     for name in PARTS:
         source = ROOT / name

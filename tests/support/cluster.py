@@ -1,7 +1,7 @@
-"""A real SLURM cluster on loopback, without systemd, in one folder: controller, nodes and, where wanted, accounting.
+"""A real SLURM cluster on loopback, without systemd, in one folder: controller, nodes and optional accounting.
 
-Every daemon runs in the foreground as this process's child, as root, since nodes start jobs as their users. Nodes are
-several slurmd on this machine, each with a port of its own.
+Every daemon runs in the foreground as a child of this process. Daemons run as root, since nodes start jobs as the users
+who submitted them. Each node is a slurmd on this machine, with its own port.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ StorageLoc=slurm
 
 
 def why_not() -> str | None:
-    """Why no cluster can be brought up here; `None` if it can."""
+    """Return the reason why no cluster can run here, or `None` if one can."""
     if os.geteuid() != 0:
         return "a SLURM cluster for tests needs root"
     missing = [daemon for daemon in DAEMONS if shutil.which(daemon, path=PATH) is None]
@@ -96,13 +96,14 @@ def why_not() -> str | None:
 
 @dataclass
 class Cluster:
-    """Two nodes of two CPUs and a pretended GPU each.
+    """Cluster of nodes with two CPUs and one pretended GPU each.
 
     Attributes:
-        root: an empty folder, for all that the daemons write.
-        port: the first of the ports they listen on; the nine after it are used too.
-        has_accounting: whether there is a database for `sacct`.
-        nodes: how many.
+        root: empty folder for all files of the daemons.
+        port: first port that the daemons listen on. The nine ports after it are used too.
+        has_accounting: whether `sacct` has a database.
+        nodes: number of nodes.
+        daemons: running daemons, by name.
     """
 
     root: Path
@@ -113,11 +114,11 @@ class Cluster:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a user's commands need to find it."""
+        """Environment variables by which a user's commands find the cluster."""
         return {"SLURM_CONF": str(self.root / "slurm.conf"), "PATH": f"{self.root / 'bin'}:{PATH}"}
 
     def up(self) -> Cluster:
-        """Bring it up; returns when jobs can be submitted."""
+        """Start the cluster. Return when jobs can be submitted."""
         host = socket.gethostname().split(".")[0]
         names = {"root": self.root, "host": host, "nodes": self.nodes, "port": self.port}
         first = self.port + 3
@@ -126,10 +127,10 @@ class Cluster:
         accounting = ACCOUNTING.format(root=self.root, port=self.port + 1) if self.has_accounting else ""
         conf = SLURM.format(**names, accounting=accounting, first=first, last=first + self.nodes - 1)
         self._write("slurm.conf", conf)
-        # Pretended: no job that looks for a GPU finds one.
+        # The GPU is pretended: a job that looks for one finds none.
         self._write("gres.conf", f"NodeName=n[1-{self.nodes}] Name=gpu File=/dev/null\n")
         self._write("cgroup.conf", "")
-        # The executor's job step forgets SLURM_CONF, as it may where the configuration is in /etc/slurm.
+        # The executor's job step drops SLURM_CONF, since clusters with /etc/slurm need none. This srun sets it again.
         real = shutil.which("srun", path=PATH)
         self._write("bin/srun", f'#!/bin/sh\nSLURM_CONF={self.root}/slurm.conf exec {real} "$@"\n', mode=0o755)
         (self.root / "munge.key").write_bytes(os.urandom(128))
@@ -147,7 +148,7 @@ class Cluster:
         return self
 
     def down(self) -> None:
-        """End every daemon, and with the nodes every job."""
+        """End every daemon. Every job ends with its node."""
         if "slurmctld" in self.daemons:
             self.command("scancel", "--user=root")
         for name in reversed(self.daemons):
@@ -159,28 +160,28 @@ class Cluster:
         self._start("slurmd", "-D", "-N", f"n{node}", name=f"n{node}")
 
     def lose_node(self, node: int) -> None:
-        """What a power failure does: the daemon and all it had started are gone, and nobody is told."""
+        """Act like a power failure: the daemon and every process of its jobs vanish, and nobody is told."""
         daemon = self.daemons.pop(f"n{node}")
         daemon.kill()
         daemon.wait()
         jobs = [process for process in psutil.process_iter() if _node_of(process) == f"n{node}"]
-        # Those that watch over the jobs first: they would report the end.
+        # The processes that watch over jobs go first, since they would report the end of the jobs.
         keepers = {parent for job in jobs if (parent := job.parent()) and parent.name().startswith("slurmstepd")}
         for process in [*keepers, *jobs]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
 
     def states(self) -> list[str]:
-        """Of the nodes, in order."""
+        """Return the states of the nodes, in order."""
         return self.command("sinfo", "--noheader", "-N", "--format", "%T").stdout.split()
 
     def jobs(self, form: str, *options: str) -> list[list[str]]:
-        """The fields of this format of all that queue or run, a row a job."""
+        """Return the fields of this format for every job in the queue, one row per job."""
         out = self.command("squeue", "--noheader", "--array", "--format", form, *options).stdout
         return [line.split() for line in out.splitlines()]
 
     def account(self, folder: Path, *fields: str) -> list[list[str]]:
-        """These fields of every job there has been in a folder, a row a job."""
+        """Return these fields of every job that a folder has had, one row per job."""
         form = ["--format", ",".join([f"WorkDir%{len(str(folder)) + 1}", *fields])]
         out = self.command("sacct", "-X", "--parsable2", "--noheader", "--starttime", "now-1days", *form).stdout
         rows = [line.split("|") for line in out.splitlines()]
@@ -245,7 +246,7 @@ class Cluster:
 
 
 def _node_of(process: psutil.Process) -> str:
-    """Where a job's process runs; nothing for any other."""
+    """Return the node on which a job's process runs, or an empty string for other processes."""
     try:
         return process.environ().get("SLURMD_NODENAME", "")
     except psutil.Error:

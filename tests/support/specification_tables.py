@@ -20,23 +20,23 @@ OPTIONS = {
     "deletion": ("none",),
     "control": ("random_labels", "none"),
 }
-"""The registered option of each choice first."""
+"""Options of each choice, the registered one first."""
 
 EFFECTS = {"method": 0.02, "target": 0.01, "normalisation": 0.06, "statistic": -0.05, "layer": 0.03}
-"""What each further option of a choice adds."""
+"""Amount that each further option of a choice adds to the estimate."""
 
 
 def specifications(
     count: int, failing: int = 0, claim: str = "saliency_skew", threshold: float = 0.05, seed: int = 0
 ) -> pd.DataFrame:
-    """A claim's table: the registered combination and `count` − 1 others, of which the last `failing` have no estimate.
+    """Return a claim's table: the registered combination and `count` − 1 others.
 
     Args:
-        count: at most 6,912.
-        failing: how many have no estimate.
-        claim: whose.
-        threshold: in its unit.
-        seed: of which ones, and of the estimates' noise.
+        count: number of combinations, at most 6,912.
+        failing: number of combinations without an estimate. They come last.
+        claim: name of the claim.
+        threshold: threshold of the claim, in its unit.
+        seed: seed for the choice of combinations and the noise of estimates.
     """
     generator = np.random.default_rng(seed)
     combinations = list(itertools.product(*OPTIONS.values()))

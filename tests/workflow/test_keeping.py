@@ -1,4 +1,4 @@
-"""What is left of a run, and looking at some of its steps again."""
+"""Files that a run keeps, and replays of some of its steps."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ import pytest
 from checkouts import TINY, Project, checkout
 from safetensors.torch import load_file
 
-CLOSELY = "replays/grokking/1/steps-5-15-checkpoints-5-metrics-1"
+REPLAY = "replays/grokking/1/steps-5-15-checkpoints-5-metrics-1"
 
 
-def test_a_replay_is_made_when_asked_for_and_retrains_nothing(project: Project) -> None:
-    target = f"results/tiny/{CLOSELY}/metrics.parquet"
+def test_a_replay_is_made_on_request_and_retrains_nothing(project: Project) -> None:
+    target = f"results/tiny/{REPLAY}/metrics.parquet"
     assert project.planned(target) == {"replay_block": 1}
-    run = project.snakemake("--cores", "1", target)
-    assert run.returncode == 0, run.stdout + run.stderr
+    done = project.snakemake("--cores", "1", target)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert project.planned(target, "finish_study") == {}
-    replayed, whole = project.results / CLOSELY, project.results / "runs/grokking/1"
-    mine, theirs = (pd.read_parquet(folder / "metrics.parquet") for folder in (replayed, whole))
-    assert mine["step"].unique().tolist() == list(range(5, 16))
-    common = theirs[theirs["step"].isin(range(5, 16))].reset_index(drop=True)
+    replay, run = project.results / REPLAY, project.results / "runs/grokking/1"
+    replayed, original = (pd.read_parquet(folder / "metrics.parquet") for folder in (replay, run))
+    assert replayed["step"].unique().tolist() == list(range(5, 16))
+    common = original[original["step"].isin(range(5, 16))].reset_index(drop=True)
     pd.testing.assert_frame_equal(
-        mine[mine["step"].isin(common["step"])].reset_index(drop=True),
+        replayed[replayed["step"].isin(common["step"])].reset_index(drop=True),
         common,
         check_exact=True,
         check_categorical=False,
     )
-    mine, theirs = (load_file(folder / "weights-0.safetensors") for folder in (replayed, whole))
-    assert mine["steps"].tolist() == [5, 10, 15]
-    place = theirs["steps"].tolist().index(10)
-    assert all(mine[name][1].equal(theirs[name][place]) for name in mine if name != "steps")
+    replayed, original = (load_file(folder / "weights-0.safetensors") for folder in (replay, run))
+    assert replayed["steps"].tolist() == [5, 10, 15]
+    place = original["steps"].tolist().index(10)
+    assert all(replayed[name][1].equal(original[name][place]) for name in replayed if name != "steps")
 
 
-def test_a_replay_of_what_was_never_run_trains_that_first_and_starts_from_its_states(tmp_path: Path) -> None:
+def test_a_replay_of_an_untrained_condition_trains_it_first_and_starts_from_its_states(tmp_path: Path) -> None:
     project = checkout(tmp_path / "fresh")
     project.configure(defaults={**TINY["defaults"], "steps": 1200, "checkpoints": {"log": 2, "every": 600}})
     name = "grokking/1/steps-1100-1200-checkpoints-50-metrics-10"
@@ -45,7 +45,7 @@ def test_a_replay_of_what_was_never_run_trains_that_first_and_starts_from_its_st
     assert len(list(project.results.glob(".state/grokking/1/replica-0/*/state-*"))) == 3
 
 
-def test_states_lie_in_the_results_of_a_study_called_like_its_condition_too(tmp_path: Path) -> None:
+def test_states_lie_in_the_results_even_where_study_and_condition_have_the_same_name(tmp_path: Path) -> None:
     project = checkout(tmp_path / "fresh")
     project.configure(study="grokking")
     target = "results/grokking/replays/grokking/1/steps-0-20-checkpoints-5-metrics-5/metrics.parquet"
@@ -55,12 +55,12 @@ def test_states_lie_in_the_results_of_a_study_called_like_its_condition_too(tmp_
 
 
 @pytest.mark.parametrize("keep", [{"weights": False}, {"states": 0}])
-def test_keeping_more_or_less_reruns_nothing(keep: dict[str, object], project: Project) -> None:
+def test_a_change_of_which_files_are_kept_reruns_nothing(keep: dict[str, object], project: Project) -> None:
     project.configure(keep=keep)
     assert project.planned() == {}
 
 
-def test_weights_that_are_not_to_be_kept_go_once_all_is_measured(tmp_path: Path) -> None:
+def test_weights_that_the_config_does_not_keep_are_removed_after_the_measurements(tmp_path: Path) -> None:
     project = checkout(tmp_path / "fresh")
     project.configure(replicas=1, conditions={"grokking": {}}, keep={"weights": False, "states": 0})
     tables = ("ablation", "distribution", "progress", "updates")
@@ -74,4 +74,4 @@ def test_weights_that_are_not_to_be_kept_go_once_all_is_measured(tmp_path: Path)
     assert list((project.results / ".state").rglob("*.safetensors")) == []
     assert "train_block" not in project.planned()
     assert project.planned(*measured) == {}
-    assert project.planned(f"results/tiny/{CLOSELY.replace('/1/', '/0/')}/metrics.parquet") == {"replay_block": 1}
+    assert project.planned(f"results/tiny/{REPLAY.replace('/1/', '/0/')}/metrics.parquet") == {"replay_block": 1}

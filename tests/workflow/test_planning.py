@@ -1,4 +1,4 @@
-"""What is said about a study before it runs, and what jobs may take together."""
+"""Plans: the jobs and the disk space of a study before it runs, and the limit on memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_plan_names_every_job_that_will_run(table: pd.DataFrame, tmp_path: P
     assert table["jobs"].to_dict() == expected
 
 
-def test_the_plan_knows_branches_and_what_is_measured_of_a_condition(tmp_path: Path) -> None:
+def test_the_plan_counts_branches_and_the_measurements_of_each_condition(tmp_path: Path) -> None:
     project, tiny = checkout(tmp_path / "fresh"), {**TINY, "duels": {}}
     tiny["conditions"] = {
         "grokking": {"measurements": ["progress"]},
@@ -45,8 +45,11 @@ def test_the_plan_knows_branches_and_what_is_measured_of_a_condition(tmp_path: P
     assert expected["replay_onset"] == 2
 
 
-def test_single_examples_and_steps_are_looked_at_where_claims_read_them(tmp_path: Path) -> None:
-    """Not of random labels; of a branch no spikes, which takes a replay. And a claim by its name makes its own."""
+def test_answers_and_spikes_are_measured_only_where_claims_read_them(tmp_path: Path) -> None:
+    """Claims read the answers of grokking and product, and the spikes of grokking and exact.
+
+    The target `claim_spikes` makes only the spikes.
+    """
     project, tiny = checkout(tmp_path / "fresh"), {**TINY, "duels": {}}
     tiny["conditions"] = {
         **TINY["conditions"],
@@ -69,24 +72,24 @@ def test_single_examples_and_steps_are_looked_at_where_claims_read_them(tmp_path
         "measure_spikes": 4,
     }
     trained = {"generate_task": 1, "split_examples": 4, "train_block": 4, "find_events": 4}
-    own = {"watch_spikes": 4, "measure_spikes": 4, "judge_claim": 1, "plot_figure": 1, "claim_spikes": 1}
-    assert project.planned("claim_spikes") == {**trained, **own}
+    measured = {"watch_spikes": 4, "measure_spikes": 4, "judge_claim": 1, "plot_figure": 1, "claim_spikes": 1}
+    assert project.planned("claim_spikes") == {**trained, **measured}
 
 
-def test_a_claim_by_its_name_runs_what_it_needs_and_no_more(tmp_path: Path) -> None:
+def test_the_target_of_a_claim_runs_only_the_jobs_that_the_claim_needs(tmp_path: Path) -> None:
     project = checkout(tmp_path / "fresh")
     fast = {"branch": {"from": "grokking", "at": "onset", "change": {"learning_rate": "x10"}}}
     project.configure(conditions={**TINY["conditions"], "fast": fast})
-    of_both = {"generate_task": 1, "split_examples": 4, "train_block": 4, "find_events": 4}
+    both = {"generate_task": 1, "split_examples": 4, "train_block": 4, "find_events": 4}
     judged = {"list_conditions": 1, "judge_claim": 1, "plot_figure": 1, "claim_learning_rate": 1}
-    assert project.planned("claim_learning_rate") == {**of_both, **judged}
-    of_one = {"generate_task": 1, "split_examples": 2, "train_block": 2, "find_events": 2}
-    assert project.planned("claim_gradual") == {**of_one, "judge_claim": 1, "plot_figure": 1, "claim_gradual": 1}
-    # What it lacks it says, without any training.
+    assert project.planned("claim_learning_rate") == {**both, **judged}
+    one = {"generate_task": 1, "split_examples": 2, "train_block": 2, "find_events": 2}
+    assert project.planned("claim_gradual") == {**one, "judge_claim": 1, "plot_figure": 1, "claim_gradual": 1}
+    # The study lacks this claim's conditions, so its verdict needs no training.
     assert project.planned("claim_weight_decay") == {"judge_claim": 1, "claim_weight_decay": 1}
 
 
-def test_the_plan_says_what_training_leaves_on_disk(table: pd.DataFrame, finished: Project) -> None:
+def test_the_plan_predicts_the_disk_space_that_training_takes(table: pd.DataFrame, finished: Project) -> None:
     kept = [*finished.results.glob("runs/*/*/weights-*"), *finished.results.glob(".state/**/*.safetensors")]
     predicted = table.loc["train_block", "disk_mb"] * 1e6
     headers = 4000 * len(kept)
@@ -94,7 +97,7 @@ def test_the_plan_says_what_training_leaves_on_disk(table: pd.DataFrame, finishe
     assert abs(sum(path.stat().st_size for path in kept) - predicted) < headers + metrics
 
 
-def test_the_command_prints_totals_and_refuses_what_cannot_run(finished: Project) -> None:
+def test_the_plan_command_prints_totals_and_refuses_an_unknown_study(finished: Project) -> None:
     command = [sys.executable, "-m", "general_circuits.cli", "plan", "--seconds", "0", "--study"]
     options = {"cwd": finished.root, "env": finished.environment, "capture_output": True, "text": True}
     run = subprocess.run([*command, "tiny"], **options, check=True)
@@ -107,10 +110,10 @@ def test_the_command_prints_totals_and_refuses_what_cannot_run(finished: Project
     assert "Traceback" not in refused.stderr
 
 
-def test_jobs_together_take_no_more_memory_than_is_given(tmp_path: Path) -> None:
-    """Each training job is predicted to need about 400 MB: two at once fit 1,000 MB, and one fits 500."""
+def test_jobs_that_run_at_once_stay_within_the_memory_limit(tmp_path: Path) -> None:
+    """The prediction for a training job is about 400 MB, so two fit into 1,000 MB and one into 500 MB."""
     longer = {**TINY["defaults"], "steps": 1000, "metrics": {"log": 2, "every": 10}}
-    for limit, together in ((1000, 2), (500, 1)):
+    for limit, jobs in ((1000, 2), (500, 1)):
         project = checkout(tmp_path / str(limit))
         project.configure(defaults=longer)
         targets = [f"results/tiny/runs/{name}/0/metrics.parquet" for name in TINY["conditions"]]
@@ -127,18 +130,18 @@ def test_jobs_together_take_no_more_memory_than_is_given(tmp_path: Path) -> None
             most = max(most, _training_jobs(process.pid))
             time.sleep(0.1)
         assert process.returncode == 0
-        assert most == together
+        assert most == jobs
 
 
-def test_without_a_limit_it_is_the_machines(tmp_path: Path) -> None:
+def test_the_memory_limit_is_by_default_the_memory_of_this_machine(tmp_path: Path) -> None:
     project = checkout(tmp_path / "fresh")
-    said = project.snakemake("--dry-run", "--cores", "8").stderr
+    planned = project.snakemake("--dry-run", "--cores", "8").stderr
     run = project.snakemake("--cores", "1", "results/tiny/tasks/x_plus_y_mod_7.parquet")
-    assert "mem_mb=" in said + run.stderr
+    assert "mem_mb=" in planned + run.stderr
 
 
 def _training_jobs(ancestor: int) -> int:
-    """How many run now, each counted once: the process whose parent is a shell."""
+    """Count the training jobs that run now. A job counts once, as its Python process and not as its shell."""
     count = 0
     for process in psutil.Process(ancestor).children(recursive=True):
         try:

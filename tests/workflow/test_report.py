@@ -1,4 +1,4 @@
-"""What a reader sees of a report: in a real browser, from the file, without a network."""
+"""The report as a reader sees it: opened from its file in a real browser, without a network."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is install
 
 @pytest.fixture(scope="module")
 def faults() -> list[str]:
-    """Errors on the report's page, and what it asked of a network, up to now."""
+    """Return the list that collects errors on the report's page and its requests to a network."""
     return []
 
 
 @pytest.fixture(scope="module")
 def page(report: Path, faults: list[str]) -> Iterator[Page]:
-    """The report in a browser without a network."""
+    """Yield the report in a browser without a network."""
     options = ["--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in QUIET)]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
@@ -41,8 +41,8 @@ def page(report: Path, faults: list[str]) -> Iterator[Page]:
         context.set_offline(True)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
-        page.on("request", lambda asked: None if _is_local(asked.url) else faults.append(asked.url))
+        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+        page.on("request", lambda request: None if _is_local(request.url) else faults.append(request.url))
         page.goto(report.as_uri())
         page.locator("#rulegraph canvas").wait_for()
         yield page
@@ -51,7 +51,7 @@ def page(report: Path, faults: list[str]) -> Iterator[Page]:
 
 @pytest.fixture
 def opened(page: Page, faults: list[str]) -> Iterator[Page]:
-    """The report on its front page. Whatever a test does with it: no error, and nothing asked of a network."""
+    """Yield the report on its front page. Afterwards, assert no error and no request to a network."""
     yield page
     assert faults == []
     page.locator("nav ol a").first.click()
@@ -60,7 +60,7 @@ def opened(page: Page, faults: list[str]) -> Iterator[Page]:
 
 @pytest.fixture
 def screenshots(tmp_path: Path) -> Path:
-    """Where pictures of the report go: the folder that SCREENSHOTS names, if any, to be looked at."""
+    """Return the folder for pictures of the report: the one that SCREENSHOTS names, or a temporary one."""
     folder = ROOT / os.environ.get("SCREENSHOTS", tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -71,15 +71,15 @@ def test_the_front_page_has_a_verdict_per_claim_that_could_be_tested(opened: Pag
     rows = display.shown(verdicts)
     assert len(rows) == 8
     assert opened.locator(f"{CONTENT} h1").inner_text() == "Does gradient descent prefer general circuits?"
-    told = opened.locator("table#verdicts tbody tr")
-    assert told.count() == len(rows)
+    listed_rows = opened.locator("table#verdicts tbody tr")
+    assert listed_rows.count() == len(rows)
     for place, row in enumerate(rows.itertuples()):
-        assert told.nth(place).locator("b").first.inner_text() == row.claim
-        assert told.nth(place).locator(".verdict").inner_text() == row.verdict
+        assert listed_rows.nth(place).locator("b").first.inner_text() == row.claim
+        assert listed_rows.nth(place).locator(".verdict").inner_text() == row.verdict
     assert display.rest(verdicts) in opened.locator(CONTENT).inner_text()
 
 
-def test_its_pictures_load_and_say_in_words_what_they_show(opened: Page, finished: Project) -> None:
+def test_pictures_of_the_front_page_load_and_carry_their_description(opened: Page, finished: Project) -> None:
     pictures = opened.locator(f"{CONTENT} .pictures img")
     assert pictures.count() == len(FRONT_PAGE)
     for picture, drawing in zip(pictures.all(), FRONT_PAGE, strict=True):
@@ -89,11 +89,11 @@ def test_its_pictures_load_and_say_in_words_what_they_show(opened: Page, finishe
         assert words in (picture.get_attribute("alt") or "")
 
 
-def test_it_is_told_in_one_screen(opened: Page, screenshots: Path) -> None:
+def test_the_front_page_fits_on_one_screen(opened: Page, screenshots: Path) -> None:
     opened.screenshot(path=screenshots / "front.png")
     menu = _edges(opened.locator("nav").first)["right"]
-    whole = [opened.locator(f"{CONTENT} {part}").first for part in ("h1", ".front p", "table#verdicts")]
-    for part in whole:
+    parts = [opened.locator(f"{CONTENT} {part}").first for part in ("h1", ".front p", "table#verdicts")]
+    for part in parts:
         edges = _edges(part)
         assert menu <= edges["left"] <= edges["right"] <= 1440
         assert 0 <= edges["top"] <= edges["bottom"] <= 900
@@ -122,8 +122,8 @@ def test_a_figure_opens_and_its_toggle_shows_another_picture(name: str, opened: 
         opened.screenshot(path=screenshots / f"{name}-{view}.png")
         sources.append(opened.locator(SHOWN).get_attribute("src"))
         image, content = _edges(opened.locator(SHOWN)), _edges(opened.locator(CONTENT))
-        assert image["left"] >= content["left"], "cut off where one cannot scroll to"
-        assert image["top"] >= 0, "cut off where one cannot scroll to"
+        assert image["left"] >= content["left"], "the image is cut off where a reader cannot scroll"
+        assert image["top"] >= 0, "the image is cut off where a reader cannot scroll"
     assert opened.locator("nav fieldset").count() == bool(figure.toggle)
 
 
@@ -153,12 +153,14 @@ ANOTHER = """([shown, before]) => {
     const image = document.querySelector(shown);
     return image !== null && image.naturalWidth > 0 && !before.includes(image.src);
 }"""
+"""JavaScript: tell whether an image has loaded that is none of the earlier ones."""
 
 UNCOVERED = """part => {
     const {left, top, right, bottom} = part.getBoundingClientRect();
     const corners = [[left + 1, top + 1], [right - 1, top + 1], [left + 1, bottom - 1], [right - 1, bottom - 1]];
     return corners.every(([x, y]) => part.contains(document.elementFromPoint(x, y)));
 }"""
+"""JavaScript: tell whether all four corners of a part are visible."""
 
 
 def _is_local(address: str) -> bool:
@@ -166,11 +168,11 @@ def _is_local(address: str) -> bool:
 
 
 def _edges(part: Locator) -> dict[str, float]:
-    found: dict[str, float] = part.evaluate("part => part.getBoundingClientRect().toJSON()")
-    return found
+    edges: dict[str, float] = part.evaluate("part => part.getBoundingClientRect().toJSON()")
+    return edges
 
 
 def _listed(opened: Page, category: str, title: str) -> Locator:
-    """The row of a figure or a page in the list of its category."""
+    """Open a category and return the row of a figure or a page in its list."""
     opened.get_by_role("link", name=category, exact=True).click()
     return opened.locator("nav tbody tr").filter(has=opened.get_by_role("cell", name=title, exact=True))

@@ -1,4 +1,4 @@
-"""What a change reruns: what depends on it, and nothing else."""
+"""Reruns: a change runs the jobs again that depend on it, and no others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_a_recursive_copy_of_project_and_results_reruns_nothing(project: Project
     assert project.planned() == {}
 
 
-def test_touches_comments_and_docstrings_rerun_nothing(project: Project) -> None:
+def test_new_dates_comments_and_docstrings_rerun_nothing(project: Project) -> None:
     for file in project.root.rglob("*"):
         if file.is_file():
             file.touch()
@@ -54,14 +54,14 @@ def test_editing_training_keeps_tasks_and_splits(project: Project) -> None:
     assert not planned.keys() & {"generate_task", "split_examples"}
 
 
-def test_a_new_condition_trains_alone(project: Project) -> None:
+def test_a_new_condition_is_the_only_one_trained(project: Project) -> None:
     project.configure(conditions={**TINY["conditions"], "no_weight_decay": {"weight_decay": 0.0}})
     planned = project.planned()
     assert planned["train_block"] == planned["extract_saliency"] == planned["ablate_neurons"] == 2
     assert "generate_task" not in planned
 
 
-def test_a_new_branch_trains_alone_and_its_parent_not_again(project: Project) -> None:
+def test_a_new_branch_is_trained_and_its_parent_is_not_trained_again(project: Project) -> None:
     before = {path: path.read_bytes() for path in project.results.glob("runs/grokking/*/*")}
     fast = {"branch": {"from": "grokking", "at": "step 7", "change": {"learning_rate": "x10"}}}
     project.configure(conditions={**TINY["conditions"], "fast": fast})
@@ -79,18 +79,18 @@ def test_more_replicas_are_more_blocks(project: Project) -> None:
     assert planned["train_block"] == planned["extract_saliency"] == planned["ablate_neurons"] == 2
 
 
-def test_a_changed_condition_trains_alone(project: Project) -> None:
+def test_a_changed_condition_is_the_only_one_trained_again(project: Project) -> None:
     project.configure(conditions={**TINY["conditions"], "random_labels": {"label_noise": 0.5}})
     assert project.planned()["train_block"] == 2
 
 
-def test_a_rerun_that_failed_is_made_up_for_and_shown(project: Project) -> None:
-    """Snakemake forgets it, where all that stands at the end of the DAG is there from before."""
+def test_jobs_that_failed_run_again_and_their_figures_are_redrawn(project: Project) -> None:
+    """Snakemake alone forgets a failed job if the last files of the DAG still exist from an earlier run."""
     states, figure = project.results / ".state/random_labels", project.results / "figures/learning_curves-loss.svg"
     before = figure.read_bytes()
     project.configure(conditions={**TINY["conditions"], "random_labels": {"label_noise": 1.0, "weight_decay": 0.5}})
     shutil.rmtree(states)
-    states.write_text("Where a folder should be.")
+    states.write_text("A file in the place of a folder.")
     run = project.snakemake("--cores", "1")
     assert run.returncode == 1
     assert not list(project.results.glob("runs/random_labels/*/metrics.parquet"))
@@ -99,7 +99,7 @@ def test_a_rerun_that_failed_is_made_up_for_and_shown(project: Project) -> None:
     planned = project.planned()
     assert planned["train_block"] == 2
     of_blocks = set(schemas.of_blocks()) | {"claim"}
-    # But those of a claim that is judged from grokking alone.
+    # Figures of single claims stay, since these claims are judged from grokking alone.
     drawn = [FIGURES[name] for name, _ in TINY_DRAWINGS.values() if not FIGURES[name].claim]
     assert planned["plot_figure"] == sum(bool(of_blocks & set(figure.tables)) for figure in drawn)
     targets = [*(f"index/{name}.sha256" for name in ("metrics", "events")), f"figures/{figure.name}"]
@@ -108,7 +108,7 @@ def test_a_rerun_that_failed_is_made_up_for_and_shown(project: Project) -> None:
     assert "train_block" not in project.planned()
 
 
-def test_a_table_that_was_deleted_with_its_index_is_made_again(project: Project) -> None:
+def test_a_table_deleted_together_with_its_index_is_made_again(project: Project) -> None:
     (project.results / "distribution/grokking/0.parquet").unlink()
     (project.results / "index/distribution.sha256").unlink()
     planned = project.planned()
@@ -116,7 +116,7 @@ def test_a_table_that_was_deleted_with_its_index_is_made_again(project: Project)
     assert "train_block" not in planned
 
 
-def test_other_words_for_a_column_or_a_setting_rerun_nothing(project: Project) -> None:
+def test_new_descriptions_of_columns_and_settings_rerun_nothing(project: Project) -> None:
     project.edit("src/general_circuits/storage/schemas/metrics.py", "meanings={", 'meanings={"a": "b",')
     project.edit("src/general_circuits/storage/schemas/saliency.py", "meanings={", 'meanings={"a": "b",')
     project.edit("src/general_circuits/config/condition.py", 'description="', 'description="here, ')
@@ -163,7 +163,7 @@ def test_a_new_random_stream_retrains_nothing(project: Project) -> None:
 
 
 def test_a_changed_loss_retrains_exactly_the_conditions_that_use_it(project: Project) -> None:
-    """Of the two conditions, random_labels has the hinge loss; it has two blocks."""
+    """Only random_labels has the hinge loss. It has two blocks."""
     project.edit("src/general_circuits/training/losses/hinge.py", "torch.relu(1.0", "torch.relu(2.0")
     planned = project.planned()
     assert planned["train_block"] == planned["extract_saliency"] == planned["replay_onset"] == 2
@@ -172,7 +172,7 @@ def test_a_changed_loss_retrains_exactly_the_conditions_that_use_it(project: Pro
     assert "Training grokking" not in retrained
 
 
-def test_a_new_claim_is_judged_and_nothing_is_done_anew_but_what_shows_claims(project: Project) -> None:
+def test_a_new_claim_is_judged_and_only_the_pages_and_the_figure_of_claims_are_made_again(project: Project) -> None:
     source = (project.root / "src/general_circuits/claims/saliency_skew.py").read_text()
     (project.root / "src/general_circuits/claims/barrier.py").write_text(source)
     project.edit(
@@ -185,6 +185,6 @@ def test_a_new_claim_is_judged_and_nothing_is_done_anew_but_what_shows_claims(pr
     assert project.planned() == {"judge_claim": 1, "merge_verdicts": 1, **shown, "all": 1}
 
 
-def test_a_new_default_in_the_config_models_retrains_nothing_that_sets_it(project: Project) -> None:
+def test_a_new_default_retrains_no_condition_that_sets_the_key(project: Project) -> None:
     project.edit("src/general_circuits/config/condition.py", "steps: int = Field(6000", "steps: int = Field(7000")
     assert project.planned() == {}

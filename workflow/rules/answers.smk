@@ -1,4 +1,4 @@
-# What becomes of single examples, for the conditions whose claims read it.
+# Answers to single examples, for the conditions whose claims read them.
 rule record_answers:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",

@@ -69,7 +69,7 @@ rule merge_verdicts:
         " --output {output} > {log} 2>&1"
 
 
-# A claim by its name, `snakemake claim_learning_rate`: what it needs, and no more.
+# `snakemake claim_learning_rate` judges one claim. It runs only the jobs that this claim needs.
 for name in JOBS.measured_claims:
 
     rule:

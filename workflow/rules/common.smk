@@ -1,4 +1,5 @@
-# The study, read and checked before any rule. Rules ask JOBS, typed code: src/general_circuits/pipeline/dag.py.
+# The study is read and checked before any rule. Rules get their files and options from JOBS, which is typed code in
+# src/general_circuits/pipeline/dag.py.
 import os
 import sys
 from pathlib import Path
@@ -17,9 +18,9 @@ from general_circuits.pipeline.memory import SNAKEMAKE_MB, machine_mb
 from general_circuits.report.registry import PAGES
 from general_circuits.storage.schemas import registry as schemas
 
-# A task of a job array that SLURM started as another one: see `pipeline/slurm.py`.
-if own := slurm.own_command(sys.argv, os.environ):
-    os.execlp("sh", "sh", "-c", own)
+# SLURM starts every task of a job array with the first task's command. The other tasks switch to their own command.
+if command := slurm.own_command(sys.argv, os.environ):
+    os.execlp("sh", "sh", "-c", command)
 
 try:
     JOBS = Dag(load(config))
@@ -32,20 +33,23 @@ SALIENCY = MEASUREMENTS.saliency
 PROGRESS, ONSET, UPDATES = MEASUREMENTS.progress_and_updates
 ANSWERS, SPIKES = MEASUREMENTS.answers_and_spikes
 
-# Jobs run this interpreter and this checkout, whether or not an environment is activated.
+# Jobs use this interpreter and this checkout, even if no environment is activated.
 os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
     PYTHONPATH=str(Path(general_circuits.__file__).parents[1]),
 )
 
-# However many cores are asked for, jobs that run here need no more memory together than this machine has. Jobs sent to
-# a cluster do not count; `--resources mem_mb=…` sets another limit.
+# Jobs that run here at once never need more memory than this machine has, however many cores they get. Jobs sent to a
+# cluster do not count. `--resources mem_mb=…` sets another limit.
 if "mem_mb" not in workflow.global_resources:
     workflow.register_resource("mem_mb", machine_mb())
 
 
 def mb(rule):
-    """Memory that a rule's jobs ask for: more whenever one is tried again, and on a cluster room for what starts it."""
+    """Return the function that says how much memory (MB) a rule's job requests.
+
+    Every retry requests more. On a cluster, a job also needs room for the Snakemake that starts it.
+    """
 
     def requested(wildcards, attempt):
         needed = rule if isinstance(rule, int) else JOBS.mb(rule, wildcards.get("condition"))
@@ -55,15 +59,15 @@ def mb(rule):
 
 
 def results_folder(wildcards, output):
-    """The study's folder, for a stage that reads many of its tables."""
+    """Return the study's folder, for a stage that reads many of its tables."""
     return Path(output[0]).parents[1]
 
 
 def remove_old_indexes():
-    """Remove every index that is about to be made anew.
+    """Remove every index that this run makes again.
 
-    A job that fails loses its files. Were the index of before still there, and the figures made from it, the next run
-    would look no further and find nothing to do.
+    A job that fails loses its files. If the old index and the figures made from it stayed, the next run would find
+    nothing to do.
     """
     for job in workflow.dag.needrun_jobs():
         if job.rule.name == "index_table":

@@ -14,7 +14,7 @@ rule duel_toys:
         grid=to_json(JOBS.toy_grid),
         code=fingerprint("stages.duel_toys"),
     message:
-        "Training toys with {wildcards.optimiser}"
+        "Training the toys with {wildcards.optimiser}"
     shell:
         "python -m general_circuits.stages.duel_toys --grid {params.grid:q} --optimiser {wildcards.optimiser}"
         " --output {output} > {log} 2>&1"
@@ -80,7 +80,7 @@ rule duel_modules:
         device=STUDY.device,
         code=fingerprint("stages.duel_modules"),
     message:
-        "Planted duels, block {wildcards.block}"
+        "Running the planted duels of block {wildcards.block}"
     shell:
         "python -m general_circuits.stages.duel_modules --split {input.split} --weights {input.weights}"
         " --planting {params.planting:q} --duels {params.duels:q} --device {params.device} --output {output} > {log} 2>&1"

@@ -32,7 +32,7 @@ rule plot_figure:
             "plot_figure", f"figures.{DRAWINGS[wildcards.drawing][0]}", JOBS.figure(wildcards.drawing).tables
         ),
     message:
-        "Drawing {wildcards.drawing}"
+        "Drawing the figure {wildcards.drawing}"
     shell:
         "python -m general_circuits.stages.plot_figure --figure {params.figure} --view {params.view}"
         " --title {params.title:q} --results {params.results} --reads {params.reads} --axes <(echo {params.axes:q})"

@@ -1,5 +1,5 @@
-# One file stands for all blocks' files of a table, before what reads the whole study. Without it, every figure would
-# be an edge of the DAG for every block.
+# An index stands for the files that all blocks have of a table. Figures, pages and claims depend on the index. Without
+# it, the DAG would have an edge from every block to every figure.
 rule index_table:
     input:
         lambda wildcards: JOBS.files_of([wildcards.table], JOBS.axes),
@@ -16,7 +16,7 @@ rule index_table:
     params:
         results=results_folder,
         axes=lambda wildcards: JOBS.axes_option([wildcards.table], JOBS.axes),
-        # Lists files by a table's path, whatever its columns are.
+        # The job only lists paths. A table's columns do not matter, so its schema is no part of the fingerprint.
         code=fingerprint("stages.index_table"),
     message:
         "Listing the study's files of the table {wildcards.table}"

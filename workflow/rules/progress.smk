@@ -1,4 +1,4 @@
-# How much of a network's answers is the general solution, and what moves it.
+# The share of the general solution in a network's answers, and the forces that change it.
 rule measure_progress:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",

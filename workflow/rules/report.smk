@@ -22,7 +22,7 @@ rule write_page:
         axes=lambda wildcards: JOBS.axes_option(PAGES[wildcards.page].tables, JOBS.axes),
         settings=lambda wildcards: JOBS.study_option,
         caption=lambda wildcards: PAGES[wildcards.page].caption,
-        # The data dictionary is written from every schema, whatever a page reads.
+        # One page is the data dictionary, which describes every schema.
         code=fingerprint("stages.write_page", *(f"storage.schemas.{name}" for name in schemas.names())),
     message:
         "Writing the page {wildcards.page}"

@@ -27,7 +27,7 @@ rule extract_saliency:
         " --output {output.saliency} --attribution {output.attribution} > {log} 2>&1"
 
 
-# One checkpoint, every example: large, so made only for checkpoints that are asked for.
+# Saliency of every example at one checkpoint. The files are large, so they are made only for requested checkpoints.
 rule extract_example_saliency:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",

@@ -1,7 +1,7 @@
-# Which jobs are sent nowhere, and what a cluster needs beyond profiles/slurm.
+# Rules whose jobs run where Snakemake runs, and settings that a cluster needs in addition to profiles/slurm.
 
 
-# Shorter than the start of a job elsewhere: these run where Snakemake runs.
+# These jobs are shorter than the start of a job on a cluster.
 localrules:
     generate_task,
     split_modules,
@@ -19,7 +19,7 @@ localrules:
 
 
 def take_over():
-    """Make sure that nothing of an earlier run on a cluster writes beside this one, and that this one can end."""
+    """Make sure that no job of an earlier run on a cluster still writes files, and that this run can end."""
     is_slurm = type(workflow.executor_settings).__module__ == "snakemake_executor_plugin_slurm"
     try:
         if is_slurm:

@@ -1,30 +1,30 @@
-# What keeps Snakemake itself quick with thousands of blocks; docs/slurm.md has the figures.
+# Settings that keep Snakemake itself fast with thousands of blocks. docs/slurm.md has the measurements.
 import functools
 import gc
 
 import snakemake.common
 import snakemake.rules
 
-# Millions of objects are made, and stay: Python need not look for garbage among them, now or later.
+# The DAG has millions of objects, and all of them stay. Python need not search them for garbage, now or later.
 gc.disable()
 
-# Snakemake looks up the parameters of the same dozen functions for every job; once each is enough.
+# Snakemake inspects the parameters of the same dozen functions for every job. Once per function is enough.
 parameters = functools.cache(snakemake.common.get_function_params)
 snakemake.common.get_function_params = snakemake.rules.get_function_params = parameters
 
 
-def look_when_a_job_ends():
-    """And at no other time, unless a limit on jobs was asked for.
+def schedule_only_when_a_job_ends():
+    """Let Snakemake look for ready jobs only when a job ends, unless the user limits the rate of jobs.
 
-    With its own limit of 100 a second Snakemake looks for what can run once more every second, and once more again for
-    every job that has ended: near the end of the default study 60 times a second.
+    With its default limit of 100 jobs a second, Snakemake looks once more every second, and again for every job that
+    has ended. Near the end of the default study this is 60 times a second.
     """
     limit = getattr(workflow.scheduler, "job_rate_limiter", None)
     if limit and (limit.max_jobs, limit.timespan) == (100, 1):
         workflow.scheduler.job_rate_limiter = None
 
 
-def look_for_garbage():
-    """From now on, and not in the DAG."""
+def collect_garbage_outside_the_dag():
+    """Switch garbage collection on again, but leave out the objects of the DAG."""
     gc.freeze()
     gc.enable()

@@ -1,4 +1,5 @@
-# The same measurements, asked in every other way, of the conditions and at the checkpoints that claims read.
+# The same measurements with all options of the specification curves. They cover the conditions and checkpoints that
+# claims read.
 use rule extract_saliency as extract_saliency_all_ways with:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",
@@ -19,7 +20,7 @@ use rule extract_saliency as extract_saliency_all_ways with:
         events=lambda wildcards, input: input.events,
         code=fingerprint("stages.extract_saliency"),
     message:
-        "Extracting saliency in every way of {wildcards.condition}, block {wildcards.block}"
+        "Extracting saliency of {wildcards.condition}, block {wildcards.block}, with every option"
 
 
 use rule describe_saliency as describe_saliency_all_ways with:
@@ -30,7 +31,7 @@ use rule describe_saliency as describe_saliency_all_ways with:
     log:
         "<results>/logs/describe_saliency_all_ways/{condition}/{block}.log",
     message:
-        "Describing saliency in every way of {wildcards.condition}, block {wildcards.block}"
+        "Describing saliency of {wildcards.condition}, block {wildcards.block}, with every option"
 
 
 use rule ablate_neurons as ablate_neurons_all_ways with:
@@ -52,7 +53,7 @@ use rule ablate_neurons as ablate_neurons_all_ways with:
         device=STUDY.device,
         code=fingerprint("stages.ablate_neurons"),
     message:
-        "Ablating neurons in every way of {wildcards.condition}, block {wildcards.block}"
+        "Ablating neurons of {wildcards.condition}, block {wildcards.block}, with every option"
 
 
 rule specify_claim:
@@ -76,7 +77,7 @@ rule specify_claim:
             "specify_claim", f"claims.{wildcards.claim}", JOBS.specified(wildcards.claim)
         ),
     message:
-        "Judging the claim {wildcards.claim} in every way"
+        "Judging the claim {wildcards.claim} with every combination of options"
     shell:
         "python -m general_circuits.stages.specify_claim --claim {wildcards.claim} --results {params.results}"
         " --reads={params.reads} --axes <(echo {params.axes:q}) --output {output} > {log} 2>&1"

@@ -1,4 +1,4 @@
-# What becomes of single steps, for the conditions whose claims read it.
+# Steps around spikes, for the conditions whose claims read them: replayed first, then measured.
 rule watch_spikes:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",
@@ -53,7 +53,7 @@ rule measure_spikes:
         device=STUDY.device,
         code=fingerprint("stages.measure_spikes"),
     message:
-        "Measuring around the spikes of {wildcards.condition}, block {wildcards.block}"
+        "Measuring the effects of spikes in {wildcards.condition}, block {wildcards.block}"
     shell:
         "python -m general_circuits.stages.measure_spikes --split {input.split} --spikes {input.spikes}"
         " --weights {params.around} --condition {wildcards.condition} --settings {params.settings:q}"

@@ -14,7 +14,7 @@ rule train_block:
     threads: 1
     resources:
         mem_mb=mb("train_block"),
-        # Not a parameter: how much is kept does not change what is computed.
+        # Not a parameter: the number of kept states changes no result, so it must not cause reruns.
         keep_states=STUDY.keep.states,
     params:
         settings=lambda wildcards: JOBS.settings_option(wildcards.condition),

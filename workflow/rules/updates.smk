@@ -1,4 +1,4 @@
-# What updates make of a network's neurons.
+# Changes that updates make to a network's neurons.
 rule track_updates:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",
