@@ -1,4 +1,4 @@
-"""Rates that a plan is made of."""
+"""Plans: the jobs that a claim needs, and the rates that costs are made of."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from general_circuits.config.study import load
+from general_circuits.config.load import load
 from general_circuits.pipeline import plan, timings
 
 CLAIMED = {
@@ -40,7 +40,7 @@ CLAIMED = {
         ("gradual", ["grokking", "division"], set()),
     ],
 )
-def test_a_claim_needs_its_conditions_and_what_it_reads_of_them(
+def test_the_plan_of_a_claim_has_its_conditions_and_the_measurements_that_it_reads(
     claim: str, conditions: list[str], rules: set[str]
 ) -> None:
     study = plan.of_claim(load(CLAIMED), claim)
@@ -56,12 +56,12 @@ def test_a_claim_needs_its_conditions_and_what_it_reads_of_them(
 
 
 @pytest.mark.parametrize("preset", ["power", "nanda", "pre_norm", "quadratic_mlp", "mlp"])
-def test_every_kind_of_network_is_timed_in_all_that_is_done_with_it(preset: str) -> None:
+def test_every_kind_of_network_is_timed_in_training_saliency_and_ablation(preset: str) -> None:
     small = {"preset": preset, "modulus": 11, "d_mlp": 16, "n_layers": 2, "batch_size": 8}
     few = {"saliency": {"methods": ["activation_gradient"]}, "ablation": {"k_points": 2, "random_draws": 2}}
     study = load({"study": "timed", "conditions": {"case": small}, "measurements": few})
     rates = timings.measured(study, study.conditions["case"].resolve(), seconds=0.0)
     assert all(value > 0 for value in dataclasses.astuple(rates))
-    assert rates.attribution_rows == 2 * 2 * 2  # of two splits, in two layers, raw and matched
+    assert rates.attribution_rows == 2 * 2 * 2  # two splits, two layers, raw and matched
     assert rates.saliency_rows == 16 * rates.attribution_rows
     assert rates.example_rows == 16 * 121 * 2 * 2

@@ -1,4 +1,4 @@
-"""The README's results: written from a record, and refused or named when they are no longer those of the config."""
+"""Results in the README: written from a record, refused if the config has changed, listed if code has changed."""
 
 from __future__ import annotations
 
@@ -59,27 +59,27 @@ KEPT = {
     "specification_curve-saliency_skew": "specification_curve-saliency_skew",
     "specification_curve-topk_damage": "specification_curve-topk_damage",
 }
-"""Pictures kept with the code, and their drawings."""
+"""Drawings of the pictures that are kept with the code, by the picture's name."""
 PAGE = "# A title\n\n<!-- results -->\nold\n<!-- /results -->\n\nThe end.\n"
 
 
 @pytest.fixture(autouse=True)
 def digests(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The code's digests, which a test may change; working out the real ones takes seconds."""
-    found = dict.fromkeys(readme.STAGES, "0123456789abcdef")
-    monkeypatch.setattr(readme, "code", lambda: dict(found))
-    return found
+    """Fake digests of the code, which a test may change. The real ones take seconds."""
+    fake = dict.fromkeys(readme.STAGES, "0123456789abcdef")
+    monkeypatch.setattr(readme, "code", lambda: dict(fake))
+    return fake
 
 
 @pytest.fixture(autouse=True)
 def costs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the large study would take, which takes long to say."""
+    """Put a fake cost of the large study in the place of the real one, which takes long to predict."""
     monkeypatch.setattr(readme, "_costs", lambda root, verdicts: {"saliency_skew": 12.34})
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A checkout with a finished workstation study."""
+    """Checkout with a finished workstation study."""
     results = tmp_path / readme.RESULTS
     (tmp_path / readme.README).write_text(PAGE, encoding="utf-8")
     (tmp_path / readme.CONFIG).parent.mkdir()
@@ -95,13 +95,14 @@ def root(tmp_path: Path) -> Path:
 
 
 def change_config(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the config of a checkout."""
     study = yaml.safe_load((root / readme.CONFIG).read_text(encoding="utf-8"))
     change(study)
     (root / readme.CONFIG).write_text(yaml.safe_dump(study, sort_keys=False), encoding="utf-8")
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    """What is kept with the code."""
+    """Return the bytes of every file that a refresh may write, by path."""
     files = [root / readme.README, *(file for file in (root / "docs").rglob("*") if file.is_file())]
     return {str(file.relative_to(root)): file.read_bytes() for file in files}
 
@@ -135,7 +136,7 @@ def test_a_refresh_writes_between_the_marks_only(root: Path) -> None:
     assert not body.startswith("old")
     replicas = readme.settings(root)["study"]["replicas"]
     conditions = len(readme.settings(root)["conditions"])
-    assert body.startswith(f"{conditions} conditions with {replicas} replicas each, ")
+    assert body.startswith(f"{conditions} conditions with {replicas} replicas each took ")
     assert "36 minutes on 2 cores (A processor, 2 cores, 8 GB)" in body
     assert display.markdown(all_verdicts()) in body
     assert f"- `topk_damage`: topk_damage was {MARKUP} judged.\n" in body
@@ -143,18 +144,17 @@ def test_a_refresh_writes_between_the_marks_only(root: Path) -> None:
     assert "![Every claim and its controls. (forest-all) was found.](docs/figures/forest.png)" in body
 
 
-def test_what_could_not_be_tested_says_what_it_would_take(root: Path) -> None:
-    """Of claims that are measured, and of no other."""
+def test_a_measured_claim_that_could_not_be_tested_says_its_cost(root: Path) -> None:
     without = claims.merge([untestable("saliency_skew"), two_claims()[1]])
     tables.write(root / readme.RESULTS / VERDICTS.path, VERDICTS, without)
     readme.refresh(root)
     body = (root / readme.README).read_text(encoding="utf-8")
     sentence = str(without.set_index("claim").loc["saliency_skew", "sentence"])
-    assert f"- `saliency_skew`: {sentence} Here that is 12.3 core-hours.\n" in body
+    assert f"- `saliency_skew`: {sentence} Here it is 12.3 core-hours.\n" in body
     assert "complexity" not in body
 
 
-def test_the_large_study_is_planned_for_measured_claims_that_lack_something(
+def test_the_large_study_is_planned_for_measured_claims_that_could_not_be_tested(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
@@ -178,6 +178,26 @@ def test_a_readme_shows_pictures_that_are_there(root: Path) -> None:
     assert all((root / path).is_file() for path in shown)
 
 
+@pytest.mark.parametrize(
+    ("description", "words"),
+    [
+        ("A rose by 0.5. B fell.\n\nC stayed.", "A rose by 0.5."),
+        ("One sentence,\non two lines.", "One sentence, on two lines."),
+        ("Is it? Yes!", "Is it?"),
+        ("no full stop", "no full stop"),
+    ],
+)
+def test_the_alternative_text_of_a_picture_is_its_title_and_one_sentence(
+    description: str, words: str, root: Path
+) -> None:
+    (root / readme.RESULTS / "figures/forest-all.txt").write_text(description, encoding="utf-8")
+    readme.refresh(root)
+    page = (root / readme.README).read_text(encoding="utf-8")
+    assert f"![Every claim and its controls. {words}](docs/figures/forest.png)" in page
+    record = json.loads((root / readme.RECORD).read_text(encoding="utf-8"))
+    assert record["found"]["forest"] == description, "the record keeps the whole description"
+
+
 def test_a_refresh_of_the_same_results_is_the_same_bytes(root: Path) -> None:
     readme.refresh(root)
     first = contents(root)
@@ -185,7 +205,7 @@ def test_a_refresh_of_the_same_results_is_the_same_bytes(root: Path) -> None:
     assert contents(root) == first
 
 
-def test_what_was_just_refreshed_passes_its_check(root: Path) -> None:
+def test_a_refreshed_readme_passes_its_check(root: Path) -> None:
     readme.refresh(root)
     before = contents(root)
     assert readme.check(root) == []
@@ -209,7 +229,7 @@ def test_a_readme_that_says_something_else_is_refused(old: str, new: str, root: 
 
 
 @pytest.mark.parametrize("key", ["settings", "code", "verdicts", "found", "minutes"])
-def test_a_record_that_lacks_something_is_refused(key: str, root: Path) -> None:
+def test_a_record_without_one_of_its_keys_is_refused(key: str, root: Path) -> None:
     readme.refresh(root)
     record = json.loads((root / readme.RECORD).read_text(encoding="utf-8"))
     del record[key]
@@ -219,14 +239,14 @@ def test_a_record_that_lacks_something_is_refused(key: str, root: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "<<<<<<< ours\n"])
-def test_what_is_no_record_is_refused(text: str, root: Path) -> None:
+def test_a_file_that_is_no_record_is_refused(text: str, root: Path) -> None:
     readme.refresh(root)
     (root / readme.RECORD).write_text(text, encoding="utf-8")
     with pytest.raises(readme.ReadmeError, match="is not as it was written"):
         readme.check(root)
 
 
-def test_words_outside_the_marks_are_free(root: Path) -> None:
+def test_text_outside_the_marks_may_change(root: Path) -> None:
     readme.refresh(root)
     page = (root / readme.README).read_text(encoding="utf-8")
     (root / readme.README).write_text(page.replace("The end.", "More."), encoding="utf-8")
@@ -243,7 +263,7 @@ def test_words_outside_the_marks_are_free(root: Path) -> None:
         (lambda study: study.update(replicas=10), "replicas"),
     ],
 )
-def test_another_config_is_refused_with_what_has_changed(
+def test_another_config_is_refused_with_the_names_of_its_changes(
     change: Callable[[dict[str, Any]], object], named: str, root: Path
 ) -> None:
     readme.refresh(root)
@@ -266,12 +286,12 @@ def test_another_layout_of_the_same_config_changes_nothing(root: Path) -> None:
     assert readme.check(root) == []
 
 
-def test_what_is_kept_of_a_study_is_no_part_of_its_results(root: Path) -> None:
+def test_settings_of_kept_files_are_no_settings_of_results(root: Path) -> None:
     readme.refresh(root)
     assert "keep" not in readme.settings(root)["study"]
 
 
-def test_stages_whose_code_has_changed_are_listed_and_no_error(root: Path, digests: dict[str, str]) -> None:
+def test_stages_with_changed_code_are_listed_without_an_error(root: Path, digests: dict[str, str]) -> None:
     readme.refresh(root)
     digests["train_block"] = digests["plot_figure"] = "fedcba9876543210"
     assert readme.check(root) == ["train_block", "plot_figure"]
@@ -294,13 +314,13 @@ def test_a_page_without_both_marks_in_order_is_refused(text: str) -> None:
         readme.between(text, "results", "new")
 
 
-def test_what_is_written_between_marks_is_all_that_changes() -> None:
+def test_only_the_text_between_the_marks_changes() -> None:
     assert readme.between(PAGE, "results", "new\n") == PAGE.replace("old", "new")
     assert readme.between(PAGE, "results", "old\n") == PAGE
 
 
-def test_a_record_without_any_p_can_be_shown(root: Path) -> None:
-    """With one replica there is an estimate and no interval."""
+def test_a_record_without_any_p_value_can_be_shown(root: Path) -> None:
+    """One replica gives an estimate but no interval."""
     frame = claims.merge([claim("saliency_skew", UNDECIDED, 0.25, float("nan"), 1)])
     frame = frame.assign(low=float("nan"), high=float("nan"))
     tables.write(root / readme.RESULTS / VERDICTS.path, VERDICTS, frame)
@@ -308,16 +328,16 @@ def test_a_record_without_any_p_can_be_shown(root: Path) -> None:
     assert "| +0.25 L-skewness | – | 1 | – | undecided |" in (root / readme.README).read_text(encoding="utf-8")
 
 
-def test_results_come_from_every_stage_that_a_result_is_made_by() -> None:
+def test_the_record_has_every_stage_that_makes_results() -> None:
     names = {module.name for module in pkgutil.iter_modules(stages.__path__)}
     others = {"index_table", "write_page", "write_front_page", "command", "interruption"}
     others |= {"extract_example_saliency"}  # what the README does not show
     assert set(readme.STAGES) == names - others
 
 
-def test_every_stage_has_a_digest_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_stage_has_its_own_digest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    found = readme.code()
-    assert list(found) == list(readme.STAGES)
-    assert len(set(found.values())) == len(found)
-    assert pd.Series(found).str.fullmatch("[0-9a-f]{16}").all()
+    digests = readme.code()
+    assert list(digests) == list(readme.STAGES)
+    assert len(set(digests.values())) == len(digests)
+    assert pd.Series(digests).str.fullmatch("[0-9a-f]{16}").all()

@@ -1,4 +1,4 @@
-"""The generated schema and documentation are those of the models, and say what the models check."""
+"""Generated files: they are up to date, document every key and column, and agree with the models."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import pytest
 import yaml
 
 from general_circuits.config.condition import SECTIONS, SpacingSettings
+from general_circuits.config.errors import ConfigError
+from general_circuits.config.load import load
 from general_circuits.config.measurements import AblationSettings, SaliencySettings
-from general_circuits.config.study import ConfigError, Study, load
+from general_circuits.config.study import Study
 from general_circuits.pipeline import reference
 from general_circuits.storage.schemas import registry
 
@@ -36,12 +38,18 @@ def test_the_page_documents_every_key() -> None:
 
 
 @pytest.mark.parametrize("name", registry.names())
-def test_the_results_page_explains_every_column_in_its_tables_section(name: str) -> None:
+def test_the_page_of_results_explains_every_column_in_the_section_of_its_table(name: str) -> None:
     table = registry.table(name)
     assert f"| `{table.path}` | {table.row} | [{name}](#{name}) |" in reference.results_page()
     section = reference.results_page().split(f"\n## {name}\n")[1].split("\n## ")[0]
     listed = [line.split("`")[1] for line in section.splitlines() if line.startswith("| `")]
     assert listed == table.schema.names
+
+
+def test_a_default_of_several_settings_is_shown_as_in_yaml() -> None:
+    page = reference.page()
+    assert "`{sgd: {learning_rate: 2.0, weight_decays: [0.001]}, adamw: {learning_rate: 0.002" in page
+    assert "Settings(" not in page
 
 
 def test_a_stroke_in_a_meaning_does_not_end_its_cell() -> None:
