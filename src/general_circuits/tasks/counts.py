@@ -1,4 +1,4 @@
-"""How many examples of a task train and how many do not."""
+"""Numbers of training and validation examples of a task."""
 
 from __future__ import annotations
 
