@@ -1,4 +1,7 @@
-"""Costs predicted from a condition, against the networks and the jobs themselves."""
+"""Predictions of memory: sizes agree with real networks, and predicted peaks with the peaks of real jobs.
+
+A job fits its prediction if its peak is at most the prediction, and at least half of it.
+"""
 
 from __future__ import annotations
 
@@ -40,13 +43,13 @@ from general_circuits.training.settings import Condition
 
 DRAWS = 1
 MOST = 2.5
-"""Times the peak that ablation, and saliency in every way, may be predicted to need: these peaks vary between runs."""
+"""Largest ratio of prediction to peak for jobs whose peaks vary between runs. For all other jobs it is 2."""
 EVERYTHING = {
     "methods": list(get_args(Method)),
     "targets": list(get_args(TargetName)),
     "normalisations": list(get_args(Normalisation)),
 }
-"""Of saliency, but for its sites."""
+"""All settings of saliency, without its sites."""
 INPUTS = ("one_hot", "embedding", "ordinal")
 RARELY = {"log": 1, "every": 1000}
 FEW = {"steps": 3, "checkpoints": RARELY, "metrics": RARELY}
@@ -71,9 +74,9 @@ JOBS = {
     "tiny": {"modulus": 7, "d_model": 8, "n_heads": 2, "d_mlp": 16, "batch_size": 16, **FEW},
 }
 IS_WHOLE = "EVERY_COST" in os.environ
-"""`make costs` runs all of these; without it a sample."""
+"""Switch by which `make costs` measures all jobs and not only a sample."""
 MEASURED = [name for name in JOBS if name not in {"many checkpoints", "L-BFGS", "full batch"}]
-"""Where a measurement meets something else than in another: not how a network was trained."""
+"""Jobs whose measurements differ. The way in which a network was trained does not matter to them."""
 if not IS_WHOLE:
     MEASURED = ["two pre-norm layers", "one-hot, full batch", "tiny"]
 
@@ -81,6 +84,7 @@ Trained = tuple[Condition, Path, int]
 
 
 def condition(settings: dict[str, object]) -> Condition:
+    """Return the condition with these settings."""
     return load({"study": "costs", "conditions": {"case": settings}}).conditions["case"].resolve()
 
 
@@ -90,7 +94,7 @@ def condition(settings: dict[str, object]) -> Condition:
         itertools.product((1, 3), ("none", "pre", "post"), ("none", "mlp", "blocks", "all"), ("learned", "sinusoidal"))
     ),
 )
-def test_parameters_are_those_of_the_network(n_layers: int, normalisation: str, biases: str, positions: str) -> None:
+def test_parameters_are_those_of_a_transformer(n_layers: int, normalisation: str, biases: str, positions: str) -> None:
     options = {"n_layers": n_layers, "normalisation": normalisation, "biases": biases, "positions": positions}
     size = memory.Size.of(
         condition({"modulus": 11, "d_model": 12, "n_heads": 3, "d_mlp": 20, "batch_size": 8, **options})
@@ -106,14 +110,14 @@ def test_parameters_are_those_of_the_network(n_layers: int, normalisation: str, 
         *itertools.product((1, 3), INPUTS, ("none", "mlp", "all"), [Vocabulary(9, 2, 2)], ["classes", "sign"]),
     ],
 )
-def test_parameters_are_those_of_the_perceptron(
+def test_parameters_are_those_of_a_perceptron(
     n_layers: int, inputs: str, biases: str, vocabulary: Vocabulary, outputs: str
 ) -> None:
     model = Perceptron(mlp_settings(n_layers=n_layers, inputs=inputs, biases=biases, outputs=outputs), vocabulary)
     assert memory.parameters(model.settings, vocabulary) == sum(weight.numel() for weight in model.parameters())
 
 
-def test_the_slice_is_the_networks() -> None:
+def test_reduced_arithmetic_has_the_slices_that_memory_assumes() -> None:
     assert memory.EXAMPLES_PER_SLICE == network.EXAMPLES_PER_SLICE
 
 
@@ -140,7 +144,7 @@ def test_a_state_holds_weights_and_moments(settings: dict[str, object], copies: 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Trained]:
-    """By a job's name: its condition, the folder of its one block, and the peak of its training."""
+    """Function from a job's name to its condition, the folder of its one block, and the peak of its training."""
 
     @cache
     def train(name: str) -> Trained:
@@ -158,13 +162,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Trained
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_training_needs_what_was_predicted_and_not_much_less(trained: Callable[[str], Trained], name: str) -> None:
+def test_training_fits_its_prediction(trained: Callable[[str], Trained], name: str) -> None:
     setting, _, peak = trained(name)
     assert peak <= memory.Size.of(setting).training_mb() <= 2 * peak
 
 
 @pytest.mark.parametrize("name", ["full batch", "two layers over embeddings"])
-def test_so_does_a_branch(trained: Callable[[str], Trained], name: str) -> None:
+def test_a_branch_fits_its_prediction(trained: Callable[[str], Trained], name: str) -> None:
     setting, folder, _ = trained(name)
     events = pd.DataFrame({"condition": ["case"], "replica": 0, "event": "onset", "step": 1, "censored": False})
     tables.write(folder / "events.parquet", EVENTS, events)
@@ -177,7 +181,7 @@ def test_so_does_a_branch(trained: Callable[[str], Trained], name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MEASURED)
-def test_so_do_saliency_and_ablation(trained: Callable[[str], Trained], name: str) -> None:
+def test_saliency_and_ablation_fit_their_predictions(trained: Callable[[str], Trained], name: str) -> None:
     setting, folder, _ = trained(name)
     peak, predicted = saliency_mb(setting, folder, SaliencySettings())
     assert peak <= predicted <= 2 * peak
@@ -187,13 +191,13 @@ def test_so_do_saliency_and_ablation(trained: Callable[[str], Trained], name: st
     files = {"saliency": folder / "saliency.parquet"}
     files |= {name: folder / f"{name}.parquet" for name in ("ablation", "damage")}
     peak = peak_mb("ablate_neurons", **of_block(folder), deletions=option, **files)
-    # by one statistic and one norm, from both ends; matched and at random
+    # one statistic and one norm, the statistic from its other end, matched neurons, and random orders
     deletions = memory.Deletions(1024, splits=2, k_points=2, curves=4 + DRAWS, checkpoints=1, replicas=1)
     assert peak <= memory.Size.of(setting).ablation_mb(deletions) <= MOST * peak
 
 
 @pytest.mark.parametrize("name", MEASURED)
-def test_so_do_progress_and_updates(trained: Callable[[str], Trained], name: str) -> None:
+def test_progress_and_updates_fit_their_predictions(trained: Callable[[str], Trained], name: str) -> None:
     setting, folder, _ = trained(name)
     ((_, model),) = Checkpoints(folder / file_name(0)).models([0], torch.device("cpu"))
     none = {key: weight[None][:0] for key, weight in model.state_dict().items()}
@@ -217,8 +221,8 @@ def test_so_do_progress_and_updates(trained: Callable[[str], Trained], name: str
 
 
 @pytest.mark.parametrize("name", MEASURED)
-def test_so_do_answers_and_spikes(trained: Callable[[str], Trained], name: str) -> None:
-    """Of a run without spikes: what more they need is weights."""
+def test_answers_and_spikes_fit_their_predictions(trained: Callable[[str], Trained], name: str) -> None:
+    """The run has no spikes; spikes only add weights."""
     setting, folder, _ = trained(name)
     size, told = memory.Size.of(setting), {"settings": to_json(setting)}
     recorded = peak_mb("record_answers", **of_block(folder), **told, steps=1, output=folder / "answers.parquet")
@@ -232,7 +236,7 @@ def test_so_do_answers_and_spikes(trained: Callable[[str], Trained], name: str) 
 
 
 @pytest.mark.parametrize("name", ["one-hot, full batch", "plain, large batch", "tiny"])
-def test_so_does_every_example(trained: Callable[[str], Trained], name: str) -> None:
+def test_the_saliency_of_every_example_fits_its_prediction(trained: Callable[[str], Trained], name: str) -> None:
     setting, folder, _ = trained(name)
     counts = {"step": 0, "output": folder / "examples.parquet"}
     peak = peak_mb("extract_example_saliency", **of_block(folder), questions=SaliencySettings().as_option(), **counts)
@@ -247,8 +251,10 @@ def test_so_does_every_example(trained: Callable[[str], Trained], name: str) -> 
         ("tiny", ["mlp", "head_outputs", "heads"]),
     ],
 )
-def test_so_does_all_that_saliency_can_be_asked(trained: Callable[[str], Trained], name: str, sites: list[str]) -> None:
-    """However many steps and permutations: they go one after the other."""
+def test_saliency_with_all_settings_fits_its_prediction(
+    trained: Callable[[str], Trained], name: str, sites: list[str]
+) -> None:
+    """The numbers of steps and of permutations do not matter, because they run one after the other."""
     setting, folder, _ = trained(name)
     few = {"integration_steps": 4, "most_integration_steps": 4, "permutations": 2}
     peak, predicted = saliency_mb(setting, folder, SaliencySettings(**EVERYTHING, **few, sites=sites))
@@ -263,7 +269,7 @@ def test_so_does_all_that_saliency_can_be_asked(trained: Callable[[str], Trained
         {"preset": "nanda", "d_model": 64, "n_heads": 2, "parts": [16]},
     ][: None if IS_WHOLE else 1],
 )
-def test_so_do_planted_duels(network: dict[str, object], tmp_path: Path) -> None:
+def test_planted_duels_fit_their_prediction(network: dict[str, object], tmp_path: Path) -> None:
     brief = {"memory_steps": 2, "general_steps": 2, "duel_steps": 2, "evaluations": 1, "label_noises": [0.0]}
     setting, planting, duels = PlantedSettings(**network, **brief).resolve()
     generate_task.main(to_json(setting.task), tmp_path / "task.parquet")
@@ -278,13 +284,13 @@ def test_so_do_planted_duels(network: dict[str, object], tmp_path: Path) -> None
     assert max(peaks) <= memory.Size.of(setting).modules_mb(max(planting.parts)) <= 2 * max(peaks)
 
 
-def test_so_do_toys(tmp_path: Path) -> None:
+def test_toys_fit_their_prediction(tmp_path: Path) -> None:
     grid = ToySettings(steps=100, block_steps=10).resolve(3, 0)
     peak = peak_mb("duel_toys", grid=to_json(grid), optimiser="adamw", output=tmp_path / "toy.parquet")
     assert peak <= memory.toy_mb(grid) <= 2 * peak
 
 
-def test_many_checkpoints_of_many_attributions_are_counted() -> None:
+def test_rows_of_many_checkpoints_and_attributions_add_to_the_prediction() -> None:
     size = memory.Size.of(condition(JOBS["many checkpoints"]))
     asked = attributions(SaliencySettings(**EVERYTHING, sites=["mlp", "heads", "head_outputs"]))
     rows = 6 * 4 * 3 * 2 * (512 + 128 + 4)
@@ -296,25 +302,25 @@ def test_many_checkpoints_of_many_attributions_are_counted() -> None:
 
 
 def attributions(settings: SaliencySettings) -> memory.Attributions:
-    """Of one checkpoint of one replica."""
+    """Return the amount of attribution at one checkpoint of one replica."""
     study = load({"study": "costs", "conditions": {"case": {}}, "measurements": {"saliency": settings.model_dump()}})
     return dataclasses.replace(memory.attributions(study), checkpoints=1, replicas=1)
 
 
 def saliency_mb(setting: Condition, folder: Path, settings: SaliencySettings) -> tuple[int, int]:
-    """The peak of `extract_saliency` at one checkpoint, and what was predicted."""
+    """Return the peak of `extract_saliency` at one checkpoint, and its prediction."""
     files = {"output": folder / "saliency.parquet", "attribution": folder / "attribution.parquet"}
     peak = peak_mb("extract_saliency", **of_block(folder), questions=settings.as_option(), **files, steps=1, events="")
     return peak, memory.Size.of(setting).saliency_mb(attributions(settings))
 
 
 def of_block(folder: Path) -> dict[str, object]:
-    """What every measurement of it is told."""
+    """Return the options that all measurements of a block share."""
     return {"split": folder / "split.parquet", "condition": "case", "device": "cpu"}
 
 
-def test_a_large_table_is_counted() -> None:
-    """Written one checkpoint at a time, a million rows still leave a quarter of a gigabyte behind."""
+def test_rows_of_a_large_table_add_to_the_prediction() -> None:
+    """The table is written one checkpoint at a time, but a million rows still leave a quarter of a gigabyte behind."""
     size = memory.Size.of(condition({"modulus": 59, "steps": 1000, "checkpoints": {"log": 1, "every": 10}}))
     few = memory.Deletions(64, splits=1, k_points=20, curves=10, checkpoints=1, replicas=1)
     many = dataclasses.replace(few, curves=500, checkpoints="all")
@@ -324,7 +330,7 @@ def test_a_large_table_is_counted() -> None:
         dataclasses.replace(size.condition, split=dataclasses.replace(size.condition.split, label_noise=1.0))
     )
     added = [of.ablation_mb(many) - of.ablation_mb(few) for of in (size, noisy)]
-    assert added[1] > 2 * added[0]  # its training examples in two parts beside the whole
+    assert added[1] > 2 * added[0]  # training examples are also scored in two parts
 
 
 def peak_mb(stage: str, **options: object) -> int:

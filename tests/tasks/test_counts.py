@@ -17,7 +17,7 @@ from general_circuits.tasks.vocabulary import Vocabulary
 ADDITION = Modular(("x+y",), 7)
 """49 examples: 7 with a = b, and 21 pairs of two."""
 DIVISION = Modular(("x/y",), 5)
-"""20 examples, since y is never 0: 8 without a partner (4 with a = b, 4 with a = 0), and 6 pairs of two."""
+"""20 examples, since y is never 0. 8 have no partner: 4 with a = b and 4 with a = 0. The others are 6 pairs of two."""
 
 
 @pytest.mark.parametrize(
