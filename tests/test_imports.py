@@ -227,3 +227,8 @@ def test_no_stage_reads_the_options_of_a_literal() -> None:
         for module in {stage, *GRAPH.find_upstream_modules(stage)} & {*MODULES}:
             path = importlib.util.find_spec(module).origin
             assert "get_args" not in Path(path).read_text(encoding="utf-8"), module
+
+
+def test_the_dag_is_built_without_torch() -> None:
+    """Every Snakemake builds it, on a cluster once more for each job."""
+    assert "torch" not in GRAPH.find_upstream_modules(f"{PACKAGE}.pipeline.dag")

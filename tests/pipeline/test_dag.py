@@ -20,6 +20,8 @@ from general_circuits.pipeline import dag as dag_module
 from general_circuits.pipeline.dag import Dag, options, or_all
 from general_circuits.records import from_json, to_json
 from general_circuits.storage.schemas import registry as schemas
+from general_circuits.training import losses as losses_module
+from general_circuits.training.optimisers import updater
 from general_circuits.training.settings import Branch, Condition
 
 ROOT = Path(__file__).parents[2]
@@ -482,6 +484,17 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], set[str]]:
     """Modules that a fingerprint covers: in one test, fingerprints are the names of their modules."""
     monkeypatch.setattr(dag_module, "fingerprint", lambda *names: " ".join(sorted(set(names))))
     return lambda code: set(code.split())
+
+
+def test_the_modules_of_training_are_those_that_training_imports() -> None:
+    """The DAG spells their names out, so that it need not import torch."""
+    of = dag(conditions=RULES)
+    for name, condition in of.conditions.items():
+        settings = condition.optimiser
+        assert of.training_modules(name) == [
+            losses_module.module_of(settings.loss),
+            updater.module_of(settings.optimiser),
+        ]
 
 
 def test_training_reads_the_stage_a_loss_and_a_rule(modules: Callable[[str], set[str]]) -> None:

@@ -29,8 +29,6 @@ from general_circuits.storage.schemas import registry as schemas
 from general_circuits.storage.tables import files
 from general_circuits.tasks import registry as tasks
 from general_circuits.tasks.settings import Task, family_module
-from general_circuits.training import losses
-from general_circuits.training.optimisers import updater
 from general_circuits.training.schedule import evenly_chosen
 from general_circuits.training.settings import Condition
 
@@ -430,7 +428,9 @@ class Dag:
     def training_modules(self, condition: str) -> list[str]:
         """Return the modules that training imports by names in the settings: the loss and the update rule."""
         settings = self.conditions[condition].optimiser
-        return [losses.module_of(settings.loss), updater.module_of(settings.optimiser)]
+        # By their names, since importing them would load torch in every Snakemake; a test ties both.
+        training = "general_circuits.training"
+        return [f"{training}.losses.{settings.loss}", f"{training}.optimisers.{settings.optimiser}"]
 
     @cache  # noqa: B019
     def training_code(self, condition: str) -> str:
