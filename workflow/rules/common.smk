@@ -61,14 +61,3 @@ def mb(rule):
 def results_folder(wildcards, output):
     """Return the study's folder, for a stage that reads many of its tables."""
     return Path(output[0]).parents[1]
-
-
-def remove_old_indexes():
-    """Remove every index that this run makes again.
-
-    A job that fails loses its files. If the old index and the figures made from it stayed, the next run would find
-    nothing to do.
-    """
-    for job in workflow.dag.needrun_jobs():
-        if job.rule.name == "index_table":
-            Path(job.output[0]).unlink(missing_ok=True)
