@@ -5,8 +5,8 @@ A study flows through the rooms of this package in this order:
     config → tasks → training → measurements, duels → analysis → claims → figures → report
 
 `config` reads what a user wrote. `tasks` generate every example, and `training` trains `models` on them. `measurements`
-look at each checkpoint; `duels` let planted circuits compete. `analysis` turns tables into numbers per replica. `claims`
-judge them, `figures` draw them, and the `report` shows both. Rooms meet in files, which `storage` writes and reads.
+look at each checkpoint; `duels` let planted circuits compete. `analysis` turns tables into numbers per replica.
+`claims` judge them, `figures` draw them, the `report` shows both. Rooms meet in files, which `storage` writes and reads.
 `stages` run one room each, as one rule of the workflow; `pipeline` turns a config into the DAG of all jobs.
 """
 
