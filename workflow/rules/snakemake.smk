@@ -1,6 +1,7 @@
 # Settings that keep Snakemake itself fast with thousands of blocks. docs/slurm.md has the measurements.
 import functools
 import gc
+from pathlib import Path
 
 import snakemake.common
 import snakemake.rules
@@ -28,3 +29,14 @@ def collect_garbage_outside_the_dag():
     """Switch garbage collection on again, but leave out the objects of the DAG."""
     gc.freeze()
     gc.enable()
+
+
+def remove_old_indexes():
+    """Remove every index that this run makes again.
+
+    A job that fails loses its files. If the old index and the figures made from it stayed, the next run would find
+    nothing to do.
+    """
+    for job in workflow.dag.needrun_jobs():
+        if job.rule.name == "index_table":
+            Path(job.output[0]).unlink(missing_ok=True)
