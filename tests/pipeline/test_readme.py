@@ -341,3 +341,16 @@ def test_every_stage_has_its_own_digest(monkeypatch: pytest.MonkeyPatch) -> None
     assert list(digests) == list(readme.STAGES)
     assert len(set(digests.values())) == len(digests)
     assert pd.Series(digests).str.fullmatch("[0-9a-f]{16}").all()
+
+
+def test_the_digest_of_training_covers_every_loss_and_update_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    covered: dict[str, set[str]] = {}
+    monkeypatch.setattr(readme, "fingerprint", lambda stage, *modules: covered.setdefault(stage, set(modules)) and "")
+    readme.code()
+    parts = {
+        f"training.{part}" for part in ("losses.hinge", "losses.cross_entropy", "optimisers.sgd", "optimisers.adamw")
+    }
+    for stage in ("train_block", "replay_block", "watch_spikes"):
+        assert covered[f"stages.{stage}"] >= parts
+    assert covered["stages.find_events"] == set()

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from general_circuits import claims, figures, tasks
+import general_circuits
 from general_circuits.claims import display
 from general_circuits.claims.findings import NOT_TESTABLE
 from general_circuits.claims.registry import CLAIMS
@@ -32,30 +32,31 @@ from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS
 
 README, RECORD, PICTURES = Path("README.md"), Path("docs/results.json"), Path("docs/figures")
 RESULTS, CONFIG, LARGE = Path("results/workstation"), Path("config/config.yaml"), Path("config/full.yaml")
-STAGES = {
-    "generate_task": tasks,
-    "split_examples": None,
-    "train_block": None,
-    "find_events": None,
-    "extract_saliency": None,
-    "describe_saliency": None,
-    "ablate_neurons": None,
-    "replay_block": None,
-    "measure_progress": None,
-    "track_updates": None,
-    "record_answers": None,
-    "watch_spikes": None,
-    "measure_spikes": None,
-    "duel_toys": None,
-    "train_modules": None,
-    "duel_modules": None,
-    "list_conditions": None,
-    "judge_claim": claims,
-    "specify_claim": claims,
-    "merge_verdicts": None,
-    "plot_figure": figures,
+TRAINED_BY = ("training/losses", "training/optimisers")
+STAGES: dict[str, tuple[str, ...]] = {
+    "generate_task": ("tasks",),
+    "split_examples": (),
+    "train_block": TRAINED_BY,
+    "find_events": (),
+    "extract_saliency": (),
+    "describe_saliency": (),
+    "ablate_neurons": (),
+    "replay_block": TRAINED_BY,
+    "measure_progress": (),
+    "track_updates": (),
+    "record_answers": (),
+    "watch_spikes": TRAINED_BY,
+    "measure_spikes": (),
+    "duel_toys": (),
+    "train_modules": (),
+    "duel_modules": (),
+    "list_conditions": (),
+    "judge_claim": ("claims",),
+    "specify_claim": ("claims",),
+    "merge_verdicts": (),
+    "plot_figure": ("figures",),
 }
-"""Stages that make results. Each has the package whose modules it imports by name, or `None`."""
+"""Stages that make results. Each has the folders of the package whose modules it imports by name."""
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 """Pattern of the space between two sentences."""
 
@@ -159,11 +160,12 @@ def _study(root: Path, config: Path = CONFIG) -> Study:
 
 def code() -> dict[str, str]:
     """Return the fingerprint of each stage, with all modules that it may import by name."""
-    digests = {}
-    for stage, package in STAGES.items():
-        modules = sorted(file.stem for file in Path(package.__path__[0]).glob("[!_]*.py")) if package else []
-        imported = [f"{package.__name__}.{name}" for name in modules] if package else []
-        digests[stage] = fingerprint(f"stages.{stage}", *imported)
+    digests, root = {}, Path(general_circuits.__file__).parent
+    for stage, folders in STAGES.items():
+        modules = [
+            f"{folder.replace('/', '.')}.{file.stem}" for folder in folders for file in root.glob(f"{folder}/[!_]*.py")
+        ]
+        digests[stage] = fingerprint(f"stages.{stage}", *sorted(modules))
     return digests
 
 
