@@ -164,3 +164,15 @@ def test_others_may_read_weights_as_they_may_read_any_new_file(tmp_path, run):
     write(tmp_path / "weights.safetensors", run)
     (tmp_path / "plain").touch()
     assert (tmp_path / "weights.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_replay_beside_a_run_has_all_its_steps_and_only_the_networks_that_are_not_scheduled(tmp_path, run):
+    write(tmp_path / checkpoints.file_name(0), run)
+    steps, models = checkpoints.beside(str(tmp_path), 0, [0, 4, 5], CPU)
+    assert steps == [0, 1, 3, 5, 10, 12]
+    assert [step for step, _ in models] == [1, 3, 10, 12]
+
+
+def test_without_a_replay_nothing_stands_beside_a_run():
+    steps, models = checkpoints.beside("", 0, [0, 5], CPU)
+    assert (steps, list(models)) == ([], [])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -13,7 +12,6 @@ import torch
 from general_circuits import devices
 from general_circuits.measurements.progress import learned
 from general_circuits.measurements.progress.measure import measure, single_examples
-from general_circuits.models.network import Network
 from general_circuits.records import from_json
 from general_circuits.stages.command import run
 from general_circuits.storage import checkpoints, tables
@@ -69,7 +67,7 @@ def main(job: Progress) -> None:
             continue
         general = learned.general(condition, splits, block.vocabulary, stored.backwards(device))
         steps_of_examples = evenly_chosen(scheduled, job.examples_steps)
-        around, models = _around_onset(job.onset, position, scheduled, device)
+        around, models = checkpoints.beside(job.onset, position, scheduled, device)
         for step, model in chain(stored.models(scheduled, device), models):
             print(f"{job.condition}, replica {replica}: step {step:,}", flush=True)
             names = {"condition": job.condition, "replica": replica, "step": step}
@@ -84,17 +82,6 @@ def main(job: Progress) -> None:
     for name, table in {**TABLES, "reinforcement": REINFORCEMENT}.items():
         path = job.output if name == "progress" else job.output.with_name(f"{job.output.stem}-{name}.parquet")
         tables.write(path, table, tables.joined(table, frames[name]), metadata)
-
-
-def _around_onset(
-    folder: str, position: int, scheduled: list[int], device: torch.device
-) -> tuple[list[int], Iterator[tuple[int, Network]]]:
-    """Return the steps of all checkpoints around onset, and the networks at those steps that are not scheduled too."""
-    if not folder:
-        return [], iter(())
-    replayed = checkpoints.Checkpoints(Path(folder) / checkpoints.file_name(position))
-    around = replayed.steps()
-    return around, replayed.models(sorted({*around} - {*scheduled}), device)
 
 
 if __name__ == "__main__":

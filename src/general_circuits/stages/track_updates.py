@@ -29,14 +29,10 @@ def main(split: Path, onset: str, condition: str, settings: str, steps: int, dev
     def parts() -> Iterator[pd.DataFrame]:
         for position, replica, examples in Block(split, torch_device).replicas():
             stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-            scheduled, around = evenly_chosen(stored.steps(), steps or None), []
-            models = stored.models(scheduled, torch_device)
-            if onset:
-                replayed = checkpoints.Checkpoints(Path(onset) / checkpoints.file_name(position))
-                around = replayed.steps()
-                # Both folders are read one network at a time and merged by step. A step in both has equal weights.
-                of_onset = replayed.models(sorted({*around} - {*scheduled}), torch_device)
-                models = heapq.merge(models, of_onset, key=lambda pair: pair[0])
+            scheduled = evenly_chosen(stored.steps(), steps or None)
+            around, of_onset = checkpoints.beside(onset, position, scheduled, torch_device)
+            # Both folders are read one network at a time and merged by step.
+            models = heapq.merge(stored.models(scheduled, torch_device), of_onset, key=lambda pair: pair[0])
             for step, rows in track(models, examples["train"], optimiser, replica):
                 print(f"{condition}, replica {replica}: step {step:,}", flush=True)
                 flags = {"is_scheduled": step in scheduled, "around_onset": step in around}

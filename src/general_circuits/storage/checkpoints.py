@@ -97,3 +97,21 @@ class Checkpoints:
                 weights = {name: file.get_slice(name)[places[step]] for name in model.state_dict()}
                 model.load_state_dict(weights)
                 yield step, model
+
+
+def beside(
+    folder: str, position: int, scheduled: Sequence[int], device: torch.device
+) -> tuple[list[int], Iterator[tuple[int, Network]]]:
+    """Return the steps of a replay's checkpoints, and the networks at those of them that are not scheduled.
+
+    Args:
+        folder: folder of the replay; empty if there is none.
+        position: number of the replica within its block.
+        scheduled: steps that are read from the run itself. A step in both has equal weights.
+        device: where the networks are built.
+    """
+    if not folder:
+        return [], iter(())
+    replayed = Checkpoints(Path(folder) / file_name(position))
+    steps = replayed.steps()
+    return steps, replayed.models(sorted({*steps} - {*scheduled}), device)
