@@ -1,4 +1,4 @@
-"""Cost of a training step in plain and in reduced arithmetic, and cost of a job beside its steps.
+"""Cost of a training step in plain and in reduced arithmetic, early and late in a run; cost of a job beside its steps.
 
 `make bench` runs this. It prints one table, writes it as Parquet under results/, and puts it into the README between
 its marks. Plain and reduced steps take turns on one thread, so their ratio holds on a machine whose speed drifts. Times
@@ -51,6 +51,23 @@ CASES: dict[str, dict[str, Any]] = {
     "2 layers, post-norm, p = 97": {"modulus": 97, "train_fraction": 0.5, "batch_size": 512, "n_layers": 2, **POST},
     "2 layers, pre-norm, p = 113": {**P113, "batch_size": 512, "n_layers": 2, **PRE},
 }
+SMALL = {
+    "modulus": 59,
+    "train_fraction": 0.65,
+    "d_model": 64,
+    "d_mlp": 256,
+    "batch_size": "full",
+    "learning_rate": 4e-3,
+}
+LONG: dict[str, dict[str, Any]] = {
+    "with weight decay": {**SMALL, "weight_decay": 1.0},
+    "without": {**SMALL, "weight_decay": 0.0},
+}
+"""Conditions of the workstation study whose steps are timed along a run."""
+MOMENTS = (50, 500, 1000, 2000)
+"""Steps around which they are timed."""
+TIMED = 30
+"""Number of updates that are timed at each of these steps."""
 KINDS = ("products", "rows", "elementwise")
 """Kinds of calls in a reduced step: matrix products, sums of table rows, elementwise ones."""
 PRODUCTS = {"mm", "addmm", "bmm", "addmm_", "baddbmm_"}
@@ -62,9 +79,10 @@ def main() -> None:
     devices.set_up("cpu")
     table = pd.DataFrame([_steps(name, settings) for name, settings in CASES.items()])
     overhead = _overhead()
+    later = pd.DataFrame([_along(name, settings) for name, settings in LONG.items()])
     TABLE.parent.mkdir(exist_ok=True)
     table.assign(**overhead).to_parquet(TABLE)
-    text = _markdown(table, overhead)
+    text = _markdown(table, overhead) + "\n" + _markdown_along(later)
     print(text)
     README.write_text(between(README.read_text(encoding="utf-8"), "bench", text), encoding="utf-8")
 
@@ -185,6 +203,20 @@ def _overhead() -> dict[str, float]:
     }
 
 
+def _along(name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return one row: the time of a step at each of `MOMENTS`; at the last one also with subnormal numbers kept."""
+    replica = generated_replica(_condition({**settings, "steps": MOMENTS[-1] + 4 * TIMED}), seed=1000)
+    row: dict[str, Any] = {"case": name}
+    for moment in MOMENTS:
+        while replica.step < moment:
+            replica.update(is_observed=False)
+        row[f"{moment}"] = _time(lambda: replica.update(is_observed=False), TIMED) * 1e3
+    torch.set_flush_denormal(False)
+    row["kept"] = _time(lambda: replica.update(is_observed=False), TIMED) * 1e3
+    torch.set_flush_denormal(True)
+    return row
+
+
 HEADER = (
     *("network", "batch", "plain, ms", "reduced, ms", "times as fast", "of the machine's matrix rate"),
     " · ".join([*KINDS, "rest"]),
@@ -206,6 +238,19 @@ def _markdown(table: pd.DataFrame, overhead: dict[str, float]) -> str:
         f"A training job takes {overhead['start_up_s']:.1f} s to start; writing its checkpoints takes"
         f" {checkpoint_share:.1%} of its time, and its states {state_share:.1%}.\n"
     )
+
+
+def _markdown_along(table: pd.DataFrame) -> str:
+    header = [
+        "the default study's network",
+        *(f"step {moment:,}, ms" for moment in MOMENTS),
+        f"step {MOMENTS[-1]:,}, subnormal numbers kept",
+    ]
+    rows = [
+        [str(row["case"]), *(f"{row[f'{moment}']:.1f}" for moment in MOMENTS), f"{row['kept']:.1f}"]
+        for row in table.to_dict("records")
+    ]
+    return formatting.markdown_table(header, rows)
 
 
 if __name__ == "__main__":

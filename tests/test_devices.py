@@ -18,6 +18,7 @@ def unchanged() -> Iterator[None]:
     fills, workspace = torch.utils.deterministic.fill_uninitialized_memory, os.environ.get("CUBLAS_WORKSPACE_CONFIG")
     yield
     torch.set_num_threads(threads)
+    torch.set_flush_denormal(False)
     torch.set_deterministic_debug_mode(mode)
     torch.utils.deterministic.fill_uninitialized_memory = fills
     os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
@@ -55,3 +56,22 @@ def test_a_gpu_has_a_workspace_of_fixed_size_unless_the_user_chose_one(
         monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", chosen)
     assert devices.set_up("cuda") == torch.device("cuda")
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == expected
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_subnormal_numbers_count_as_zero_in_every_operation_of_a_job(dtype: torch.dtype) -> None:
+    least = torch.finfo(dtype).smallest_normal
+    torch.set_flush_denormal(False)
+    small = torch.full((16,), least, dtype=dtype)
+    halves = small / 2  # subnormal
+    assert (halves > 0).all()
+    devices.set_up("cpu")
+    assert (small / 2 == 0).all()  # as a result
+    assert (halves + halves == 0).all()  # as an operand
+    assert (small * 2 / 2 == small).all()  # the least normal number stays
+    # Matrix products run on other kernels, and backward passes may run on another thread.
+    assert (small[None] @ torch.full((16, 1), 0.01, dtype=dtype)).item() == 0
+    weight = small.clone().requires_grad_()
+    (weight * 0.25 * least).sum().backward()
+    assert weight.grad is not None
+    assert (weight.grad == 0).all()
