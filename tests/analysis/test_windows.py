@@ -55,6 +55,36 @@ def test_the_change_is_the_late_median_less_the_value_when_memorised() -> None:
         assert math.isnan(windows.change_to_late_window(series, {**steps, censored: NAN}))
 
 
+def test_a_mean_over_time_is_a_sum_of_trapezoids() -> None:
+    series = pd.Series({0: 9.0, 100: 1.0, 200: 3.0, 600: 5.0, 700: 50.0})
+    # 100 steps at 2 on average, then 400 steps at 4.
+    assert windows.time_mean(series, 100, 600) == (100 * 2 + 400 * 4) / 500
+    # From 150, where the series is 2, to 400, where it is 4: 50 steps at 2.5, then 200 at 3.5.
+    assert windows.time_mean(series, 150, 400) == (50 * 2.5 + 200 * 3.5) / 250
+    assert windows.time_mean(series, 200, 200) == 3.0
+
+
+@pytest.mark.parametrize(("start", "end"), [(NAN, 200), (100, NAN), (-1, 200), (100, 701), (200, 100)])
+def test_a_window_without_both_ends_has_no_mean(start: float, end: float) -> None:
+    assert math.isnan(windows.time_mean(pd.Series({0: 1.0, 700: 2.0}), start, end))
+    assert math.isnan(windows.time_mean(pd.Series(dtype=float), start, end))
+
+
+def test_evaluations_that_crowd_early_steps_do_not_bias_a_mean_over_time() -> None:
+    """Doubt falls from 0.1 at t_m to 0.0001 at t_o. Its true mean in log10 is −2.5."""
+    steps = np.unique(np.geomspace(70, 1000, 40).round())
+    doubt = pd.Series(-1.0 - 3.0 * (steps - 70) / 930, index=steps)
+    assert windows.time_mean(doubt, 70, 1000) == pytest.approx(-2.5, abs=1e-9)
+    assert doubt.mean() > -1.95  # the mean over evaluations
+    # A curve that bends: with noise in each evaluation, the mean of 2,000 such means is right within its error.
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.3, (2000, len(steps)))
+    curve = -3.0 + 2.0 * np.exp(-(steps - 70) / 200)
+    true = -3.0 + 2.0 * 200 / 930 * (1 - math.exp(-930 / 200))
+    means = [windows.time_mean(pd.Series(curve + row, index=steps), 70, 1000) for row in noise]
+    assert np.mean(means) == pytest.approx(true, abs=0.01)
+
+
 def test_a_level_is_reached_between_two_evaluations() -> None:
     assert windows.crossing(pd.Series([0.0, 0.2, 0.6], index=[0, 100, 200]), 0.5) == 175
     assert windows.crossing(pd.Series([0.5, 0.2], index=[0, 100]), 0.5) == 0
