@@ -1,4 +1,4 @@
-"""Findings, which a claim's file returns, and the rules that every claim shares."""
+"""Findings, which a claim's file returns, and the words that every claim shares."""
 
 from __future__ import annotations
 
@@ -8,18 +8,25 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from general_circuits.analysis.decisions import (
+    BETWEEN,
+    CONTRADICTED,
+    ENOUGH_REPLICAS,
+    SUPPORTED,
+    UNDECIDED,
+    Decision,
+    Rule,
+)
 from general_circuits.analysis.estimates import Estimate, estimate
 from general_circuits.formatting import interval, plain, signed
 
-SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
-NOT_TESTABLE = "not testable in this study"
+NOT_TESTABLE, NOT_MEASURED = "not testable", "not measured"
+VERDICTS = (SUPPORTED, CONTRADICTED, BETWEEN, UNDECIDED, NOT_TESTABLE, NOT_MEASURED)
+"""All verdicts, in the order in which they are counted."""
 REGISTERED = "registered"
-"""Name of the contrast that carries a claim's verdict; other contrasts stand beside it, without a verdict.
+"""Name of the primary contrast, which carries a claim's verdict; other contrasts stand beside it, without a verdict.
 
-A claim with several verdicts has a registered contrast for each, such as "registered, sgd"."""
-
-ENOUGH_REPLICAS = 3
-"""Least number of replicas that can decide a claim."""
+A claim of several parts has a primary contrast for each, such as "registered, sgd"."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +38,22 @@ class Finding:
         unit: the unit of the estimate.
         estimate: over replicas.
         sentence: the result in words.
-        verdict: of a registered contrast; empty for others.
+        values: value of each replica, NaN where it has none; empty where the estimate is of another kind.
+        decision: thresholds and tests of a primary contrast.
+        verdict: of a primary contrast; empty for others.
+        reason: why a primary contrast is not testable; empty for others.
+        is_lacking: whether it is not testable because the study lacks a condition or a measurement.
     """
 
     contrast: str
     unit: str
     estimate: Estimate
     sentence: str
+    values: tuple[float, ...] = ()
+    decision: Decision | None = None
     verdict: str = ""
+    reason: str = ""
+    is_lacking: bool = False
 
 
 def is_registered(contrast: str) -> bool:
@@ -47,66 +62,50 @@ def is_registered(contrast: str) -> bool:
 
 
 def judged_for(contrast: str) -> str:
-    """Return the thing that a registered contrast is about, such as "sgd"; empty where its claim has only one."""
+    """Return the part of its claim that a primary contrast is about, such as "sgd"; empty where there is only one."""
     return contrast.removeprefix(REGISTERED).removeprefix(", ")
 
 
-def beyond(result: Estimate, threshold: float) -> str:
-    """Return the verdict: supported if the interval lies above `threshold`, contradicted if it lies below −threshold.
-
-    The interval alone decides, not p. Fewer than three replicas are undecided.
-    """
-    if result.n < ENOUGH_REPLICAS:
-        return UNDECIDED
-    if result.low > threshold:
-        return SUPPORTED
-    if result.high < -threshold:
-        return CONTRADICTED
-    return UNDECIDED
+def part(name: str) -> str:
+    """Return the contrast that carries the verdict on one part of a claim."""
+    return f"{REGISTERED}, {name}" if name else REGISTERED
 
 
-def decided(values: ArrayLike, supported: float, contradicted: float, is_below: bool = False) -> tuple[Estimate, str]:
-    """Estimate a mean and its verdict from two thresholds.
+def primary(contrast: str, unit: str, decision: Decision, sentence: str) -> Finding:
+    """Return a primary contrast. The number of replicas that it rests on, or would need, ends the sentence."""
+    text = f"{sentence} Over {counted(decision.estimate.n, len(decision.values))}."
+    if decision.needed:
+        text += f" About {decision.needed} replicas would decide."
+    return Finding(contrast, unit, decision.estimate, text, tuple(decision.values), decision, decision.verdict)
 
-    Supported if the whole interval lies beyond one threshold, contradicted if it lies beyond the other, on the other
-    side. The interval alone decides, not p. Fewer than three replicas are undecided.
+
+def outcome(decision: Decision, words: Mapping[str, str]) -> str:
+    """Return the words of a verdict, or that there are too few replicas."""
+    return words[decision.verdict] if decision.estimate.n >= ENOUGH_REPLICAS else "too few replicas to say"
+
+
+def beside(contrast: str, unit: str, values: ArrayLike, is_change: bool = True) -> Finding:
+    """Return a contrast that stands beside the primary ones; its sentence is its name and its estimate.
 
     Args:
-        values: (replica); values that are not finite are left out.
-        supported: the threshold of support. It lies above `contradicted` where large values support.
-        contradicted: the threshold of contradiction.
-        is_below: whether small values support where both thresholds are equal.
-
-    Returns:
-        The estimate and the verdict. p is against the threshold that the mean lies beyond, and 1 between both.
+        contrast, unit: as in `Finding`.
+        values: value of each replica, NaN where it has none.
+        is_change: whether the estimate is written with its sign.
     """
-    side = -1 if is_below or supported < contradicted else 1  # −1 mirrors everything, so that large values support
-    mean = side * estimate(values).mean
-    result = estimate(values, supported if mean > side * supported else contradicted)
-    if side * contradicted <= mean <= side * supported and result.n > 1:
-        result = replace(result, p_value=1.0)
-    low, high = sorted((side * result.low, side * result.high))
-    verdict = UNDECIDED
-    if result.n >= ENOUGH_REPLICAS and low > side * supported:
-        verdict = SUPPORTED
-    elif result.n >= ENOUGH_REPLICAS and high < side * contradicted:
-        verdict = CONTRADICTED
-    return result, verdict
+    result = estimate(values)
+    text = f"{contrast[0].upper()}{contrast[1:]}: {written(result, is_change)}."
+    return Finding(contrast, unit, result, text, tuple(np.asarray(values, dtype=float)))
 
 
-def outcome(result: Estimate, verdict: str, words: Mapping[str, str]) -> str:
-    """Return the words of a verdict, or that there are too few replicas."""
-    return words[verdict] if result.n >= ENOUGH_REPLICAS else "too few replicas to say"
+def not_testable(reason: str, contrast: str = REGISTERED) -> Finding:
+    """Return a primary contrast whose runs fail a precondition; `reason` completes "Not testable: "."""
+    sentence = f"Not testable: {reason}."
+    return Finding(contrast, "", estimate([]), sentence, verdict=NOT_TESTABLE, reason=reason)
 
 
-def beside(contrast: str, unit: str, result: Estimate, is_change: bool = True) -> Finding:
-    """Return a contrast that stands beside the registered one; its sentence is its name and its estimate."""
-    return Finding(contrast, unit, result, f"{contrast[0].upper()}{contrast[1:]}: {written(result, is_change)}.")
-
-
-def not_testable(lacks: str, contrast: str = REGISTERED) -> Finding:
-    """Return a registered contrast that the study cannot test; `lacks` says what is missing, such as "no toys"."""
-    return Finding(contrast, "", estimate([]), f"Not testable in this study: it has {lacks}.", NOT_TESTABLE)
+def lacking(what: str, contrast: str = REGISTERED) -> Finding:
+    """Return a primary contrast for which the study lacks something; `what` says it, such as "no toy duels"."""
+    return replace(not_testable(f"this study has {what}", contrast), is_lacking=True)
 
 
 def written(result: Estimate, is_change: bool = True) -> str:
@@ -116,7 +115,7 @@ def written(result: Estimate, is_change: bool = True) -> str:
     mean = (signed if is_change else plain)(result.mean, digits=3)
     if not np.isfinite(result.low):
         return f"{mean} (no interval)"
-    return f"{mean} (95 % interval {interval(result.low, result.high, 3, is_change)})"
+    return f"{mean} ({interval(result.low, result.high, 3, is_change)})"
 
 
 def counted(used: int, total: int) -> str:
@@ -124,3 +123,29 @@ def counted(used: int, total: int) -> str:
     if used == total:
         return f"all {total} replicas"
     return f"{used} of {total} replicas (in the others an event was not reached, or a value is undefined)"
+
+
+__all__ = [
+    "BETWEEN",
+    "CONTRADICTED",
+    "ENOUGH_REPLICAS",
+    "NOT_MEASURED",
+    "NOT_TESTABLE",
+    "REGISTERED",
+    "SUPPORTED",
+    "UNDECIDED",
+    "VERDICTS",
+    "Decision",
+    "Finding",
+    "Rule",
+    "beside",
+    "counted",
+    "is_registered",
+    "judged_for",
+    "lacking",
+    "not_testable",
+    "outcome",
+    "part",
+    "primary",
+    "written",
+]

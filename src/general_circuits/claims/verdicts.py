@@ -1,41 +1,41 @@
-"""Table of all claims: those with data are tested together, and the others say why they have none."""
+"""Findings of all claims → the table of verdicts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
-from general_circuits.analysis.estimates import holm
-from general_circuits.claims.findings import CONTRADICTED, NOT_TESTABLE, REGISTERED, SUPPORTED, is_registered
+from general_circuits.analysis.estimates import benjamini_hochberg
+from general_circuits.claims.findings import NOT_MEASURED, REGISTERED, is_registered
 from general_circuits.claims.registry import CLAIMS
-
-CONFIRMED_BELOW = 0.05
-"""Adjusted p below which a verdict for or against counts as confirmed."""
+from general_circuits.storage.schemas.verdicts import TABLE
 
 
 def merge(claims: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Merge `claim` tables into the `verdicts` table: one row for each verdict of each claim of the source.
+    """Merge `claim` tables into the `verdicts` table: one row for each primary contrast of each claim of the source.
 
-    `p_adjusted` is p after Holm's adjustment over all verdicts that have data. `confirmed` says whether a verdict for
-    or against also survives that adjustment. The verdict itself rests on the interval alone.
+    `p_adjusted` is the p-value adjusted by Benjamini and Hochberg over all primary contrasts that have data. It decides
+    nothing: a verdict rests on its own two tests.
     """
     judged = pd.concat(claims, ignore_index=True)
     judged = judged[judged["contrast"].map(is_registered)].astype({"claim": str, "verdict": str})
-    judged["p_adjusted"] = holm(judged["p_value"])
-    decided = judged["verdict"].isin([SUPPORTED, CONTRADICTED])
-    judged["confirmed"] = decided & (judged["p_adjusted"] < CONFIRMED_BELOW)
+    # Two one-sided tests are made, so the smaller p-value counts twice.
+    smaller = np.minimum(judged["p_supported"], judged["p_contradicted"])
+    judged["p_adjusted"] = benjamini_hochberg(np.minimum(2 * smaller, 1.0))
     others = pd.DataFrame(
         {
             "claim": name,
             "contrast": REGISTERED,
             "unit": "",
             "replicas": 0,
-            "verdict": NOT_TESTABLE,
-            "confirmed": False,
-            "sentence": "Not testable in this study: not measured yet.",
+            "replicas_needed": 0,
+            "verdict": NOT_MEASURED,
+            "reason": "",
+            "sentence": "Not measured yet.",
         }
         for name in CLAIMS
         if name not in set(judged["claim"])
     )
-    return pd.concat([judged, others], ignore_index=True)[judged.columns]
+    return pd.concat([judged, others], ignore_index=True)[TABLE.schema.names]

@@ -28,7 +28,7 @@ CATEGORY = pa.dictionary(pa.int32(), pa.string())
 INTEGER, NUMBER, FLAG, TEXT = pa.int32(), pa.float64(), pa.bool_(), pa.string()
 SINGLE = pa.float32()
 """Type of numbers that a network computes, in its own precision."""
-INTEGERS, SINGLES = pa.list_(INTEGER), pa.list_(SINGLE)
+INTEGERS, SINGLES, NUMBERS = pa.list_(INTEGER), pa.list_(SINGLE), pa.list_(NUMBER)
 TYPES = {
     CATEGORY: "category",
     INTEGER: "integer",
@@ -38,6 +38,7 @@ TYPES = {
     TEXT: "text",
     INTEGERS: "list of integers",
     SINGLES: "list of numbers",
+    NUMBERS: "list of numbers",
 }
 """Names of the types for readers."""
 

@@ -1,19 +1,30 @@
-"""The contrasts of a claim, the registered one with its verdict."""
+"""The contrasts of a claim; the primary ones have a verdict."""
 
 from collections.abc import Mapping
 
-from general_circuits.storage.tables import CATEGORY, INTEGER, NUMBER, TEXT, Table
+from general_circuits.storage.tables import CATEGORY, INTEGER, NUMBER, NUMBERS, TEXT, Table
 
 FINDING_MEANINGS: Mapping[str, str] = {
     "claim": "the claim's id, as in claims/registry.py",
-    "unit": "unit of estimate, low and high; empty where the claim is not testable",
+    "unit": "unit of estimate, low, high and the thresholds; empty where the claim is not testable",
     "estimate": "mean over replicas; missing without data",
-    "low": "lower end of the estimate's 95 % interval (Student's t); missing below two replicas",
+    "low": (
+        "lower end of the estimate's interval (Student's t); missing below two replicas. The interval of a primary"
+        " contrast has the level of the study's look, which depends on its number of replicas: 98.2 % at 5, 98.6 % at"
+        " 8, 98.4 % at 12, 97.7 % at 20. Any other interval has 95 %"
+    ),
     "high": "upper end of the same interval",
+    "supported_beyond": "threshold of a primary contrast beyond which the claim is supported; missing for others",
+    "contradicted_beyond": "threshold beyond which it is contradicted; missing for others",
     "replicas": "number of replicas in which the estimate is defined",
+    "replicas_needed": (
+        "where a verdict is undecided: number of replicas that would decide it with a probability of 80 %, if mean and"
+        " spread stayed; 0 where decided or unknown"
+    ),
     "sentence": "the finding in words",
 }
 """Meanings of columns that this table shares with `verdicts`."""
+VERDICT_MEANING = "supported, contradicted, between (both thresholds), undecided, not testable or not measured"
 
 TABLE = Table(
     "claim",
@@ -25,24 +36,35 @@ TABLE = Table(
         "estimate": NUMBER,
         "low": NUMBER,
         "high": NUMBER,
+        "supported_beyond": NUMBER,
+        "contradicted_beyond": NUMBER,
+        "p_supported": NUMBER,
+        "p_contradicted": NUMBER,
         "p_value": NUMBER,
         "replicas": INTEGER,
+        "replicas_needed": INTEGER,
+        "values": NUMBERS,
         "verdict": CATEGORY,
+        "reason": TEXT,
         "sentence": TEXT,
     },
     meanings={
         **FINDING_MEANINGS,
         "contrast": (
-            "“registered” for the contrast with the verdict (if a claim has several, followed by the thing each is"
-            " about); or the name of another comparison beside it"
+            "“registered” for the primary contrast, which carries the verdict (if a claim has several parts, followed"
+            " by the part); or the name of another comparison beside it"
         ),
-        "p_value": (
-            "p-value, 0 to 1: by the claim's rule for the registered contrast, two-sided against 0 (Student's t) for"
-            " the others; missing where too few replicas have data"
+        "p_supported": (
+            "one-sided p-value (Student's t) against a mean at the threshold of support or short of it; missing for"
+            " contrasts without a verdict"
         ),
-        "verdict": (
-            "verdict on the registered contrast: supported, contradicted, undecided, or not testable in this study;"
-            " empty for other contrasts"
+        "p_contradicted": "the same for the threshold of contradiction",
+        "p_value": "two-sided p-value against 0 (Student's t) of a contrast without a verdict; missing for others",
+        "values": (
+            "value of each replica, in the order of their numbers; missing where a replica has none. Empty where the"
+            " estimate is no mean over replicas"
         ),
+        "verdict": f"verdict on a primary contrast: {VERDICT_MEANING}; empty for other contrasts",
+        "reason": "why a primary contrast is not testable; empty otherwise",
     },
 )
