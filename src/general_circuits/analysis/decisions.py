@@ -165,7 +165,9 @@ def least_favourable(contrasts: Mapping[str, ArrayLike], rule: Rule) -> Decision
     shown = max(each, key=lambda name: np.nan_to_num(each[name].p_supported, nan=2.0))
     enough = all(decision.estimate.n >= ENOUGH_REPLICAS for decision in each.values())
     is_beyond = [decision.verdict == SUPPORTED for decision in each.values()]
-    is_not_contradicted = [rule.side * (_end(decision, -rule.side) - rule.contradicted) > 0 for decision in each.values()]
+    is_not_contradicted = [
+        rule.side * (_end(decision, -rule.side) - rule.contradicted) > 0 for decision in each.values()
+    ]
     is_short = [rule.side * (rule.supported - _end(decision, rule.side)) > 0 for decision in strict.values()]
     if not enough:
         verdict = UNDECIDED
