@@ -1,15 +1,19 @@
 """Claim: with x + y in training and y + x in validation, about half of validation is free.
 
-Registered before any result of a study was seen, for the condition that differs from grokking only in a split by
+Registered before this rule was applied to any result, for the condition that differs from grokking only in a split by
 example:
 
-- The plateau is the mean validation accuracy of the three evaluations from t_m on. Grokking is split by pair, so no
-  mirror image of its validation examples trains.
-- The estimate is the plateau of the split by example minus grokking's plateau, divided by the share of validation
-  examples whose mirror image trains. It is 1 if all of these examples are free. Supported where its interval is above
-  0.5, contradicted where it is below 0.25.
-- Beside it: the plateau of examples whose mirror image trains, and of the others; and that share itself. Other
-  operations with a split by example are shown, too; x / y and composition in S5 do not commute.
+- The plateau is the mean accuracy of the three evaluations from t_m on. Mirrored examples are the validation examples
+  whose mirror image trains. Grokking is split by pair, so it has none: its plateau is what is right without them.
+- The estimate is the share of mirrored examples that are free. It is their plateau minus grokking's plateau, divided
+  by 1 minus grokking's plateau. It is 1 if all of them are free, and 0 if none are. Supported above 0.5, contradicted
+  below 0.25.
+- Precondition: both conditions memorise in at least four fifths of the replicas, and each replica has at least 20
+  mirrored examples. A plateau without memorisation, or of a few examples, says nothing.
+- The first version divided the difference of both plateaus by the share of examples that are mirrored. All validation
+  examples took part, so unmirrored examples above chance moved it, and 1 was not its largest value. It stands beside.
+- Beside it: the plateau of mirrored examples, and of the others; and the share that is mirrored. Other operations with
+  a split by example are shown, too; x / y and composition in S5 do not commute.
 - A replica without t_m has no plateau; the sentence counts such replicas.
 """
 
@@ -21,25 +25,30 @@ import numpy as np
 import pandas as pd
 
 from general_circuits.analysis import variant_outcomes
-from general_circuits.analysis.estimates import Array, estimate
+from general_circuits.analysis.decisions import decide
+from general_circuits.analysis.estimates import Array
 from general_circuits.analysis.variants import BASE, differences
 from general_circuits.analysis.windows import steps_of_events
 from general_circuits.claims.findings import (
+    BETWEEN,
     CONTRADICTED,
     REGISTERED,
     SUPPORTED,
     UNDECIDED,
     Finding,
+    Rule,
     beside,
-    counted,
-    decided,
+    not_testable,
     outcome,
+    primary,
     written,
 )
 
-FREE, NOT_FREE = 0.5, 0.25
+RULE = Rule(supported=0.5, contradicted=0.25)
+ENOUGH_MEMORISED, ENOUGH_MIRRORED = 0.8, 20
+"""Least share of replicas that memorise, and least number of mirrored examples of a replica."""
 SPLIT_BY = "split.split_by"
-UNIT = "share of mirrored"
+FREE, SHARE = "share of mirrored examples", "share of examples"
 AT_PLATEAU = 3
 """Number of evaluations from t_m on that the plateau is the mean of."""
 
@@ -49,18 +58,20 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     conditions = variant_outcomes.settings(tables["conditions"])
     by_example = [name for name in conditions if conditions[name][SPLIT_BY] == "example"]
     registered = next(name for name in by_example if differences(conditions, name).keys() == {SPLIT_BY})
-    by_pair = _plateau(tables, BASE, "validation")
-    free = (_plateau(tables, registered, "validation") - by_pair) / _mirrored(tables["split"], registered)
-    findings = [_registered(free)]
+    chance = _plateau(tables, BASE, "validation")
+    findings = [_registered(tables, registered, chance)]
+    gained = _plateau(tables, registered, "validation") - chance
+    former = gained / _shares(_mirrored(tables["split"], registered))
+    findings.append(beside("higher plateau over the share mirrored, all validation examples", FREE, former))
     for name in by_example:
         parts = {
-            "share whose mirror image trains": _mirrored(tables["split"], name),
+            "share whose mirror image trains": _shares(_mirrored(tables["split"], name)),
             "plateau": _plateau(tables, name, "validation"),
             "plateau of mirrored examples": _plateau(tables, name, "validation_mirrored"),
             "plateau of unmirrored examples": _plateau(tables, name, "validation_unmirrored"),
         }
         for what, values in parts.items():
-            findings.append(beside(f"{what}, {name}", "share of examples", estimate(values), is_change=False))
+            findings.append(beside(f"{what}, {name}", SHARE, values, is_change=False))
     return findings
 
 
@@ -75,27 +86,40 @@ def _plateau(tables: Mapping[str, pd.DataFrame], condition: str, split: str) -> 
     return np.array(plateaus)
 
 
-def _mirrored(split: pd.DataFrame, condition: str) -> Array:
-    """Return the share of validation examples (a, b) whose mirror image (b, a) trains, (replica)."""
-    shares = []
+def _mirrored(split: pd.DataFrame, condition: str) -> list[Array]:
+    """Return whether the mirror image (b, a) of each validation example (a, b) trains: an array for each replica."""
+    are = []
     for _, rows in split[split["condition"] == condition].groupby("replica", sort=True):
         trains = rows["split"] == "train"
         trained = set(zip(rows.loc[trains, "a"], rows.loc[trains, "b"], strict=True))
         validates = rows[~trains]
-        shares.append(float(np.mean([pair in trained for pair in zip(validates["b"], validates["a"], strict=True)])))
-    return np.array(shares)
+        are.append(np.array([pair in trained for pair in zip(validates["b"], validates["a"], strict=True)]))
+    return are
 
 
-def _registered(free: Array) -> Finding:
-    result, verdict = decided(free, FREE, NOT_FREE)
+def _shares(mirrored: list[Array]) -> Array:
+    """Return the share of validation examples that are mirrored, (replica)."""
+    return np.array([float(np.mean(of_replica)) for of_replica in mirrored])
+
+
+def _registered(tables: Mapping[str, pd.DataFrame], condition: str, chance: Array) -> Finding:
+    for name in (BASE, condition):
+        memorised = steps_of_events(tables["events"], name)["memorised"].notna()
+        if memorised.mean() < ENOUGH_MEMORISED:
+            return not_testable(f"{name} memorised in {memorised.sum()} of {len(memorised)} replicas")
+    fewest = min(int(of_replica.sum()) for of_replica in _mirrored(tables["split"], condition))
+    if fewest < ENOUGH_MIRRORED:
+        return not_testable(f"a replica has {fewest} mirrored examples, fewer than {ENOUGH_MIRRORED}")
+    free = (_plateau(tables, condition, "validation_mirrored") - chance) / (1 - chance)
+    decision = decide(free, RULE)
     words = {
-        SUPPORTED: "most examples whose mirror image trains are free",
-        CONTRADICTED: "few examples whose mirror image trains are free",
-        UNDECIDED: "it is not shown whether examples whose mirror image trains are free",
+        SUPPORTED: "most of them are free",
+        CONTRADICTED: "few of them are free",
+        BETWEEN: "some of them are free, but not most",
+        UNDECIDED: "it is not shown how many are free",
     }
     sentence = (
-        "At the plateau after memorisation, a split by example has a higher validation accuracy than a split by pair,"
-        f" by {written(result)} of the share of examples whose mirror image trains: {outcome(result, verdict, words)}."
-        f" Over {counted(result.n, len(free))}."
+        "At the plateau after memorisation, the share of free examples among validation examples whose mirror image"
+        f" trains is {written(decision.estimate, is_change=False)}: {outcome(decision, words)}."
     )
-    return Finding(REGISTERED, UNIT, result, sentence, verdict)
+    return primary(REGISTERED, FREE, decision, sentence)
