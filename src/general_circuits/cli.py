@@ -211,7 +211,7 @@ def _print_table(table: pd.DataFrame) -> None:
     shown = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
     for column in table.columns:
         wide = 13 if column == "verdict" else None
-        shown.add_column(column, no_wrap=column in ("claim", "interval", "Holm p"), min_width=wide)
+        shown.add_column(column, no_wrap=column in ("claim", "interval"), min_width=wide)
     for row in table.to_numpy():
         shown.add_row(*row)
     Console().print(shown)

@@ -7,6 +7,7 @@ from typing import Literal
 
 Purpose = Literal[
     "initialisation",
+    "perturbation",
     "batches",
     "split",
     "labels",

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from general_circuits.claims.findings import NOT_TESTABLE, UNDECIDED, judged_for
+from general_circuits.claims.findings import NOT_MEASURED, judged_for
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.formatting import NO_DATA, interval, is_change, markdown_table, of_unit, p_value
-
-SURVIVES = {True: "confirmed", False: "not confirmed"}
+from general_circuits.formatting import NO_DATA, interval, is_change, markdown_table, of_unit
 
 
 def shown(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """Return the verdicts of the claims that the study could test as text, one row each.
+    """Return the verdicts that the study has data for as text, one row each.
 
-    Columns: `claim`, `predicted`, `found` (the estimate with its unit), `interval` (95 %), `replicas`, `Holm p` and
-    `verdict`. A verdict for or against also says whether it survives Holm's adjustment: "confirmed" or "not
-    confirmed".
+    Columns: `claim`, `predicted`, `found` (the estimate with its unit), `interval`, `replicas` and `verdict`. An
+    undecided verdict says how many replicas would decide it, and a verdict "not testable" says why.
     """
     rows = [
         {
@@ -28,24 +26,34 @@ def shown(verdicts: pd.DataFrame) -> pd.DataFrame:
             "found": f"{of_unit(row.estimate, row.unit)} {row.unit}" if np.isfinite(row.estimate) else NO_DATA,
             "interval": interval(row.low, row.high, is_change=is_change(row.unit)),
             "replicas": str(row.replicas),
-            "Holm p": p_value(row.p_adjusted),
-            "verdict": row.verdict if row.verdict == UNDECIDED else f"{row.verdict}, {SURVIVES[row.confirmed]}",
+            "verdict": explained(row),
         }
         for row in judged(verdicts).itertuples()
     ]
-    return pd.DataFrame(rows, columns=["claim", "predicted", "found", "interval", "replicas", "Holm p", "verdict"])
+    return pd.DataFrame(rows, columns=["claim", "predicted", "found", "interval", "replicas", "verdict"])
+
+
+def explained(row: Any) -> str:
+    """Return a verdict with its explanation in parentheses; `row` is one of the table `verdicts`."""
+    if row.reason:
+        return f"{row.verdict} ({row.reason})"
+    if row.replicas_needed:
+        return f"{row.verdict} (about {row.replicas_needed} replicas would decide)"
+    return str(row.verdict)
 
 
 def judged(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the claims that the study could test, whatever their verdict."""
-    return verdicts[verdicts["verdict"] != NOT_TESTABLE]
+    """Return the verdicts that the study has the conditions and measurements for."""
+    return verdicts[(verdicts["verdict"] != NOT_MEASURED) & ~verdicts["is_lacking"].astype(bool)]
 
 
 def rest(verdicts: pd.DataFrame) -> str:
-    """Say how many claims are not testable in the study; empty if none."""
-    total = verdicts["claim"].nunique()
-    missing = total - judged(verdicts)["claim"].nunique()
-    return f"{missing} of the source's {total} claims are not testable in this study." if missing else ""
+    """Say how many claims have no verdict with data; empty if none."""
+    without = set(verdicts["claim"]) - set(judged(verdicts)["claim"])
+    unmeasured = set(verdicts.loc[verdicts["verdict"] == NOT_MEASURED, "claim"])
+    counts = {"not measured yet": unmeasured, "not testable with this study's conditions": without - unmeasured}
+    words = [f"{len(claims)} are {what}" for what, claims in counts.items() if claims]
+    return f"Of the source's {verdicts['claim'].nunique()} claims, {' and '.join(words)}." if words else ""
 
 
 def code(claim: str, contrast: str) -> str:

@@ -33,6 +33,7 @@ def merge(claims: Sequence[pd.DataFrame]) -> pd.DataFrame:
             "replicas_needed": 0,
             "verdict": NOT_MEASURED,
             "reason": "",
+            "is_lacking": False,
             "sentence": "Not measured yet.",
         }
         for name in CLAIMS

@@ -108,6 +108,14 @@ class SplitSettings(Settings):
         le=1,
         description="ξ, the share of training examples whose label is random; 1 makes all training labels random",
     )
+    label_noise_by: Literal["example", "pair", "latin_square"] = Field(
+        "example",
+        description="way to draw random labels. `example` draws one for every training example. `pair` draws one for"
+        " both (a, b) and (b, a), and ξ is a share of the pairs. `latin_square` takes all training labels"
+        " from a random commutative Latin square: (a, b) and (b, a) have the same label, and each row and"
+        " column of the whole table has each answer once, as in addition. `latin_square` needs"
+        " `label_noise: 1`",
+    )
     label_seed: Seed = Field(
         "replica",
         description="seed of the random labels. `replica` draws them for every replica; a number gives all"
@@ -163,6 +171,15 @@ class ModelSettings(Settings):
         " `nn.MultiheadAttention`; `mean_field`, for MLPs, is normal with standard deviation"
         " (16 d_mlp)^(−1/3). Two networks are built by hand: `fourier` adds, and `lookup_table` knows its"
         " training examples",
+    )
+    perturbation: Number = Field(
+        0.0,
+        ge=0,
+        le=1e-2,
+        description="ε, the size of a small random move of the starting weights: each weight w becomes w (1 + ε z), with"
+        " z normal. Two runs that differ in this alone show how far chaos drives training apart. Neighbouring numbers in"
+        " float32 are 6e-8 to 1.2e-7 of their size apart, so 1e-7 moves most weights to one of the next few numbers, and"
+        " leaves the others",
     )
     outputs: Literal["classes", "sign"] | None = Field(
         None,
@@ -278,7 +295,7 @@ class ConditionSettings(TaskSettings, SplitSettings, ModelSettings, OptimiserSet
             checkpoints=Spacing(**values["checkpoints"]),
             metrics=Spacing(**values["metrics"]),
         )
-        return Condition(task, part(Split), model, part(Optimiser), schedule)
+        return Condition(task, part(Split), model, self.perturbation, part(Optimiser), schedule)
 
 
 SECTIONS = (TaskSettings, SplitSettings, ModelSettings, OptimiserSettings, ScheduleSettings)

@@ -1,4 +1,4 @@
-"""Forest of all measured claims: registered contrasts, other contrasts in the same unit, and their intervals."""
+"""Forest of all measured claims: primary contrasts with their thresholds, other contrasts in the same unit, intervals."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from general_circuits.figures import style
 from general_circuits.formatting import NO_DATA, interval, is_change, of_unit
 
 BESIDE, ROWS = 7, 45
-"""Most contrasts of a claim beside the registered ones, and rows to aim at in all; a page has every contrast."""
+"""Most contrasts of a claim beside the primary ones, and rows to aim at in all; a page has every contrast."""
 
-NOT_TESTABLE = "not testable in this study"
-"""Verdict of a claim without data."""
+NOT_TESTABLE = "not testable"
+"""Verdict on runs that fail a precondition."""
 
-KINDS = ("supported", "contradicted", "undecided", NOT_TESTABLE)
+KINDS = ("supported", "contradicted", "between", "undecided", NOT_TESTABLE)
 """All verdicts, in the order in which they are counted."""
 
 HEAD = 2.4
@@ -40,8 +40,8 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     """Draw one panel per claim with data and unit that it is judged in; read `claim`."""
     claims = tables["claim"]
     claims = claims.assign(claim=claims["claim"].astype(str), verdict=claims["verdict"].astype(str))
-    judged = claims[(claims["verdict"] != "") & (claims["verdict"] != NOT_TESTABLE)]
-    units = list(dict.fromkeys(zip(judged["claim"], judged["unit"], strict=True)))
+    judged = claims[(claims["verdict"] != "") & ~claims["is_lacking"].astype(bool)]
+    units = _units(judged)
     beside = int(np.clip((ROWS - len(judged)) // max(1, len(units)), 1, BESIDE))
     panels = [(claim, _rows(claims[claims["claim"] == claim], unit, beside)) for claim, unit in units]
     half = (len(panels) + 1) // 2
@@ -59,17 +59,31 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Count the verdicts by kind; only registered contrasts have one."""
-    counts = tables["claim"]["verdict"].astype(str).value_counts()
+    claims = tables["claim"]
+    counts = claims.loc[~claims["is_lacking"].astype(bool), "verdict"].astype(str).value_counts()
     words = [f"{counts[kind]} {kind}" for kind in KINDS if kind in counts]
     return (
         f"Verdicts of measured claims: {', '.join(words) or 'none'}."
-        " The table of verdicts has every estimate and interval."
+        " Blue and orange marks in a row are its thresholds of support and of contradiction."
     )
 
 
+def _units(judged: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return each claim with each unit that it is judged in. A claim that is only "not testable" has the unit ""."""
+    pairs = list(dict.fromkeys(zip(judged["claim"], judged["unit"], strict=True)))
+    with_unit = {claim for claim, unit in pairs if unit}
+    return [(claim, unit) for claim, unit in pairs if unit or claim not in with_unit]
+
+
 def _rows(claim: pd.DataFrame, unit: str, beside: int) -> pd.DataFrame:
-    """Return one claim's rows in one unit: registered contrasts, which have a verdict, then up to `beside` others."""
-    rows = claim[(claim["unit"] == unit) & (claim["verdict"] != NOT_TESTABLE)]
+    """Return one claim's rows in one unit: primary contrasts, which have a verdict, then up to `beside` others.
+
+    Parts that are not testable have no unit. They stand in the claim's first panel.
+    """
+    is_testable = (claim["verdict"] != "") & (claim["unit"] != "")
+    first = claim.loc[is_testable, "unit"].iloc[0] if is_testable.any() else ""
+    is_untestable = (claim["verdict"] == NOT_TESTABLE) & ~claim["is_lacking"].astype(bool)
+    rows = claim[((claim["unit"] == unit) & (claim["unit"] != "")) | (is_untestable & (unit == first))]
     is_registered = rows["verdict"] != ""
     return pd.concat([rows[is_registered], rows[~is_registered].head(beside)], ignore_index=True)
 
@@ -78,17 +92,20 @@ def _panel(axes: Axes, claim: str, rows: pd.DataFrame, is_narrow: bool) -> None:
     """Draw a claim's contrasts in one unit, the first on top; `is_narrow` is for one of two columns."""
     small, medium = ("x-small", "small") if is_narrow else ("small", "medium")
     verdicts = [verdict for verdict in rows["verdict"] if verdict]
-    unit = rows["unit"].iloc[0]
+    unit = next((unit for unit in rows["unit"] if unit), "")
     for place, row in enumerate(rows.itertuples()):
         is_registered = bool(row.verdict)
         colour = style.VERDICT_COLOURS.get(row.verdict, style.GREY)
+        for kind, threshold in (("supported", row.supported_beyond), ("contradicted", row.contradicted_beyond)):
+            axes.plot([threshold] * 2, [place - 0.4, place + 0.4], color=style.VERDICT_COLOURS[kind], linewidth=1.0)
         axes.plot([row.low, row.high], [place, place], color=colour, linewidth=2.4 if is_registered else 1.2)
         axes.plot(
             row.estimate, place, "D" if is_registered else "o", color=colour, markersize=6 if is_registered else 3
         )
         within = interval(row.low, row.high, is_change=is_change(unit)) if np.isfinite(row.low) else "no interval"
+        text = f"{of_unit(row.estimate, unit)} ({within})" if np.isfinite(row.estimate) else NO_DATA
         axes.annotate(
-            f"{of_unit(row.estimate, unit)} ({within})" if np.isfinite(row.estimate) else NO_DATA,
+            NOT_TESTABLE if row.verdict == NOT_TESTABLE else text,
             (1.0, place),
             xycoords=("axes fraction", "data"),
             xytext=(6, 0),

@@ -35,7 +35,7 @@ LINE = 9.0
 """Distance between two names beside lines, points."""
 
 GREY = "#777777"
-VERDICT_COLOURS = {"supported": "#0173b2", "contradicted": "#b8480a", "undecided": "#444444"}
+VERDICT_COLOURS = {"supported": "#0173b2", "contradicted": "#b8480a", "between": "#6a4c93", "undecided": "#444444"}
 """Colour of each verdict; all are dark enough for text on white."""
 
 

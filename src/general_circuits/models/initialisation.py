@@ -39,6 +39,18 @@ def initialise(network: nn.Module, settings: Model, vocabulary: Vocabulary, gene
                 draw(module, name, weight, generator)
 
 
+@torch.no_grad()
+def perturb(network: nn.Module, size: float, generator: torch.Generator) -> None:
+    """Multiply every weight by 1 + size × z, where z is normal and drawn for each weight. Weights of 0 stay at 0.
+
+    The product is computed in float64 and rounded once. Neighbouring float32 numbers are 6e-8 to 1.2e-7 of their size
+    apart, so a size of 1e-7 moves most weights to one of the next few numbers.
+    """
+    for weight in network.parameters():
+        z = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+        weight.copy_(weight.double() * (1 + size * z))
+
+
 def _draw(settings: Model, vocabulary: Vocabulary) -> Draw:
     if settings.initialisation == "normal":
         return _normal(settings.d_model**-0.5, unembedding=(vocabulary.n_symbols + 1) ** -0.5)

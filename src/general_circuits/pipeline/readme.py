@@ -18,8 +18,6 @@ import yaml
 
 import general_circuits
 from general_circuits.claims import display
-from general_circuits.claims.findings import NOT_TESTABLE
-from general_circuits.claims.registry import CLAIMS
 from general_circuits.config.errors import ConfigError
 from general_circuits.config.load import load
 from general_circuits.config.study import Study
@@ -186,8 +184,8 @@ def block(record: dict[str, Any]) -> str:
         pictures[0],
         "",
         display.markdown(verdicts),
-        "A verdict follows from its interval alone, by a rule that was written down before this setting was measured."
-        " “Confirmed” means that it also holds after Holm's adjustment.",
+        "A verdict follows from its interval and two thresholds, by a rule that was written down before its result was"
+        " seen.",
         "",
         *sentences,
         *_untested(verdicts, record["costs"]),
@@ -200,7 +198,7 @@ def block(record: dict[str, Any]) -> str:
 
 def _untested(verdicts: pd.DataFrame, costs: Mapping[str, float]) -> list[str]:
     """Return a line for each measured claim, or part of one, that the study could not test."""
-    rows = verdicts[(verdicts["verdict"] == NOT_TESTABLE) & verdicts["claim"].isin(list(costs))]
+    rows = verdicts[verdicts["is_lacking"].astype(bool) & verdicts["claim"].isin(list(costs))]
     return [
         f"- {display.code(row.claim, row.contrast)}: {row.sentence} Here it is {costs[row.claim]:,.1f} core-hours."
         for row in rows.itertuples()
@@ -229,7 +227,7 @@ def _costs(root: Path, verdicts: list[dict[str, Any]]) -> dict[str, float]:
     """
     from general_circuits.pipeline.plan import of_claim, plan  # imports torch, which a check does not need
 
-    lacking = {row["claim"] for row in verdicts if row["verdict"] == NOT_TESTABLE and CLAIMS[row["claim"]].is_measured}
+    lacking = {row["claim"] for row in verdicts if row["is_lacking"]}
     full = _study(root, LARGE) if lacking else None
     return {claim: float(plan(of_claim(full, claim), 0.0)["core_hours"].sum()) for claim in sorted(lacking) if full}
 

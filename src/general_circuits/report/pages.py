@@ -16,7 +16,7 @@ import pandas as pd
 
 from general_circuits import __version__, formatting
 from general_circuits.claims import display
-from general_circuits.claims.findings import NOT_TESTABLE, is_registered
+from general_circuits.claims.findings import is_registered
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.report import templates
 from general_circuits.report.registry import PAGES
@@ -80,10 +80,11 @@ class Picture:
 def front(verdicts: pd.DataFrame, pictures: Sequence[Picture]) -> str:
     """Write the body of the front page: predictions of the hypothesis, estimates, verdicts and pictures."""
     judged = display.judged(verdicts)
-    sentences = {display.named(row.claim, row.contrast): row.sentence for row in judged.itertuples()}
+    names = [display.named(row.claim, row.contrast) for row in judged.itertuples()]
     return TEMPLATES.get_template("front").render(
         rows=display.shown(verdicts).to_dict("records"),
-        sentences=sentences,
+        sentences=dict(zip(names, judged["sentence"], strict=True)),
+        kinds={name: verdict.replace(" ", "-") for name, verdict in zip(names, judged["verdict"], strict=True)},
         rest=display.rest(verdicts),
         unknown=formatting.UNKNOWN,
         pictures=pictures,
@@ -92,15 +93,14 @@ def front(verdicts: pd.DataFrame, pictures: Sequence[Picture]) -> str:
 
 def verdicts(frames: Frames, about: About) -> str:
     """Write a row per verdict of every claim of the source; claims that could be tested come first."""
-    table = frames["verdicts"].sort_values("verdict", key=lambda verdict: verdict == NOT_TESTABLE, kind="stable")
+    table = frames["verdicts"]
+    table = pd.concat([judged := display.judged(table), table.drop(judged.index)])
     rows = pd.DataFrame(
         {
             "claim": [display.named(row.claim, row.contrast) for row in table.itertuples()],
             "statement": [CLAIMS[claim].statement for claim in table["claim"]],
             "said by": [CLAIMS[claim].said_by for claim in table["claim"]],
-            "verdict": table["verdict"],
-            "confirmed": table["confirmed"].map({True: "yes", False: ""}),
-            "Holm p": table["p_adjusted"].map(formatting.p_value),
+            "verdict": [display.explained(row) for row in table.itertuples()],
             "found": table["sentence"],
         }
     )
@@ -108,14 +108,32 @@ def verdicts(frames: Frames, about: About) -> str:
 
 
 def contrasts(frames: Frames, about: About) -> str:
-    """Write a row per contrast of every measured claim, the registered one first."""
-    rows = frames["claim"].assign(others=~frames["claim"]["contrast"].map(is_registered))
-    rows = rows.sort_values(["claim", "others", "contrast"])[
-        ["claim", "contrast", "estimate", "low", "high", "unit", "p_value", "replicas"]
-    ]
-    written = {column: rows[column].map(formatting.signed) for column in ("estimate", "low", "high")}
-    rows = rows.assign(**written, p_value=rows["p_value"].map(formatting.p_value))
-    return _table("contrasts", rows.rename(columns={"p_value": "p"}))
+    """Write a row per contrast of every measured claim, the primary ones first, with thresholds and p-values."""
+    adjusted = frames["verdicts"][["claim", "contrast", "p_adjusted"]]
+    table = frames["claim"].astype({"claim": str}).merge(adjusted.astype({"claim": str}), "left", ["claim", "contrast"])
+    table = table.assign(others=~table["contrast"].map(is_registered)).sort_values(["claim", "others", "contrast"])
+    numbers = {
+        name: table[column].map(formatting.signed)
+        for name, column in (
+            ("estimate", "estimate"),
+            ("low", "low"),
+            ("high", "high"),
+            ("supported beyond", "supported_beyond"),
+            ("contradicted beyond", "contradicted_beyond"),
+        )
+    }
+    p_values = {
+        name: table[column].map(formatting.p_value)
+        for name, column in (
+            ("p, supported", "p_supported"),
+            ("p, contradicted", "p_contradicted"),
+            ("adjusted", "p_adjusted"),
+            ("p, not 0", "p_value"),
+        )
+    }
+    texts = {name: table[name] for name in ("claim", "contrast", "unit")}
+    replicas = table["replicas"]
+    return _table("contrasts", pd.DataFrame({**texts, **numbers, **p_values, "replicas": replicas}))
 
 
 def events(frames: Frames, about: About) -> str:

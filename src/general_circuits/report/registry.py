@@ -29,15 +29,17 @@ PAGES = {
         "A verdict per claim",
         "All claims",
         ("verdicts",),
-        "One row per claim of the source. Its 95 % interval over replicas (Student's t) alone decides the verdict."
-        " Holm's p is adjusted over the claims that have data; a “confirmed” verdict survives this adjustment too.",
+        "One row per part of each claim of the source. Two one-sided tests over replicas (Student's t) decide the"
+        " verdict: is the mean beyond the threshold of support, or of contradiction? “Between” means that it is shown to"
+        " lie between both.",
     ),
     "contrasts": Page(
         "Every contrast",
         "All claims",
-        ("claim",),
-        "The registered contrast of each measured claim, and all contrasts beside it: other controls, other measures,"
-        " and the parts that a verdict needs. Only registered contrasts have a verdict.",
+        ("claim", "verdicts"),
+        "The primary contrasts of each measured claim, with their thresholds, and all contrasts beside them: other"
+        " controls, other measures, single levels. Only primary contrasts (“registered”) have a verdict and an adjusted"
+        " p-value (Benjamini and Hochberg over all of them).",
     ),
     "events": Page(
         "Events",

@@ -67,22 +67,21 @@ each for a few examples, or with a few <i>general</i> circuits. Gradient descent
 that it answers, so general circuits should win in the end. In <i>grokking</i>, validation accuracy rises long after
 the training examples are memorised. By the hypothesis, general circuits then replace shallow ones.</p>
 <table id="verdicts">
-<thead><tr><th>Prediction</th><th>Estimate (95 % interval)</th><th>Evidence</th><th>Verdict</th></tr></thead>
+<thead><tr><th>Prediction</th><th>Estimate (interval)</th><th>Evidence</th><th>Verdict</th></tr></thead>
 <tbody>
 {% for row in rows %}
 <tr>
 <td><b>{{ row.claim }}</b>: {{ row.predicted }}</td>
 <td title="{{ sentences[row.claim] }}"><b>{{ row.found }}</b>
 {% if row.interval != unknown %}<br>({{ row.interval }}){% endif %}</td>
-<td>{{ row.replicas }} replicas<br>Holm p {{ row["Holm p"] }}</td>
-<td class="verdict {{ row.verdict.split(",")[0] }}">{{ row.verdict }}</td>
+<td>{{ row.replicas }} replicas</td>
+<td class="verdict {{ kinds[row.claim] }}">{{ row.verdict }}</td>
 </tr>
 {% endfor %}
 </tbody>
 </table>
 <p class="how">Estimates are means over replicas, which are networks trained alike from different seeds. A verdict
-follows from its interval alone, by a rule written down before this setting was measured. A “confirmed” verdict also
-holds after Holm's adjustment over all claims with data. {{ rest }} In the pictures, training examples are memorised at
+follows from its interval and two thresholds, by a rule written down before its result was seen. {{ rest }} In the pictures, training examples are memorised at
 <i>t<sub>m</sub></i>, and validation accuracy leaves its plateau at <i>t<sub>o</sub></i>. Generalisation is complete at
 <i>t<sub>g</sub></i>.</p>
 <div class="pictures">

@@ -48,6 +48,7 @@ def _row(claim: str, finding: Finding, elsewhere: str) -> dict[str, object]:
         "values": list(finding.values),
         "verdict": finding.verdict,
         "reason": finding.reason,
+        "is_lacking": finding.is_lacking,
         "sentence": finding.sentence + (f" {elsewhere}" if finding.is_lacking else ""),
     }
 

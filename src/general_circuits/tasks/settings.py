@@ -45,10 +45,12 @@ class Split:
     """Rule for which examples train, and for which training labels are replaced by random ones.
 
     `train_size` is a share of the examples (a float), or their number (an int). A seed may be the replica's own.
+    Random labels are drawn for every example, once for both orders of a pair, or as a random Latin square.
     """
 
     train_size: float | int
     split_by: Literal["pair", "example"]
     split_seed: int | Literal["replica"]
     label_noise: float
+    label_noise_by: Literal["example", "pair", "latin_square"]
     label_seed: int | Literal["replica"]

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from general_circuits.seeds import stream_seed
+from general_circuits.tasks.latin_square import draw_latin_square
 from general_circuits.tasks.settings import Split
 from general_circuits.tasks.table import IntArray
 
@@ -79,23 +80,30 @@ def draw_training(pair: IntArray, split: Split, seed: int) -> NDArray[np.bool_]:
 
 
 def draw_labels(
-    target: IntArray, is_training: NDArray[np.bool_], n_classes: int, label_noise: float, seed: int
+    pair: IntArray, target: IntArray, is_training: NDArray[np.bool_], n_classes: int, split: Split, seed: int
 ) -> IntArray:
-    """Draw the labels, (example): a fraction `label_noise` of the training examples gets a uniformly random class.
+    """Draw the labels, (example). Some training examples get a random class, and validation keeps the true targets.
 
-    The random class may be the right one, so with a label noise of 1 labels and inputs are independent. Each example
-    draws its own class, even if its mirror image trains too. Validation keeps the true targets.
+    The random class may be the right one, so with a label noise of 1 labels and inputs are independent. The setting
+    `label_noise_by` says what draws a class:
+        `example`: a fraction `label_noise` of the training examples. Mirror images have different classes.
+        `pair`: the same fraction of the unordered pairs that train. Mirror images have the same class.
+        `latin_square`: all training examples together. Their classes are cells of one random commutative Latin square.
     """
     generator = np.random.default_rng(stream_seed(seed, "labels"))
-    # Order and classes are drawn for all examples, whichever train. More noise therefore adds to less, and an example
+    if split.label_noise_by == "latin_square":
+        # As many symbols as classes, so this takes a number of a pair apart again: see `table.unordered_pair`.
+        square = draw_latin_square(n_classes, generator)
+        return np.where(is_training, square[np.divmod(pair, n_classes)], target)
+    unit = np.arange(len(target)) if split.label_noise_by == "example" else np.unique(pair, return_inverse=True)[1]
+    n_units = int(unit.max()) + 1
+    # Order and classes are drawn for all units, whichever train. More noise therefore adds to less, and an example
     # gets the same random class at every training size.
-    order = generator.permutation(len(target))
-    noise = generator.integers(n_classes, size=len(target), dtype=np.int32)
-    candidates = order[is_training[order]]
-    replaced = candidates[: _rounded(label_noise * len(candidates))]
-    labels = target.copy()
-    labels[replaced] = noise[replaced]
-    return labels
+    order = generator.permutation(n_units)
+    noise = generator.integers(n_classes, size=n_units, dtype=np.int32)
+    candidates = order[np.isin(order, unit[is_training])]
+    replaced = candidates[: _rounded(split.label_noise * len(candidates))]
+    return np.where(is_training & np.isin(unit, replaced), noise[unit], target)
 
 
 def draw(pair: IntArray, target: IntArray, n_classes: int, split: Split, replica: int) -> pd.DataFrame:
@@ -104,7 +112,7 @@ def draw(pair: IntArray, target: IntArray, n_classes: int, split: Split, replica
     label_seed = replica if split.label_seed == "replica" else split.label_seed
     trains = draw_training(pair, split, split_seed)
     side = np.where(trains, "train", "validation")
-    labels = draw_labels(target, trains, n_classes, split.label_noise, label_seed)
+    labels = draw_labels(pair, target, trains, n_classes, split, label_seed)
     return pd.DataFrame({"example": range(len(pair)), "split": side, "target": target, "label": labels})
 
 

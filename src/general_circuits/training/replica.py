@@ -64,6 +64,8 @@ class Replica:
         self.splits = splits
         self.model = build(condition.model, vocabulary)
         _begin(self.model, train_set, seed)
+        if condition.perturbation:
+            perturb(self.model, condition.perturbation, _generator(seed, "perturbation"))
         self.model.to(train_set.tokens.device)
         size = len(train_set.labels) if settings.batch_size == "full" else int(settings.batch_size)
         weights = dict(self.model.named_parameters())
@@ -273,11 +275,15 @@ def build_network(settings: Optimiser, model: Network, batch_size: int, loss: Lo
 def _begin(model: Network, train_set: Examples, seed: int) -> None:
     """Set the initial weights: drawn at random, or built by hand."""
     if not isinstance(model, Transformer) or model.settings.initialisation not in ("fourier", "lookup_table"):
-        model.initialise(torch.Generator().manual_seed(stream_seed(seed, "initialisation")))
+        model.initialise(_generator(seed, "initialisation"))
     elif model.settings.initialisation == "fourier":
         ground_truth.fourier(model)
     else:
         ground_truth.lookup_table(model, train_set.tokens.cpu(), train_set.labels.cpu())
+
+
+def _generator(seed: int, purpose: Purpose) -> torch.Generator:
+    return torch.Generator().manual_seed(stream_seed(seed, purpose))
 
 
 def _parts(splits: dict[str, Examples]) -> dict[str, tuple[str, Tensor | None]]:

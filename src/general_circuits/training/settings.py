@@ -64,11 +64,16 @@ class Optimiser:
 
 @dataclass(frozen=True)
 class Condition:
-    """A complete setting of an experiment."""
+    """A complete setting of an experiment.
+
+    Attributes:
+        perturbation: relative size of a random move of the starting weights.
+    """
 
     task: AnyTask
     split: Split
     model: Model
+    perturbation: float
     optimiser: Optimiser
     schedule: Schedule
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from general_circuits.storage.tables import CATEGORY, INTEGER, NUMBER, NUMBERS, TEXT, Table
+from general_circuits.storage.tables import CATEGORY, FLAG, INTEGER, NUMBER, NUMBERS, TEXT, Table
 
 FINDING_MEANINGS: Mapping[str, str] = {
     "claim": "the claim's id, as in claims/registry.py",
@@ -21,6 +21,7 @@ FINDING_MEANINGS: Mapping[str, str] = {
         "where a verdict is undecided: number of replicas that would decide it with a probability of 80 %, if mean and"
         " spread stayed; 0 where decided or unknown"
     ),
+    "is_lacking": "whether it is not testable because the study lacks a condition or a measurement",
     "sentence": "the finding in words",
 }
 """Meanings of columns that this table shares with `verdicts`."""
@@ -46,6 +47,7 @@ TABLE = Table(
         "values": NUMBERS,
         "verdict": CATEGORY,
         "reason": TEXT,
+        "is_lacking": FLAG,
         "sentence": TEXT,
     },
     meanings={

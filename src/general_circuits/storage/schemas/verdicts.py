@@ -1,7 +1,7 @@
 """The claims of the source, each with its verdicts."""
 
 from general_circuits.storage.schemas.claim import FINDING_MEANINGS, VERDICT_MEANING
-from general_circuits.storage.tables import CATEGORY, INTEGER, NUMBER, TEXT, Table
+from general_circuits.storage.tables import CATEGORY, FLAG, INTEGER, NUMBER, TEXT, Table
 
 TABLE = Table(
     "verdicts",
@@ -20,6 +20,7 @@ TABLE = Table(
         "replicas_needed": INTEGER,
         "verdict": CATEGORY,
         "reason": TEXT,
+        "is_lacking": FLAG,
         "sentence": TEXT,
     },
     meanings={
