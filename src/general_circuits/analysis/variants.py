@@ -19,6 +19,7 @@ BASE = "grokking"
 AT, PARENT = "branch.at", "branch.parent"
 RATE, DECAY, BATCH = "optimiser.learning_rate", "optimiser.weight_decay", "optimiser.batch_size"
 FRACTION = "split.train_size"
+PERTURBATION = "perturbation"
 KICK, INSTEAD, NOISE = (f"branch.intervention.{name}" for name in ("kick", "noise_instead", "batch_noise"))
 ASIDE = ("schedule.", "measurements", "examples.")
 """Prefixes of settings that count as no difference."""

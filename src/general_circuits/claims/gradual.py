@@ -1,69 +1,95 @@
 """Claim: the rise to full validation accuracy is a large part of the training time; the jump is a log-axis illusion.
 
-Registered before any result of a study was seen, for grokking:
+Registered before this rule was applied to any result, for grokking:
 
 - Validation accuracy rises from its plateau after t_m to 1. The steps t05 and t95 are those at which it has gone 5 %
   and 95 % of the way, linear between evaluations.
-- Supported where the interval of (t95 − t05) / t95 is above 0.5, contradicted where it is below 0.25.
+- Supported where (t95 − t05) / t95 is above 0.5, contradicted where it is below 0.25.
+- Precondition: at most a fifth of the replicas do not get to t95, because the share is known only for those that do. And
+  at least four fifths have a delay, which means that onset is not before 2 t_m. Without a delay there is no jump to
+  explain.
 - Beside it: the same share on a clock of the distance that weights travel, Σ‖Δθ‖; the same share for training accuracy,
   which rises from its first value; the ratio of both rises; and the same for controls that generalise.
+- Beside it where the study has grokking with slightly moved initial weights: how far this moves log t_g. That is the
+  part of the spread over seeds that chaos makes. Both spreads are mean absolute deviations, so they compare.
 - A replica that does not get so far has no share; the sentence counts such replicas.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 
+from general_circuits.analysis import variant_outcomes
 from general_circuits.analysis.accuracy_rise import Rise, rises
-from general_circuits.analysis.estimates import estimate
+from general_circuits.analysis.decisions import decide
+from general_circuits.analysis.variant_outcomes import START
+from general_circuits.analysis.variants import BASE, PERTURBATION, Conditions, differences
+from general_circuits.analysis.windows import steps_of_events
 from general_circuits.claims.findings import (
+    BETWEEN,
     CONTRADICTED,
     REGISTERED,
     SUPPORTED,
     UNDECIDED,
     Finding,
+    Rule,
     beside,
-    counted,
-    decided,
+    not_testable,
     outcome,
+    primary,
     written,
 )
 
-LARGE, SMALL = 0.5, 0.25
-UNIT = "share of the training time"
+RULE = Rule(supported=0.5, contradicted=0.25)
+MOST_CENSORED, DELAY = 0.2, 2.0
+"""Largest share of replicas without a rise or without a delay, and the least ratio of onset to t_m in a delay."""
+UNIT, RATIO, SPREAD = (
+    "share of the training time",
+    "log10 of the ratio of steps",
+    "mean absolute deviation of log10 t_g",
+)
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    """Findings from the `metrics` and `events` tables of grokking and of controls."""
+    """Findings from the `conditions`, `metrics` and `events` tables of grokking, controls and variants."""
     metrics, events = tables["metrics"], tables["events"]
-    of_grokking = rises(metrics, events, "grokking")
-    findings = [_registered([rise.share for rise in of_grokking])]
-    contrasts = [
-        ("on the clock of distance travelled", UNIT, [rise.share_of_distance for rise in of_grokking]),
-        ("rise of training accuracy", UNIT, [rise.memorisation_share for rise in of_grokking]),
-        (
-            "rise of validation over rise of training accuracy",
-            "log10 of the ratio of steps",
-            [_longer(rise) for rise in of_grokking],
-        ),
+    conditions = variant_outcomes.settings(tables["conditions"])
+    of_grokking = rises(metrics, events, BASE)
+    findings = [
+        _registered([rise.share for rise in of_grokking], events),
+        beside("on the clock of distance travelled", UNIT, [rise.share_of_distance for rise in of_grokking], False),
+        beside("rise of training accuracy", UNIT, [rise.memorisation_share for rise in of_grokking], False),
+        beside("rise of validation over rise of training accuracy", RATIO, [_longer(rise) for rise in of_grokking]),
     ]
+    moved = {name for name in conditions if differences(conditions, name).keys() == {PERTURBATION}}
     for condition in dict.fromkeys(events["condition"].astype(str)):
-        if condition != "grokking":
+        if condition not in {BASE, *moved}:
             others = rises(metrics, events, condition)
-            contrasts.append((f"in {condition}", UNIT, [rise.share for rise in others]))
-            contrasts.append(
-                (
-                    f"rise of validation over rise of training accuracy in {condition}",
-                    "log10 of the ratio of steps",
-                    [_longer(rise) for rise in others],
-                )
-            )
-    for contrast, unit, values in contrasts:
-        findings.append(beside(contrast, unit, estimate(values), is_change=unit != UNIT))
-    return findings
+            findings.append(beside(f"in {condition}", UNIT, [rise.share for rise in others], False))
+            name = f"rise of validation over rise of training accuracy in {condition}"
+            findings.append(beside(name, RATIO, [_longer(rise) for rise in others]))
+    return [*findings, *_chaos(events, conditions, sorted(moved))]
+
+
+def _chaos(events: pd.DataFrame, conditions: Conditions, moved: list[str]) -> Iterator[Finding]:
+    """Yield how far moved initial weights move t_g, beside the spread of t_g over seeds."""
+    of_grokking = variant_outcomes.left(events, BASE, START)
+    for name in moved:
+        ratios = variant_outcomes.log_ratio(variant_outcomes.left(events, name, START), of_grokking)
+        yield beside(f"log10 t_g, {name} over {BASE}", RATIO, ratios)
+        size = float(conditions[name][PERTURBATION])
+        contrast = f"chaos: spread of log10 t_g from moving the initial weights by {size:g}"
+        # The difference of two times varies √2 as much as either.
+        yield beside(contrast, SPREAD, np.abs(ratios) / np.sqrt(2), False)
+    if moved:
+        times = np.log10(of_grokking["steps"].where(~of_grokking["censored"]))
+        n = times.notna().sum()
+        # The mean of n times varies with them, which shortens their distances from it.
+        spread = (times - times.mean()).abs() * np.sqrt(n / (n - 1)) if n > 1 else times * np.nan
+        yield beside("spread of log10 t_g over seeds", SPREAD, spread, False)
 
 
 def _longer(rise: Rise) -> float:
@@ -72,11 +98,23 @@ def _longer(rise: Rise) -> float:
     return float(np.log10(ratio)) if ratio > 0 else float("nan")
 
 
-def _registered(shares: list[float]) -> Finding:
-    result, verdict = decided(shares, LARGE, SMALL)
-    words = {SUPPORTED: "a large part", CONTRADICTED: "a small part", UNDECIDED: "not shown to be large or small"}
+def _registered(shares: list[float], events: pd.DataFrame) -> Finding:
+    n, risen = len(shares), int(np.isfinite(shares).sum())
+    if n - risen > MOST_CENSORED * n:
+        return not_testable(f"validation accuracy rose by 95 % in {risen} of {n} replicas")
+    steps = steps_of_events(events, BASE)
+    delayed = int((steps["onset"] >= DELAY * steps["memorised"]).sum())
+    if n - delayed > MOST_CENSORED * n:
+        return not_testable(f"onset came {DELAY:g} t_m or later, which is a delay, in {delayed} of {n} replicas")
+    decision = decide(shares, RULE)
+    words = {
+        SUPPORTED: "a large part",
+        CONTRADICTED: "a small part",
+        BETWEEN: "neither a large part nor a small one",
+        UNDECIDED: "not shown to be large or small",
+    }
     sentence = (
-        f"The rise of validation accuracy from 5 % to 95 % takes {written(result, is_change=False)} of all steps up to"
-        f" its end: {outcome(result, verdict, words)}. Over {counted(result.n, len(shares))}."
+        f"The rise of validation accuracy from 5 % to 95 % takes {written(decision.estimate, is_change=False)} of all"
+        f" steps up to its end: {outcome(decision, words)}."
     )
-    return Finding(REGISTERED, UNIT, result, sentence, verdict)
+    return primary(REGISTERED, UNIT, decision, sentence)

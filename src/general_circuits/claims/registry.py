@@ -16,6 +16,7 @@ from general_circuits.analysis.variants import (
     INSTEAD,
     KICK,
     NOISE,
+    PERTURBATION,
     RATE,
     Conditions,
     Variants,
@@ -174,10 +175,13 @@ CLAIMS = {
         " illusion",
         "post; rival account in the comments",
         predicts="the rise of validation accuracy from 5 % to 95 % takes more than half of all steps up to its end",
-        tables=("metrics", "events"),
+        tables=("conditions", "metrics", "events"),
         needs=("grokking",),
         beside=("no_delay",),
-        variants_beside=(Variants("other tasks", ("task.",), ("model.", "optimiser.", "split.")),),
+        variants_beside=(
+            Variants("other tasks", ("task.",), ("model.", "optimiser.", "split.")),
+            Variants("moved initial weights", (PERTURBATION,)),
+        ),
     ),
     "partial_generalisation": Claim(
         "mid-way the network is a patchwork: x·y mod p is right first where x·y < p, then band by band",
