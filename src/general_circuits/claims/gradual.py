@@ -5,8 +5,8 @@ Registered before this rule was applied to any result, for grokking:
 - Validation accuracy rises from its plateau after t_m to 1. The steps t05 and t95 are those at which it has gone 5 %
   and 95 % of the way, linear between evaluations.
 - Supported where (t95 − t05) / t95 is above 0.5, contradicted where it is below 0.25.
-- Precondition: at most a fifth of the replicas do not get to t95, because the share is known only for the others. And at
-  least four fifths have a delay: onset is not before 2 t_m. Without a delay there is no jump to explain.
+- Precondition: at most a fifth of the replicas do not get to t95, because the share is known only for the others. And
+  at least four fifths have a delay: onset is not before 2 t_m. Without a delay there is no jump to explain.
 - Beside it: the same share on a clock of the distance that weights travel, Σ‖Δθ‖; the same share for training accuracy,
   which rises from its first value; the ratio of both rises; and the same for controls that generalise.
 - Beside it where the study has grokking with slightly moved initial weights: how far this moves log t_g. That is the
