@@ -1,4 +1,4 @@
-"""Fall of validation loss from its peak, and the floor of training loss over the same steps."""
+"""Floor of training loss while validation loss falls from its peak on the plateau."""
 
 from __future__ import annotations
 
@@ -7,68 +7,67 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from general_circuits.analysis import variant_outcomes
+from general_circuits.analysis.plateau import NAT, WIDTH, Plateau, plateau
 from general_circuits.analysis.variants import BASE
+from general_circuits.analysis.windows import steps_of_events
 
-AROUND, QUANTILE = 7, 0.1
-"""Number of evaluations that a floor is taken over, and its quantile among them."""
-FALLEN = -0.5
-"""Change of the floor's natural logarithm from which on the floor counts as having fallen."""
+QUANTILE = 0.1
+"""Quantile of training loss, among the steps around a step, that is its floor."""
 
 
 @dataclass(frozen=True)
 class Lead:
-    """Losses of one replica from the peak of validation loss on; NaN where it does not fall by a nat.
-
-    Validation loss is its running median, which a spike does not move.
+    """Losses of one replica from the peak of validation loss on; NaN where validation loss does not fall by a nat.
 
     Attributes:
-        peak: the step of the largest validation loss.
-        fallen: the first step after it at which validation loss is a nat lower.
-        change: change of the log of the training loss's floor from `peak` to `fallen`. NaN where fewer than seven
-            evaluations lie between, since both floors would be taken over some of the same evaluations.
-        change_of_loss: change of the floor itself between the same steps, nats.
-        until_floor: steps from the peak until the floor has fallen by half a log unit, or to the end.
+        plateau: plateau with the peak.
+        change: change of the log of the training loss's floor while validation loss falls by a nat.
+        steps: steps from that fall of validation loss until the log of the floor has fallen by a nat from its value at
+            the peak. They are negative where the floor falls first. If it never does, they last to the end of training.
+        survives: whether the floor never falls by a nat.
     """
 
-    peak: float
-    fallen: float
+    plateau: Plateau
     change: float
-    change_of_loss: float
-    until_floor: float
+    steps: float
+    survives: bool
 
     @property
     def first_nat(self) -> float:
         """Steps from the peak until validation loss has fallen by a nat."""
-        return self.fallen - self.peak
+        return self.plateau.fallen - self.plateau.peak
 
 
-def floor(losses: pd.Series) -> pd.Series:
-    """Return the 10 % quantile of a series over the seven evaluations around each one."""
-    return losses.rolling(AROUND, center=True, min_periods=1).quantile(QUANTILE)
+def floor(training: pd.Series) -> pd.Series:
+    """Return the running 10 % quantile of a loss of every step, which spikes do not move."""
+    return training.rolling(WIDTH, center=True, min_periods=1).quantile(QUANTILE)
 
 
-def leads(metrics: pd.DataFrame) -> dict[int, Lead]:
-    """Return the lead of each replica of grokking, from the table `metrics`; diverged evaluations are left out."""
-    rows = metrics[(metrics["condition"] == BASE) & ~metrics["diverged"]]
+def leads(losses: pd.DataFrame, events: pd.DataFrame) -> dict[int, Lead | None]:
+    """Return the lead of each replica of grokking, or None for a replica without a plateau.
+
+    Args:
+        losses: the table `losses`.
+        events: the table `events`, which has every replica.
+    """
+    steps = steps_of_events(events, BASE)
+    rows = losses[losses["condition"] == BASE]
+    of_replica = {replica: part.set_index("step").sort_index() for replica, part in rows.groupby("replica")}
     return {
-        int(replica): _lead(variant_outcomes.curves(rows, BASE, replica, "loss"))
-        for replica in sorted(rows["replica"].unique())
+        int(replica): _lead(of_replica[replica], row["memorised"], row["generalised"])
+        if replica in of_replica
+        else None
+        for replica, row in steps.iterrows()
     }
 
 
-def _lead(losses: pd.DataFrame) -> Lead:
-    smooth = losses["validation"].rolling(AROUND, center=True, min_periods=1).median()
-    peak = smooth.idxmax()
-    after = smooth.loc[peak:]
-    fallen = after.index[after <= after.iloc[0] - 1]
-    if not len(fallen):
-        return Lead(float(peak), *[float("nan")] * 4)
-    low = floor(losses["train"])
-    is_down = low.loc[peak:].index[np.log(low.loc[peak:]) <= np.log(low[peak]) + FALLEN]
-    until = (is_down[0] if len(is_down) else losses.index[-1]) - peak
-    end = fallen[0]
-    if losses.index.get_loc(end) - losses.index.get_loc(peak) < AROUND:
-        return Lead(float(peak), float(end), float("nan"), float("nan"), float(until))
-    change = float(np.log(low[end] / low[peak]))
-    return Lead(float(peak), float(end), change, float(low[end] - low[peak]), float(until))
+def _lead(losses: pd.DataFrame, memorised: float, generalised: float) -> Lead | None:
+    """Return the lead of one replica, from its columns `training` and `validation`, indexed by step."""
+    found = plateau(losses["validation"], memorised, generalised)
+    if found is None or not np.isfinite(found.fallen):
+        return found and Lead(found, float("nan"), float("nan"), survives=False)
+    low = np.log(floor(losses["training"])).loc[found.peak :]
+    is_down = low.index[low <= low.iloc[0] - NAT]
+    until = is_down[0] if len(is_down) else losses.index[-1]
+    change = float(low.loc[int(found.fallen)] - low.iloc[0])
+    return Lead(found, change, float(until - found.fallen), survives=not len(is_down))

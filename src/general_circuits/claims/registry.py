@@ -155,19 +155,19 @@ CLAIMS = {
         "training-loss spikes coincide with validation-loss spikes, are regular, and mark events where circuits are"
         " unified",
         "post; rival account in the comments",
-        predicts="from 50 steps before a spike of the training loss to 200 after it, the general part of training"
-        " margins gains; it gains more than in windows without spikes, and more than after random kicks of the weights"
-        " as large",
-        tables=("losses", "spikes", "spike_effects"),
+        predicts="from 50 steps before a spike of the training loss on the plateau to 200 after it, the general part of"
+        " training margins gains more than 0.02 beyond windows without spikes, and beyond random kicks of the weights as"
+        " large",
+        tables=("events", "losses", "spikes", "spike_effects"),
         needs=("grokking",),
         variants_beside=(Variants("losses in float64", ("optimiser.loss_precision",)),),
     ),
     "validation_leads": Claim(
         "after the overfitting peak, validation loss starts to fall thousands of steps before training loss does",
         "post",
-        predicts="while validation loss falls by its first nat from its peak, the log of the floor of training loss"
-        " falls by less than 0.1",
-        tables=("metrics",),
+        predicts="while validation loss falls by its first nat from its peak on the plateau, the log of the floor of"
+        " training loss falls by less than 0.1",
+        tables=("events", "losses"),
         needs=("grokking",),
     ),
     "gradual": Claim(

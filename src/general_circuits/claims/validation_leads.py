@@ -24,61 +24,100 @@ Registered before any result of the rule below was seen, for grokking:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from general_circuits.analysis.estimates import estimate
-from general_circuits.analysis.loss_floor import FALLEN, leads
+from general_circuits.analysis.decisions import decide
+from general_circuits.analysis.estimates import Estimate, estimate
+from general_circuits.analysis.loss_floor import Lead, leads
+from general_circuits.analysis.survival import median_time
+from general_circuits.analysis.variants import BASE
+from general_circuits.analysis.windows import steps_of_events
 from general_circuits.claims.findings import (
+    BETWEEN,
     CONTRADICTED,
     REGISTERED,
     SUPPORTED,
     UNDECIDED,
     Finding,
+    Rule,
     beside,
-    counted,
-    decided,
+    not_testable,
     outcome,
+    primary,
     written,
 )
+from general_circuits.formatting import MINUS
 
-STEADY = -0.1
+RULE = Rule(supported=-0.1, contradicted=-0.5)
 UNIT = "change of log training loss"
+MOST = 0.8
+"""Least share of the replicas that has to meet each precondition."""
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    """Findings from the `metrics` table of grokking."""
-    of_replicas = list(leads(tables["metrics"]).values())
-    findings = [_registered([lead.change for lead in of_replicas])]
-    contrasts = {
-        "change of the floor itself": ("nats", [lead.change_of_loss for lead in of_replicas]),
-        "steps of the first nat": ("log10 steps", [_log(lead.first_nat) for lead in of_replicas]),
-        "steps until the floor falls": ("log10 steps", [_log(lead.until_floor) for lead in of_replicas]),
-        "steps until the floor falls over steps of the first nat": (
-            "log10 of the ratio of steps",
-            [_log(lead.until_floor / lead.first_nat) for lead in of_replicas],
+    """Findings from the `losses` and `events` tables of grokking."""
+    of_replicas = leads(tables["losses"], tables["events"])
+    fallen = [lead for lead in of_replicas.values() if lead and np.isfinite(lead.first_nat)]
+    changes = [lead.change if lead else np.nan for lead in of_replicas.values()]
+    first_nats = [np.log10(lead.first_nat) if lead else np.nan for lead in of_replicas.values()]
+    reason = _unmet(steps_of_events(tables["events"], BASE), of_replicas)
+    return [
+        not_testable(reason) if reason else _registered(changes),
+        beside("steps of the first nat", "log10 steps", first_nats),
+        _lead_in_steps(fallen),
+    ]
+
+
+def _unmet(events: pd.DataFrame, of_replicas: Mapping[int, Lead | None]) -> str:
+    """Return the first precondition that too few replicas meet, in words with their numbers; empty if all are met."""
+    met = {
+        "memorised": int(events["memorised"].notna().sum()),
+        "have a delay, with t_g after 2 t_m": sum(lead is not None for lead in of_replicas.values()),
+        "have a validation loss that falls by a nat from its peak on the plateau": sum(
+            lead is not None and np.isfinite(lead.first_nat) for lead in of_replicas.values()
         ),
     }
-    for contrast, (unit, values) in contrasts.items():
-        findings.append(beside(contrast, unit, estimate(values)))
-    return findings
-
-
-def _log(value: float) -> float:
-    return float(np.log10(value)) if value > 0 else float("nan")
+    for words, n in met.items():
+        if n < MOST * len(of_replicas) or n == 0:
+            return f"{n} of {len(of_replicas)} replicas {words}"
+    return ""
 
 
 def _registered(changes: list[float]) -> Finding:
-    result, verdict = decided(changes, STEADY, FALLEN)
+    decision = decide(changes, RULE)
     words = {
         SUPPORTED: "training loss has not begun to fall",
         CONTRADICTED: "training loss falls at the same time",
+        BETWEEN: "training loss falls a little at the same time",
         UNDECIDED: "it is not shown whether training loss stays or falls",
     }
     sentence = (
-        "While validation loss falls by its first nat from its peak, the log of the floor of training loss changes by"
-        f" {written(result)}: {outcome(result, verdict, words)}. Over {counted(result.n, len(changes))}."
+        "While validation loss falls by its first nat from its peak on the plateau, the log of the floor of training"
+        f" loss changes by {written(decision.estimate)}: {outcome(decision, words)}."
     )
-    return Finding(REGISTERED, UNIT, result, sentence, verdict)
+    return primary(REGISTERED, UNIT, decision, sentence)
+
+
+def _lead_in_steps(fallen: Sequence[Lead]) -> Finding:
+    """Return the median lead of validation loss; replicas whose floor never falls are censored."""
+    contrast, unit = "lead over the floor of training loss", "steps (Kaplan–Meier)"
+    if not fallen:
+        return Finding(contrast, unit, estimate([]), "In no replica does validation loss fall by a nat from its peak.")
+    survivors, total = sum(lead.survives for lead in fallen), len(fallen)
+    median = median_time([lead.steps for lead in fallen], [lead.survives for lead in fallen])
+    counted = f"Survivors, whose floor does not fall by a nat before training ends: {survivors} of {total} replicas."
+    if not np.isfinite(median.time):
+        text = f"Fewer than half of the floors of training loss fall by a nat before training ends. {counted}"
+        return Finding(contrast, unit, estimate([]), text)
+    text = (
+        "From the fall of validation loss by its first nat to that of the floor of training loss, the median lead is"
+        f" {_steps(median.time)} steps (95 % interval {_steps(median.low)} to {_steps(median.high)}). {counted}"
+    )
+    return Finding(contrast, unit, Estimate(median.time, median.low, median.high, float("nan"), total), text)
+
+
+def _steps(steps: float) -> str:
+    return f"{steps:+,.0f}".replace("-", MINUS) if np.isfinite(steps) else "no end"

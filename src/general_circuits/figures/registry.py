@@ -204,10 +204,11 @@ FIGURES = {
     "loss_floor": Figure(
         "Losses around the peak",
         "Claim validation_leads",
-        ("metrics",),
-        "Above: validation loss of grokking's replicas. Below: training loss (grey) and its floor, the 10 % quantile"
-        " of the seven evaluations around each step. Shaded: the first nat that validation loss falls from its peak."
-        " The source says that the floor stays where it is meanwhile.",
+        ("events", "losses"),
+        "Losses of grokking's replicas at every step from t_m on (grey). Above: validation loss, with its running median"
+        " over 51 steps. Below: training loss, with its floor, the running 10 % quantile. Shaded: the first nat that"
+        " validation loss falls from its peak on the plateau, between 2 t_m and t_g. The source says that the floor"
+        " stays where it is meanwhile.",
         claim="validation_leads",
     ),
     "confidence": Figure(
@@ -264,10 +265,11 @@ FIGURES = {
         "Claim spikes",
         ("losses", "spikes", "spike_effects"),
         "Left: both losses of grokking's first replicas at every step from t_m on. Triangles are spikes of the"
-        " training loss. Strokes are the quiet windows beside the spikes that were measured. Right: the gain, from 50"
-        " steps before to 200 after, of the share of training margins that unseen examples show. It is measured in"
-        " spikes, in quiet windows, and after random kicks of the weights that raise the training loss as much. Dots"
-        " are windows, diamonds means over replicas with 95 % intervals.",
+        " training loss, filled on the plateau: from 2 t_m on, and before t_g and the first nat that validation loss"
+        " falls. Strokes are the quiet windows beside the spikes that were measured, all on the plateau. Right: the"
+        " gain, from 50 steps before to 200 after, of the share of training margins that unseen examples show. It is"
+        " measured in spikes, in quiet windows, and after random kicks of the weights that raise the training loss as"
+        " much. Dots are windows, diamonds means over replicas with 95 % intervals.",
         claim="spikes",
     ),
     "mirror_images": Figure(
