@@ -67,8 +67,12 @@ def test_differences_are_the_changed_settings(conditions: dict[str, dict]) -> No
         (Variants("", ("optimiser.",)), ["fast", "strong", "both"]),
         (Variants("", ("optimiser.learning_",), (DECAY,)), []),
         (Variants("", (RATE,), ("branch.",)), ["fast", "fast_later", "fast_for_a_while"]),
-        (Variants("", (RATE,), ("branch.at",), of_others=True), ["strong", "of_another"]),
-        (Variants("", (DECAY,), ("branch.at",), of_others=True), []),
+        (Variants("", (RATE,), ("branch.at",), parents="others"), ["strong", "of_another"]),
+        (Variants("", (DECAY,), ("branch.at",), parents="others"), []),
+        (
+            Variants("", (RATE,), fixed={"branch.at": "onset"}, parents="all"),
+            ["grokking", "strong", "fast_later", "of_another"],
+        ),
     ],
 )
 def test_variants_differ_in_the_allowed_settings_and_in_no_others(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 Conditions = Mapping[str, Mapping[str, Any]]
 """Flat settings of each condition, by its name."""
@@ -18,6 +18,7 @@ BASE = "grokking"
 """Name of the condition that variants are compared with."""
 AT, PARENT = "branch.at", "branch.parent"
 RATE, DECAY, BATCH = "optimiser.learning_rate", "optimiser.weight_decay", "optimiser.batch_size"
+WARM_UP = "optimiser.warm_up"
 FRACTION = "split.train_size"
 PERTURBATION = "perturbation"
 KICK, INSTEAD, NOISE = (f"branch.intervention.{name}" for name in ("kick", "noise_instead", "batch_noise"))
@@ -48,7 +49,8 @@ class Variants:
         also: settings that may differ, too.
         fixed: settings that must have these values, whether they differ or not.
         unlike: settings that must not have these values.
-        of_others: compare branches with their own parents, other conditions than grokking; the kind then has these
+        parents: "grokking" compares conditions with grokking. "others" and "all" compare branches with their own
+            parents instead, either those of other conditions than grokking or those of all. The kind then has these
             branches and their parents.
     """
 
@@ -57,23 +59,23 @@ class Variants:
     also: tuple[str, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
     unlike: Mapping[str, Any] = field(default_factory=dict)
-    of_others: bool = False
+    parents: Literal["grokking", "others", "all"] = "grokking"
 
     def of(self, conditions: Conditions) -> list[str]:
         """Return the names of the conditions of this kind, in the study's order."""
         if BASE not in conditions:
             return []
-        if self.of_others:
-            return self._of_others(conditions)
+        if self.parents != "grokking":
+            return self._of_parents(conditions, () if self.parents == "all" else (BASE,))
         others = {name: differences(conditions, name) for name in conditions if name != BASE}
         return [name for name, changed in others.items() if self._has(conditions[name], changed)]
 
-    def _of_others(self, conditions: Conditions) -> list[str]:
+    def _of_parents(self, conditions: Conditions, without: Collection[str]) -> list[str]:
         parents = {name: flat.get(PARENT) for name, flat in conditions.items()}
         branches = [
             name
             for name, parent in parents.items()
-            if parent not in (None, BASE) and self._has(conditions[name], differences(conditions, name, parent))
+            if parent not in (None, *without) and self._has(conditions[name], differences(conditions, name, parent))
         ]
         return [name for name in conditions if name in {*branches, *(parents[branch] for branch in branches)}]
 

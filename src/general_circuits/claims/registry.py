@@ -18,6 +18,7 @@ from general_circuits.analysis.variants import (
     NOISE,
     PERTURBATION,
     RATE,
+    WARM_UP,
     Conditions,
     Variants,
     of_any,
@@ -54,7 +55,7 @@ class Claim:
         specified: tables for its specification curve, which has the conditions of `needs` only.
         needs: conditions without which it cannot be judged.
         beside: control conditions shown beside it where the study has them.
-        needs_variants: kinds of variants of grokking; at least one variant of each kind is needed.
+        needs_variants: kinds of variants; at least one variant of each kind is needed.
         variants_beside: kinds of variants shown beside it where the study has them.
     """
 
@@ -204,14 +205,17 @@ CLAIMS = {
         "once grokking has started, 5–100 times the learning rate speeds it up as much",
         "comments, rival account",
         predicts="the steps left to generalise go as the learning rate to the power −0.8 or less; or, by the author's"
-        " account, at ten times the rate training accuracy falls to validation accuracy, and both rise together",
+        " account, at ten times the rate training accuracy falls by more than 0.2, and both accuracies rise together",
         tables=("conditions", "events", "metrics"),
         needs=("grokking",),
-        needs_variants=(Variants("branches at onset with another learning rate", (RATE,), fixed={AT: "onset"}),),
+        needs_variants=(
+            Variants("branches at onset with another learning rate", (RATE,), fixed={AT: "onset"}, parents="all"),
+        ),
         variants_beside=(
-            Variants("other learning rates", (RATE,), (AT, DECAY, *HOW_LONG)),
+            Variants("other learning rates", (RATE,), (AT, DECAY, WARM_UP, *HOW_LONG)),
             Variants("kicks", (KICK,), (AT,)),
-            Variants("the same of other conditions", (RATE,), (AT, DECAY, *HOW_LONG), of_others=True),
+            Variants("other learning rates in branches of others", (RATE,), (AT, DECAY, *HOW_LONG), parents="others"),
+            Variants("kicks in branches of others", (KICK,), (AT,), parents="others"),
         ),
     ),
     "commutativity": Claim(
