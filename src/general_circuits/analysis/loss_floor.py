@@ -64,8 +64,10 @@ def leads(losses: pd.DataFrame, events: pd.DataFrame) -> dict[int, Lead | None]:
 def _lead(losses: pd.DataFrame, memorised: float, generalised: float) -> Lead | None:
     """Return the lead of one replica, from its columns `training` and `validation`, indexed by step."""
     found = plateau(losses["validation"], memorised, generalised)
-    if found is None or not np.isfinite(found.fallen):
-        return found and Lead(found, float("nan"), float("nan"), survives=False)
+    if found is None:
+        return None
+    if not np.isfinite(found.fallen):
+        return Lead(found, change=float("nan"), steps=float("nan"), survives=False)
     low = np.log(floor(losses["training"])).loc[found.peak :]
     is_down = low.index[low <= low.iloc[0] - NAT]
     until = is_down[0] if len(is_down) else losses.index[-1]

@@ -159,7 +159,7 @@ CLAIMS = {
         predicts="from 50 steps before a spike of the training loss on the plateau to 200 after it, the general part of"
         " training margins gains more than 0.02 beyond windows without spikes, and beyond random kicks of the weights as"
         " large",
-        tables=("events", "losses", "spikes", "spike_effects"),
+        tables=("events", "spikes", "spike_effects"),
         needs=("grokking",),
         variants_beside=(Variants("losses in float64", ("optimiser.loss_precision",)),),
     ),

@@ -27,124 +27,141 @@ Registered before any result of the rule below was seen, for grokking:
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from general_circuits.analysis.estimates import Array, Estimate, estimate
+from general_circuits.analysis.decisions import least_favourable
+from general_circuits.analysis.estimates import Array, estimate
 from general_circuits.analysis.variants import BASE
+from general_circuits.analysis.windows import steps_of_events
 from general_circuits.claims.findings import (
+    BETWEEN,
     CONTRADICTED,
     ENOUGH_REPLICAS,
     REGISTERED,
     SUPPORTED,
     UNDECIDED,
     Finding,
+    Rule,
     beside,
-    counted,
+    not_testable,
     outcome,
+    primary,
     written,
 )
 
-KINDS = {"quiet": "quiet windows", "kick": "kicks"}
-"""Windows that spikes are compared with, and their names for a reader."""
+RULE = Rule(supported=0.02, contradicted=0.0)
 UNIT = "share of the margin"
+CONTROLS = {"quiet": "quiet windows", "kick": "kicks"}
+"""Windows that spikes are compared with, and their names for a reader."""
+ENOUGH_SPIKES, MOST = 3, 0.8
+"""Least number of spikes that a replica needs, and least share of the replicas that need them."""
 INTERVALS = 3
 """Least number of intervals between spikes whose variation is measured."""
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    """Findings from the `losses`, `spikes` and `spike_effects` tables of grokking and of its variants in float64."""
-    spikes, effects, losses = (tables[name] for name in ("spikes", "spike_effects", "losses"))
-    replicas = sorted(losses.loc[losses["condition"] == BASE, "replica"].unique())
-    of_base = effects[effects["condition"] == BASE]
-    gain = of_base.assign(
-        gain=of_base["general_after"] - of_base["general_before"],
-        later=of_base["general_later"] - of_base["general_before"],
-    )
-    both = {kind: estimate(_beyond(gain, "gain", kind, replicas)) for kind in KINDS}
-    findings = [_registered(both, len(replicas))]
-    for kind, words in KINDS.items():
-        findings.append(beside(f"gain beyond {words}", UNIT, both[kind]))
-        later = estimate(_beyond(gain, "later", kind, replicas))
-        findings.append(beside(f"gain beyond {words}, 400 steps after", UNIT, later))
-    in_spikes = of_base[of_base["kind"] == "spike"]
-    for what, unit in (("rise", "log10 of the ratio"), ("fall", "logits")):
-        shared, others = in_spikes[f"{what}_shared"], in_spikes[f"{what}_others"]
-        values = np.log10((shared / others).where((shared > 0) & (others > 0))) if what == "rise" else shared - others
-        name = {"rise": "rise of losses, shared over others", "fall": "fall of margins, shared less others"}[what]
-        findings.append(beside(name, unit, estimate(_by_replica(in_spikes, values, replicas))))
+    """Findings from `events`, `spikes` and `spike_effects` of grokking and of its variants in float64."""
+    events, spikes, effects = (tables[name] for name in ("events", "spikes", "spike_effects"))
+    replicas = list(steps_of_events(events, BASE).index)
+    effects = effects[effects["condition"] == BASE]
+    gains, later = (_gains(effects, f"general_{until}") for until in ("after", "later"))
+    beyond = {kind: _means(gains["spike"] - gains[kind], replicas) for kind in CONTROLS}
+    findings = [_registered(beyond)]
+    for kind, words in CONTROLS.items():
+        lasting = _means(later["spike"] - later[kind], replicas)
+        findings.append(beside(f"gain beyond {words}", UNIT, beyond[kind]))
+        findings.append(beside(f"gain beyond {words}, 400 steps after", UNIT, lasting))
+    for kind, words in {"spike": "spikes", **CONTROLS}.items():
+        findings.append(beside(f"gain in {words}", UNIT, _means(gains[kind], replicas)))
+    findings += _of_examples(effects[effects["kind"] == "spike"], replicas)
+    of_base = spikes[(spikes["condition"] == BASE) & spikes["is_on_plateau"].astype(bool)]
     for kind in ("spike", "kick"):
-        rows = spikes[(spikes["condition"] == BASE) & (spikes["kind"] == kind)]
+        rows = of_base[of_base["kind"] == kind]
         rise = np.log10(rows["validation"] / rows["validation_before"])
         contrast = f"rise of validation loss in a {kind}"
-        findings.append(beside(contrast, "log10 of the ratio", estimate(_by_replica(rows, rise, replicas))))
-    for condition in dict.fromkeys(losses["condition"].astype(str)):
-        rate = estimate(_rates(spikes, losses, condition))
-        findings.append(beside(f"spikes in {condition}", "per 1,000 steps", rate, is_change=False))
-        regular = estimate(_variations(spikes, losses, condition))
-        contrast = f"coefficient of variation of intervals in {condition}"
-        findings.append(beside(contrast, "ratio", regular, is_change=False))
+        findings.append(beside(contrast, "log10 of the ratio", _by_replica(rows, rise, replicas)))
+    for condition in dict.fromkeys(events["condition"].astype(str)):
+        findings += _numbers(spikes, events, condition)
     return findings
 
 
-def _beyond(gain: pd.DataFrame, column: str, kind: str, replicas: list[int]) -> Array:
-    """Return the mean over spikes of a gain, minus the gain of the windows of one kind beside each, (replica)."""
-    means = gain.pivot_table(index=["replica", "spike"], columns="kind", values=column, observed=True)
-    means = means.reindex(columns=["spike", kind])
-    return (means["spike"] - means[kind]).groupby("replica").mean().reindex(replicas).to_numpy(float)
+def _gains(effects: pd.DataFrame, until: str) -> pd.DataFrame:
+    """Return the gain of each spike, and the mean gains of the quiet windows and of the kicks beside it.
+
+    Args:
+        effects: rows of `spike_effects`.
+        until: column with the general share at which a gain ends.
+
+    Returns:
+        Columns `spike`, `quiet` and `kick`, indexed by replica and spike; only spikes that have all three.
+    """
+    gain = effects.assign(gain=effects[until] - effects["general_before"])
+    means = gain.pivot_table(index=["replica", "spike"], columns="kind", values="gain", observed=True)
+    return means.reindex(columns=["spike", *CONTROLS]).dropna()
 
 
-def _by_replica(rows: pd.DataFrame, values: pd.Series, replicas: list[int]) -> Array:
+def _means(gains: pd.Series, replicas: Sequence[int]) -> Array:
+    """Return the mean over the spikes of each replica, (replica); NaN for a replica with too few spikes."""
+    of_replica = gains.groupby("replica")
+    return of_replica.mean().where(of_replica.size() >= ENOUGH_SPIKES).reindex(replicas).to_numpy(float)
+
+
+def _by_replica(rows: pd.DataFrame, values: pd.Series, replicas: Sequence[int]) -> Array:
     """Return the mean of values over the rows of each replica, (replica); NaN for a replica without rows."""
     return values.groupby(rows["replica"]).mean().reindex(replicas).to_numpy(float)
 
 
-def _peaks(spikes: pd.DataFrame, losses: pd.DataFrame, condition: str) -> dict[int, tuple[Array, int]]:
-    """Return, for each replica, the ascending steps of its spikes, and the number of steps with a recorded loss."""
-    recorded = losses[losses["condition"] == condition].groupby("replica")["step"].size()
-    rows = spikes[(spikes["condition"] == condition) & (spikes["kind"] == "spike")]
-    return {replica: (np.sort(rows.loc[rows["replica"] == replica, "step"]), n) for replica, n in recorded.items()}
-
-
-def _rates(spikes: pd.DataFrame, losses: pd.DataFrame, condition: str) -> list[float]:
-    """Return the number of spikes per 1,000 steps, by replica."""
-    return [1000 * len(steps) / n for steps, n in _peaks(spikes, losses, condition).values()]
-
-
-def _variations(spikes: pd.DataFrame, losses: pd.DataFrame, condition: str) -> list[float]:
-    """Return the coefficient of variation of the intervals between spikes, by replica; NaN where they are too few."""
-    variations = []
-    for steps, _ in _peaks(spikes, losses, condition).values():
-        intervals = np.diff(steps)
-        enough = len(intervals) >= INTERVALS
-        variations.append(float(intervals.std(ddof=1) / intervals.mean()) if enough else float("nan"))
-    return variations
-
-
-def _registered(both: Mapping[str, Estimate], replicas: int) -> Finding:
-    falls = [result for result in both.values() if result.n >= ENOUGH_REPLICAS and result.high < 0]
-    verdict, shown = (
-        UNDECIDED,
-        min(both.values(), key=lambda result: result.mean if np.isfinite(result.mean) else np.inf),
-    )
-    # A mean on the wrong side is no evidence, however small its p. NaN in either p makes the maximum NaN.
-    p_value = float(np.max([np.maximum(result.p_value, 0.0 if result.mean > 0 else 1.0) for result in both.values()]))
-    if falls:
-        shown = min(falls, key=lambda result: result.p_value)
-        verdict, p_value = CONTRADICTED, min(1.0, 2 * shown.p_value)
-    elif all(result.n >= ENOUGH_REPLICAS and result.low > 0 for result in both.values()):
-        verdict = SUPPORTED
+def _registered(beyond: Mapping[str, Array]) -> Finding:
+    """Judge the gain beyond each control, (replica) by kind of window; both have the same replicas."""
+    known = np.isfinite(next(iter(beyond.values())))
+    if known.sum() < max(ENOUGH_REPLICAS, MOST * len(known)):
+        return not_testable(
+            f"on the plateau, {known.sum()} of {len(known)} replicas have three spikes or more with quiet windows"
+            " beside them"
+        )
+    decision = least_favourable({CONTROLS[kind]: values for kind, values in beyond.items()}, RULE)
     words = {
         SUPPORTED: "circuits are unified around spikes",
-        CONTRADICTED: "the general part gains less around spikes than elsewhere",
+        CONTRADICTED: f"the general part gains less around spikes than in or after {decision.contrast}",
+        BETWEEN: "the general part gains hardly more around spikes than elsewhere",
         UNDECIDED: "it is not shown that the general part gains more around spikes than elsewhere",
     }
+    quiet, kick = (written(estimate(beyond[kind])) for kind in CONTROLS)
     sentence = (
-        "Around a spike, the general part of training margins gains"
-        f" {written(both['quiet'])} more than in quiet windows beside it, and {written(both['kick'])} more than after"
-        f" kicks as large: {outcome(shown, verdict, words)}. Over {counted(shown.n, replicas)}."
+        f"Around a spike on the plateau, the general part of training margins gains {quiet} more than in quiet windows"
+        f" beside it, and {kick} more than after kicks as large: {outcome(decision, words)}."
     )
-    return Finding(REGISTERED, UNIT, dataclasses.replace(shown, p_value=p_value), sentence, verdict)
+    return primary(REGISTERED, UNIT, decision, sentence)
+
+
+def _of_examples(in_spikes: pd.DataFrame, replicas: Sequence[int]) -> Iterator[Finding]:
+    """Yield how examples that both kinds of circuit serve fare in spikes, against all others."""
+    shared, others = in_spikes["rise_shared"], in_spikes["rise_others"]
+    ratio = np.log10((shared / others).where((shared > 0) & (others > 0)))
+    name = "rise of losses, shared over others"
+    yield beside(name, "log10 of the ratio", _by_replica(in_spikes, ratio, replicas))
+    difference = in_spikes["fall_shared"] - in_spikes["fall_others"]
+    yield beside("fall of margins, shared less others", "logits", _by_replica(in_spikes, difference, replicas))
+
+
+def _numbers(spikes: pd.DataFrame, events: pd.DataFrame, condition: str) -> Iterator[Finding]:
+    """Yield the numbers of spikes of a condition, and how regular they are on the plateau."""
+    memorised = steps_of_events(events, condition)["memorised"]
+    rows = spikes[(spikes["condition"] == condition) & (spikes["kind"] == "spike")]
+    on_plateau = rows[rows["is_on_plateau"].astype(bool)]
+    for contrast, of_kind in ((f"spikes in {condition}", rows), (f"spikes on the plateau in {condition}", on_plateau)):
+        numbers = of_kind.groupby("replica").size().reindex(memorised.index, fill_value=0)
+        # A replica that never memorised was not watched.
+        yield beside(contrast, "spikes", numbers.where(memorised.notna()), is_change=False)
+    variations = [_variation(on_plateau.loc[on_plateau["replica"] == replica, "step"]) for replica in memorised.index]
+    contrast = f"coefficient of variation of intervals on the plateau in {condition}"
+    yield beside(contrast, "ratio", variations, is_change=False)
+
+
+def _variation(steps: pd.Series) -> float:
+    """Return the coefficient of variation of the intervals between spikes; NaN where they are too few."""
+    intervals = np.diff(np.sort(steps))
+    return float(intervals.std(ddof=1) / intervals.mean()) if len(intervals) >= INTERVALS else float("nan")

@@ -285,8 +285,8 @@ class SpikeSettings(Settings):
     )
     most: Count = Field(
         5,
-        description="largest number of spikes that are measured in each replica, evenly chosen. Quiet windows and"
-        " kicks are measured beside them",
+        description="largest number of spikes on the plateau that are measured in each replica, evenly chosen. Quiet"
+        " windows and kicks are measured beside them. The claim needs three",
     )
 
 

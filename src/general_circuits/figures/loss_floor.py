@@ -56,6 +56,6 @@ def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     peaks = captions.span([lead.plateau.peak for lead in replicas])
     nats = captions.span([lead.first_nat for lead in replicas])
     return (
-        f"On the plateau, validation loss peaks at step {peaks} and falls by a nat in {nats} steps. Meanwhile the log of"
-        f" the floor of training loss changes by {changes}."
+        f"On the plateau, validation loss peaks at step {peaks} and falls by a nat in {nats} steps. Meanwhile the log"
+        f" of the floor of training loss changes by {changes}."
     )

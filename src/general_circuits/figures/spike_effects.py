@@ -47,12 +47,15 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
-    """Give the number of spikes, and the mean gains."""
+    """Give the number of spikes, in all and on the plateau, and the mean gains."""
     rows = tables["spikes"][(tables["spikes"]["condition"] == BASE) & (tables["spikes"]["kind"] == "spike")]
     replicas = tables["losses"].loc[tables["losses"]["condition"] == BASE, "replica"].nunique()
     gains = _gains(tables)
     means = [f"{words} {formatting.signed(_of_replicas(gains, kind).mean)}" for kind, words in KINDS.items()]
-    return f"{len(rows)} spikes in {replicas} replicas. Mean gains of the general share: {'; '.join(means)}."
+    return (
+        f"{len(rows)} spikes in {replicas} replicas, {rows['is_on_plateau'].sum():.0f} of them on the plateau. Mean"
+        f" gains of the general share: {'; '.join(means)}."
+    )
 
 
 def _gains(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -71,9 +74,15 @@ def _draw_losses(axes: Axes, rows: pd.DataFrame, spikes: pd.DataFrame, replica: 
     axes.plot(rows["step"], rows["validation"], color=style.GREY, linewidth=0.8, label="validation")
     axes.plot(rows["step"], rows["training"], color="black", linewidth=0.8, label="training")
     windows = spikes[(spikes["condition"] == BASE) & (spikes["replica"] == replica)]
-    for kind, mark in (("spike", "v"), ("quiet", "|")):
-        at = windows[windows["kind"] == kind]
-        axes.plot(at["step"], at["loss"], mark, color=COLOURS[kind], markersize=5, markeredgewidth=1)
+    on_plateau = windows["is_on_plateau"].astype(bool)
+    is_spike = windows["kind"] == "spike"
+    for rows, kind, mark, fill in (
+        (is_spike & on_plateau, "spike", "v", "full"),
+        (is_spike & ~on_plateau, "spike", "v", "none"),
+        (windows["kind"] == "quiet", "quiet", "|", "full"),
+    ):
+        at, colour = windows[rows], COLOURS[kind]
+        axes.plot(at["step"], at["loss"], mark, color=colour, fillstyle=fill, markersize=5, markeredgewidth=1)
     axes.set_yscale("log")
     axes.set_xlim(0, rows["step"].max())
     style.linear_steps(axes, 5)

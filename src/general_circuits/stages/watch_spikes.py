@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from general_circuits import devices
+from general_circuits.analysis.plateau import plateau
 from general_circuits.analysis.windows import steps_of_events
 from general_circuits.records import from_json
 from general_circuits.stages.command import run
@@ -29,7 +30,8 @@ class Watch:
 
     Attributes:
         split: examples of the block, replica by replica.
-        events: table of the block's events. Each replica is watched from the step at which it has memorised.
+        events: table of the block's events. Each replica is watched from the step at which it memorised. Its
+            weights are kept around spikes on its plateau.
         condition: name of the condition.
         settings: settings of the condition, as JSON.
         device: "cpu" or "cuda".
@@ -55,7 +57,7 @@ class Watch:
 def main(job: Watch) -> None:
     """Replay every replica of a block after it memorised; keep losses at every step and weights around spikes."""
     condition, device = from_json(Condition, job.settings), devices.set_up(job.device)
-    memorised = steps_of_events(tables.read(job.events, EVENTS), job.condition)["memorised"]
+    events = steps_of_events(tables.read(job.events, EVENTS), job.condition)
     block = Block(job.split, device)
     frames: list[pd.DataFrame] = []
     records: list[pd.DataFrame] = []
@@ -66,15 +68,20 @@ def main(job: Watch) -> None:
             states = States(folder, say)
             finished = spike_replay.FinishedReplica(condition, splits, block.vocabulary, replica, states.nearest)
             windows: list[spike_replay.Window] = []
-            if memorised.isna()[replica]:
+            memorised, generalised = events.loc[replica, ["memorised", "generalised"]]
+            if pd.isna(memorised):
                 say("never memorised: there is nothing to watch")
             else:
-                first = int(memorised[replica])
+                first = int(memorised)
                 losses = finished.losses(first)
                 all_spikes = spikes.find(losses["training"], job.threshold)
-                say(f"{len(all_spikes)} spikes from step {first:,} on")
-                windows = spike_replay.windows(finished, all_spikes, first, job.most)
+                found = plateau(losses["validation"], memorised, generalised)
+                on_plateau = found.steps if found else range(0)
+                number = sum(spike.peak in on_plateau for spike in all_spikes)
+                say(f"{len(all_spikes)} spikes from step {first:,} on, {number} of them on the plateau")
+                windows = spike_replay.windows(finished, all_spikes, first, on_plateau, job.most)
                 rows = pd.concat([spike_replay.rows(windows), spikes.listed(all_spikes, losses)])
+                rows["is_on_plateau"] = rows["spike"].isin(on_plateau)
                 # Spikes that were looked into have a fuller row already: the first of two equal keys stays.
                 names = {"condition": job.condition, "replica": replica}
                 frames.append(rows.drop_duplicates(["spike", "kind", "step"]).assign(**names))

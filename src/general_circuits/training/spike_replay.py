@@ -120,23 +120,28 @@ class Window:
         return [self.start, self.step, self.step + AFTER, self.step + LATER]
 
 
-def windows(finished: FinishedReplica, spikes: Sequence[Spike], first: int, most: int) -> list[Window]:
+def windows(finished: FinishedReplica, spikes: Sequence[Spike], first: int, plateau: range, most: int) -> list[Window]:
     """Return the windows around spikes, around quiet steps beside them, and after kicks, with their observations.
+
+    Spikes and quiet steps lie on the plateau. A spike without a quiet step is not looked into, since nothing could be
+    compared with it.
 
     Args:
         finished: the replica.
         spikes: all its spikes.
         first: first step that a window may contain.
+        plateau: steps of the plateau.
         most: number of spikes to look into, evenly chosen.
     """
-    candidates = inside(spikes, first, finished.last)
-    observed = []
+    may_be_quiet = range(max(plateau.start, first + BEFORE), min(plateau.stop, finished.last - AFTER + 1))
+    on_plateau = [spike for spike in inside(spikes, first, finished.last) if spike.peak in plateau]
+    quiet_steps = {spike: steps for spike in on_plateau if (steps := quiet(spikes, spike, may_be_quiet))}
+    candidates, observed = list(quiet_steps), []
     # `evenly_chosen` takes integers, so positions of spikes are chosen. It needs at least one.
     for i in evenly_chosen(range(len(candidates)), most) if candidates else ():
         spike = candidates[i]
         observed.append(Window(spike, "spike", spike.peak, spike.start - BEFORE))
-        quiet_steps = quiet(spikes, spike, first, finished.last)
-        observed += [Window(spike, "quiet", step, step - BEFORE) for step in quiet_steps]
+        observed += [Window(spike, "quiet", step, step - BEFORE) for step in quiet_steps[spike]]
     _observe(finished, observed)
     return [*observed, *_kicks(finished, observed)]
 

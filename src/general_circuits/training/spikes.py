@@ -81,7 +81,7 @@ def inside(spikes: Sequence[Spike], first: int, last: int) -> list[Spike]:
     return [spike for spike in spikes if first <= spike.window[0] and spike.window[1] <= last]
 
 
-def quiet(spikes: Sequence[Spike], spike: Spike, first: int, last: int) -> list[int]:
+def quiet(spikes: Sequence[Spike], spike: Spike, among: range) -> list[int]:
     """Return the nearest quiet steps before and after a spike: at most one of each, fewer if there is none.
 
     A quiet step has a window, from `BEFORE` steps before it to `AFTER` steps after it, that overlaps no spike's window.
@@ -89,9 +89,9 @@ def quiet(spikes: Sequence[Spike], spike: Spike, first: int, last: int) -> list[
     Args:
         spikes: all spikes of the run.
         spike: spike whose neighbours are wanted.
-        first, last: steps that the windows must lie between, both included.
+        among: steps that may be quiet.
     """
-    centres = np.arange(first + BEFORE, last - AFTER + 1)
+    centres = np.array(among, dtype=int)
     is_free = np.ones(len(centres), dtype=bool)
     for other in spikes:
         begins, ends = other.window

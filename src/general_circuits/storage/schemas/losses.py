@@ -9,7 +9,10 @@ TABLE = Table(
     key={**REPLICA, "step": INTEGER},
     columns={"training": NUMBER, "validation": NUMBER},
     meanings={
-        "training": "mean training loss over all training examples, as loss in the table metrics",
+        "training": (
+            "mean training loss over all training examples, as loss in the table metrics; it is computed in float64"
+            " from the network's logits, so losses near 0 keep their digits"
+        ),
         "validation": "the same over validation examples",
     },
     is_of_all=False,

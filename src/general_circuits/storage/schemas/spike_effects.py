@@ -6,7 +6,7 @@ from general_circuits.storage.tables import INTEGER, SINGLE, Table
 TABLE = Table(
     "spike_effects",
     "spikes/{condition}/{block}-effects.parquet",
-    row="replica, spike, kind and step, for spikes that were looked into",
+    row="replica, spike, kind and step, for spikes on the plateau that were looked into",
     key=WINDOW,
     columns={
         "general_before": SINGLE,

@@ -1,14 +1,14 @@
 """Spikes of the training loss, quiet windows beside them, and kicks of the same size, with both losses."""
 
-from general_circuits.storage.tables import CATEGORY, INTEGER, NUMBER, REPLICA, SINGLE, Table
+from general_circuits.storage.tables import CATEGORY, FLAG, INTEGER, NUMBER, REPLICA, SINGLE, Table
 
 WINDOW = {**REPLICA, "spike": INTEGER, "kind": CATEGORY, "step": INTEGER}
 WINDOW_MEANINGS = {
     "spike": "the step of the spike's largest training loss",
     "kind": (
-        "spike; quiet (the nearest steps on either side whose window, from 50 steps before to 200 after, meets no"
-        " spike's); or kick (at a quiet step, one random move of the weights, as far as raises the training loss by as"
-        " much as the spike)"
+        "spike; quiet (the nearest steps of the plateau on either side whose window, from 50 steps before to 200 after,"
+        " meets no spike's); or kick (at a quiet step, one random move of the weights, as far as raises the training"
+        " loss by as much as the spike)"
     ),
     "step": "the spike's step, or the step that a quiet window is around",
 }
@@ -20,6 +20,7 @@ TABLE = Table(
     row="replica, spike, kind and step",
     key=WINDOW,
     columns={
+        "is_on_plateau": FLAG,
         "loss_before": NUMBER,
         "loss": NUMBER,
         "validation_before": NUMBER,
@@ -30,6 +31,10 @@ TABLE = Table(
     },
     meanings={
         **WINDOW_MEANINGS,
+        "is_on_plateau": (
+            "whether the spike lies on the plateau, which begins at 2 t_m. It ends at t_g, or where validation loss"
+            " has fallen by a nat from its peak. Only such spikes are looked into, if a quiet step lies beside them"
+        ),
         "loss_before": (
             "training loss where the window begins: 50 steps before the first step above the threshold, or before the"
             " quiet step"
