@@ -175,14 +175,18 @@ def test_rates_are_named_by_what_else_they_change() -> None:
     assert [rate.condition for rate in rates if not rate.is_branch] == ["fast"]
 
 
-def test_rates_of_another_condition_are_of_its_branches_alone() -> None:
+def test_rates_of_another_condition_are_of_its_branches_and_of_its_own_kind_from_the_start() -> None:
     task = {"task.formulas": ["x/y"]}
     flat = settings(
         {
             "division": task,
             "division_5": {AT: "onset", "branch.parent": "division", **task, RATE: 5e-3},
             "fast": {RATE: 1e-2},
+            "slow": {RATE: 1e-4, "optimiser.warm_up": 100},
         }
     )
     assert variant_outcomes.rates(flat, "division") == [Rate("division_5", "onset", "free", pytest.approx(5.0))]
-    assert [rate.condition for rate in variant_outcomes.rates(flat)] == ["fast"]
+    assert [rate.condition for rate in variant_outcomes.rates(flat)] == ["slow", "fast"]
+    assert {rate.condition: rate.multiplier for rate in variant_outcomes.rates(flat, "slow")} == pytest.approx(
+        {"grokking": 10, "fast": 100}
+    )

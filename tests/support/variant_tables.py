@@ -12,6 +12,7 @@ import pandas as pd
 from general_circuits.analysis.variants import BASE, UNTOUCHED
 
 SETTINGS: Mapping[str, Any] = {
+    "task.formulas": ["x+y"],
     "optimiser.learning_rate": 1e-3,
     "optimiser.weight_decay": 1.0,
     "optimiser.batch_size": 256,

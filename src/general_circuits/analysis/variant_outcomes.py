@@ -21,6 +21,7 @@ from general_circuits.analysis.variants import (
     KICK,
     PARENT,
     RATE,
+    WARM_UP,
     Conditions,
     differences,
 )
@@ -187,10 +188,10 @@ class Rate:
 
     Attributes:
         condition: the variant's name.
-        at: the place at which it leaves grokking.
+        at: the place at which it leaves the condition that it is a variant of.
         how: "free" (the rate alone), "held" (rate × decay is kept), "with another decay", "annealed", "for a while",
             or "kick".
-        multiplier: its learning rate over grokking's.
+        multiplier: its learning rate over that condition's.
     """
 
     condition: str
@@ -207,13 +208,13 @@ class Rate:
 def rates(conditions: Conditions, of: str = BASE) -> list[Rate]:
     """Return the variants of one condition with another learning rate or a kick, in ascending order of the multiplier.
 
-    Variants of grokking need not be branches; variants of another condition are its branches.
+    These are its branches, and conditions that differ from it in rate, decay and warm-up alone from the start on.
     """
     variants = []
     base = conditions[of]
     for name, flat in conditions.items():
         changed = differences(conditions, name, of)
-        is_variant = flat.get(PARENT, BASE) == of
+        is_variant = flat[PARENT] == of if PARENT in flat else changed.keys() <= {RATE, DECAY, WARM_UP}
         if name == of or not is_variant or not changed.keys() & {RATE, KICK}:
             continue
         rate, decay = (float(conditions[name][key]) for key in (RATE, DECAY))
