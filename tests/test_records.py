@@ -32,6 +32,7 @@ SPLITS = st.builds(
     split_by=st.sampled_from(["pair", "example"]),
     split_seed=st.just("replica") | st.integers(0),
     label_noise=st.floats(0, 1),
+    label_noise_by=st.sampled_from(["example", "pair", "latin_square"]),
     label_seed=st.just("replica") | st.integers(0),
 )
 WALKS = st.builds(Walk, split=SPLITS, steps=st.lists(st.integers()).map(tuple), name=st.none() | st.text())
@@ -50,7 +51,7 @@ def test_json_has_sorted_keys_at_every_level():
         '"initialisation": "normal", "inputs": "tokens", "n_heads": 2, "n_layers": 1, "normalisation": "none", '
         '"outputs": "classes", "positions": "learned"}'
     )
-    assert list(json.loads(to_json(condition()))) == ["model", "optimiser", "schedule", "split", "task"]
+    assert list(json.loads(to_json(condition()))) == ["model", "optimiser", "perturbation", "schedule", "split", "task"]
 
 
 def test_records_that_are_equal_have_equal_json_whatever_made_them():

@@ -89,6 +89,22 @@ from general_circuits.config.study import Study
             {"outputs": "sign", "modulus": 2, "batch_size": "full"},
             "defaults.outputs = 'sign': should be classes for a transformer",
         ),
+        (
+            {"operation": "boolean", "bits": 3, "function": "majority", "arithmetic": "plain", "batch_size": "full"}
+            | {"label_noise": 1.0, "label_noise_by": "pair"},
+            "defaults.label_noise_by = 'pair': should be example, since there are 3 inputs and not a pair",
+        ),
+        (
+            {"label_noise": 0.5, "label_noise_by": "latin_square"},
+            "defaults.label_noise = 0.5: should be 1, since latin_square draws all training labels",
+        ),
+        (
+            {"operation": "x/y", "label_noise": 1.0, "label_noise_by": "latin_square"},
+            "defaults.label_noise_by = 'latin_square': should be example or pair: a Latin square of 59 symbols needs all"
+            " 3,481 pairs and 59 answers, and there are 3,422 examples and 59 answers",
+        ),
+        ({"perturbation": -1e-7}, "defaults.perturbation = -1e-07: should be greater than or equal to 0"),
+        ({"perturbation": 0.1}, "defaults.perturbation = 0.1: should be less than or equal to 0.01"),
         ({"train_fraction": 1e-4}, "defaults.train_fraction = 0.0001: leaves no training example of 3481"),
         ({"train_fraction": 0.9999}, "defaults.train_fraction = 0.9999: leaves no validation example of 3481"),
         (
@@ -213,6 +229,7 @@ DUELS: list[tuple[dict[str, Any], str]] = [
     ({"planted": {"parts": [1, 500]}}, "duels.planted.parts = [1, 500]: should be at most the 343 training examples"),
     ({"planted": {"batch_sizes": [400]}}, "duels.planted.batch_sizes = [400]: should be at most the 343"),
     ({"planted": {"label_noise": 0.1}}, "duels.planted.label_noise = 0.1: should be 0: label_noises has the rates"),
+    ({"planted": {"perturbation": 1e-7}}, "duels.planted.perturbation = 1e-07: should be 0, since it moves"),
     ({"planted": {"label_noises": [0.1]}}, "duels.planted.label_noises = [0.1]: should begin with 0"),
     ({"planted": {"initial_shares": [0.4, 0.5]}}, "duels.planted.initial_shares = [0.4, 0.5]: should begin with 0.5"),
     (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from general_circuits.seeds import stream_seed
 from general_circuits.tasks import splits
+from general_circuits.tasks.latin_square import draw_latin_square
 from general_circuits.tasks.modular import Modular, generate
 
 SEEDS = st.integers(0, 10_000)
@@ -88,8 +91,15 @@ def test_every_example_trains_about_as_often_as_any_other() -> None:
 
 def drawn_labels(noise: float, seed: int, fraction: float = 0.6, p: int = 23) -> tuple[np.ndarray, ...]:
     table = generate(Modular(("x+y",), p))
-    trains = splits.draw_training(table.pair, split_settings(fraction, "pair", label_noise=noise), seed)
-    return table.target, trains, splits.draw_labels(table.target, trains, p, noise, seed)
+    split = split_settings(fraction, "pair", label_noise=noise)
+    trains = splits.draw_training(table.pair, split, seed)
+    return table.target, trains, splits.draw_labels(table.pair, table.target, trains, p, split, seed)
+
+
+def labels_of(target: np.ndarray, trains: np.ndarray, n_classes: int, noise: float, seed: int) -> np.ndarray:
+    """Draw labels of examples without partners."""
+    pair = np.arange(len(target), dtype=np.int32)
+    return splits.draw_labels(pair, target, trains, n_classes, split_settings(label_noise=noise), seed)
 
 
 @settings(deadline=None, max_examples=40)
@@ -107,7 +117,7 @@ def test_the_number_of_replaced_labels_is_exact() -> None:
     target = np.zeros(1000, dtype=np.int32)
     trains = np.arange(1000) < 801
     for noise, replaced in ((0.0, 0), (0.25, 200), (0.5, 401), (1.0, 801)):  # 400.5: halves up
-        assert (splits.draw_labels(target, trains, 10**6, noise, 3) != target).sum() == replaced
+        assert (labels_of(target, trains, 10**6, noise, 3) != target).sum() == replaced
 
 
 @settings(deadline=None, max_examples=40)
@@ -132,7 +142,7 @@ def test_labels_of_pure_noise_agree_with_the_targets_at_chance() -> None:
 def test_mirror_images_draw_their_own_noise() -> None:
     p = 53
     table = generate(Modular(("x+y",), p))
-    labels = splits.draw_labels(table.target, np.ones(p * p, dtype=bool), p, 1.0, 0).reshape(p, p)
+    labels = labels_of(table.target, np.ones(p * p, dtype=bool), p, 1.0, 0).reshape(p, p)
     upper = np.triu_indices(p, 1)
     low, high = stats.binom.interval(0.999, len(upper[0]), 1 / p)
     assert low <= (labels[upper] == labels.T[upper]).sum() <= high
@@ -146,7 +156,7 @@ def test_noise_takes_every_class_equally() -> None:
 def test_targets_are_not_written_to() -> None:
     target = np.arange(50, dtype=np.int32) % 5
     before = target.copy()
-    splits.draw_labels(target, np.ones(50, dtype=bool), 5, 1.0, 0)
+    labels_of(target, np.ones(50, dtype=bool), 5, 1.0, 0)
     assert (target == before).all()
 
 
@@ -162,9 +172,66 @@ def test_noise_and_split_are_separate_streams() -> None:
     """Labels are replaced without regard to the examples that a smaller split would keep."""
     pair = generate(Modular(("x+y",), 53)).pair
     small, large = (splits.draw_training(pair, split_settings(f, "example", label_noise=0.5), 0) for f in (0.3, 0.6))
-    labels = splits.draw_labels(np.zeros(len(pair), dtype=np.int32), large, 10**6, 0.5, 0)
+    labels = labels_of(np.zeros(len(pair), dtype=np.int32), large, 10**6, 0.5, 0)
     low, high = stats.binom.interval(0.999, int(small.sum()), 0.5)
     assert low <= (labels[small] != 0).sum() <= high
+
+
+def test_labels_by_example_are_pinned() -> None:
+    """Published results depend on these labels, which were drawn before there was another way to draw them."""
+    digest = hashlib.sha256(drawn_labels(0.5, 7)[2].tobytes()).hexdigest()
+    assert digest == "1e29a119fde9e7e71a0dfa6d456c007a3dd4b6dd3fc4e7469bb20441f89a44b9"
+
+
+def drawn_by(
+    by: str, noise: float, seed: int = 0, split_by: str = "pair", p: int = 23, n_classes: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels of addition, its targets and whether each example trains, as squares (p, p)."""
+    table = generate(Modular(("x+y",), p))
+    split = split_settings(0.6, split_by, label_noise=noise, label_noise_by=by)
+    trains = splits.draw_training(table.pair, split, seed)
+    labels = splits.draw_labels(table.pair, table.target, trains, n_classes or p, split, seed)
+    return labels.reshape(p, p), table.target.reshape(p, p), trains.reshape(p, p)
+
+
+@pytest.mark.parametrize("split_by", ["pair", "example"])
+@settings(deadline=None, max_examples=20)
+@given(noise=st.floats(0, 1), seed=SEEDS)
+def test_noise_by_pair_is_the_same_in_both_orders(split_by: str, noise: float, seed: int) -> None:
+    labels, target, trains = drawn_by("pair", noise, seed, split_by)
+    both = trains & trains.T
+    assert (labels == labels.T)[both].all()
+    assert (labels == target)[~trains].all()
+
+
+def test_noise_by_pair_replaces_an_exact_share_of_the_pairs() -> None:
+    """Among 10⁶ classes a random one is almost never the right one, so every replacement shows."""
+    for noise in (0.0, 0.25, 0.5, 1.0):
+        labels, target, trains = drawn_by("pair", noise, n_classes=10**6)
+        wrong, training = np.triu(labels != target).sum(), np.triu(trains).sum()
+        assert wrong == np.floor(noise * training + 0.5)
+
+
+def test_pairs_draw_different_noise() -> None:
+    labels, target, trains = drawn_by("pair", 1.0, p=53)
+    upper = np.triu(trains)
+    low, high = stats.binom.interval(0.999, int(upper.sum()), 1 / 53)
+    assert low <= (labels == target)[upper].sum() <= high
+    assert stats.chisquare(np.bincount(labels[upper], minlength=53)).pvalue > 1e-3
+
+
+def test_more_noise_by_pair_adds_to_less() -> None:
+    few, target, _ = drawn_by("pair", 0.3)
+    many = drawn_by("pair", 0.7)[0]
+    assert (many[few != target] == few[few != target]).all()
+
+
+@pytest.mark.parametrize("split_by", ["pair", "example"])
+def test_labels_of_a_latin_square_are_its_cells(split_by: str) -> None:
+    labels, target, trains = drawn_by("latin_square", 1.0, 4, split_by)
+    square = draw_latin_square(23, np.random.default_rng(stream_seed(4, "labels")))
+    assert (labels == np.where(trains, square, target)).all()
+    assert (drawn_by("latin_square", 1.0, 5)[0] != labels).any()
 
 
 def test_a_split_does_not_depend_on_its_label_noise() -> None:

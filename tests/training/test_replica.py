@@ -17,10 +17,13 @@ from builders import (
     random_transformer,
 )
 from runs import replica_of, same_bytes, weights_of
-from torch import nn
+from scipy import stats
+from torch import Tensor, nn
 
 from general_circuits.models import predictions
+from general_circuits.models.build import build
 from general_circuits.models.transformer import Transformer
+from general_circuits.seeds import stream_seed
 from general_circuits.tasks.examples import Examples
 from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training import losses, replica
@@ -286,6 +289,39 @@ def test_the_distance_is_the_sum_of_the_norms_of_all_updates():
         change = torch.cat([(weight - before[name]).flatten() for name, weight in weights_of(ours.model).items()])
         distance += change.norm().item()
     assert ours.distance.item() == pytest.approx(distance, rel=1e-6)
+
+
+# Starting weights
+
+
+def test_without_a_perturbation_the_starting_weights_are_those_of_the_initialisation():
+    model = build(condition().model, VOCABULARY)
+    model.initialise(torch.Generator().manual_seed(stream_seed(3, "initialisation")))
+    assert same_bytes(weights_of(replica_of(3).model), weights_of(model))
+
+
+def test_a_perturbation_of_1e_7_moves_float32_weights_by_a_few_numbers():
+    """The tail: of a thousand weights none has |z| > 5, and 5e-7 are at most 8.4 steps of 6e-8."""
+    before, after = weights_of(replica_of(3).model), weights_of(replica_of(3, perturbation=1e-7).model)
+    moves = torch.cat([(after[name].view(torch.int32) - before[name].view(torch.int32)).flatten() for name in before])
+    weights = torch.cat([weight.flatten() for weight in before.values()])
+    moves = moves[weights != 0].abs()
+    assert moves.max() <= 8
+    assert 0.25 < (moves == 0).float().mean() < 0.42
+    assert (moves[moves > 0] <= 3).float().mean() > 0.95
+
+
+def perturbed_by(seed: int) -> Tensor:
+    """Return z of every weight that is not 0, from a large perturbation w → w (1 + 0.01 z)."""
+    before, after = weights_of(replica_of(seed).model), weights_of(replica_of(seed, perturbation=1e-2).model)
+    return torch.cat([((after[name] / weight - 1) / 1e-2)[weight != 0] for name, weight in before.items()])
+
+
+def test_a_perturbation_is_normal_and_has_the_replicas_own_stream():
+    z = perturbed_by(3)
+    assert stats.kstest(z.numpy(), "norm").pvalue > 1e-3
+    assert torch.equal(z, perturbed_by(3))
+    assert abs(torch.corrcoef(torch.stack([z, perturbed_by(4)]))[0, 1]) < 4 * len(z) ** -0.5
 
 
 # Going on to a step

@@ -39,9 +39,11 @@ CONDITIONS = st.builds(
         split_by=st.sampled_from(["pair", "example"]),
         split_seed=st.just("replica") | st.integers(0),
         label_noise=POSITIVE,
+        label_noise_by=st.sampled_from(["example", "pair", "latin_square"]),
         label_seed=st.just("replica") | st.integers(0),
     ),
     model=st.builds(Model),
+    perturbation=POSITIVE,
     optimiser=st.builds(
         Optimiser,
         learning_rate=POSITIVE,

@@ -111,10 +111,9 @@ class SplitSettings(Settings):
     label_noise_by: Literal["example", "pair", "latin_square"] = Field(
         "example",
         description="way to draw random labels. `example` draws one for every training example. `pair` draws one for"
-        " both (a, b) and (b, a), and ξ is a share of the pairs. `latin_square` takes all training labels"
-        " from a random commutative Latin square: (a, b) and (b, a) have the same label, and each row and"
-        " column of the whole table has each answer once, as in addition. `latin_square` needs"
-        " `label_noise: 1`",
+        " both (a, b) and (b, a); ξ is then a share of the pairs. `latin_square` takes all training labels"
+        " from a random commutative Latin square, and needs `label_noise: 1`. There (a, b) and (b, a) have"
+        " the same label. Each row and column of the whole table has each answer once, as in addition",
     )
     label_seed: Seed = Field(
         "replica",
@@ -176,10 +175,10 @@ class ModelSettings(Settings):
         0.0,
         ge=0,
         le=1e-2,
-        description="ε, the size of a small random move of the starting weights: each weight w becomes w (1 + ε z), with"
-        " z normal. Two runs that differ in this alone show how far chaos drives training apart. Neighbouring numbers in"
-        " float32 are 6e-8 to 1.2e-7 of their size apart, so 1e-7 moves most weights to one of the next few numbers, and"
-        " leaves the others",
+        description="ε, the size of a small random move of the starting weights: each weight w becomes w (1 + ε z),"
+        " with z normal. Two runs that differ in this alone show how far chaos drives training apart. In float32 the"
+        " next number is 6e-8 to 1.2e-7 of a number's size away. So 1e-7 leaves one weight in three as it is,"
+        " and moves nearly all others by one to three such steps",
     )
     outputs: Literal["classes", "sign"] | None = Field(
         None,

@@ -43,8 +43,8 @@ def initialise(network: nn.Module, settings: Model, vocabulary: Vocabulary, gene
 def perturb(network: nn.Module, size: float, generator: torch.Generator) -> None:
     """Multiply every weight by 1 + size × z, where z is normal and drawn for each weight. Weights of 0 stay at 0.
 
-    The product is computed in float64 and rounded once. Neighbouring float32 numbers are 6e-8 to 1.2e-7 of their size
-    apart, so a size of 1e-7 moves most weights to one of the next few numbers.
+    The product is computed in float64 and rounded once. In float32 the next number is 6e-8 to 1.2e-7 of a number's size
+    away. A size of 1e-7 leaves one weight in three as it is, and moves nearly all others by one to three such steps.
     """
     for weight in network.parameters():
         z = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
