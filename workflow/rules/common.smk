@@ -61,3 +61,8 @@ def mb(rule):
 def results_folder(wildcards, output):
     """Return the study's folder, for a stage that reads many of its tables."""
     return Path(output[0]).parents[1]
+
+
+def first_or_none(name):
+    """Return the function that gives the first of a job's inputs of this name, or nothing if it has none."""
+    return lambda wildcards, input: input[name][0] if input[name] else ""

@@ -3,7 +3,7 @@ rule measure_progress:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",
         weights=JOBS.weights("train_block"),
-        onset=lambda wildcards: JOBS.onset_weights(wildcards.condition),
+        moments=lambda wildcards: JOBS.moments(wildcards.condition),
     output:
         progress="<results>/progress/{condition}/{block}.parquet",
         others=expand(
@@ -21,7 +21,7 @@ rule measure_progress:
         mem_mb=mb("measure_progress"),
     params:
         settings=lambda wildcards: JOBS.settings_option(wildcards.condition),
-        onset=lambda wildcards, input: Path(input.onset[0]).parent if input.onset else "''",
+        moments=first_or_none("moments"),
         how=options(
             steps=or_all(PROGRESS.checkpoints),
             examples=PROGRESS.examples,
@@ -32,6 +32,6 @@ rule measure_progress:
     message:
         "Measuring the progress of {wildcards.condition}, block {wildcards.block}"
     shell:
-        "python -m general_circuits.stages.measure_progress --split {input.split} --onset {params.onset}"
+        "python -m general_circuits.stages.measure_progress --split {input.split} --moments={params.moments}"
         " --condition {wildcards.condition} --settings {params.settings:q} {params.how} --output {output.progress}"
         " > {log} 2>&1"

@@ -2,6 +2,7 @@ rule extract_saliency:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",
         weights=JOBS.weights("train_block"),
+        moments=lambda wildcards: JOBS.moments(wildcards.condition),
     output:
         saliency="<results>/saliency/{condition}/{block}.parquet",
         attribution="<results>/saliency/{condition}/{block}-attribution.parquet",
@@ -17,13 +18,14 @@ rule extract_saliency:
     params:
         questions=SALIENCY.as_option(),
         how=options(steps=or_all(SALIENCY.checkpoints), device=STUDY.device),
-        events="",
+        moments=first_or_none("moments"),
+        reads="all",
         code=fingerprint("stages.extract_saliency"),
     message:
         "Extracting saliency of {wildcards.condition}, block {wildcards.block}"
     shell:
         "python -m general_circuits.stages.extract_saliency --split {input.split}"
-        " --condition {wildcards.condition} --questions {params.questions:q} {params.how} --events={params.events}"
+        " --condition {wildcards.condition} --questions {params.questions:q} {params.how} --moments={params.moments} --reads {params.reads}"
         " --output {output.saliency} --attribution {output.attribution} > {log} 2>&1"
 
 

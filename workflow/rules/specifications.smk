@@ -4,7 +4,7 @@ use rule extract_saliency as extract_saliency_all_ways with:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",
         weights=JOBS.weights("train_block"),
-        events="<results>/runs/grokking/{block}/events.parquet",
+        moments=lambda wildcards: JOBS.moments(wildcards.condition),
     output:
         saliency="<results>/specifications/saliency/{condition}/{block}.parquet",
         attribution="<results>/specifications/saliency/{condition}/{block}-attribution.parquet",
@@ -17,7 +17,8 @@ use rule extract_saliency as extract_saliency_all_ways with:
     params:
         questions=MEASUREMENTS.specification.as_option(),
         how=options(steps=or_all(SALIENCY.checkpoints), device=STUDY.device),
-        events=lambda wildcards, input: input.events,
+        moments=first_or_none("moments"),
+        reads="claims",
         code=fingerprint("stages.extract_saliency"),
     message:
         "Extracting saliency of {wildcards.condition}, block {wildcards.block}, with every option"
@@ -38,6 +39,7 @@ use rule ablate_neurons as ablate_neurons_all_ways with:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",
         weights=JOBS.weights("train_block"),
+        moments=lambda wildcards: JOBS.moments(wildcards.condition),
         saliency="<results>/specifications/saliency/{condition}/{block}.parquet",
     output:
         ablation="<results>/specifications/ablation/{condition}/{block}.parquet",
@@ -49,6 +51,7 @@ use rule ablate_neurons as ablate_neurons_all_ways with:
     resources:
         mem_mb=mb("ablate_neurons_all_ways"),
     params:
+        moments=first_or_none("moments"),
         deletions=MEASUREMENTS.specification_ablation.as_option("all"),
         device=STUDY.device,
         code=fingerprint("stages.ablate_neurons"),

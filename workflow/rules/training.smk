@@ -82,22 +82,35 @@ rule find_events:
         " --parent '{input.parent}' --output {output} > {log} 2>&1"
 
 
-use rule replay_block as replay_onset with:
+# Weights at the steps that claims read. Nothing between two checkpoints is interpolated.
+rule replay_moments:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",
-        finished="<results>/runs/{condition}/{block}/metrics.parquet",
         events="<results>/runs/{condition}/{block}/events.parquet",
+        partner=lambda wildcards: JOBS.partner_events(wildcards.condition),
     output:
-        metrics="<results>/onset/{condition}/{block}/metrics.parquet",
-        weights=JOBS.weights("replay_onset") if STUDY.keep.weights else temp(JOBS.weights("replay_onset")),
+        moments="<results>/moments/{condition}/{block}.parquet",
+        weights=JOBS.weights("replay_moments") if STUDY.keep.weights else temp(JOBS.weights("replay_moments")),
     log:
-        "<results>/logs/replay_onset/{condition}/{block}.log",
+        "<results>/logs/replay_moments/{condition}/{block}.log",
+    benchmark:
+        "<results>/benchmarks/replay_moments/{condition}/{block}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=mb("replay_moments"),
     params:
         settings=lambda wildcards: JOBS.settings_option(wildcards.condition),
         device=STUDY.device,
         training_code=lambda wildcards: JOBS.training_code(wildcards.condition),
-        code=lambda wildcards: JOBS.retraining_code("replay_block", wildcards.condition),
+        code=lambda wildcards: JOBS.retraining_code("replay_moments", wildcards.condition),
         states=JOBS.states,
-        options=lambda wildcards, input: JOBS.onset_options(input.events),
+        around=JOBS.moments_options,
     message:
-        "Replaying the onset of {wildcards.condition}, block {wildcards.block}"
+        "Replaying {wildcards.condition}, block {wildcards.block}, to the moments that claims read"
+    shell:
+        "python -m general_circuits.stages.replay_moments --split {input.split}"
+        " --condition {wildcards.condition} --settings {params.settings:q} --device {params.device}"
+        " --training-code {params.training_code} --states {params.states} --events {input.events}"
+        " --partner {input.partner} {params.around} --output {output.moments} > {log} 2>&1"

@@ -3,7 +3,7 @@ rule track_updates:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",
         weights=JOBS.weights("train_block"),
-        onset=lambda wildcards: JOBS.onset_weights(wildcards.condition),
+        moments=lambda wildcards: JOBS.moments(wildcards.condition),
     output:
         "<results>/updates/{condition}/{block}.parquet",
     log:
@@ -17,11 +17,11 @@ rule track_updates:
         mem_mb=mb("track_updates"),
     params:
         settings=lambda wildcards: JOBS.settings_option(wildcards.condition),
-        onset=lambda wildcards, input: Path(input.onset[0]).parent if input.onset else "''",
+        moments=first_or_none("moments"),
         how=options(steps=or_all(UPDATES.checkpoints), device=STUDY.device),
         code=fingerprint("stages.track_updates"),
     message:
         "Tracking the updates of {wildcards.condition}, block {wildcards.block}"
     shell:
-        "python -m general_circuits.stages.track_updates --split {input.split} --onset {params.onset}"
+        "python -m general_circuits.stages.track_updates --split {input.split} --moments={params.moments}"
         " --condition {wildcards.condition} --settings {params.settings:q} {params.how} --output {output} > {log} 2>&1"

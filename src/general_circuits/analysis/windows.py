@@ -18,8 +18,11 @@ def steps_of_events(events: pd.DataFrame, condition: str) -> pd.DataFrame:
 
 
 def value_at(series: pd.Series, step: float) -> float:
-    """Return the value of a series, indexed by ascending step, at any step; linear between checkpoints, NaN outside."""
-    return float(np.interp(step, series.index, series.to_numpy(), left=np.nan, right=np.nan)) if len(series) else np.nan
+    """Return the value of a series, indexed by step, at a step that was measured; NaN at any other step.
+
+    Nothing is interpolated. Between two checkpoints a network may have memorised everything.
+    """
+    return float(series.loc[step]) if np.isfinite(step) and step in series.index else float("nan")
 
 
 def time_mean(series: pd.Series, start: float, end: float) -> float:
@@ -62,27 +65,32 @@ def crossing(series: pd.Series, level: float) -> float:
 def late_window(series: pd.Series, generalised: float) -> float:
     """Return the median over the checkpoints in the late window [t_g, 1.5 t_g]; NaN if t_g is censored.
 
-    A window that reaches beyond the end of training is cut there. Without a checkpoint in the window, it is the value
-    at t_g.
+    A window that reaches beyond the end of training is cut there.
     """
     inside = series[(series.index >= generalised) & (series.index <= 1.5 * generalised)]
-    return float(inside.median()) if len(inside) else value_at(series, generalised)
+    return float(inside.median()) if len(inside) else float("nan")
 
 
 def change_to_late_window(series: pd.Series, steps: Mapping[str, float]) -> float:
-    """Return the median over the late window minus the value at t_m; `steps` are those of one replica's events."""
-    return late_window(series, steps["generalised"]) - value_at(series, steps["memorised"])
+    """Return the median over the late window minus the value at the baseline; `steps` are one replica's moments.
+
+    NaN where the replica memorised only within the late window: then it has no baseline before it.
+    """
+    baseline, generalised = steps["baseline"], steps["generalised"]
+    if not baseline < generalised:  # also where either is NaN
+        return float("nan")
+    return late_window(series, generalised) - value_at(series, baseline)
 
 
 Contrast = Callable[[pd.Series, Mapping[str, float]], float]
-"""Function that reads one number off one replica: series over ascending steps, steps of its events → number."""
+"""Function that reads one number off one replica: series over ascending steps, steps of its moments → number."""
 
 
 def over_replicas(frame: pd.DataFrame, value: str, steps: pd.DataFrame, contrast: Contrast) -> Array:
     """Apply a contrast to one condition's column `value`, for each row of `steps`, (replica).
 
-    `steps` are grokking's events for every condition, so a control is read at its partner's steps. Checkpoints without
-    a value are left out; a replica without any has an empty series.
+    `steps` are the condition's moments, so a control is read at its partner's steps. Checkpoints without a value are
+    left out; a replica without any has an empty series.
     """
     kept = frame.dropna(subset=[value])
     series = {replica: rows.set_index("step")[value].sort_index() for replica, rows in kept.groupby("replica")}
@@ -90,20 +98,17 @@ def over_replicas(frame: pd.DataFrame, value: str, steps: pd.DataFrame, contrast
     return np.array([contrast(series.get(replica, empty), row) for replica, row in steps.iterrows()])
 
 
-def steps_read(steps: Sequence[int], events: Mapping[str, float]) -> list[int]:
-    """Return the steps that `change_to_late_window` reads, among ascending steps and whatever the series.
+def steps_read(steps: Sequence[int], moments: Mapping[str, float]) -> list[int]:
+    """Return the steps that `change_to_late_window` reads, whatever the series: the baseline and the late window.
 
     Where an event is censored, nothing is read. Then it is the last step alone, so that a table has rows all the same,
     which show that the measurement was made.
+
+    Args:
+        steps: measured steps, ascending.
+        moments: steps of one replica's moments.
     """
-    memorised, generalised = events["memorised"], events["generalised"]
-    if not np.isfinite(memorised) or not np.isfinite(generalised):
+    baseline, generalised = moments["baseline"], moments["generalised"]
+    if not np.isfinite(baseline) or not np.isfinite(generalised):
         return list(steps[-1:])
-    inside = {step for step in steps if generalised <= step <= 1.5 * generalised}
-    return sorted(inside | _around(steps, memorised) | (set() if inside else _around(steps, generalised)))
-
-
-def _around(steps: Sequence[int], step: float) -> set[int]:
-    """Return the last of the steps up to this one, and the first one from it on."""
-    before, after = [s for s in steps if s <= step], [s for s in steps if s >= step]
-    return {*before[-1:], *after[:1]}
+    return [step for step in steps if step == baseline or generalised <= step <= 1.5 * generalised]

@@ -16,6 +16,7 @@ from typing import Any
 
 from snakemake.exceptions import WorkflowError
 
+from general_circuits.analysis.moments import BASE
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.config.branch import replay_refusal
 from general_circuits.config.study import Study
@@ -48,7 +49,7 @@ PARENT_FILES = ("metrics", "split", "events")
 WEIGHTS = {
     "train_block": "runs/{condition}/{block}",
     "replay_block": "replays/{condition}/{block}/{replay}",
-    "replay_onset": "onset/{condition}/{block}",
+    "replay_moments": "moments/{condition}/{block}",
     "watch_spikes": "spikes/{condition}/{block}",
 }
 """Folders of the weights that rules write."""
@@ -181,9 +182,16 @@ class Dag:
         kick = self.branches[condition].intervention.kick
         return paths + ([f"<results>/runs/{kick}/{{block}}/metrics.parquet"] if isinstance(kick, str) else [])
 
-    def onset_weights(self, condition: str) -> list[str]:
-        """Return the files of checkpoints around onset. A branch has none, because it is not replayed."""
-        return [] if condition in self.branches else self.weights("replay_onset")
+    def moments(self, condition: str) -> list[str]:
+        """Return the table `moments` of a block and the weights beside it. A branch has none: it is not replayed."""
+        if condition in self.branches:
+            return []
+        return [f"<results>/{schemas.table('moments').path}", *self.weights("replay_moments")]
+
+    def partner_events(self, condition: str) -> str:
+        """Return the events of the same block of grokking, or of the condition itself without such a condition."""
+        partner = BASE if BASE in self.conditions and BASE not in self.branches else "{condition}"
+        return f"<results>/runs/{partner}/{{block}}/events.parquet"
 
     def example_saliency(self) -> list[str]:
         """Return the files of `example_saliency`, one for each chosen checkpoint of each block."""
@@ -205,6 +213,8 @@ class Dag:
         if not measurement:
             return axes
         measured = set(self.study.measured(measurement))
+        if table == "moments":
+            measured -= set(self.branches)
         return axes | {"condition": [name for name in axes["condition"] if name in measured]}
 
     def files_of(self, names: Iterable[str], axes: Axes) -> list[str]:
@@ -375,13 +385,13 @@ class Dag:
             raise WorkflowError(f"{condition}: {replay_refusal(self.parents[condition])}")
         first, last, checkpoints, metrics = re.findall(r"\d+", replay)
         every = f"--checkpoints-every {checkpoints} --metrics-every {metrics}"
-        return f"--events= --first {first} --last {last} {every}"
+        return f"--first {first} --last {last} {every}"
 
-    def onset_options(self, events: str) -> str:
-        """Return the options of the replay around each replica's onset, which is in the table of events."""
+    @property
+    def moments_options(self) -> str:
+        """Options that say which steps around each replica's onset are replayed beside its moments."""
         onset = self.study.measurements.onset
-        every = f"--checkpoints-every {onset.every} --metrics-every {onset.every}"
-        return f"--events {events} --first={-onset.before} --last {onset.after} {every}"
+        return options(before=onset.before, after=onset.after, every=onset.every)
 
     # Memory.
 
@@ -401,7 +411,7 @@ class Dag:
             raise ValueError(f"{rule}: there is no prediction of this rule's memory without a condition")
         size, (answers, spikes) = self.sizes[condition], study.measurements.answers_and_spikes
         match rule:
-            case "train_block" | "replay_block":
+            case "train_block" | "replay_block" | "replay_moments":
                 return size.training_mb(condition in self.branches)
             case "extract_saliency":
                 return size.saliency_mb(memory.attributions(study))

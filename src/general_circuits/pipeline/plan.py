@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from general_circuits.analysis.moments import MOMENTS
 from general_circuits.analysis.windows import steps_read
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.config.duels import DuelSettings
@@ -147,6 +148,7 @@ class _Planner:
         for name in self.dag.conditions:
             yield from self.training(name)
             yield from self.saliency_and_ablation(name)
+            yield from self.moments(name)
             yield from self.progress_and_updates(name)
         if self.study.measurements.specifications:
             yield from self.specifications()
@@ -189,11 +191,27 @@ class _Planner:
         yield Jobs("train_block", self.blocks, seconds, self.dag.mb("train_block", name), self.block * left)
         yield Jobs("find_events", self.blocks, self.without_torch, SMALL_MB, 3400)
 
+    def moments(self, name: str) -> Iterator[Jobs]:
+        """Yield the jobs that replay a condition to the steps that claims read, if anything is measured there."""
+        study, size = self.study, self.dag.sizes[name]
+        at_moments = ("saliency", "ablation", "progress", "updates")
+        if name in self.dag.branches or not any(name in study.measured(what) for what in at_moments):
+            return
+        onset, steps = study.measurements.onset, self.dag.conditions[name].schedule.steps
+        # Each moment, and the first step around onset, is reached from the last kept state before it.
+        between_states = (steps // max(1, study.keep.states) + STATE_EVERY) // 2
+        replayed = min(steps, onset.before + onset.after + (len(MOMENTS) + 1) * between_states)
+        kept = len(MOMENTS) + (onset.before + onset.after) // onset.every + 1
+        seconds = self.with_torch + self.block * replayed * self.rates(name).step
+        left = float(self.block * kept * (size.parameters * FLOAT * study.keep.weights + 30))
+        yield Jobs("replay_moments", self.blocks, seconds, size.training_mb(), left)
+
     def saliency_and_ablation(self, name: str) -> Iterator[Jobs]:
         """Yield the jobs that attribute a condition's answers to its neurons, and delete neurons."""
         dag, size, rates = self.dag, self.dag.sizes[name], self.rates(name)
         attribution, measured = self.study.measurements.saliency, self.study.conditions[name].measured
-        checkpoints = _at_most(attribution.checkpoints, size.checkpoints)
+        replayed = 0 if name in dag.branches else len(MOMENTS)
+        checkpoints = _at_most(attribution.checkpoints, size.checkpoints) + replayed
         if "saliency" in measured:
             each = rates.saliency_rows * ROW_BYTES["saliency"] + rates.attribution_rows * ROW_BYTES["attribution"]
             seconds = self.with_torch + self.block * checkpoints * rates.attribution
@@ -207,7 +225,8 @@ class _Planner:
             mem_mb = dag.mb("extract_example_saliency", name)
             yield Jobs("extract_example_saliency", jobs, seconds, mem_mb, left)
         if "ablation" in measured:
-            measurements = self.block * _at_most(self.study.measurements.ablation.checkpoints, checkpoints)
+            deleted = _at_most(self.study.measurements.ablation.checkpoints, size.checkpoints) + replayed
+            measurements = self.block * deleted
             each = rates.ablation_rows * ROW_BYTES["ablation"] + rates.damage_rows * ROW_BYTES["damage"]
             seconds = self.with_torch + measurements * rates.ablation
             left = measurements * each
@@ -219,22 +238,14 @@ class _Planner:
         return Jobs(rule, self.blocks, seconds, SMALL_MB, checkpoints * rows * ROW_BYTES["distribution"])
 
     def progress_and_updates(self, name: str) -> Iterator[Jobs]:
-        """Yield the jobs that measure a condition's progress and track its updates, with the replay of its onset."""
+        """Yield the jobs that measure a condition's progress and track its updates."""
         condition, size, study = self.dag.conditions[name], self.dag.sizes[name], self.study
         progress, onset, updates = study.measurements.progress_and_updates
         has_progress, has_updates = (name in study.measured(what) for what in ("progress", "updates"))
         if not (has_progress or has_updates):
             return
-        around, steps = (onset.before + onset.after) // onset.every + 1, condition.schedule.steps
-        if name in self.dag.branches:
-            around = 0  # a branch is not replayed
-        else:
-            # A replay begins at the last kept state before its first step, so it may run this many steps more.
-            between_states = steps // max(1, study.keep.states) + STATE_EVERY
-            replayed = min(steps, onset.before + onset.after + between_states)
-            seconds = self.with_torch + self.block * replayed * self.rates(name).step
-            left = float(self.block * around * size.parameters * FLOAT * study.keep.weights)
-            yield Jobs("replay_onset", self.blocks, seconds, size.training_mb(), left)
+        # A branch is not replayed.
+        around = 0 if name in self.dag.branches else len(MOMENTS) + (onset.before + onset.after) // onset.every + 1
         if has_progress:
             checkpoints = _at_most(progress.checkpoints, size.checkpoints) + around
             gradients = progress.examples * _at_most(progress.examples_checkpoints, size.checkpoints)
@@ -391,7 +402,9 @@ def _read_at(condition: Condition, checkpoints: int | Literal["all"]) -> list[in
     """Return the checkpoints that claims would read if the run memorised at 10 % of its steps and grokked at 50 %."""
     last = condition.schedule.steps
     kept = evenly_chosen(condition.schedule.checkpoints.steps(last), None if checkpoints == "all" else checkpoints)
-    return steps_read(kept, {"memorised": last / 10, "generalised": last / 2})
+    baseline, generalised = last // 10, last // 2
+    moments = {*kept, baseline, generalised, int(1.5 * generalised)}
+    return steps_read(sorted(moments), {"baseline": baseline, "generalised": generalised})
 
 
 def _at_most(wanted: int | str, available: int) -> int:

@@ -16,6 +16,7 @@ from general_circuits.registered import REGISTERED, rows_of
 from general_circuits.stages.command import run
 from general_circuits.storage import checkpoints, tables
 from general_circuits.storage.blocks import Block
+from general_circuits.storage.moments import steps_by_replica
 from general_circuits.storage.schemas.ablation import TABLE as ABLATION
 from general_circuits.storage.schemas.damage import TABLE as DAMAGE
 from general_circuits.storage.schemas.saliency import TABLE as SALIENCY
@@ -47,33 +48,61 @@ class Deletions:
         return {name: REGISTERED[name] for name in columns}
 
 
-def main(
-    split: Path, saliency: Path, condition: str, deletions: str, device: str, ablation: Path, damage: Path
-) -> None:
-    """Measure the damage that DELETIONS (JSON) do to every network beside SPLIT, with neurons ranked by SALIENCY."""
-    torch_device, settings = devices.set_up(device), from_json(Deletions, deletions)
-    salience = rows_of(tables.read(saliency, SALIENCY), **settings.ranked_by)
+@dataclass(frozen=True)
+class Ablation:
+    """Arguments of one job.
+
+    Attributes:
+        split: examples of the block. Its weights lie beside this file.
+        moments: the table `moments` of the block, which has replayed weights beside it; empty if there is none.
+        saliency: the table that ranks the neurons. Damage is measured at its steps.
+        condition: name of the condition.
+        deletions: what is deleted and measured, as JSON.
+        device: "cpu" or "cuda".
+        ablation, damage: the tables to write.
+    """
+
+    split: Path
+    moments: str
+    saliency: Path
+    condition: str
+    deletions: str
+    device: str
+    ablation: Path
+    damage: Path
+
+
+def main(job: Ablation) -> None:
+    """Measure the damage of deletions to every network of a block."""
+    device, settings = devices.set_up(job.device), from_json(Deletions, job.deletions)
+    salience = rows_of(tables.read(job.saliency, SALIENCY), **settings.ranked_by)
+    replays = steps_by_replica(Path(job.moments)) if job.moments else {}
+    moments = {replica: {step for some in steps.values() for step in some} for replica, steps in replays.items()}
     areas: list[pd.DataFrame] = []
 
     def parts() -> Iterator[pd.DataFrame]:
-        for position, replica, examples in Block(split, torch_device).replicas():
+        for position, replica, examples in Block(job.split, device).replicas():
             measured = {name: examples[name] for name in settings.splits}
             of_replica = salience[salience["replica"] == replica]
-            stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-            steps = evenly_chosen(sorted(of_replica["step"].unique()), settings.checkpoints or None)
-            for step, model in stored.models(steps, torch_device):
-                print(f"{condition}, replica {replica}: step {step:,}", flush=True)
+            stored = set(checkpoints.Checkpoints(job.split.parent / checkpoints.file_name(position)).steps())
+            ranked = sorted(of_replica["step"].unique())
+            # Fewer checkpoints may be chosen, but never fewer moments, which claims read.
+            scheduled = evenly_chosen([step for step in ranked if step in stored], settings.checkpoints or None)
+            others = [step for step in ranked if step in moments.get(replica, ())]
+            networks = checkpoints.merged(job.split.parent, job.moments, position, scheduled, others, device)
+            for step, model in networks:
+                print(f"{job.condition}, replica {replica}: step {step:,}", flush=True)
                 at_step = of_replica[of_replica["step"] == step]
                 scale = model.logit_scale(examples["train"].tokens)
-                names = {"condition": condition, "replica": replica, "step": step}
+                names = {"condition": job.condition, "replica": replica, "step": step}
                 curves, damages = measure(model, measured, at_step, settings.settings, scale, replica)
                 areas.append(damages.assign(**names))
                 yield curves.assign(**names).sort_values(list(ABLATION.key))
 
     # One checkpoint at a time, since all curves of a block together need too much memory.
-    metadata = tables.read_metadata(saliency)
-    tables.write_in_parts(ablation, ABLATION, parts(), metadata)
-    tables.write(damage, DAMAGE, tables.joined(DAMAGE, areas), metadata)
+    metadata = tables.read_metadata(job.saliency)
+    tables.write_in_parts(job.ablation, ABLATION, parts(), metadata)
+    tables.write(job.damage, DAMAGE, tables.joined(DAMAGE, areas), metadata)
 
 
 if __name__ == "__main__":

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 import torch
 
 from general_circuits import devices
+from general_circuits.analysis.moments import AROUND_ONSET
 from general_circuits.measurements.progress import learned
 from general_circuits.measurements.progress.measure import measure, single_examples
 from general_circuits.records import from_json
 from general_circuits.stages.command import run
 from general_circuits.storage import checkpoints, tables
 from general_circuits.storage.blocks import Block
+from general_circuits.storage.moments import steps_by_replica
 from general_circuits.storage.schemas.matrices import TABLE as MATRICES
 from general_circuits.storage.schemas.progress import TABLE as PROGRESS
 from general_circuits.storage.schemas.reinforcement import TABLE as REINFORCEMENT
@@ -33,7 +34,7 @@ class Progress:
 
     Attributes:
         split: examples of the block. Its weights lie beside this file.
-        onset: folder of checkpoints around onset, all of which are measured; empty if there are none.
+        moments: the table `moments` of the block, all of whose steps are measured; empty if there is none.
         condition: name of the condition.
         settings: settings of the condition, as JSON. They name the task whose general solution is measured.
         steps: number of scheduled checkpoints to measure; 0 for all.
@@ -44,7 +45,7 @@ class Progress:
     """
 
     split: Path
-    onset: str
+    moments: str
     condition: str
     settings: str
     steps: int
@@ -59,6 +60,7 @@ def main(job: Progress) -> None:
     device, condition = devices.set_up(job.device), from_json(Condition, job.settings)
     block = Block(job.split, device)
     precision = torch.float64 if condition.optimiser.loss_precision == "float64" else torch.float32
+    moments = steps_by_replica(Path(job.moments)) if job.moments else {}
     frames: dict[str, list[pd.DataFrame]] = {name: [] for name in [*TABLES, "reinforcement"]}
     for position, replica, splits in block.replicas():
         stored = checkpoints.Checkpoints(job.split.parent / checkpoints.file_name(position))
@@ -67,8 +69,10 @@ def main(job: Progress) -> None:
             continue
         general = learned.general(condition, splits, block.vocabulary, stored.backwards(device))
         steps_of_examples = evenly_chosen(scheduled, job.examples_steps)
-        around, models = checkpoints.beside(job.onset, position, scheduled, device)
-        for step, model in chain(stored.models(scheduled, device), models):
+        replayed = [step for steps in moments.get(replica, {}).values() for step in steps]
+        around = moments.get(replica, {}).get(AROUND_ONSET, ())
+        networks = checkpoints.merged(job.split.parent, job.moments, position, scheduled, replayed, device)
+        for step, model in networks:
             print(f"{job.condition}, replica {replica}: step {step:,}", flush=True)
             names = {"condition": job.condition, "replica": replica, "step": step}
             flags = {"is_scheduled": step in scheduled, "around_onset": step in around}

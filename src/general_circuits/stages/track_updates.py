@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from general_circuits import devices
+from general_circuits.analysis.moments import AROUND_ONSET
 from general_circuits.measurements.updates.measure import track
 from general_circuits.records import from_json
 from general_circuits.stages.command import run
 from general_circuits.storage import checkpoints, tables
 from general_circuits.storage.blocks import Block
+from general_circuits.storage.moments import steps_by_replica
 from general_circuits.storage.schemas.updates import TABLE as UPDATES
 from general_circuits.training.schedule import evenly_chosen
 from general_circuits.training.settings import Condition
 
 
-def main(split: Path, onset: str, condition: str, settings: str, steps: int, device: str, output: Path) -> None:
-    """Measure neurons at STEPS of the checkpoints beside SPLIT (0 for all), and at all checkpoints of the folder ONSET.
+def main(split: Path, moments: str, condition: str, settings: str, steps: int, device: str, output: Path) -> None:
+    """Measure neurons at STEPS of the checkpoints beside SPLIT (0 for all), and at all steps of the table MOMENTS.
 
-    SETTINGS (JSON) are the settings of training. ONSET is empty if there is no such folder.
+    SETTINGS (JSON) are the settings of training. MOMENTS is empty if nothing is replayed.
     """
     torch_device, optimiser = devices.set_up(device), from_json(Condition, settings).optimiser
+    replays = steps_by_replica(Path(moments)) if moments else {}
 
     def parts() -> Iterator[pd.DataFrame]:
         for position, replica, examples in Block(split, torch_device).replicas():
             stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
             scheduled = evenly_chosen(stored.steps(), steps or None)
-            around, of_onset = checkpoints.beside(onset, position, scheduled, torch_device)
-            # Both folders are read one network at a time and merged by step.
-            models = heapq.merge(stored.models(scheduled, torch_device), of_onset, key=lambda pair: pair[0])
-            for step, rows in track(models, examples["train"], optimiser, replica):
+            of_replica = replays.get(replica, {})
+            around, replayed = of_replica.get(AROUND_ONSET, ()), [step for some in of_replica.values() for step in some]
+            networks = checkpoints.merged(split.parent, moments, position, scheduled, replayed, torch_device)
+            for step, rows in track(networks, examples["train"], optimiser, replica):
                 print(f"{condition}, replica {replica}: step {step:,}", flush=True)
                 flags = {"is_scheduled": step in scheduled, "around_onset": step in around}
                 yield rows.assign(condition=condition, replica=replica, **flags)

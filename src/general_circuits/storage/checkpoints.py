@@ -7,6 +7,7 @@ of one. So a stage that finds a file can read it. The format holds numbers and J
 from __future__ import annotations
 
 import dataclasses
+import heapq
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -99,19 +100,23 @@ class Checkpoints:
                 yield step, model
 
 
-def beside(
-    folder: str, position: int, scheduled: Sequence[int], device: torch.device
-) -> tuple[list[int], Iterator[tuple[int, Network]]]:
-    """Return the steps of a replay's checkpoints, and the networks at those of them that are not scheduled.
+def merged(
+    run: Path, moments: str, position: int, scheduled: Sequence[int], replayed: Sequence[int], device: torch.device
+) -> Iterator[tuple[int, Network]]:
+    """Yield steps of a run and of its replay in ascending order, each with its network.
+
+    Both files are read one network at a time. A step in both has equal weights, and comes once, from the run.
 
     Args:
-        folder: folder of the replay; empty if there is none.
+        run: folder of the run's weights.
+        moments: path of the table `moments`, which has the replayed weights beside it; empty if nothing is replayed.
         position: number of the replica within its block.
-        scheduled: steps that are read from the run itself. A step in both has equal weights.
+        scheduled: steps to read from the run.
+        replayed: steps to read from the replay.
         device: where the networks are built.
     """
-    if not folder:
-        return [], iter(())
-    replayed = Checkpoints(Path(folder) / file_name(position))
-    steps = replayed.steps()
-    return steps, replayed.models(sorted({*steps} - {*scheduled}), device)
+    name = file_name(position)
+    of_run = Checkpoints(run / name).models(scheduled, device)
+    others = sorted({*replayed} - {*scheduled})
+    of_replay = Checkpoints(Path(moments).with_suffix("") / name).models(others, device) if others else iter(())
+    return heapq.merge(of_run, of_replay, key=lambda pair: pair[0])

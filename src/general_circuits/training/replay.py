@@ -25,8 +25,9 @@ def at_step(replica: Replica, step: int, nearest: Nearest, is_observed: bool = F
         is_observed: whether the gradient's norm of the last update is read. Then that update is made, never skipped.
     """
     # A state holds no gradient norm and no rate of the update that led to it. So an observed step starts one earlier.
-    state = nearest(step - 1 if is_observed else step)
-    if state and state.step > replica.step:
+    limit = step - 1 if is_observed else step
+    state = nearest(limit)
+    if state and replica.step < state.step <= limit:
         replica.restore(state)
     for _ in updates(replica, step, lambda reached: is_observed and reached == step):
         pass
@@ -39,28 +40,19 @@ def replay(
     vocabulary: Vocabulary,
     seed: int,
     observed: Observed,
-    state: State | None,
+    nearest: Nearest,
 ) -> Run:
-    """Train one replica again from a kept state or from its seed, and observe other steps than its schedule does.
+    """Train one replica again, from its seed or from kept states, and observe other steps than its schedule does.
 
-    Equal steps have equal bytes. Only steps after the state can be observed, since a row of metrics also describes the
-    update that led to its step.
+    Equal steps have equal bytes. Steps that lie far apart are each reached from the nearest state.
 
     Args:
         condition, splits, vocabulary, seed: as in `loop.train`.
         observed: steps to observe.
-        state: kept state of the replica to start from; None to start from the seed.
-
-    Raises:
-        ValueError: if a step to observe does not lie after the state.
+        nearest: function that returns the kept states of training.
     """
     replica = Replica(condition, splits, vocabulary, seed)
     log = Log(observed, replica)
-    if state:
-        replica.restore(state)
-        if replica.step >= min([*observed.checkpoints, *observed.metrics]):
-            raise ValueError(f"the state at step {replica.step} is not before the first step to observe")
-    log.look(replica)
-    for _ in updates(replica, observed.last, observed.metrics.__contains__):
-        log.look(replica)
+    for step in sorted({*observed.checkpoints, *observed.metrics}):
+        log.look(at_step(replica, step, nearest, step in observed.metrics))
     return log.run(replica.model)
