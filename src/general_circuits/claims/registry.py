@@ -16,6 +16,7 @@ from general_circuits.analysis.variants import (
     INSTEAD,
     KICK,
     NOISE,
+    NOISE_EXAMPLES,
     PERTURBATION,
     RATE,
     WARM_UP,
@@ -29,7 +30,7 @@ HOW_LONG = ("branch.lasts", "branch.then")
 MOVED_ALONE = Variants(
     "decay or noise alone",
     (INSTEAD,),
-    (AT, DECAY, *HOW_LONG, "optimiser.optimiser", "optimiser.decay"),
+    (AT, DECAY, NOISE_EXAMPLES, *HOW_LONG, "optimiser.optimiser", "optimiser.decay"),
 )
 """Branches in which no gradient moves the weights."""
 BY_EXAMPLE = {"split.split_by": "example"}
@@ -127,9 +128,9 @@ CLAIMS = {
         "weight decay speeds generalisation, because it degrades shallow circuits more than general ones",
         "post",
         predicts="steps to generalise fall as weight decay grows; and decay alone removes a larger share of the shallow"
-        " part of margins than of the general part",
+        " part of margins than of the general part, by more than 0.05",
         tables=("conditions", "events"),
-        tables_beside=("progress",),
+        tables_beside=("progress", "structure"),
         needs=("grokking",),
         needs_variants=(Variants("conditions with another weight decay", (DECAY,), unlike={DECAY: 0.0}),),
         variants_beside=(
@@ -141,10 +142,10 @@ CLAIMS = {
     "stochasticity": Claim(
         "minibatch noise speeds generalisation, because it degrades shallow circuits more than general ones",
         "post",
-        predicts="steps to generalise grow with the batch size; and noise alone removes a larger share of the shallow"
-        " part of margins than of the general part",
+        predicts="steps to generalise grow with the batch size; and noise alone, of minibatches or Gaussian, removes a"
+        " larger share of the shallow part of margins than of the general part, by more than 0.05",
         tables=("conditions", "events"),
-        tables_beside=("progress",),
+        tables_beside=("progress", "structure"),
         needs=("grokking",),
         needs_variants=(Variants("conditions with another batch size", (BATCH,)),),
         variants_beside=(
@@ -187,8 +188,8 @@ CLAIMS = {
     "partial_generalisation": Claim(
         "mid-way the network is a patchwork: x·y mod p is right first where x·y < p, then band by band",
         "post",
-        predicts="examples of lower bands of x·y are learnt earlier, more than with relabelled bands; and mid-way,"
-        " accuracies differ between operands and between answers by more than chance",
+        predicts="networks that read numbers learn examples of lower bands of x·y earlier, more than with relabelled"
+        " bands; and mid-way, accuracies differ between operands and between answers by more than chance",
         tables=("conditions", "split", "answers"),
         needs=("grokking",),
         variants_beside=(
@@ -231,8 +232,8 @@ CLAIMS = {
     "no_regularisation": Claim(
         "full batch with no regularisation still groks, but much less; a perfectly tuned step size would prevent it",
         "comments",
-        predicts="without decay and noise, validation accuracy rises by more than 0.1 after t_m, but less than with"
-        " both; with a line search it does not rise",
+        predicts="without decay and noise, validation accuracy rises by more than 0.1 between t_m and five times"
+        " grokking's t_g, but by over 0.1 less than with decay; with a line search it rises by less than 0.05",
         tables=("conditions", "events", "metrics"),
         needs=("grokking",),
         needs_variants=(Variants("condition on full batches without decay", (DECAY,), UNREGULARISED, BARE),),
@@ -240,7 +241,8 @@ CLAIMS = {
     "imperfect_confidence": Claim(
         "memorisation stops short of full confidence, and the leftover gradient drives generalisation",
         "comments, rival account",
-        predicts="from t_m to t_o the median training example's right answer has a probability of 0.99 or less",
+        predicts="from t_m to t_o the right answer of the median training example has a probability below 0.99, in a"
+        " mean over time",
         tables=("conditions", "events", "metrics"),
         tables_beside=("deciles",),
         needs=("grokking",),
