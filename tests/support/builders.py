@@ -52,7 +52,12 @@ def split_settings(
     train_size: float | int = 0.6, split_by: Literal["pair", "example"] = "example", **changes: Any
 ) -> Split:
     """A split with this share or number of training examples, the replica's seeds, and right labels only."""
-    usual: dict[str, Any] = {"split_seed": "replica", "label_noise": 0.0, "label_seed": "replica"}
+    usual: dict[str, Any] = {
+        "split_seed": "replica",
+        "label_noise": 0.0,
+        "label_noise_by": "example",
+        "label_seed": "replica",
+    }
     return Split(train_size=train_size, split_by=split_by, **(usual | changes))
 
 
@@ -98,7 +103,7 @@ def branch_of(parent: Condition, at: str = "step 6", **changes: Any) -> Branch:
     """A branch that lasts to the end and changes nothing, except for `lasts`, `then` or its intervention."""
     of_branch = {key: changes.pop(key) for key in ("lasts", "then") if key in changes}
     nothing = {"kick": 0.0, "mask": 0.0, "temperature": 1.0}
-    nothing |= dict.fromkeys(("ignore_above", "noise_instead", "batch_noise"))
+    nothing |= dict.fromkeys(("ignore_above", "noise_instead", "noise_examples", "batch_noise"))
     return Branch(
         parent, at, of_branch.get("lasts"), of_branch.get("then", "back"), Intervention(**(nothing | changes))
     )
@@ -109,6 +114,7 @@ def condition(
     checkpoints: Spacing | None = None,
     metrics: Spacing | None = None,
     model: Model | None = None,
+    perturbation: float = 0.0,
     **optimiser: Any,
 ) -> Condition:
     """Condition of addition modulo 5 with the tiny network. Other keywords change its optimiser."""
@@ -117,6 +123,7 @@ def condition(
         task=Modular(("x+y",), MODULUS),
         split=split_settings(),
         model=model or model_settings(),
+        perturbation=perturbation,
         optimiser=optimiser_settings(**optimiser),
         schedule=schedule,
     )

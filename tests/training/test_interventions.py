@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -21,8 +22,9 @@ DECAY_ALONE = {"optimiser": "sgd", "decay": "decoupled", "batch_size": "full"}
 
 
 def branched(seed: int = 0, settings: dict[str, Any] | None = None, **how: Any) -> Branched:
+    """Branch whose parent has the same settings, but always a weight decay of 0.5."""
     setting = condition(**(settings or {}))
-    parent = Replica(setting, addition(), VOCABULARY, seed)
+    parent = Replica(condition(**{**(settings or {}), "weight_decay": 0.5}), addition(), VOCABULARY, seed)
     for _ in range(LEAVES):
         parent.update(is_observed=False)
     return Branched(parent, branch_of(setting, **how), setting, addition(), seed)
@@ -136,18 +138,52 @@ def test_without_a_gradient_only_decay_is_left() -> None:
         torch.testing.assert_close(weight, start[name] * (1 - 0.01 * 0.5) ** 20, rtol=1e-5, atol=1e-9)
 
 
-def test_noise_in_place_of_the_gradient_moves_weights_as_much_as_that_decay() -> None:
-    settings = {**DECAY_ALONE, "weight_decay": 0.0, "learning_rate": 1e-4}
-    ours = branched(settings=settings, noise_instead=0.5)
-    moved, by_decay = {}, {}
-    for _ in range(200):
-        before = weights(ours)
-        ours.update(is_observed=False)
-        for name, weight in weights(ours).items():
-            moved[name] = moved.get(name, 0.0) + (weight - before[name]).abs().mean()
-            by_decay[name] = by_decay.get(name, 0.0) + 1e-4 * 0.5 * before[name].abs().mean()
-    for name, size in moved.items():
-        torch.testing.assert_close(size, by_decay[name], rtol=0.1, atol=1e-9, msg=name)
+def total_displacement(start: dict[str, Tensor], replica: Branched) -> dict[str, Tensor]:
+    return {name: (weight - start[name]).norm() for name, weight in weights(replica).items()}
+
+
+NOISE_ALONE = {**DECAY_ALONE, "weight_decay": 0.0}
+MINIBATCH = {"noise_instead": 0.5, "noise_examples": 3, "lasts": 30}
+
+
+def test_gaussian_noise_moves_every_tensor_exactly_as_far_as_decay_in_all() -> None:
+    """The branch begins in the warm-up, so that its rates differ. In each replica, both distances are equal."""
+    for seed in range(2):
+        by_decay = branched(seed, DECAY_ALONE | {"warm_up": 20}, noise_instead=0.0, lasts=30)
+        by_noise = branched(seed, NOISE_ALONE | {"warm_up": 20}, noise_instead=0.5, lasts=30)
+        start = weights(by_decay)
+        for _ in range(30):
+            by_decay.update(is_observed=False)
+            by_noise.update(is_observed=False)
+        moved, expected = total_displacement(start, by_noise), total_displacement(start, by_decay)
+        for name, size in moved.items():
+            torch.testing.assert_close(size, expected[name], rtol=1e-3, atol=1e-7, msg=name)
+
+
+@pytest.mark.parametrize("arithmetic", ["plain", "reduced"])
+def test_noise_of_minibatches_moves_all_weights_together_exactly_as_far_as_decay(arithmetic: str) -> None:
+    by_decay = branched(settings={**DECAY_ALONE, "arithmetic": arithmetic}, noise_instead=0.0, lasts=30)
+    by_noise = branched(settings={**NOISE_ALONE, "arithmetic": arithmetic}, **MINIBATCH)
+    start = weights(by_decay)
+    for _ in range(30):
+        by_decay.update(is_observed=False)
+        by_noise.update(is_observed=False)
+    lengths = [torch.stack([*total_displacement(start, ours).values()]).norm() for ours in (by_decay, by_noise)]
+    torch.testing.assert_close(*lengths, rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("how", [{"noise_instead": 0.5, "lasts": 30}, MINIBATCH])
+def test_a_walk_goes_on_from_a_state_to_the_same_bytes(how: dict[str, Any]) -> None:
+    whole, resumed = (branched(settings=NOISE_ALONE, **how) for _ in range(2))
+    for step in range(20):
+        if step == 8:
+            state = copy.deepcopy(whole.state())
+        whole.update(is_observed=False)
+    resumed.restore(state)
+    for _ in range(12):
+        resumed.update(is_observed=False)
+    for name, weight in weights(whole).items():
+        assert torch.equal(weight, weights(resumed)[name]), name
 
 
 def test_batch_noise_is_as_large_as_the_difference_between_batches() -> None:
@@ -168,10 +204,10 @@ def test_batch_noise_is_as_large_as_the_difference_between_batches() -> None:
     generator = torch.Generator().manual_seed(0)
     for _ in range(400):
         full()
-        ours.intervening.replace(ours._draw_gradients)
+        ours.intervening.replace(ours._gradients_of, len(train), rate=1.0)
         for name, gradient in gradients().items():
             noisy[name] += float((gradient - expected[name]).square().sum())
-        ours._draw_gradients(4, generator)
+        ours._gradients_of(torch.randperm(len(train), generator=generator)[:4])
         for name, gradient in gradients().items():
             drawn[name] += float((gradient - expected[name]).square().sum())
     for name in expected:

@@ -21,7 +21,9 @@ RATE, DECAY, BATCH = "optimiser.learning_rate", "optimiser.weight_decay", "optim
 WARM_UP = "optimiser.warm_up"
 FRACTION = "split.train_size"
 PERTURBATION = "perturbation"
-KICK, INSTEAD, NOISE = (f"branch.intervention.{name}" for name in ("kick", "noise_instead", "batch_noise"))
+KICK, INSTEAD, NOISE_EXAMPLES, NOISE = (
+    f"branch.intervention.{name}" for name in ("kick", "noise_instead", "noise_examples", "batch_noise")
+)
 ASIDE = ("schedule.", "measurements", "examples.")
 """Prefixes of settings that count as no difference."""
 UNTOUCHED: Mapping[str, Any] = {
@@ -32,6 +34,7 @@ UNTOUCHED: Mapping[str, Any] = {
     "branch.intervention.temperature": 1.0,
     "branch.intervention.ignore_above": None,
     "branch.intervention.noise_instead": None,
+    "branch.intervention.noise_examples": None,
     "branch.intervention.batch_noise": None,
 }
 """Settings of a branch that changes nothing; a branch differs from its parent where it has another value."""

@@ -60,9 +60,14 @@ class ChangeSettings(Settings):
     noise_instead: Number | None = Field(
         None,
         ge=0,
-        description="Gaussian noise takes the place of the gradient. In each tensor, its mean size is this"
-        " number times the mean size of the weights. With sgd, a weight decay of this number makes"
-        " steps of the same size. 0 means no gradient at all",
+        description="noise takes the place of the gradient. With sgd, and after the steps of `for`, it has moved the"
+        " weights exactly as far as a decoupled weight decay of this number would. Gaussian noise moves each tensor"
+        " that far, minibatches' noise all weights together. 0 means no gradient at all",
+    )
+    noise_examples: Count | None = Field(
+        None,
+        description="makes the noise of `noise_instead` that of minibatches of this many examples: the gradient of a"
+        " random minibatch less the mean gradient of an epoch of them. Without this key, the noise is Gaussian",
     )
     batch_noise: Count | None = Field(
         None,
@@ -232,6 +237,10 @@ def _against(
             yield ("then",), "anneal", "should be back: neither learning_rate nor weight_decay is changed"
         if parent.optimiser in LINE_SEARCHING:
             yield ("then",), "anneal", f"should be back: {parent.optimiser} finds its own step size"
+    if change.noise_instead and branch.lasts is None:
+        yield ("change", "noise_instead"), change.noise_instead, "needs `for`, the steps in which noise goes that far"
+    if change.noise_examples is not None and not change.noise_instead:
+        yield ("change", "noise_examples"), change.noise_examples, "needs noise_instead above 0"
     given = [key for key in ("noise_instead", "batch_noise") if getattr(change, key) is not None]
     if len(given) > 1:
         yield ("change",), given, "should be one of them"

@@ -111,6 +111,10 @@ def _parent(trained: Trained) -> Iterator[KeyFault]:
     drawn = settings.branch.change.batch_noise
     if drawn is not None and drawn > own.n_training:
         yield "batch_noise", drawn, f"should be at most the {own.n_training} training examples"
+    batch = settings.branch.change.noise_examples
+    if batch is not None and batch > own.n_training // 2:
+        right = f"should be at most half of the {own.n_training} training examples, so that batches differ"
+        yield "noise_examples", batch, right
 
 
 def _network(trained: Trained) -> Iterator[KeyFault]:
@@ -167,6 +171,21 @@ def _sizes(trained: Trained) -> Iterator[KeyFault]:
         yield "batch_size", settings.batch_size, right
 
 
+def _labels(trained: Trained) -> Iterator[KeyFault]:
+    """Yield ways to draw random labels that the task, or the share of random labels, does not allow."""
+    settings, vocabulary = trained.settings, trained.counts.vocabulary
+    by, n = settings.label_noise_by, vocabulary.n_symbols
+    if by != "example" and vocabulary.n_inputs != 2:
+        yield "label_noise_by", by, f"should be example, since there are {vocabulary.n_inputs} inputs and not a pair"
+    elif by == "latin_square":
+        if settings.label_noise != 1:
+            yield "label_noise", settings.label_noise, "should be 1, since latin_square draws all training labels"
+        if (trained.counts.n_examples, vocabulary.n_classes) != (n**2, n):
+            has = f"{trained.counts.n_examples:,} examples and {vocabulary.n_classes} answers"
+            right = f"should be example or pair: a Latin square of {n} symbols needs all {n**2:,} pairs and {n} answers"
+            yield "label_noise_by", by, f"{right}, and there are {has}"
+
+
 CHECKS: tuple[Callable[[Trained], Iterator[KeyFault]], ...] = (
     _parent,
     _network,
@@ -174,6 +193,7 @@ CHECKS: tuple[Callable[[Trained], Iterator[KeyFault]], ...] = (
     _momentum,
     _line_search,
     _sizes,
+    _labels,
 )
 """Checks of every condition, in the order of their messages."""
 
@@ -201,6 +221,8 @@ def _registered_duels(planted: PlantedSettings) -> Iterator[KeyFault]:
         yield "label_noises", planted.label_noises, "should begin with 0, which the claims are judged by"
     if planted.label_noise:
         yield "label_noise", planted.label_noise, "should be 0: label_noises has the rates of wrong labels"
+    if planted.perturbation:
+        yield "perturbation", planted.perturbation, "should be 0, since it moves the weights of conditions alone"
 
 
 def _toy_sizes(toy: ToySettings) -> Iterator[Fault]:

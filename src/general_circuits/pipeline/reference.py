@@ -104,6 +104,7 @@ UNSET = {
     "for": "to the end",
     "ignore_above": "none",
     "noise_instead": "none",
+    "noise_examples": "Gaussian",
     "batch_noise": "none",
 }
 """Words for the default of a key that may be left out. All other such keys get their values from the preset."""

@@ -47,7 +47,7 @@ class Branched:
         self.end = None if branch.lasts is None else parent.step + branch.lasts
         self.has_returned = False
         self.current = Replica(condition, splits, self.vocabulary, seed, branch.intervention)
-        self.current.inherit(parent, parent.step, lowest)
+        self.current.inherit(parent, parent.step, lowest, branch.lasts)
         # Either setting may have parts that the other lacks, such as the examples with wrong labels.
         self.parts = {**self.current.parts, **parent.parts}
 

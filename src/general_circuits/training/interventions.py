@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,12 +10,11 @@ from torch import Tensor, nn
 from general_circuits.models import predictions
 from general_circuits.seeds import stream_seed
 from general_circuits.training.losses import Loss
+from general_circuits.training.noise import Walk, decayed_share, epoch_of_batches, of_first_batch
 from general_circuits.training.settings import Intervention
 
 HALVINGS = 20
 """Bisections of the interval that holds the smallest sufficient kick."""
-MEAN_TO_DEVIATION = (math.pi / 2) ** 0.5
-"""Standard deviation of a Gaussian with mean 0 and mean absolute value 1."""
 LARGEST = 16.0
 """Largest kick, relative to a tensor's norm; nothing of the network is left beyond it."""
 
@@ -33,6 +31,7 @@ class Intervening:
     def __init__(self, settings: Intervention, weights: Mapping[str, nn.Parameter], seed: int) -> None:
         self.settings, self.weights, self.seed = settings, dict(weights), seed
         self.masks: dict[str, Tensor] = {}
+        self.walk: Walk | None = None
         self.generator = torch.Generator().manual_seed(stream_seed(seed, "interventions"))
 
     def loss(self, plain: Loss) -> Loss:
@@ -41,12 +40,13 @@ class Intervening:
         return loss if self.settings.ignore_above is None else ignoring(loss, self.settings.ignore_above)
 
     @torch.no_grad()
-    def begin(self, accuracy: Callable[[], float], lowest: float | None) -> None:
-        """Kick the weights, then choose the masked weights and set them to 0.
+    def begin(self, accuracy: Callable[[], float], lowest: float | None, rates: Sequence[float] = ()) -> None:
+        """Kick the weights, choose the masked weights and set them to 0, and begin the walk of noise.
 
         Args:
             accuracy: returns the training accuracy of the network at its current weights.
             lowest: training accuracy that the kick has to reach, if it copies another branch's fall.
+            rates: learning rate of each update that the branch lasts; empty if it lasts to the end.
         """
         if lowest is not None:
             kick_until(lambda: accuracy() <= lowest, self.weights, self.seed)
@@ -56,27 +56,45 @@ class Intervening:
             matrices = {name: weight for name, weight in self.weights.items() if weight.dim() > 1}
             self.masks = {name: _largest(weight, 1.0 - self.settings.mask) for name, weight in matrices.items()}
             self.hold()
+        if self.settings.noise_instead:
+            # Gaussian noise moves each tensor as far as decay would. Minibatches' noise keeps its proportions.
+            alone = [{name: weight} for name, weight in self.weights.items()]
+            groups = alone if self.settings.noise_examples is None else [self.weights]
+            self.walk = Walk(groups, decayed_share(rates, self.settings.noise_instead), len(rates))
 
     @torch.no_grad()
-    def replace(self, of_batch: Callable[[int, torch.Generator], None]) -> None:
+    def replace(self, gradients_of: Callable[[Tensor], None], n_examples: int, rate: float) -> None:
         """Change every weight's `.grad`, in place.
 
         Args:
-            of_batch: sets every `.grad` to the gradient of a number of random examples, which the generator draws.
+            gradients_of: sets every `.grad` to the gradient of these training examples.
+            n_examples: number of training examples.
+            rate: learning rate of the update to come.
         """
-        gradients = [(weight, weight.grad) for weight in self.weights.values() if weight.grad is not None]
         if self.settings.noise_instead is not None:
-            for weight, gradient in gradients:
-                size = self.settings.noise_instead * weight.abs().mean()
-                gradient.copy_(self._draw(weight) * (size * MEAN_TO_DEVIATION))
+            # The update rule goes against the gradient, at the learning rate.
+            moves = self._moves(gradients_of, n_examples)
+            for name, weight in self.weights.items():
+                if weight.grad is not None:
+                    weight.grad.copy_(-moves[name] / rate if name in moves else torch.zeros_like(weight))
         elif self.settings.batch_noise is not None:
-            plain = [gradient.clone() for _, gradient in gradients]
-            of_batch(self.settings.batch_noise, self.generator)
-            for (weight, _), gradient in zip(gradients, plain, strict=True):
+            plain = {name: weight.grad.clone() for name, weight in self.weights.items() if weight.grad is not None}
+            gradients_of(torch.randperm(n_examples, generator=self.generator)[: self.settings.batch_noise])
+            for name, gradient in plain.items():
+                weight = self.weights[name]
                 assert weight.grad is not None
                 # Root mean square over the tensor, so Gaussian noise of this deviation has the difference's norm.
                 size = (weight.grad - gradient).norm() / gradient.numel() ** 0.5
                 weight.grad.copy_(gradient + self._draw(weight) * size)
+
+    def _moves(self, gradients_of: Callable[[Tensor], None], n_examples: int) -> dict[str, Tensor]:
+        """Return how far noise moves each weight, by name; empty if nothing moves them."""
+        if self.walk is None:
+            return {}
+        if self.settings.noise_examples is None:
+            return self.walk.step({name: self._draw(weight) for name, weight in self.weights.items()})
+        batches = epoch_of_batches(n_examples, self.settings.noise_examples, self.generator)
+        return self.walk.step(of_first_batch(batches, gradients_of, self.weights))
 
     @torch.no_grad()
     def hold(self) -> None:
@@ -85,10 +103,11 @@ class Intervening:
             self.weights[name].mul_(mask)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what a training state has to hold: the generator's state and the masks, by name."""
+        """Return what a training state has to hold, by name: the generator's state, the masks and the walk."""
         return {
             "interventions": self.generator.get_state(),
             **{f"mask of {name}": mask for name, mask in self.masks.items()},
+            **(self.walk.tensors() if self.walk else {}),
         }
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
@@ -96,6 +115,8 @@ class Intervening:
         self.generator.set_state(tensors["interventions"])
         masks = {name.removeprefix("mask of "): mask for name, mask in tensors.items() if name.startswith("mask of ")}
         self.masks = {name: mask.to(self.weights[name].device) for name, mask in masks.items()}
+        if self.walk:
+            self.walk.restore(tensors)
 
     def _draw(self, like: Tensor) -> Tensor:
         """Draw standard Gaussian noise of this shape, on the CPU, so it is the same for every device."""

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from general_circuits.models import ground_truth, predictions
 from general_circuits.models.build import build
+from general_circuits.models.initialisation import perturb
 from general_circuits.models.network import Network
 from general_circuits.models.transformer import Transformer
-from general_circuits.seeds import stream_seed
+from general_circuits.seeds import Purpose, stream_seed
 from general_circuits.storage.training_states import State
 from general_circuits.tasks.examples import SPLITS, Examples, is_mirrored
 from general_circuits.tasks.vocabulary import Vocabulary
@@ -93,7 +94,8 @@ class Replica:
             self.gradient_norm = _norm([weight.grad for weight in self.model.parameters() if weight.grad is not None])
 
         if self.intervening:
-            self.intervening.replace(self._draw_gradients)
+            rate = self.updater.rule.settings.rate(self.step)
+            self.intervening.replace(self._gradients_of, len(train_set), rate)
 
         # For rules that search a step size: the loss of this batch at the weights that they try.
         def objective(sets_gradients: bool) -> Tensor:
@@ -160,7 +162,7 @@ class Replica:
         self.step = state.step
 
     @torch.no_grad()
-    def inherit(self, other: Replica, step: int, lowest: float | None = None) -> None:
+    def inherit(self, other: Replica, step: int, lowest: float | None = None, lasts: int | None = None) -> None:
         """Go on from another replica of the same network and seed, in the setting of this one.
 
         If the settings are equal, every later step has the bytes that the other replica would have had.
@@ -169,6 +171,7 @@ class Replica:
             other: the other replica.
             step: number of updates that it made.
             lowest: training accuracy that a kick has to reach, if it copies another branch's fall.
+            lasts: number of updates in this setting; None to the end.
         """
         for name, weight in self.model.named_parameters():
             weight.copy_(other.model.get_parameter(name))
@@ -177,7 +180,8 @@ class Replica:
         self.step, self.rate, self.gradient_norm = step, other.rate, other.gradient_norm
         self.distance.copy_(other.distance)
         if self.intervening:
-            self.intervening.begin(self._training_accuracy, lowest)
+            rates = [self.updater.rule.settings.rate(step + made) for made in range(lasts or 0)]
+            self.intervening.begin(self._training_accuracy, lowest, rates)
 
     @torch.no_grad()
     def mean_loss(self, split: str) -> float:
@@ -190,10 +194,10 @@ class Replica:
         train_set = self.splits["train"]
         return float((predictions.margins(self.network.answer(train_set.tokens), train_set.labels) > 0).double().mean())
 
-    def _draw_gradients(self, n: int, generator: torch.Generator) -> None:
-        """Set every weight's `.grad` to the gradient of `n` random training examples."""
+    def _gradients_of(self, rows: Tensor) -> None:
+        """Set every weight's `.grad` to the gradient of these training examples, given by their places."""
         train_set = self.splits["train"]
-        rows = torch.randperm(len(train_set), generator=generator)[:n].to(train_set.labels.device)
+        rows = rows.to(train_set.labels.device)
         with torch.enable_grad():
             self.network.gradients(train_set.tokens[rows], train_set.labels[rows], self.precision)
 
