@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,10 @@ CONTROLS = ("generalisers", "memorisers", "copy")
 """Kinds of duels between equals, in which neither side should win."""
 TRANSFER_UNIT = "relative change per 1,000 steps"
 SCALINGS = ("outside", "halfway", "inside")
+ENOUGH = 0.8
+"""Least share of the replicas that must be fit to be judged."""
+SETTLED, LAST = 0.002, 0.2
+"""Largest drift of a settled share, per 100 steps, and the last share of a duel's steps over which it is taken."""
 BASE = ("batch", "initial_margin", "initial_share", "scaling", "label_noise", "order")
 """Settings that a study varies one at a time; the null controls have the registered value of each."""
 TOY_KEYS = (
@@ -56,6 +60,28 @@ def duels(planted: pd.DataFrame, optimiser: str, examples: str = "all", **other:
     return rows_of(planted, **{**registered(planted), "optimiser": optimiser, "examples": examples, **other})
 
 
+def coverage(
+    planted: pd.DataFrame, optimiser: str, read: Callable[[pd.DataFrame], pd.Series], **other: object
+) -> pd.Series:
+    """Return what serving more examples adds to an outcome: its value at the most parts, minus its value at one part.
+
+    A memoriser of one part serves all examples, as the generaliser does. So it shares every other difference.
+
+    Args:
+        planted, optimiser, other: as in `duels`.
+        read: turns the rows of a duel into an outcome, (replica).
+    """
+    return read(duels(planted, optimiser, **other)) - read(duels(planted, optimiser, **{**other, "parts": 1}))
+
+
+def most_decay(planted: pd.DataFrame, optimiser: str) -> dict[str, object]:
+    """Return the settings of the duel with the strongest decay of both sides; empty if there is none with decay."""
+    rows = rows_of(planted, optimiser=optimiser)
+    # The smaller of the two decays counts, so a decay of one side alone is 0.
+    most = float(rows[["general_decay", "shallow_decay"]].min(axis=1).max())
+    return {"general_decay": most, "shallow_decay": most} if most > 0 else {}
+
+
 def with_other_parts(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[str, object]]]:
     """Yield the name of each duel with another number of parts, and the settings in which it differs."""
     for parts in sorted(set(rows_of(planted, optimiser=optimiser)["parts"]) - {registered(planted)["parts"]}):
@@ -82,6 +108,42 @@ def is_fair(modules: pd.DataFrame) -> pd.Series:
     return knows.groupby(modules["replica"]).all()
 
 
+def is_alive(rows: pd.DataFrame) -> pd.Series:
+    """Tell for each replica whether a duel's loss stayed finite."""
+    return rows["loss"].abs().lt(np.inf).groupby(rows["replica"]).all()
+
+
+def unfit(fair: pd.Series, *of_duels: pd.DataFrame) -> str:
+    """Return why duels cannot be judged, in words; empty if they can.
+
+    Args:
+        fair: whether every module of a replica knows its examples, (replica).
+        of_duels: rows of each duel that is judged.
+    """
+    if fair.mean() < ENOUGH:
+        return f"all modules know their examples in only {fair.sum()} of {len(fair)} replicas"
+    for rows in of_duels:
+        if rows.empty:
+            return "the study lacks one of the duels"
+        alive = is_alive(rows).reindex(fair.index, fill_value=False)
+        if alive.mean() < ENOUGH:
+            return f"a duel stayed finite in only {alive.sum()} of {len(alive)} replicas"
+    return ""
+
+
+def drifts(rows: pd.DataFrame) -> pd.Series:
+    """Return the change of the general share over the last fifth of a duel, per 100 steps, (replica)."""
+    shares = rows[rows["side"] == "general"].pivot(index="step", columns="replica", values="share").sort_index()
+    end = shares.index[-1]
+    before = shares.index[shares.index <= (1 - LAST) * end][-1]
+    return 100 * (shares.loc[end] - shares.loc[before]) / (end - before)
+
+
+def is_settled(rows: pd.DataFrame) -> pd.Series:
+    """Tell for each replica whether the general share has settled at the end of a duel."""
+    return drifts(rows).abs() < SETTLED
+
+
 def by_side(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     """Return the mean over a duel's evaluations, (replica, side); NaN where the duel diverged."""
     grouped = rows.groupby(["replica", "side"], observed=True)
@@ -89,9 +151,15 @@ def by_side(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     return _wide(grouped[column].mean().where(is_finite))
 
 
-def transfers(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return T, what a step does to examples outside its batch, (replica, side), in `TRANSFER_UNIT`."""
-    return 1000 * by_side(rows, "transfer")
+def transfers(rows: pd.DataFrame, column: str = "fresh_transfer") -> pd.DataFrame:
+    """Return T, the effect of batches on examples outside them, (replica, side), in `TRANSFER_UNIT`.
+
+    Args:
+        rows: rows of one duel.
+        column: `fresh_transfer` for the gradients of the batches alone, which have never seen these examples.
+            `transfer` for whole steps, into which momentum carries the examples' own gradients.
+    """
+    return 1000 * by_side(rows, column)
 
 
 def at_end(rows: pd.DataFrame, column: str) -> pd.DataFrame:

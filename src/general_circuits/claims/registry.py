@@ -107,21 +107,22 @@ CLAIMS = {
         "a general circuit receives more frequent and stronger updates than the shallow circuits that make the same"
         " predictions",
         "post, experimental investigations",
-        predicts="a step on other examples increases a generaliser's part in a margin more than a memoriser's, in each"
-        " of three equivalent scalings",
+        predicts="steps on other examples favour a generaliser over memorisers of a few examples each more than over"
+        " a memoriser of all, in each of three equivalent scalings",
         tables=("planted", "modules"),
     ),
     "takeover": Claim(
         "with equal predictions at the start, the general circuit gradually replaces the shallow ones",
         "post, toy example",
-        predicts="without decay, the general side's share of the margin rises from a half to above 0.6; the shallow"
-        " side keeps less than half of its part",
+        predicts="with and without decay, the general side's share of the margin rises from a half to above 0.6, and"
+        " the shallow side keeps less than half of its part",
         tables=("planted", "modules", "toy"),
     ),
     "forgetting": Claim(
         "a shallow circuit decays on batches that lack its example, while general circuits recover",
         "post, toy example",
-        predicts="a step on other examples reduces a memoriser's part in a margin, and more than a generaliser's",
+        predicts="a step on other examples reduces a memoriser's part in a margin; serving more examples protects from"
+        " it",
         tables=("planted", "modules"),
     ),
     "weight_decay": Claim(

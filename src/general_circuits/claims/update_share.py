@@ -1,18 +1,25 @@
 """Claim: a general circuit gets more frequent and stronger updates than shallow ones that make the same predictions.
 
-Registered before any result was seen, for planted duels with SGD, without decay, with the most memorisers:
+Registered before this rule was applied to any result, for planted duels without decay; a part for each update rule:
 
 - A step changes a module's part in an example's margin. The change is relative to that part, and leaves the effect of
-  decay out. T is the median of this change over the examples outside the step's batch, averaged over a duel's steps.
-  The definition left the average over examples open. It is the median, since the ratio has no bound where a part nears
-  0.
-- The estimate is T_G − T_M: T of the generaliser, minus T of the memoriser that knows the example. Supported where its
-  interval is above 0 in each of three equivalent scalings, contradicted where it is below 0 in each. Otherwise
-  undecided. p is the largest of the three. The estimate shown is that of the scaling with the largest p.
-- Replicas in which a module does not know its examples are left out; the sentence counts them.
-- Beside it: each side's T; the share of steps that increase the part; the same difference within the batch; with decay,
-  whose effect is left out; with wrong labels; with other optimisers and numbers of parts; and in the null controls,
-  where no difference is expected.
+  decay out. T is the median of this change over the examples outside the step's batch, averaged over the duels' first
+  steps, as many as every duel has. The definition left the average over examples open. It is the median, since the
+  ratio has no bound where a part nears 0.
+- T counts the gradient of the batch alone, and all that it adds to the weights, now and through momentum later. A whole
+  step of momentum or AdamW also carries the example's own gradients, from earlier batches with it. With SGD both are the
+  same. The first version took whole steps.
+- T_G is the generaliser's T, and T_M the T of the memoriser that knows the example. The estimate is T_G − T_M at the
+  most parts, minus T_G − T_M at one part. The source defines generality by the number of examples that a circuit
+  serves. A memoriser of one part serves all of them, so it is the control: it differs from a generaliser in all else.
+  The first version had no control.
+- Supported above 0, contradicted below 0. This must hold in each of three equivalent scalings; the least favourable
+  decides.
+- Precondition: all modules know their examples, and no duel diverges, in at least four fifths of the replicas.
+  Replicas in which a module does not know its examples are left out; the sentence counts them.
+- Beside it, for each scaling: the contrast, T_G − T_M at the most parts, and at one part. Then each side's T; the
+  contrast of whole steps; the same difference within the batch; the share of steps that increase the part; with decay,
+  whose effect is left out; with wrong labels; with other parts; and in the null controls, which should be 0.
 """
 
 from __future__ import annotations
@@ -20,99 +27,104 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from general_circuits.analysis import duel_outcomes
-from general_circuits.analysis.estimates import Estimate, estimate
+from general_circuits.analysis.decisions import least_favourable
 from general_circuits.claims.findings import (
+    BETWEEN,
     CONTRADICTED,
-    ENOUGH_REPLICAS,
-    REGISTERED,
     SUPPORTED,
     UNDECIDED,
     Finding,
+    Rule,
     beside,
-    counted,
+    not_testable,
+    outcome,
+    part,
+    primary,
     written,
 )
+
+RULE = Rule(supported=0.0, contradicted=0.0)
+WORDS = {
+    SUPPORTED: "serving more examples brings more in each scaling",
+    CONTRADICTED: "serving more examples brings less in one scaling or more",
+    BETWEEN: "serving more examples brings nothing",
+    UNDECIDED: "no sign is shown in all three scalings",
+}
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `planted` and `modules` tables."""
     planted = tables["planted"]
     fair = duel_outcomes.is_fair(tables["modules"])
-
-    def difference(rows: pd.DataFrame, column: str = "transfer", scale: float = 1000.0) -> Estimate:
-        values = duel_outcomes.by_side(rows, column).reindex(fair.index[fair])
-        return estimate(scale * (values["general"] - values["shallow"]))
-
-    def sides(rows: pd.DataFrame) -> list[Estimate]:
-        values = duel_outcomes.transfers(rows).reindex(fair.index[fair])
-        return [estimate(values[side]) for side in duel_outcomes.SIDES]
-
-    scalings = {
-        name: difference(rows)
-        for name in duel_outcomes.SCALINGS
-        if len(rows := duel_outcomes.duels(planted, "sgd", scaling=name))
-    }
-    findings = [_registered(scalings, len(fair))]
-    differences: list[tuple[str, str, Estimate]] = [
-        (f"scale put {name}", duel_outcomes.TRANSFER_UNIT, result) for name, result in scalings.items()
-    ]
-    for optimiser in duel_outcomes.optimisers(planted):
-        rows = duel_outcomes.duels(planted, optimiser)
-        if optimiser != "sgd":
-            differences.append((f"with {optimiser}", duel_outcomes.TRANSFER_UNIT, difference(rows)))
-        general, shallow = sides(rows)
-        findings += [
-            beside(f"change of the generaliser's part, {optimiser}", duel_outcomes.TRANSFER_UNIT, general),
-            beside(f"change of the memorisers' part, {optimiser}", duel_outcomes.TRANSFER_UNIT, shallow),
-        ]
-        differences += [
-            (f"within the batch, {optimiser}", duel_outcomes.TRANSFER_UNIT, difference(rows, "reinforcement")),
-            (f"steps forward, {optimiser}", "share of steps", difference(rows, "frequency", 1.0)),
-        ]
-        for name, other in _others(planted, optimiser):
-            result = difference(duel_outcomes.duels(planted, optimiser, **other))
-            differences.append((f"{name}, {optimiser}", duel_outcomes.TRANSFER_UNIT, result))
-    findings += [
-        Finding(contrast, unit, result, f"General minus shallow, {contrast}: {written(result)}.")
-        for contrast, unit, result in differences
-    ]
+    optimisers = duel_outcomes.optimisers(planted)
+    findings = [_registered(planted, fair, optimiser) for optimiser in optimisers]
+    for optimiser in optimisers:
+        findings += _beside(planted, fair, optimiser)
     return findings
 
 
-def _others(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the name of each duel beside the registered one, and the settings in which it differs."""
-    rows = planted[planted["optimiser"] == optimiser]
-    # The strongest decay of both sides at once: the smaller of the two counts, so a decay of one side alone is 0.
-    if most := float(rows[["general_decay", "shallow_decay"]].min(axis=1).max()):
-        yield f"decay {most:g}", {"general_decay": most, "shallow_decay": most}
-    yield from duel_outcomes.with_wrong_labels(planted, optimiser)
-    yield from duel_outcomes.with_other_parts(planted, optimiser)
-    yield from duel_outcomes.null_controls()
+def _difference(rows: pd.DataFrame, fair: pd.Series, column: str = "fresh_transfer", scale: float = 1000) -> pd.Series:
+    """Return the general side's mean of a column minus the shallow side's, (replica), NaN for unfair replicas."""
+    values = duel_outcomes.by_side(rows, column).reindex(fair.index)
+    return scale * (values["general"] - values["shallow"]).where(fair)
 
 
-def _registered(scalings: Mapping[str, Estimate], replicas: int) -> Finding:
-    if not scalings:
-        sentence = "There are no duels with SGD."
-        return Finding(REGISTERED, duel_outcomes.TRANSFER_UNIT, estimate([]), sentence, UNDECIDED)
-    # A scaling without a p is the least sure of all, so NaN counts as more than any p.
-    shown = max(scalings.values(), key=lambda result: np.nan_to_num(result.p_value, nan=2.0))
-    has_all = set(scalings) == set(duel_outcomes.SCALINGS) and all(
-        result.n >= ENOUGH_REPLICAS for result in scalings.values()
-    )
-    verdict, outcome = UNDECIDED, "no sign is shown in all three scalings"
-    if not has_all:
-        outcome = "too few replicas to say, or fewer than three scalings"
-    elif all(result.low > 0 for result in scalings.values()):
-        verdict, outcome = SUPPORTED, "the generaliser gains more in each scaling"
-    elif all(result.high < 0 for result in scalings.values()):
-        verdict, outcome = CONTRADICTED, "the generaliser gains less in each scaling"
+def _registered(planted: pd.DataFrame, fair: pd.Series, optimiser: str) -> Finding:
+    contrast = part(optimiser)
+    settings = [{"scaling": scaling} for scaling in duel_outcomes.SCALINGS]
+    settings += [{**scaling, "parts": 1} for scaling in settings]
+    if reason := duel_outcomes.unfit(fair, *(duel_outcomes.duels(planted, optimiser, **other) for other in settings)):
+        return not_testable(reason, contrast)
+    contrasts = {
+        scaling: duel_outcomes.coverage(planted, optimiser, lambda rows: _difference(rows, fair), scaling=scaling)
+        for scaling in duel_outcomes.SCALINGS
+    }
+    decision = least_favourable(contrasts, RULE)
+    most = duel_outcomes.registered(planted)["parts"]
     sentence = (
-        "Steps on other examples change the generaliser's part in a margin, relative to itself and without decay, by"
-        f" {written(shown)} per 1,000 steps more than a memoriser's part. Of three equivalent scalings, this is the one"
-        f" with the least sure difference: {outcome}. Over {counted(shown.n, replicas)}."
+        f"Steps of {optimiser} on other examples favour the generaliser over {most} memorisers of a part each, beyond"
+        f" what they do over one memoriser of all. Coverage adds {written(decision.estimate)} to the difference of the"
+        " relative changes per 1,000 steps. Of three equivalent scalings, the least favourable has the scale"
+        f" {decision.contrast} the networks: {outcome(decision, WORDS)}."
     )
-    return Finding(REGISTERED, duel_outcomes.TRANSFER_UNIT, shown, sentence, verdict)
+    return primary(contrast, duel_outcomes.TRANSFER_UNIT, decision, sentence)
+
+
+def _beside(planted: pd.DataFrame, fair: pd.Series, optimiser: str) -> Iterator[Finding]:
+    unit = duel_outcomes.TRANSFER_UNIT
+    most = duel_outcomes.registered(planted)["parts"]
+
+    def of(column: str = "fresh_transfer", scale: float = 1000, **other: Any) -> pd.Series:
+        return _difference(duel_outcomes.duels(planted, optimiser, **other), fair, column, scale)
+
+    for scaling in duel_outcomes.SCALINGS:
+        if duel_outcomes.duels(planted, optimiser, scaling=scaling).empty:
+            continue
+        at_most, at_one = of(scaling=scaling), of(scaling=scaling, parts=1)
+        yield beside(f"coverage, scale {scaling}, {optimiser}", unit, at_most - at_one)
+        yield beside(f"general minus shallow at {most} parts, scale {scaling}, {optimiser}", unit, at_most)
+        yield beside(f"general minus shallow at 1 part, scale {scaling}, {optimiser}", unit, at_one)
+    values = duel_outcomes.transfers(duel_outcomes.duels(planted, optimiser)).reindex(fair.index)
+    for side, name in (("general", "the generaliser's"), ("shallow", "the memorisers'")):
+        yield beside(f"change of {name} part, {optimiser}", unit, values[side].where(fair))
+    if optimiser != "sgd":
+        whole = of("transfer") - of("transfer", parts=1)
+        yield beside(f"coverage by whole steps, which carry an example's own gradients, {optimiser}", unit, whole)
+    yield beside(f"general minus shallow within the batch, {optimiser}", unit, of("reinforcement"))
+    yield beside(f"general minus shallow in steps forward, {optimiser}", "share of steps", of("frequency", 1))
+    for name, other in _others(planted, optimiser):
+        yield beside(f"general minus shallow, {name}, {optimiser}", unit, of(**other))
+
+
+def _others(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name of each duel beside the judged ones, and the settings in which it differs."""
+    if decay := duel_outcomes.most_decay(planted, optimiser):
+        yield f"decay {decay['general_decay']:g}", decay
+    yield from duel_outcomes.with_wrong_labels(planted, optimiser)
+    for name, other in duel_outcomes.with_other_parts(planted, optimiser):
+        if other["parts"] != 1:  # one part is the control, and stands by scaling
+            yield name, other
+    yield from duel_outcomes.null_controls()

@@ -145,6 +145,8 @@ class PlantedSettings(TaskSettings, SplitSettings, ModelSettings):
     rules: dict[Literal["sgd", "momentum", "adam", "adamw"], RuleSettings] = Field(
         {
             "sgd": RuleSettings(learning_rate=2.0, weight_decays=[1e-3]),
+            # A gradient adds up to ten times the rate through momentum 0.9, so this is sgd's rate.
+            "momentum": RuleSettings(learning_rate=0.2, weight_decays=[1e-3]),
             "adamw": RuleSettings(learning_rate=2e-3, weight_decays=[1.0]),
         },
         min_length=1,
@@ -168,8 +170,17 @@ class PlantedSettings(TaskSettings, SplitSettings, ModelSettings):
         description="places of the factor that matches the margins: `outside` the networks, `inside` their readout"
         " weights, or `halfway`, with its square root in each",
     )
-    duel_steps: Count = Field(500, description="training steps of a duel")
-    evaluations: Count = Field(25, description="number of steps of a duel that are measured, evenly chosen")
+    duel_steps: Count = Field(500, description="training steps of a duel, and of which effects are measured")
+    settling: dict[Literal["sgd", "momentum", "adam", "adamw"], Count] = Field(
+        {"sgd": 5, "momentum": 5, "adamw": 12},
+        description="how many times `duel_steps` the duels last whose shares are judged, by update rule; 1 for a rule"
+        " that is not named. Their shares must have settled at the end",
+    )
+    evaluations: Count = Field(
+        25,
+        description="number of steps of a duel that are measured, evenly chosen from `duel_steps`. The further steps"
+        " of longer duels are measured as often",
+    )
 
     @property
     def condition(self) -> ConditionSettings:
@@ -200,7 +211,13 @@ class PlantedSettings(TaskSettings, SplitSettings, ModelSettings):
         return (
             condition,
             planting,
-            duels.Duels(rules=rules, steps=self.duel_steps, evaluations=self.evaluations, **varied),
+            duels.Duels(
+                rules=rules,
+                steps=self.duel_steps,
+                settling=tuple(self.settling.items()),
+                evaluations=self.evaluations,
+                **varied,
+            ),
         )
 
 

@@ -2,6 +2,9 @@
 
 The effect is the change of a module's part in a margin, without decay. Gradients cannot be compared between modules: a
 factor moved from a network's logits into its readout weights changes the gradients and nothing else.
+
+Momentum carries an example's own gradient into later batches without it. So the effect of a batch's own gradient is
+measured apart, beside the effect of the whole step.
 """
 
 from __future__ import annotations
@@ -27,13 +30,29 @@ from general_circuits.seeds import stream_seed
 AWAY = 0.1
 """Share of the training examples that stay away for the first half of a duel in the order `away`."""
 SIDES = ("general", "shallow")
+EFFECTS = (
+    *("transfer", "fresh_transfer", "reinforcement", "decay_effect"),
+    *("frequency", "update_norm", "decay_norm"),
+)
+"""Columns about a step, which the later steps of long duels lack."""
 
 
 class Move(NamedTuple):
-    """Changes that one step adds to a side's weights: those by the gradient, and those by decay."""
+    """Changes of a side's weights.
+
+    Attributes:
+        by_gradient, by_decay: parts of the step; momentum puts earlier gradients into the first.
+        by_batch: what the gradient of this batch alone adds, in this step and in later ones.
+    """
 
     by_gradient: Part
     by_decay: Part
+    by_batch: Part
+
+    @property
+    def step(self) -> tuple[Part, Part]:
+        """The whole step, in its two parts."""
+        return self.by_gradient, self.by_decay
 
 
 def stacks(
@@ -41,11 +60,11 @@ def stacks(
 ) -> list[list[PlantedDuel]]:
     """Group duels that can be fought at once, up to `NUMBERS_PER_STACK`.
 
-    They have equally many modules of one shape and see the same batches.
+    They have equally many modules of one shape, and see the same batches for equally many steps.
     """
 
-    def kind(duel: PlantedDuel) -> tuple[int, int, str]:
-        return duel.parts, duel.batch, duel.order
+    def kind(duel: PlantedDuel) -> tuple[int, int, str, int]:
+        return duel.parts, duel.batch, duel.order, duel.steps
 
     stacks = []
     for _, same in itertools.groupby(sorted(planted_duels, key=kind), kind):
@@ -96,16 +115,18 @@ def fight(
     example_groups = {"all": labels == examples.targets[:n]}
     if away.any():
         example_groups["away"] = example_groups["all"] & away.to(examples.device)
-    evaluated = set(np.linspace(0, duels.steps, duels.evaluations + 1).round().astype(int).tolist())
+    steps = planted_duels[0].steps
+    evaluated = _evenly(0, duels.steps, duels.evaluations) | _evenly(duels.steps, steps, duels.evaluations)
     frames = []
-    for step, batch in enumerate(_batches(n, planted_duels[0].batch, away, duels.steps, generator)):
+    for step, batch in enumerate(_batches(n, planted_duels[0].batch, away, steps, generator)):
         moves = _moves(sides, steppers, examples, labels, batch.to(examples.device))
         if step in evaluated:
             is_in_batch = torch.zeros(n, dtype=torch.bool)
             is_in_batch[batch] = True
             effects = _measured(sides, moves, examples, labels, is_in_batch.to(examples.device), example_groups)
-            frames.append(effects.assign(step=step))
-        sides = sides[0].moved(*moves[0]), sides[1].moved(*moves[1])
+            # All duels are compared in the effects of their first steps, however long they last.
+            frames.append(effects.assign(step=step, **dict.fromkeys(EFFECTS if step > duels.steps else (), np.nan)))
+        sides = sides[0].moved(*moves[0].step), sides[1].moved(*moves[1].step)
     rows = pd.concat(frames, ignore_index=True)
     settings = pd.DataFrame(list(planted_duels)).loc[rows.pop("duel")].reset_index(drop=True)
     return pd.concat([rows, settings], axis="columns")
@@ -128,7 +149,7 @@ def _moves(
     parts = gradients[:of_first], gradients[of_first:]
     with torch.no_grad():
         return [
-            Move(*stepper.step(side.modules.tensors, part))
+            Move(*stepper.step(side.modules.tensors, part), stepper.alone(part))
             for side, stepper, part in zip(sides, steppers, parts, strict=True)
         ]
 
@@ -170,19 +191,15 @@ def _measured(
     }
     frames = []
     for number, (side, move, logits) in enumerate(zip(sides, moves, before, strict=True)):
-        after = side.moved(move.by_gradient).of_each(tokens)
         # (duel, module, example, class) → (duel, example, class), each example's logits from the module that knows it.
         part = predictions.margins_over(logits[:, side.covers, every], labels, others)
-        change = predictions.margins_over(after[:, side.covers, every], labels, others) - part
-        decayed = (
-            predictions.margins_over(side.moved(move.by_decay).of_each(tokens)[:, side.covers, every], labels, others)
-            - part
-        )
+        moved = [side.moved(change).of_each(tokens)[:, side.covers, every] for change in move]
+        change, decayed, fresh = (predictions.margins_over(after, labels, others) - part for after in moved)
         is_right = logits.sum(1).argmax(-1) == labels
         of_side = {
             # A side's norm is the norm of its modules' norms.
             name: side.modules.norms(tensors).unflatten(0, (len(labels), -1)).norm(dim=1)
-            for name, tensors in zip(("update_norm", "decay_norm", "weight_norm"), (*move, None), strict=True)
+            for name, tensors in zip(("update_norm", "decay_norm", "weight_norm"), (*move.step, None), strict=True)
         }
         for name, group in example_groups.items():
             given = _mean(parts[number], group)
@@ -190,6 +207,7 @@ def _measured(
                 "margin": given,
                 "share": given / _mean(parts[0] + parts[1], group),
                 "transfer": _median(change / part, group & ~is_in_batch),
+                "fresh_transfer": _median(fresh / part, group & ~is_in_batch),
                 "reinforcement": _median(change / part, group & is_in_batch),
                 "decay_effect": _median(decayed / part, group),
                 "frequency": _mean(change > 0, group),
@@ -210,6 +228,11 @@ def _validation_accuracy(sides: tuple[Side, Side], examples: DuelExamples) -> Te
         side.answer(examples.tokens[n:]).sum(1) * side.gains.median(dim=1).values[:, None, None] for side in sides
     ]
     return _mean((logits[0] + logits[1]).argmax(-1) == examples.targets[n:])
+
+
+def _evenly(first: int, last: int, intervals: int) -> set[int]:
+    """Return steps that cut the way from the first to the last into intervals of about one length."""
+    return set(np.linspace(first, last, intervals + 1).round().astype(int).tolist())
 
 
 def _mean(values: Tensor, of: Tensor | None = None) -> Tensor:

@@ -49,8 +49,11 @@ class Duels:
         initial_shares: the general side's share of that margin.
         scalings: place of the factor that matches margins at the start: outside the networks, inside their readout
             weights, or its square root in each (halfway).
-        steps: steps of a duel.
-        evaluations: number of steps whose effect is measured, evenly over the duel, besides the first.
+        steps: steps of a duel. Longer duels have their updates measured up to here.
+        settling: steps of the duels whose shares are judged, in units of `steps`: pairs of an update
+            rule and its number; 1 for other rules.
+        evaluations: number of steps whose effect is measured, evenly over `steps`, besides the first. Longer duels
+            record their margins as many times after them.
     """
 
     rules: tuple[RuleSettings, ...]
@@ -59,4 +62,5 @@ class Duels:
     initial_shares: tuple[float, ...]
     scalings: tuple[Scaling, ...]
     steps: int
+    settling: tuple[tuple[str, int], ...]
     evaluations: int

@@ -62,12 +62,28 @@ class Stepper:
         by_gradient, *by_decay = (torch._foreach_mul(pull, -self.rate) for pull in pulls)
         return by_gradient, by_decay[0] if by_decay else torch._foreach_mul(decays, -self.rate)
 
+    def alone(self, gradients: Part) -> Part:
+        """Return what the last step's gradients add to each weight, in this step and through momentum in all later ones.
+
+        The step itself also has what earlier gradients carried into it. Adam's present root mean squares divide, as if
+        they stayed. Without momentum this is the step by the gradient.
+        """
+        if self.rule == "momentum":
+            # A gradient stays in the sum with weights 1, 0.9, 0.81, …
+            return torch._foreach_mul(gradients, -self.rate / (1 - MOMENTUM))
+        if self.squares:
+            return torch._foreach_mul(torch._foreach_div(gradients, self._roots()), -self.rate)
+        return torch._foreach_mul(gradients, -self.rate)
+
     def _sizes(self, pulls: list[Part]) -> Part:
         """Return Adam's divisors: root mean squares, times the corrections for means that start at zero."""
         total = pulls[0] if len(pulls) == 1 else torch._foreach_add(pulls[0], pulls[1])
         torch._foreach_mul_(self.squares, BETA2)
         torch._foreach_addcmul_(self.squares, total, total, 1 - BETA2)
-        start, bias = 1 - BETA1**self.count, 1 - BETA2**self.count
-        sizes = torch._foreach_sqrt(torch._foreach_div(self.squares, bias))
-        torch._foreach_add_(sizes, EPSILON)
-        return torch._foreach_mul(sizes, start)
+        return torch._foreach_mul(self._roots(), 1 - BETA1**self.count)
+
+    def _roots(self) -> Part:
+        """Return root mean squares of the gradients so far, corrected for a mean that starts at zero."""
+        roots = torch._foreach_sqrt(torch._foreach_div(self.squares, 1 - BETA2**self.count))
+        torch._foreach_add_(roots, EPSILON)
+        return roots

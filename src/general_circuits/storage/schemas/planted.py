@@ -24,9 +24,11 @@ TABLE = Table(
         "examples": CATEGORY,
     },
     columns={
+        "steps": INTEGER,
         "margin": SINGLE,
         "share": SINGLE,
         "transfer": SINGLE,
+        "fresh_transfer": SINGLE,
         "reinforcement": SINGLE,
         "decay_effect": SINGLE,
         "frequency": SINGLE,
@@ -57,6 +59,10 @@ TABLE = Table(
         ),
         "label_noise": "ξ, share of the training examples with a wrong label",
         "order": "shuffled, or away (a tenth of the examples is in no batch for the first half of the steps)",
+        "steps": (
+            "training steps of the duel; effects of steps are recorded for the first steps, which all duels have, and"
+            " are missing later"
+        ),
         "side": "general or shallow",
         "examples": "all (training examples with right labels) or away (those of them that stay away)",
         "margin": "the side's part in the margin of both sides' sum, mean over examples, logits",
@@ -64,6 +70,10 @@ TABLE = Table(
         "transfer": (
             "relative change, by the next step without decay, of a part in an example's margin: the part of the module"
             " that knows the example. Median over examples outside the step's batch; missing if the batch has all"
+        ),
+        "fresh_transfer": (
+            "the same by the gradient of this batch alone: all that it adds to the weights, now and through momentum in"
+            " later steps, at the present divisors of adam and adamw. For sgd it is transfer"
         ),
         "reinforcement": "the same over the examples in the batch",
         "decay_effect": "the same relative change by the decay of the next step alone, over all examples",
