@@ -1,232 +1,282 @@
 """Claim: once grokking has started, a larger learning rate speeds it up as much; or does it shift the mode?
 
-Registered before any result of a study was seen, for branches of grokking that change only the learning rate:
+Registered before this rule was applied to any result:
 
+- The base is grokking, or a condition that differs from it in the rate (and warm-up) alone. Of all that have branches
+  with another rate, it is the one with the lowest rate. The first version took grokking itself, at a rate of which ten
+  times as much destroyed every network. Then no account can be judged.
+- Precondition of each part: with ten times the rate, the network lives on in at least four fifths of the replicas. It
+  lives if it has not diverged, and has a training accuracy of 0.99 or more at t_g or in the last fifth of the branch.
+  And at least four fifths of the base's replicas come to the place of the branches.
 - speed, the rival's account: generalising is as much faster as the rate is larger. The estimate is a slope: of the log
-  of the steps left to generalise, on the log of the rate's multiplier. It is one value per replica, by censored
-  regression over grokking and the branches at onset. Supported where the interval is below −0.8, contradicted where it
-  is above −0.2.
-- mode shift, the author's account, for ten times the rate at t_m: training accuracy falls by 0.2 or more. On its way
-  back, it is less than 0.1 above validation accuracy in the mean. Supported where both intervals say so, contradicted
-  where either says the opposite.
-- The way back goes from the lowest training accuracy until it is 0.99 again. Where it never is, the way goes to the
-  end, if half of the fall is regained by then; else there is no way back, and no value.
+  of the steps left to generalise, on the log of the rate's multiplier. It is one value per replica, from the base and
+  its branches at onset that change the rate alone, by interval-censored regression. Supported below −0.8, contradicted
+  above −0.2.
+- Rates at which the network does not live are left out, since a destroyed network is not a slow one. A rate at which no
+  replica generalises is a bound. In the first version it was part of the slope, which moved slopes towards 0. At least
+  three rates must have times, and at most a fifth of these times may be censored. Where a bound excludes the slopes of
+  the verdict, the claim is not testable: no single power describes the rates.
+- dip, the author's account, for ten times the rate at t_m: training accuracy falls. The dip is from the base's accuracy
+  at t_m to the lowest one in the next 200 steps; over the whole branch, other events would count as dips. Supported
+  above 0.2, contradicted below 0.1. The first 200 steps need ten evaluations, or the lowest point is missed.
+- joint rise, the author's account, for the same branch: on the way back, training accuracy is hardly above validation
+  accuracy. The way goes from the lowest point until training accuracy is 0.99 again. The estimate is the mean of the
+  difference over the time of the way. Supported below 0.1, contradicted above 0.2. Precondition: in at least four
+  fifths of the replicas there is a dip of 0.2 and a way back.
 - Beside it: branches from other places, with rate × decay held, or annealed; another rate from the start; and branches
-  of other conditions. For each multiplier: the steps left, and the share of replicas that diverge. For each multiplier
-  at t_m: the time until accuracy is back relative to t_m, and the correlation of both losses before and after. Also a
-  kick of the weights that makes training accuracy fall as low.
+  of other conditions. For each multiplier: the steps left, and the share of replicas that live on.
+- Beside it for each multiplier at t_m: the dip, the difference on the way back and half-way, and the length of the way
+  over t_m. Also the correlation of both losses before and after, and a kick of the weights that makes training accuracy
+  fall as low.
 - A replica that does not generalise is censored at its end. One that never gets to the place is left out; the sentence
   counts such replicas.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from general_circuits.analysis import variant_outcomes
-from general_circuits.analysis.estimates import Array, estimate
-from general_circuits.analysis.survival import slopes
+from general_circuits.analysis import rate_change, variant_outcomes
+from general_circuits.analysis.decisions import decide
+from general_circuits.analysis.estimates import Array
+from general_circuits.analysis.rate_change import Shift
+from general_circuits.analysis.survival import Slopes, slopes
 from general_circuits.analysis.variant_outcomes import Rate
-from general_circuits.analysis.variants import BASE, PARENT, Conditions
-from general_circuits.analysis.windows import steps_of_events
+from general_circuits.analysis.variants import PARENT, RATE, Conditions
 from general_circuits.claims.findings import (
+    BETWEEN,
     CONTRADICTED,
-    ENOUGH_REPLICAS,
-    REGISTERED,
     SUPPORTED,
     UNDECIDED,
     Finding,
+    Rule,
     beside,
-    counted,
-    decided,
     not_testable,
     outcome,
+    part,
+    primary,
     written,
 )
 
-RIVAL, NO_EFFECT = -0.8, -0.2
-DIP, GAP, BACK = 0.2, 0.1, 0.99
+SPEED, DIP, GAP = Rule(-0.8, -0.2, is_below=True), Rule(0.2, 0.1), Rule(0.1, 0.2, is_below=True)
+ENOUGH, MOST_CENSORED = 0.8, 0.2
+"""Least share of replicas that must live, dip or come back, and largest share of times that may be censored."""
+LEAST_RATES, LEAST_EVALUATIONS = 3, 10
 SLOPE_UNIT = "power of the multiplier"
+UNITS = {
+    "dip": "training accuracy lost",
+    "gap": "training less validation accuracy",
+    "gap_half_way": "training less validation accuracy",
+    "recovery": "log10 of steps, over t_m",
+    "coupling": "change of correlation",
+}
+"""Units of what is measured of a mode shift, by the attribute of `Shift`."""
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `conditions`, `events` and `metrics` tables of grokking and its variants."""
-    events, metrics, conditions = tables["events"], tables["metrics"], variant_outcomes.settings(tables["conditions"])
-    variants = variant_outcomes.rates(conditions)
-    replicas = events.loc[events["condition"] == BASE, "replica"].nunique()
-    findings = [_speed(_slopes(events, variants, "onset", "free"), replicas)]
-    shifts = {variant: _shifts(events, metrics, variant) for variant in variants if variant.at == "memorised"}
-    findings.append(_mode_shift(shifts, replicas))
-    for at, how in dict.fromkeys((variant.at, variant.how) for variant in variants if variant.how != "kick"):
-        if (at, how) != ("onset", "free"):
-            slope = estimate(_slopes(events, variants, at, how))
-            findings.append(beside(f"slope from {at}, {how}", SLOPE_UNIT, slope))
-    for variant in variants:
-        base = variant_outcomes.left(events, BASE, variant.at)
-        ratio = estimate(variant_outcomes.log_ratio(variant_outcomes.left(events, variant.condition, variant.at), base))
-        findings.append(beside(f"steps left, {_named(variant)}", "log10 of the ratio to no change", ratio))
-        diverged = estimate(_diverged(metrics, variant))
-        findings.append(beside(f"diverged, {_named(variant)}", "share of replicas", diverged, is_change=False))
-    for variant, shift in shifts.items():
-        for what, unit in UNITS.items():
-            values = estimate([getattr(of_replica, what) for of_replica in shift])
-            findings.append(beside(f"{what.replace('_', ' ')}, {_named(variant)}", unit, values))
-    return [*findings, *_of_others(events, conditions)]
-
-
-def _named(variant: Rate) -> str:
-    return (
-        f"kick at {variant.at}" if variant.how == "kick" else f"×{variant.multiplier:g} at {variant.at}, {variant.how}"
-    )
-
-
-def _diverged(metrics: pd.DataFrame, variant: Rate) -> list[float]:
-    """Return 1 for each replica whose loss or weights became infinite or NaN, else 0."""
-    rows = metrics[metrics["condition"] == variant.condition]
-    return rows.groupby("replica")["diverged"].any().astype(float).to_list()
-
-
-def _of_others(events: pd.DataFrame, conditions: Conditions) -> Iterator[Finding]:
-    """Yield the slopes over the branches of other conditions than grokking."""
-    for base in dict.fromkeys(flat.get(PARENT) for flat in conditions.values()):
-        if base in (None, BASE):
-            continue
-        variants = variant_outcomes.rates(conditions, base)
-        for at, how in dict.fromkeys((variant.at, variant.how) for variant in variants):
-            slope = estimate(_slopes(events, variants, at, how, base))
-            yield beside(f"slope from {at} of {base}, {how}", SLOPE_UNIT, slope)
-
-
-def _slopes(events: pd.DataFrame, variants: list[Rate], at: str, how: str, base: str = BASE) -> Array:
-    """Return the slope over variants of one kind and their base from the same place on, one value per replica."""
-    kind = [variant for variant in variants if (variant.at, variant.how) == (at, how)]
-    parts = [variant_outcomes.left(events, base, at, base).assign(multiplier=1.0)]
-    parts += [
-        variant_outcomes.left(events, variant.condition, at, base).assign(multiplier=variant.multiplier)
-        for variant in kind
-    ]
-    rows = pd.concat(parts).reset_index()
-    return slopes(np.log(rows["multiplier"]), rows["steps"], rows["censored"], rows["replica"])
-
-
-def _speed(values: Array, replicas: int) -> Finding:
-    result, verdict = decided(values, RIVAL, NO_EFFECT)
-    words = {
-        SUPPORTED: "as much faster as the rate is larger",
-        CONTRADICTED: "hardly faster, or slower",
-        UNDECIDED: "neither as much as the rate nor no effect is shown",
-    }
-    sentence = (
-        "From onset on, the steps left to generalise change as the multiplier of the learning rate to the power"
-        f" {written(result)}: {outcome(result, verdict, words)}. Over {counted(result.n, replicas)}."
-    )
-    return Finding(f"{REGISTERED}, speed", SLOPE_UNIT, result, sentence, verdict)
-
-
-UNITS = {
-    "dip": "training accuracy lost",
-    "gap": "training less validation accuracy",
-    "recovery": "log10 of steps, over t_m",
-    "coupling": "change of correlation",
-}
-"""Units of what is measured of a mode shift, by the attribute of `_Shift`."""
+    conditions = variant_outcomes.settings(tables["conditions"])
+    base = _Base.of(tables, conditions, rate_change.slowest_base(conditions))
+    others = dict.fromkeys(flat[PARENT] for flat in conditions.values() if PARENT in flat and flat[PARENT] != base.name)
+    findings = [_speed(base), *_mode_shift(base), *_beside(base)]
+    for name in others:
+        other = _Base.of(tables, conditions, name)
+        findings += _beside(other.with_branches_alone(), f" of {name}")
+    return findings
 
 
 @dataclass(frozen=True)
-class _Shift:
-    """Accuracies and losses of one replica after it left grokking.
+class _Base:
+    """A condition, and the variants of it that have another rate or a kick."""
 
-    Attributes:
-        dip: fall of training accuracy, from grokking's at the same step to its lowest.
-        gap: mean of training minus validation accuracy on the way back; NaN where it does not come back.
-        recovery: log10 of the steps until training accuracy is 0.99 again, over t_m; NaN where it never is.
-        coupling: correlation of the changes of both log losses after the branch, minus that before it.
-    """
+    name: str
+    rate: float
+    events: pd.DataFrame
+    metrics: pd.DataFrame
+    variants: tuple[Rate, ...]
 
-    dip: float
-    gap: float
-    recovery: float
-    coupling: float
+    @classmethod
+    def of(cls, tables: Mapping[str, pd.DataFrame], conditions: Conditions, name: str) -> _Base:
+        rate, variants = float(conditions[name][RATE]), variant_outcomes.rates(conditions, name)
+        return cls(name, rate, tables["events"], tables["metrics"], tuple(variants))
+
+    def with_branches_alone(self) -> _Base:
+        """Return the same without other rates from the start, which stand beside the slowest base already."""
+        return replace(self, variants=tuple(variant for variant in self.variants if variant.is_branch))
+
+    @cached_property
+    def alive(self) -> Mapping[str, pd.Series]:
+        """Replicas that live on, by variant."""
+        names = [variant.condition for variant in self.variants]
+        return {name: rate_change.alive(self.events, self.metrics, name) for name in names}
+
+    @cached_property
+    def shifts(self) -> Mapping[Rate, list[Shift]]:
+        """Shifts of the replicas, by variant at t_m."""
+        at_memorised = [variant for variant in self.variants if variant.at == "memorised"]
+        return {
+            variant: rate_change.shifts(self.events, self.metrics, variant.condition, self.name)
+            for variant in at_memorised
+        }
+
+    def kinds(self) -> list[tuple[str, str]]:
+        """Return places and ways in which rates differ, each once."""
+        kinds = ((variant.at, variant.how) for variant in self.variants if variant.how != "kick")
+        return list(dict.fromkeys(kinds))
+
+    def destroying(self, at: str, how: str) -> list[Rate]:
+        """Return the variants of one kind in which too few replicas live on."""
+        kind = [variant for variant in self.variants if (variant.at, variant.how) == (at, how)]
+        return [variant for variant in kind if self.alive[variant.condition].mean() < ENOUGH]
+
+    def left(self, at: str, how: str) -> pd.DataFrame:
+        """Return the steps left of the base and of living variants of one kind, with the multiplier of each."""
+        kind = {variant.condition: variant for variant in self.variants if (variant.at, variant.how) == (at, how)}
+        for variant in self.destroying(at, how):
+            del kind[variant.condition]
+        multipliers = {self.name: 1.0} | {name: variant.multiplier for name, variant in kind.items()}
+        parts = [
+            variant_outcomes.left(self.events, name, at, self.name).assign(multiplier=multiplier)
+            for name, multiplier in multipliers.items()
+        ]
+        return pd.concat(parts).reset_index()
+
+    def tenfold(self, at: str) -> Rate | None:
+        """Return the branch from a place that has ten times the rate and no other change; None if there is none."""
+        kind = (variant for variant in self.variants if (variant.at, variant.how) == (at, "free"))
+        return next((variant for variant in kind if np.isclose(variant.multiplier, 10)), None)
+
+    def unfit(self, at: str) -> str:
+        """Return in words why ten times the rate from a place cannot be judged; empty if it can."""
+        tenfold = self.tenfold(at)
+        if tenfold is None:
+            return f"no branch of {self.name} at {at} with ten times the learning rate"
+        came = variant_outcomes.left(self.events, self.name, at, self.name)["start"].notna()
+        if came.mean() < ENOUGH:
+            return f"{self.name} came to {at} in {came.sum()} of {len(came)} replicas"
+        lives = self.alive[tenfold.condition]
+        if lives.mean() < ENOUGH:
+            dead = int((came & ~lives).sum())
+            return f"ten times the rate of {self.rate:g} destroys the network in {dead} of {came.sum()} replicas"
+        return ""
 
 
-def _shifts(events: pd.DataFrame, metrics: pd.DataFrame, variant: Rate) -> list[_Shift]:
-    """Return one shift for each replica that has a branch."""
-    memorised = steps_of_events(events, BASE)["memorised"]
-    return list(
-        _each(
-            metrics, variant, variant_outcomes.left(events, variant.condition, variant.at)["start"].dropna(), memorised
-        )
-    )
+def _slopes(rows: pd.DataFrame) -> Slopes:
+    return slopes(np.log(rows["multiplier"]), rows["after"], rows["steps"], rows["censored"], rows["replica"])
 
 
-def _each(metrics: pd.DataFrame, variant: Rate, starts: pd.Series, memorised: pd.Series) -> Iterator[_Shift]:
-    for replica, start in starts.items():
-        accuracy = variant_outcomes.curves(metrics, variant.condition, replica)
-        # A kick has lowered accuracy already at the branch's first evaluation, so the fall is taken from grokking's.
-        before = variant_outcomes.curves(metrics, BASE, replica)
-        train = accuracy["train"]
-        before_fall = float(before["train"].get(start, np.nan))
-        lowest = train.idxmin()
-        after = accuracy.loc[lowest:]
-        back = after.index[after["train"] >= BACK]
-        dip, end = before_fall - float(train.min()), back[0] if len(back) else after.index[-1]
-        while_rising = after.loc[:end]
-        is_back = dip >= DIP and float(train.loc[lowest:].max()) >= float(train.min()) + dip / 2
-        gap = float((while_rising["train"] - while_rising["validation"]).mean())
-        recovery = np.log10((end - start) / memorised[replica]) if len(back) and end > start else np.nan
-        yield _Shift(
-            dip,
-            gap if is_back else np.nan,
-            recovery if is_back else np.nan,
-            _coupling(metrics, variant, replica, start),
-        )
-
-
-def _coupling(metrics: pd.DataFrame, variant: Rate, replica: int, start: float) -> float:
-    """Return the correlation of the changes of both log losses after the branch, minus that before it.
-
-    Both spans have the same length: from step 0 to the branch, and as many steps after it.
-    """
-    after = variant_outcomes.curves(metrics, variant.condition, replica, "loss")
-    before = variant_outcomes.curves(metrics, BASE, replica, "loss")
-    after, before = after.loc[start : 2 * start], before.loc[:start]
-    correlations = []
-    for losses in (before, after):
-        changes = np.log(losses.where(losses > 0)).diff().dropna()
-        is_enough = len(changes) > 2 and (changes.std() > 0).all()
-        correlations.append(float(changes["train"].corr(changes["validation"])) if is_enough else np.nan)
-    return correlations[1] - correlations[0]
-
-
-def _mode_shift(shifts: Mapping[Rate, list[_Shift]], replicas: int) -> Finding:
-    name = f"{REGISTERED}, mode shift"
-    tenfold = [
-        shift for variant, shift in shifts.items() if variant.how == "free" and np.isclose(variant.multiplier, 10)
-    ]
-    if not tenfold:
-        return not_testable("no branch at t_m with ten times the rate", name)
-    dips, gaps = (
-        estimate([getattr(of, what) for of in tenfold[0]], null) for what, null in (("dip", DIP), ("gap", GAP))
-    )
-    verdict, words, shown = UNDECIDED, "not shown either way", gaps
-    way = f"on its way back it is {written(gaps)} above validation accuracy" if gaps.n else "it does not come back"
-    if dips.n < ENOUGH_REPLICAS:
-        words = "too few replicas to say"
-    elif dips.high < DIP:
-        verdict, words, shown = CONTRADICTED, "there is no such dip", dips
-    elif gaps.n >= ENOUGH_REPLICAS and gaps.low > GAP:
-        verdict, words = CONTRADICTED, "training accuracy comes back without validation accuracy"
-    elif gaps.n >= ENOUGH_REPLICAS and dips.low > DIP and gaps.high < GAP:
-        verdict, words = SUPPORTED, "both fall and rise together"
-        shown = dataclasses.replace(gaps, p_value=max(dips.p_value, gaps.p_value))
+def _speed(base: _Base) -> Finding:
+    contrast = part("speed")
+    if reason := base.unfit("onset"):
+        return not_testable(reason, contrast)
+    rows = base.left("onset", "free")
+    slope = _slopes(rows)
+    if len(slope.fitted) < LEAST_RATES:
+        fitted = _listed(np.exp(slope.fitted))
+        return not_testable(f"replicas generalise at fewer than {LEAST_RATES} rates: {fitted}", contrast)
+    if slope.censored > MOST_CENSORED:
+        return not_testable(f"{slope.censored:.0%} of the steps left are censored", contrast)
+    decision = decide(slope.values, SPEED)
+    most = {SUPPORTED: SPEED.supported, BETWEEN: SPEED.contradicted}.get(decision.verdict, np.inf)
+    for bound, least in rate_change.bounds(rows).items():
+        if least > most:
+            other = f"the power is {decision.estimate.mean:.2f} between {_listed(np.exp(slope.fitted))}"
+            return not_testable(
+                f"{other}, but above {least:.2f} up to ×{bound:g}, where no replica generalises", contrast
+            )
+    words = {
+        SUPPORTED: "as much faster as the rate is larger",
+        CONTRADICTED: "hardly faster, or slower",
+        BETWEEN: "faster, but not as much as the rate is larger",
+        UNDECIDED: "neither as much as the rate nor no effect is shown",
+    }
     sentence = (
-        f"At ten times the learning rate from t_m on, training accuracy falls by {written(dips)}, and {way}: {words}."
-        f" Over {counted(gaps.n, replicas)}."
+        f"From onset on, at a base rate of {base.rate:g}, the steps left to generalise change as the multiplier of the"
+        f" learning rate to the power {written(decision.estimate)}: {outcome(decision, words)}."
+        f" The rates are {_listed(np.exp(slope.fitted))}."
     )
-    unit = UNITS["dip" if shown is dips else "gap"]
-    return Finding(name, unit, shown, sentence, verdict)
+    if slope.bounds:
+        sentence += f" At {_listed(np.exp(slope.bounds))} no replica generalises, which gives a bound alone."
+    if destroying := base.destroying("onset", "free"):
+        sentence += f" These destroy the network: {_listed([variant.multiplier for variant in destroying])}."
+    return primary(contrast, SLOPE_UNIT, decision, sentence)
+
+
+def _listed(multipliers: Array | list[float]) -> str:
+    return ", ".join(f"×{multiplier:g}" for multiplier in multipliers) or "none"
+
+
+def _mode_shift(base: _Base) -> Iterator[Finding]:
+    """Yield the findings on the dip and on the joint rise at ten times the rate from t_m on."""
+    dip, rise = part("dip"), part("joint rise")
+    reason, tenfold = base.unfit("memorised"), base.tenfold("memorised")
+    shifts = base.shifts[tenfold] if tenfold and not reason else []
+    evaluations = min((shift.evaluations for shift in shifts if np.isfinite(shift.dip)), default=np.inf)
+    if evaluations < LEAST_EVALUATIONS:
+        reason = f"the branch has {evaluations:g} evaluations in its first {rate_change.SOON} steps"
+    if reason:
+        yield not_testable(reason, dip)
+        yield not_testable(reason, rise)
+        return
+    assert tenfold is not None
+    lives = base.alive[tenfold.condition].to_numpy()
+    # A network that dies has no dip: it does not come back.
+    dips = np.where(lives, [shift.dip for shift in shifts], np.nan)
+    gaps = np.where(lives, [shift.gap for shift in shifts], np.nan)
+    when = f"At ten times the learning rate of {base.rate:g} from t_m on"
+    decision = decide(dips, DIP)
+    words = {
+        SUPPORTED: "there is a dip",
+        CONTRADICTED: "there is no dip",
+        BETWEEN: "the dip is small",
+        UNDECIDED: "a dip is neither shown nor excluded",
+    }
+    sentence = (
+        f"{when}, training accuracy falls by {written(decision.estimate, is_change=False)} within"
+        f" {rate_change.SOON} steps: {outcome(decision, words)}."
+    )
+    yield primary(dip, UNITS["dip"], decision, sentence)
+    n, fell, back = len(dips), int((dips >= rate_change.DIP).sum()), int(np.isfinite(gaps).sum())
+    if fell < ENOUGH * n:
+        yield not_testable(f"training accuracy falls by {rate_change.DIP:g} in {fell} of {n} replicas", rise)
+        return
+    if back < ENOUGH * n:
+        yield not_testable(f"training accuracy falls and comes back in {back} of {n} replicas", rise)
+        return
+    decision = decide(gaps, GAP)
+    words = {
+        SUPPORTED: "both rise together",
+        CONTRADICTED: "training accuracy comes back without validation accuracy",
+        BETWEEN: "training accuracy comes back somewhat before validation accuracy",
+        UNDECIDED: "a joint rise is neither shown nor excluded",
+    }
+    sentence = (
+        f"{when}, training accuracy is {written(decision.estimate)} above validation accuracy on its way back:"
+        f" {outcome(decision, words)}."
+    )
+    yield primary(rise, UNITS["gap"], decision, sentence)
+
+
+def _beside(base: _Base, suffix: str = "") -> Iterator[Finding]:
+    """Yield slopes, steps left, living replicas and shifts of a condition's variants; `suffix` names the condition."""
+    for at, how in base.kinds():
+        if (at, how) != ("onset", "free") or suffix:
+            values = _slopes(base.left(at, how)).values
+            yield beside(f"slope from {at}{suffix}, {how}", SLOPE_UNIT, values)
+    for variant in base.variants:
+        named = f"×{variant.multiplier:g} at {variant.at}{suffix}, {variant.how}"
+        if variant.how == "kick":
+            named = f"kick at {variant.at}{suffix}"
+        of_base = variant_outcomes.left(base.events, base.name, variant.at, base.name)
+        of_variant = variant_outcomes.left(base.events, variant.condition, variant.at, base.name)
+        ratio = variant_outcomes.log_ratio(of_variant, of_base)
+        yield beside(f"steps left, {named}", "log10 of the ratio to no change", ratio)
+        yield beside(f"alive, {named}", "share of replicas", base.alive[variant.condition].astype(float), False)
+        for what, unit in UNITS.items() if variant in base.shifts else ():
+            values = np.array([getattr(shift, what) for shift in base.shifts[variant]])
+            yield beside(f"{what.replace('_', ' ')}, {named}", unit, values)
