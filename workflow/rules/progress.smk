@@ -22,6 +22,8 @@ rule measure_progress:
     params:
         settings=lambda wildcards: JOBS.settings_option(wildcards.condition),
         moments=first_or_none("moments"),
+        # What a branch leaves must not choose how its effect is measured.
+        general_at=lambda wildcards: "first" if wildcards.condition in JOBS.branches else "last",
         how=options(
             steps=or_all(PROGRESS.checkpoints),
             examples=PROGRESS.examples,
@@ -33,5 +35,6 @@ rule measure_progress:
         "Measuring the progress of {wildcards.condition}, block {wildcards.block}"
     shell:
         "python -m general_circuits.stages.measure_progress --split {input.split} --moments={params.moments}"
-        " --condition {wildcards.condition} --settings {params.settings:q} {params.how} --output {output.progress}"
+        " --condition {wildcards.condition} --settings {params.settings:q} {params.how}"
+        " --general-at {params.general_at} --output {output.progress}"
         " > {log} 2>&1"

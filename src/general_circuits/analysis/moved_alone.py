@@ -11,7 +11,8 @@ BY_DECAY, MINIBATCHES, GAUSSIAN = "decay", "minibatch noise", "gaussian noise"
 """Kinds of movement without a gradient."""
 BEFORE, AFTER = "unseen", "unseen_after"
 """Components that show the general part, with key frequencies from the branch's first or from its last checkpoint."""
-SIDES = ("general", "shallow")
+LEAST = 0.5
+"""Smallest part of a margin that can lose a share, in logits: a share of nothing is no share."""
 
 Ends = tuple[pd.DataFrame, pd.DataFrame]
 """Values at a branch's first checkpoint, and at its last one before the change ends, each by replica."""
@@ -51,23 +52,21 @@ def parts(progress: pd.DataFrame, conditions: Conditions, name: str, component: 
     return _ends(both, conditions, name)
 
 
-def lost(ends: Ends, least: float = 0.0) -> pd.DataFrame:
-    """Return the share that each part loses, by replica; columns `general` and `shallow`.
+def lost(ends: Ends) -> pd.DataFrame:
+    """Return the share that each part loses, by replica; both are NaN where either part is below `LEAST` at first.
 
     Args:
-        ends: both parts at both ends.
-        least: smallest part at the start, in logits. Where either part is not above 0 or is smaller, both are NaN.
+        ends: both parts at both ends, as `parts` returns them.
     """
     first, last = ends
-    is_large = ((first > 0) & (first >= least)).all(axis=1)
-    return (1 - last / first).where(is_large, axis=0)
+    return (1 - last / first).where((first >= LEAST).all(axis=1), axis=0)
 
 
-def alone(progress: pd.DataFrame, conditions: Conditions, least: float = 0.0) -> dict[str, pd.DataFrame]:
+def alone(progress: pd.DataFrame, conditions: Conditions) -> dict[str, pd.DataFrame]:
     """Return `lost` by the kind of movement; a branch without progress measures is left out."""
     measured = set(progress["condition"].astype(str))
     found = {kind: name for kind, name in branches(conditions).items() if name in measured}
-    return {kind: lost(parts(progress, conditions, name), least) for kind, name in found.items()}
+    return {kind: lost(parts(progress, conditions, name)) for kind, name in found.items()}
 
 
 def displacement(structure: pd.DataFrame, conditions: Conditions, name: str) -> pd.DataFrame:

@@ -17,7 +17,6 @@ from general_circuits.analysis.variants import (
     BASE,
     DECAY,
     FRACTION,
-    INSTEAD,
     KICK,
     PARENT,
     RATE,
@@ -117,56 +116,6 @@ def slope(events: pd.DataFrame, levels: Mapping[str, float]) -> Array:
     parts = [left(events, name, START).assign(level=level) for name, level in levels.items() if level > 0]
     rows = pd.concat(parts).reset_index()
     return slopes(np.log(rows["level"]), rows["steps"], rows["censored"], rows["replica"])
-
-
-def lost(progress: pd.DataFrame, conditions: Conditions, name: str) -> pd.DataFrame:
-    """Return the share of the general and of the shallow part of the training margin that a branch loses.
-
-    The general part is what unseen examples show, the shallow part is the rest. The loss is from the branch's first
-    checkpoint to its last one before the change ends.
-
-    Args:
-        progress: the table `progress`.
-        conditions: flat settings by name.
-        name: the branch.
-
-    Returns:
-        By replica, columns `general` and `shallow`; NaN where a part was not above 0 at the first checkpoint, or where
-        there is no second one.
-    """
-    rows = progress[(progress["condition"] == name) & (progress["split"] == "train") & progress["is_scheduled"]]
-    parts = rows.pivot_table(index=["replica", "step"], columns="component", values="part_of_margin", observed=True)
-    parts = parts.reindex(columns=["all", "unseen"])
-    both = pd.DataFrame({"general": parts["unseen"], "shallow": parts["all"] - parts["unseen"]})
-    lasts = conditions[name].get("branch.lasts")  # None: until the end of training
-    shares = {}
-    for replica, of_replica in both.groupby("replica"):
-        steps = of_replica.droplevel("replica")
-        inside = steps if lasts is None else steps.loc[: steps.index[0] + lasts]
-        first, last = inside.iloc[0], inside.iloc[-1]
-        shares[replica] = (1 - last / first).where((first > 0) & (len(inside) > 1))
-    return pd.DataFrame.from_dict(shares, orient="index", columns=["general", "shallow"])
-
-
-def alone(progress: pd.DataFrame, conditions: Conditions) -> dict[str, pd.DataFrame]:
-    """Return `lost` of the branches at onset in which only decay, or only noise, moves the weights.
-
-    Keys are "decay alone" and "noise alone"; a branch without progress measures is left out.
-    """
-    measured = set(progress["condition"].astype(str))
-    branches = {"decay alone": moved_alone(conditions, noise=False), "noise alone": moved_alone(conditions, noise=True)}
-    return {words: lost(progress, conditions, name) for words, name in branches.items() if name and name in measured}
-
-
-def moved_alone(conditions: Conditions, noise: bool) -> str | None:
-    """Return the branch at onset in which only decay, or only noise as large as decay, moves the weights."""
-    for name in conditions:
-        changed = differences(conditions, name)
-        # The setting replaces the gradient by noise of this size. At 0 nothing but decay moves the weights.
-        moves = changed.get(INSTEAD, -1.0) > 0 if noise else changed.get(INSTEAD) == 0.0
-        if place(changed) == "onset" and moves and (conditions[name][DECAY] > 0) != noise:
-            return name
-    return None
 
 
 def curves(metrics: pd.DataFrame, condition: str, replica: int, column: str = "accuracy") -> pd.DataFrame:

@@ -31,7 +31,7 @@ import pandas as pd
 from general_circuits.analysis import moved_alone, variant_outcomes
 from general_circuits.analysis.decisions import decide
 from general_circuits.analysis.estimates import estimate
-from general_circuits.analysis.moved_alone import BY_DECAY, GAUSSIAN, MINIBATCHES
+from general_circuits.analysis.moved_alone import BY_DECAY, GAUSSIAN, LEAST, MINIBATCHES
 from general_circuits.analysis.variants import BASE
 from general_circuits.claims.findings import (
     BETWEEN,
@@ -49,10 +49,8 @@ from general_circuits.claims.findings import (
 )
 
 RULE = Rule(supported=0.05, contradicted=0.0)
-LEAST = 0.5
-"""Smallest part of the margin at the branching step that can lose a share, in logits."""
 ENOUGH = 0.8
-"""Least share of replicas in which both parts are that large."""
+"""Least share of replicas in which both parts are at least `LEAST` logits."""
 TOLERANCE = 0.1
 """Largest difference between the displacements by noise and by decay, as a share of decay's."""
 SHARE, OF_NORM = "share of the part", "share of the norm"
@@ -132,7 +130,7 @@ class _Branches:
         """Return the shares that both parts lose, for all replicas; NaN where a part was too small to lose a share."""
         assert self.progress is not None
         ends = moved_alone.parts(self.progress, self.conditions, self.names[kind], component)
-        return moved_alone.lost(ends, LEAST).reindex(self.replicas)
+        return moved_alone.lost(ends).reindex(self.replicas)
 
     def _displacement(self, kind: str) -> pd.DataFrame:
         assert self.structure is not None

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from general_circuits.analysis import variant_outcomes
-from general_circuits.analysis.estimates import estimate
-from general_circuits.analysis.variants import BATCH, DECAY, Conditions
+from general_circuits.analysis.variants import BATCH, DECAY
 from general_circuits.claims.findings import (
     CONTRADICTED,
     REGISTERED,
@@ -17,7 +16,6 @@ from general_circuits.claims.findings import (
     Finding,
     counted,
     decided,
-    not_testable,
     outcome,
     written,
 )
@@ -47,30 +45,3 @@ def speed(events: pd.DataFrame, levels: Mapping[str, float], key: str, side: flo
         f" Over {counted(result.n, len(values))}."
     )
     return Finding(f"{REGISTERED}, speed", f"power of {NAMES[key]}", result, sentence, verdict)
-
-
-def mechanism(progress: pd.DataFrame | None, conditions: Conditions, noise: bool) -> Finding:
-    """Judge whether decay alone, or noise alone, removes a larger share of shallow parts of margins than of general.
-
-    Args:
-        progress: the table `progress`, where the study has it.
-        conditions: flat settings by name.
-        noise: judge noise as large as decay, in place of decay.
-    """
-    name, what = f"{REGISTERED}, mechanism", "noise as large as decay" if noise else "decay"
-    measured = {} if progress is None else variant_outcomes.alone(progress, conditions)
-    lost = measured.get("noise alone" if noise else "decay alone")
-    if lost is None:
-        return not_testable(f"no measured branch at onset with {what} alone", name)
-    result, verdict = decided(lost["shallow"] - lost["general"], 0.0, 0.0)
-    words = {
-        SUPPORTED: "shallow circuits lose more",
-        CONTRADICTED: "general circuits lose more",
-        UNDECIDED: "no difference is shown",
-    }
-    sides = [written(estimate(lost[side]), is_change=False) for side in ("shallow", "general")]
-    sentence = (
-        f"Under {what} alone, the shallow part of training margins loses {sides[0]} of itself, and the general part"
-        f" loses {sides[1]}: {outcome(result, verdict, words)}. Over {counted(result.n, len(lost))}."
-    )
-    return Finding(name, "share of the margin", result, sentence, verdict)

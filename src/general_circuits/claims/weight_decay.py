@@ -4,12 +4,10 @@ Registered before any result of a study was seen, two verdicts:
 
 - speed: the slope of log t_g on log weight decay, by censored regression. It is taken over grokking and the conditions
   that differ from it in nothing else. Supported where its interval is below 0, contradicted where it is above.
-- mechanism, in a branch of grokking at onset in which only decay moves the weights. The shallow part of training
-  margins is the part that unseen examples do not show; the general part is the part that they show. The estimate is the
-  share lost of the shallow part minus the share lost of the general part. Supported where its interval is above 0,
-  contradicted where it is below.
+- mechanism: decay alone removes a larger share of the shallow part of margins than of the general part. The rule is
+  in `mechanism.py`.
 - Beside it: each weight decay by itself, also 0; the median step (Kaplan–Meier) by training share, at each weight decay
-  that the study combines with it; and the same loss where noise as large as decay moves the weights instead.
+  that the study combines with it.
 - A replica that does not generalise is censored at its end.
 """
 
@@ -24,17 +22,18 @@ from general_circuits.analysis import variant_outcomes
 from general_circuits.analysis.estimates import Estimate, estimate
 from general_circuits.analysis.survival import median_time
 from general_circuits.analysis.variants import BASE, DECAY, Conditions
+from general_circuits.claims import mechanism
 from general_circuits.claims.findings import Finding, written
-from general_circuits.claims.speed_and_mechanism import mechanism, speed
+from general_circuits.claims.speed_and_mechanism import speed
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    """Findings from the `conditions`, `events` and `progress` tables of grokking and its variants."""
+    """Findings from the `conditions`, `events`, `progress` and `structure` tables of grokking and its variants."""
     events, conditions = tables["events"], variant_outcomes.settings(tables["conditions"])
     decays = variant_outcomes.levels(conditions, DECAY)
     findings = [
         speed(events, decays, DECAY, -1.0),
-        mechanism(tables.get("progress"), conditions, noise=False),
+        *mechanism.of_decay(tables),
     ]
     base = variant_outcomes.left(events, BASE, variant_outcomes.START)
     for name, decay in decays.items():
@@ -44,10 +43,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
             )
             text = f"Steps to generalise at weight decay {decay:g}: {written(ratio)}."
             findings.append(Finding(f"steps at {decay:g}", "log10 of the ratio to grokking", ratio, text))
-    findings += list(_medians(events, conditions))
-    # A copy of the other claim's verdict, with no verdict here.
-    noise = mechanism(tables.get("progress"), conditions, noise=True)
-    return [*findings, Finding("noise instead of decay", noise.unit, noise.estimate, noise.sentence)]
+    return [*findings, *_medians(events, conditions)]
 
 
 def _medians(events: pd.DataFrame, conditions: Conditions) -> Iterator[Finding]:

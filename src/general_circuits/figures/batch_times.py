@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from general_circuits.analysis import variant_outcomes
+from general_circuits.analysis import moved_alone, variant_outcomes
 from general_circuits.analysis.variant_outcomes import START
 from general_circuits.analysis.variants import BASE, BATCH, NOISE, differences
 from general_circuits.figures import steps_left, style
@@ -37,7 +37,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     for axes, label in ((left, "steps to generalise"), (middle, "epochs to generalise")):
         axes.set_xlabel("examples per batch")
         axes.set_ylabel(label)
-    steps_left.draw_lost(right, variant_outcomes.alone(tables["progress"], conditions))
+    steps_left.draw_lost(right, moved_alone.alone(tables["progress"], conditions))
     return figure
 
 

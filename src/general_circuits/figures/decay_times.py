@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from general_circuits.analysis import variant_outcomes
+from general_circuits.analysis import moved_alone, variant_outcomes
 from general_circuits.analysis.variant_outcomes import START
 from general_circuits.analysis.variants import DECAY
 from general_circuits.figures import steps_left, style
@@ -30,9 +30,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     if without is not None and without["steps"].notna().any():
         ended = int((~without["censored"]).sum())
         left.set_title(f"without decay: {ended} of {len(without)} generalise", fontsize="small", fontweight="normal")
-    steps_left.draw_lost(
-        right, variant_outcomes.alone(tables["progress"], variant_outcomes.settings(tables["conditions"]))
-    )
+    steps_left.draw_lost(right, moved_alone.alone(tables["progress"], variant_outcomes.settings(tables["conditions"])))
     return figure
 
 

@@ -39,8 +39,9 @@ BANDS = "Lines are means over replicas. Bands are the 95 % interval of that mean
 MARKS = "Marks are the median steps of grokking's events"
 OWN_MARKS = "Marks are the median steps of the condition's events"
 MOVED_ALONE = (
-    "Right: branches at onset in which only decay, or only noise as large, moves the weights. Shown is the share that"
-    " is lost of two parts of training margins: general, which unseen examples show, and shallow, the rest"
+    "Right: branches at onset in which only decay, or only noise, moves the weights, in the end equally far. Shown is"
+    " the share that is lost of two parts of training margins: general, which unseen examples show, and shallow, the"
+    " rest"
 )
 
 

@@ -67,7 +67,7 @@ def written(time: float) -> str:
 
 
 def draw_lost(axes: Axes, lost: Mapping[str, pd.DataFrame]) -> None:
-    """Draw the shares of both parts of the margin that decay alone, and noise alone, took.
+    """Draw the shares of both parts of the margin that decay alone, and each kind of noise alone, took.
 
     Args:
         axes: where to draw means over replicas and their intervals.
@@ -79,7 +79,7 @@ def draw_lost(axes: Axes, lost: Mapping[str, pd.DataFrame]) -> None:
             axes.plot([share.low, share.high], [row + offset] * 2, color=SIDES[side], linewidth=1.4)
             axes.plot(share.mean, row + offset, "o", color=SIDES[side], markersize=4, label=None if row else side)
         axes.annotate(
-            name,
+            f"{name} alone",
             (0.0, row - 0.3),
             xycoords=("axes fraction", "data"),
             xytext=(2, 0),

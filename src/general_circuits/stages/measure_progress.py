@@ -11,7 +11,7 @@ import torch
 from general_circuits import devices
 from general_circuits.analysis.moments import AROUND_ONSET
 from general_circuits.measurements.progress import learned
-from general_circuits.measurements.progress.measure import measure, single_examples
+from general_circuits.measurements.progress.measure import measure, single_examples, weights
 from general_circuits.records import from_json
 from general_circuits.stages.command import run
 from general_circuits.storage import checkpoints, tables
@@ -40,6 +40,7 @@ class Progress:
         steps: number of scheduled checkpoints to measure; 0 for all.
         examples: number of training examples whose gradients are measured one by one.
         examples_steps: number of checkpoints at which these examples are measured.
+        general_at: checkpoint that defines the general solution: "last" or, for a branch, "first".
         device: "cpu" or "cuda".
         output: the table `progress`; the other tables are written beside it.
     """
@@ -51,6 +52,7 @@ class Progress:
     steps: int
     examples: int
     examples_steps: int
+    general_at: str
     device: str
     output: Path
 
@@ -67,7 +69,12 @@ def main(job: Progress) -> None:
         scheduled = evenly_chosen(stored.steps(), job.steps or None)
         if not scheduled:  # a replica of a branch whose parent never reached it
             continue
-        general = learned.general(condition, splits, block.vocabulary, stored.backwards(device))
+        first = weights(next(stored.models(stored.steps()[:1], device))[1])
+        general, after = learned.general(condition, splits, block.vocabulary, stored.backwards(device)), None
+        if job.general_at == "first":
+            # What a branch leaves must not choose how its effect is measured.
+            forwards = stored.models(stored.steps(), device)
+            general, after = learned.general(condition, splits, block.vocabulary, forwards), general
         steps_of_examples = evenly_chosen(scheduled, job.examples_steps)
         replayed = [step for steps in moments.get(replica, {}).values() for step in steps]
         around = moments.get(replica, {}).get(AROUND_ONSET, ())
@@ -76,7 +83,7 @@ def main(job: Progress) -> None:
             print(f"{job.condition}, replica {replica}: step {step:,}", flush=True)
             names = {"condition": job.condition, "replica": replica, "step": step}
             flags = {"is_scheduled": step in scheduled, "around_onset": step in around}
-            measured = measure(model, general.examples, general, precision)
+            measured = measure(model, general.examples, general, precision, first, after)
             for name in TABLES:
                 frames[name].append(getattr(measured, name).assign(**names, **flags))
             if step in steps_of_examples and job.examples:

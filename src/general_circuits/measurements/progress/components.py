@@ -124,7 +124,10 @@ class General:
 
     @classmethod
     def of(cls, examples: ExamplesByAnswer, logits: Tensor) -> Self:
-        """Find the functions that a network's logits are made of; as a rule those of a run's last checkpoint.
+        """Find the functions that a network's logits are made of.
+
+        The network is that of a run's last checkpoint or, in a branch, of its first. What a branch leaves must not
+        choose how its effect is measured.
 
         Args:
             examples: the replica's examples.

@@ -1,4 +1,4 @@
-"""General solution of a finished replica, read from its last checkpoint."""
+"""General solution of a replica, read from a checkpoint: the last one, or a branch's first one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def general(
     condition: Condition,
     splits: dict[str, Examples],
     vocabulary: Vocabulary,
-    backwards: Iterable[tuple[int, Network]],
+    networks: Iterable[tuple[int, Network]],
 ) -> General:
     """Return the functions of the right answer that a replica's general solution is made of.
 
@@ -27,16 +27,17 @@ def general(
         condition: the replica's condition.
         splits: the replica's examples, under "train" and "validation".
         vocabulary: the task's numbers of inputs, symbols and classes.
-        backwards: step and network of the checkpoints, the last one first.
+        networks: step and network of the checkpoints. The first one with finite logits defines the solution. So they
+            go backwards for the solution that a replica ends with, and forwards for the one that a branch begins with.
     """
     examples = ExamplesByAnswer.of(splits, _solution(condition, splits), vocabulary.n_classes)
-    return General.of(examples, _last_answers(backwards, examples))
+    return General.of(examples, _finite_answers(networks, examples))
 
 
-def _last_answers(backwards: Iterable[tuple[int, Network]], examples: ExamplesByAnswer) -> Tensor:
-    """Return the logits of the last checkpoint whose logits are finite; of the first checkpoint if none are."""
+def _finite_answers(networks: Iterable[tuple[int, Network]], examples: ExamplesByAnswer) -> Tensor:
+    """Return the logits of the first network whose logits are finite; of the last one if none are."""
     # Training may have diverged, and key frequencies cannot be found in NaN.
-    for _, model in backwards:
+    for _, model in networks:
         logits = forces.answer(model, examples.tokens)
         if logits.isfinite().all():
             break

@@ -37,7 +37,14 @@ class Progress:
     spectrum: pd.DataFrame
 
 
-def measure(model: Network, examples: ExamplesByAnswer, general: General, precision: torch.dtype) -> Progress:
+def measure(
+    model: Network,
+    examples: ExamplesByAnswer,
+    general: General,
+    precision: torch.dtype,
+    start: Tensor | None = None,
+    after: General | None = None,
+) -> Progress:
     """Measure everything of a checkpoint but single examples' gradients.
 
     Args:
@@ -45,16 +52,25 @@ def measure(model: Network, examples: ExamplesByAnswer, general: General, precis
         examples: the replica's examples.
         general: the functions that the general solution is made of.
         precision: the logits' type, in which losses that have gradients are taken.
+        start: `weights` of the first checkpoint, from which displacement counts; None for this one.
+        after: the functions at a branch's last checkpoint, for the component `unseen_after`; None leaves it out.
     """
     logits = forces.answer(model, examples.tokens)
     energy = energies(examples, logits) if examples.solution else None
-    norm = float(torch.cat([weight.detach().flatten() for weight in model.parameters()]).double().norm())
+    here = weights(model)
+    norm, displacement = float(here.norm()), 0.0 if start is None else float((here - start).norm())
+    shape = {**_structure(model, examples, logits, energy, norm), "displacement": displacement}
     return Progress(
-        _components(model, examples, general, logits, norm, precision),
-        pd.DataFrame([_structure(model, examples, logits, energy, norm)]),
+        _components(model, examples, general, logits, norm, precision, after),
+        pd.DataFrame([shape]),
         _matrices(model),
         _spectrum(general, energy, logits.shape[1]),
     )
+
+
+def weights(model: Network) -> Tensor:
+    """Return all weights of a network as one vector, in double precision."""
+    return torch.cat([weight.detach().flatten() for weight in model.parameters()]).double()
 
 
 def single_examples(
@@ -79,12 +95,21 @@ def single_examples(
 
 
 def _components(
-    model: Network, examples: ExamplesByAnswer, general: General, logits: Tensor, norm: float, precision: torch.dtype
+    model: Network,
+    examples: ExamplesByAnswer,
+    general: General,
+    logits: Tensor,
+    norm: float,
+    precision: torch.dtype,
+    after: General | None,
 ) -> pd.DataFrame:
     """Return one row per split and component; gradients are of the training loss, so only "train" has them."""
     parts = general.split(logits)
     # Components are linear in the logits: the components of a change are the changes of the components.
-    change = general.split(forces.decayed(model, examples.tokens))
+    decayed = forces.decayed(model, examples.tokens)
+    change = general.split(decayed)
+    if after is not None:
+        parts["unseen_after"], change["unseen_after"] = after.unseen(logits), after.unseen(decayed)
     others = predictions.rivals(logits, examples.labels)
     passed = forces.passed(model, examples, general, logits, precision)
     pulled = {name: asdict(gradients) for name, gradients in passed.items()}

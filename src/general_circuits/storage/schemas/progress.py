@@ -33,7 +33,9 @@ TABLE = Table(
             "all (the logits); answer (the part that depends on the right answer alone); restricted (the key"
             " frequencies of answer); excluded (all minus restricted); unseen (restricted, estimated from unseen"
             " examples alone: a lookup table of the training examples has none of it; missing where an answer has no"
-            " unseen example); trig (the part of restricted made of characters, cosines of right answer minus class)."
+            " unseen example); trig (the part of restricted made of characters, cosines of right answer minus class);"
+            " unseen_after (in branches: unseen, with the key frequencies of the last checkpoint)."
+            " Key frequencies are those of the last checkpoint or, in a branch, of its first."
             " Unseen examples are validation examples whose mirror image does not train. Every logit has the mean over"
             " classes subtracted. Examples whose answer is no element of the group are left out"
         ),

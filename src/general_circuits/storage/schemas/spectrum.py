@@ -20,7 +20,10 @@ TABLE = Table(
             " of all functions that the representation makes"
         ),
         "energy": "mean square, over answers and classes, of its part of the mean logits by right answer",
-        "is_key": "whether it is a key frequency: one of the fewest with 95 % of the energy at the last checkpoint",
+        "is_key": (
+            "whether it is a key frequency: one of the fewest with 95 % of the energy at the last checkpoint or, in a"
+            " branch, at its first"
+        ),
     },
     measurement="progress",
 )

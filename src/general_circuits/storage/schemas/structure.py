@@ -18,6 +18,7 @@ TABLE = Table(
         "tuned_share": NUMBER,
         "symmetry_violation": NUMBER,
         "weight_norm": NUMBER,
+        "displacement": NUMBER,
     },
     meanings={
         **FLAG_MEANINGS,
@@ -41,6 +42,7 @@ TABLE = Table(
             " missing without two operands"
         ),
         "weight_norm": "Euclidean norm of all weights together",
+        "displacement": "Euclidean norm of the change of all weights since the first checkpoint",
     },
     measurement="progress",
 )
