@@ -51,8 +51,12 @@ function of up to 16 bits, on all inputs: and, or, parity, majority, or its valu
 quotes.
 
 **Label noise** (ξ = `label_noise`) gives this share of the training examples a random class, drawn with `label_seed`.
-All classes are equally likely, the right one too. Training examples with a wrong label and training examples with the
-right label are scored separately: `train_corrupted` and `train_true` in [the metrics](../results/README.md#metrics).
+All classes are equally likely, the right one too. With `label_noise_by: pair`, (a, b) and (b, a) get the same class.
+With `label_noise_by: latin_square`, all training labels come from a random commutative Latin square, found by hill
+climbing (Dinitz and Stinson 1987). Its answers are as balanced as those of addition: each one is once in every row and
+column. But a ∘ (b ∘ c) = (a ∘ b) ∘ c holds only by chance, so there is no group to learn. Training examples with a
+wrong label and training examples with the right label are scored separately: `train_corrupted` and `train_true` in
+[the metrics](../results/README.md#metrics).
 """
 
 NETWORKS_INTRODUCTION = """\
