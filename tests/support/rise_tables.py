@@ -39,16 +39,3 @@ def events(memorised: int | None = 100, onset: int | None = 1000, replicas: int 
 def rising(start: float, end: float) -> Series:
     """Return a series that rises linearly from 0 to 1; each replica is later by its number."""
     return lambda steps, replica: np.clip((steps - start - replica) / (end - start), 0, 1)
-
-
-def losses(fall: float) -> pd.DataFrame:
-    """Build a `metrics` table in which validation loss rises to 6 at step 1,000 and falls by a nat in 500 steps.
-
-    The log of training loss changes by `fall` in the same 500 steps.
-    """
-    return table(
-        validation_loss=lambda steps, replica: 6 - np.abs(steps - 1000) / 500,
-        train_loss=lambda steps, replica: (
-            1e-3 * np.exp(fall * np.clip((steps - 1000) / 500, 0, 1) + 0.002 * np.sin(replica))
-        ),
-    )
