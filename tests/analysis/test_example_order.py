@@ -53,6 +53,22 @@ def test_an_example_is_learnt_when_it_is_right_for_good() -> None:
     assert Record.of(answers, split).learnt.tolist() == [100, 300, np.inf]
 
 
+def test_a_network_has_learnt_by_its_last_training_and_its_best_validation_accuracy() -> None:
+    side = table()["split"].to_numpy()
+    some = np.flatnonzero(side == "validation")[::4]  # a quarter of them
+    learnt = np.where(side == "train", 100.0, np.inf)
+    learnt[some] = 300
+    of = record(learnt)
+    assert of.accuracy("train").tolist() == [0, 1, 1, 1, 1]
+    assert of.accuracy("validation").iloc[-1] == pytest.approx(0.25, abs=0.01)
+    assert of.has_memorised
+    assert of.is_ordered
+    learnt[some[::2]] = np.inf  # an eighth is left
+    learnt[np.flatnonzero(side == "train")[0]] = np.inf  # one of 57
+    assert not record(learnt).has_memorised
+    assert not record(learnt).is_ordered
+
+
 def test_records_are_one_per_replica_whatever_the_order_of_rows() -> None:
     parts = [(table(replica=replica), np.full(P * P, 100 * replica)) for replica in (2, 1)]
     split = pd.concat([split for split, _ in parts]).sample(frac=1, random_state=0)

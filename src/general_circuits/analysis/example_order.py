@@ -16,6 +16,8 @@ NULLS = 100
 """Largest number of units u by which bands are relabelled for the null."""
 MIDWAY = (0.2, 0.8)
 """Validation accuracies between which a network counts as mid-way."""
+MEMORISED, SOME = 0.99, 0.2
+"""Training accuracy at the end, and validation accuracy at some checkpoint, of a network that has learnt its task."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,20 @@ class Record:
         """Tell for each example whether it is on this side of the split."""
         return (self.examples["split"] == side).to_numpy()
 
+    def accuracy(self, side: str) -> pd.Series:
+        """Return the share of right answers on this side of the split, by step."""
+        return self.right[self.on(side)].mean()
+
+    @property
+    def has_memorised(self) -> bool:
+        """True where the last checkpoint is right on at least 99 % of the training examples."""
+        return bool(self.accuracy("train").iloc[-1] >= MEMORISED)
+
+    @property
+    def is_ordered(self) -> bool:
+        """True where some checkpoint is right on over 20 % of the validation examples, so that these have an order."""
+        return bool(self.accuracy("validation").max() > SOME)
+
     @property
     def asked(self) -> NDArray[np.bool_]:
         """Mask of the validation examples without an operand 0, whose product is always 0, (example)."""
@@ -58,7 +74,7 @@ class Record:
     @property
     def midway(self) -> int | None:
         """Step whose validation accuracy is nearest to 0.5; None if that accuracy lies outside `MIDWAY`."""
-        accuracy = self.right[self.on("validation")].mean()
+        accuracy = self.accuracy("validation")
         if accuracy.empty:
             return None
         step = (accuracy - 0.5).abs().idxmin()

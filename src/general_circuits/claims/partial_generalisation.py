@@ -1,48 +1,58 @@
 """Claim: a network that begins to generalise is a patchwork: right first where x·y < p, and then band by band.
 
-Registered before any result of a study was seen, three verdicts:
+Registered before this rule was applied to any result, two verdicts:
 
-- bands, for x·y with a token for each symbol. A band is the number of times that p fits into x·y before reduction. An
-  example is learnt at the first checkpoint from which on it stays right. The estimate is Spearman's ρ of both over
-  validation examples, minus its mean where the bands are those of (ux, uy) for other units u. Supported where the
-  interval is above 0.1, contradicted where it is below: an effect of that size is called small (Cohen 1988). To a
-  network with exchangeable tokens, x·y and ux·uy are one task. So by symmetry no effect is expected here.
-- bands, ordinal: the same where operands are read as numbers, so that bands can matter.
+- bands, for x·y in a network that reads its operands as numbers. A band is the number of times that p fits into x·y
+  before reduction. An example is learnt at the first checkpoint from which on it stays right. The estimate is
+  Spearman's ρ of both over validation examples, minus its mean where the bands are those of (ux, uy) for other units
+  u. Supported above 0.1, contradicted below: an effect of that size is called small (Cohen 1988).
+- Precondition of bands: at least four fifths of the replicas have learnt. Training accuracy is then 0.99 or more at the
+  last checkpoint, and validation accuracy is over 0.2 at some checkpoint. The first version had no precondition, and
+  networks that had not learnt their training examples gave a verdict. And if next to no validation example is learnt,
+  there is no order in which they are. A replica that has not learnt has no value.
 - patchwork, for grokking, at the checkpoint whose validation accuracy is nearest 0.5 and lies from 0.2 to 0.8. The
   estimate compares the variance of accuracy between groups of examples with its value if the right examples were drawn
   at random. Groups share an operand, or share an answer; the two ratios are averaged. Mirror images count as one.
-  Supported where the interval is above 1.5, contradicted where it is below 1.25.
+  Supported above 1.5, contradicted below 1.25. Precondition: at least four fifths of the replicas have such a
+  checkpoint.
 - Examples with an operand 0, whose product is always 0, are left out.
-- Beside it: the same for other variants; and the correlation of late learning with few training examples of the same
-  operand or answer, and with equal operands.
-- A replica without bands, or without such a checkpoint, has no value; the sentence counts such replicas.
+- Beside it: bands of networks that read tokens. To such a network, x·y and ux·uy are one task, so by symmetry bands
+  cannot matter. The first version gave them a verdict; now they are the null that they are.
+- Also beside it: bands and patches of other variants; and the correlation of late learning with few training examples
+  of the same operand or answer, and with equal operands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+import numpy as np
 import pandas as pd
 
 from general_circuits.analysis import example_order, variant_outcomes
-from general_circuits.analysis.estimates import estimate
+from general_circuits.analysis.decisions import decide
+from general_circuits.analysis.example_order import Record
 from general_circuits.analysis.variants import BASE
 from general_circuits.claims.findings import (
+    BETWEEN,
     CONTRADICTED,
-    REGISTERED,
     SUPPORTED,
     UNDECIDED,
     Finding,
+    Rule,
     beside,
-    counted,
-    decided,
+    lacking,
     not_testable,
     outcome,
+    part,
+    primary,
     written,
 )
 
-SMALL = 0.1
-PATCHY, EVEN = 1.5, 1.25
+IN_ORDER = Rule(supported=0.1, contradicted=0.1)
+PATCHY = Rule(supported=1.5, contradicted=1.25)
+ENOUGH = 0.8
+"""Least share of the replicas that must meet a precondition."""
 PRODUCT = ["x*y"]
 ORDINAL = "ordinal"
 CORRELATION, RATIO = "rank correlation", "ratio of variances"
@@ -57,26 +67,24 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         for name in conditions
         if name in with_answers
     }
-    order = {name: [example_order.band_order(record) for record in records] for name, records in recorded.items()}
+    reads_numbers = {name: conditions[name]["model.inputs"] == ORDINAL for name in recorded}
+    products = [name for name in recorded if reads_numbers[name] and conditions[name].get("task.formulas") == PRODUCT]
     patches = {name: [example_order.patches(record) for record in records] for name, records in recorded.items()}
-    products = [name for name in recorded if conditions[name].get("task.formulas") == PRODUCT]
-    by_number = [name for name in products if conditions[name]["model.inputs"] == ORDINAL]
-    by_token = [name for name in products if name not in by_number]
     findings = [
-        _bands(order, by_token, f"{REGISTERED}, bands", "x·y with tokens"),
-        _bands(order, by_number, f"{REGISTERED}, bands, ordinal", "x·y of numbers"),
+        _bands(recorded[products[0]]) if products else lacking("no recorded answers of x·y of numbers", part("bands")),
         _patchwork([patch.mean for patch in patches[BASE]]),
     ]
-    for name in recorded:
-        findings.append(beside(f"bands, {name}", CORRELATION, estimate(order[name])))
+    for name, records in recorded.items():
+        null = "" if reads_numbers[name] else ": null by symmetry"
+        findings.append(beside(f"bands, {name}{null}", CORRELATION, [_order(record) for record in records]))
         for what in ("operands", "answers"):
             values = [getattr(patch, what) for patch in patches[name]]
-            findings.append(beside(f"patches by {what}, {name}", RATIO, estimate(values), is_change=False))
+            findings.append(beside(f"patches by {what}, {name}", RATIO, values, is_change=False))
     for side in ("train", "validation"):
         late = pd.DataFrame([example_order.lateness(record, side) for record in recorded[BASE]])
         for feature in late:
             contrast = f"lateness and {WORDS[str(feature)]}, {side}"
-            findings.append(beside(contrast, CORRELATION, estimate(late[feature])))
+            findings.append(beside(contrast, CORRELATION, late[feature]))
     return findings
 
 
@@ -84,33 +92,53 @@ WORDS = {"operands": "neighbours by operand", "answer": "neighbours by answer", 
 """Words for the columns of `example_order.neighbours`."""
 
 
-def _bands(order: Mapping[str, list[float]], names: list[str], contrast: str, task: str) -> Finding:
-    if not names:
-        return not_testable(f"no recorded answers of {task}", contrast)
-    values = order[names[0]]
-    result, verdict = decided(values, SMALL, SMALL)
+def _order(record: Record) -> float:
+    """Return `example_order.band_order` of a network that has learnt, else NaN."""
+    return example_order.band_order(record) if record.has_memorised and record.is_ordered else np.nan
+
+
+def _bands(records: list[Record]) -> Finding:
+    if sum(record.has_memorised for record in records) < ENOUGH * len(records):
+        accuracy = _range(records, lambda record: record.accuracy("train").iloc[-1])
+        return not_testable(f"training accuracy {accuracy} at the end: the networks have not learnt", part("bands"))
+    if sum(record.has_memorised and record.is_ordered for record in records) < ENOUGH * len(records):
+        accuracy = _range(records, lambda record: record.accuracy("validation").max())
+        reason = f"largest validation accuracy {accuracy}: too few validation examples are learnt to have an order"
+        return not_testable(reason, part("bands"))
+    decision = decide([_order(record) for record in records], IN_ORDER)
     words = {
         SUPPORTED: "lower bands come first",
         CONTRADICTED: "lower bands do not come first",
         UNDECIDED: "it is not shown whether lower bands come first",
     }
     sentence = (
-        f"For {task}, the rank correlation of an example's band and learning step exceeds that of relabelled bands by"
-        f" {written(result)}: {outcome(result, verdict, words)}. Over {counted(result.n, len(values))}."
+        "For x·y of numbers, the rank correlation of an example's band and learning step exceeds that of relabelled"
+        f" bands by {written(decision.estimate)}: {outcome(decision, words)}."
     )
-    return Finding(contrast, CORRELATION, result, sentence, verdict)
+    return primary(part("bands"), CORRELATION, decision, sentence)
+
+
+def _range(records: list[Record], value: Callable[[Record], float]) -> str:
+    """Write the range of a value over replicas, such as "0.35 to 0.55"."""
+    values = [value(record) for record in records]
+    return " to ".join(dict.fromkeys(f"{end:.2f}" for end in (min(values), max(values))))
 
 
 def _patchwork(values: list[float]) -> Finding:
-    result, verdict = decided(values, PATCHY, EVEN)
+    midway = int(np.isfinite(values).sum())
+    if midway < ENOUGH * len(values):
+        reason = f"{midway} of {len(values)} replicas have a checkpoint with a validation accuracy from 0.2 to 0.8"
+        return not_testable(reason, part("patchwork"))
+    decision = decide(values, PATCHY)
     words = {
         SUPPORTED: "the network is a patchwork",
         CONTRADICTED: "the network is no patchwork",
+        BETWEEN: "the network is a little patchy",
         UNDECIDED: "a patchwork is neither shown nor excluded",
     }
     sentence = (
         "Mid-way, accuracies vary"
-        f" {written(result, is_change=False)} times as much as by chance between groups of validation examples that"
-        f" share an operand or an answer: {outcome(result, verdict, words)}. Over {counted(result.n, len(values))}."
+        f" {written(decision.estimate, is_change=False)} times as much as by chance between groups of validation"
+        f" examples that share an operand or an answer: {outcome(decision, words)}."
     )
-    return Finding(f"{REGISTERED}, patchwork", RATIO, result, sentence, verdict)
+    return primary(part("patchwork"), RATIO, decision, sentence)

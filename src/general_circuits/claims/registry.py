@@ -198,7 +198,7 @@ CLAIMS = {
             Variants(
                 "ordinal inputs",
                 ("model.inputs",),
-                ("model.", "optimiser.", "task.formulas", FRACTION),
+                ("model.", "optimiser.", "task.formulas", "task.modulus", FRACTION),
                 {"model.inputs": "ordinal"},
             ),
         ),
