@@ -11,6 +11,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from general_circuits.analysis.preconditions import MEMORISED
+
 BASE = "grokking"
 """Condition whose replicas are the partners of all others."""
 BASELINE = "baseline"
@@ -75,3 +77,16 @@ def is_cut(moments: pd.DataFrame, condition: str, moment: str = "late_end") -> p
     """Tell by replica whether training ended before this moment."""
     rows = moments[(moments["condition"] == condition) & (moments["moment"] == moment)]
     return rows.set_index("replica")["is_cut"].astype(bool)
+
+
+def accuracy_at(moments: pd.DataFrame, condition: str, moment: str = BASELINE) -> pd.Series:
+    """Return the training accuracy at a moment by replica, NaN where it did not happen."""
+    rows = moments[(moments["condition"] == condition) & (moments["moment"] == moment)]
+    replicas = steps_of(moments, condition).index
+    return rows.set_index("replica")["train_accuracy"].reindex(replicas).astype(float)
+
+
+def has_baseline(moments: pd.DataFrame, condition: str) -> pd.Series:
+    """Tell by replica whether it had memorised at its baseline, and its partner generalised only after that."""
+    steps = steps_of(moments, condition)
+    return (accuracy_at(moments, condition) >= MEMORISED) & (steps[BASELINE] < steps["generalised"])

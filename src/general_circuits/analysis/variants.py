@@ -21,6 +21,7 @@ RATE, DECAY, BATCH = "optimiser.learning_rate", "optimiser.weight_decay", "optim
 WARM_UP = "optimiser.warm_up"
 FRACTION = "split.train_size"
 PERTURBATION = "perturbation"
+NOISY_LABELS, LABELS_BY = "split.label_noise", "split.label_noise_by"
 KICK, INSTEAD, NOISE_EXAMPLES, NOISE = (
     f"branch.intervention.{name}" for name in ("kick", "noise_instead", "noise_examples", "batch_noise")
 )

@@ -35,13 +35,13 @@ def with_layers(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def changes(frame: pd.DataFrame, value: str, choices: Sequence[str], steps: pd.DataFrame) -> pd.DataFrame:
-    """Return the change from t_m to the late window of one condition's column `value`, (choices, replica).
+    """Return the change from the baseline to the late window of one condition's column `value`, (choices, replica).
 
     Args:
         frame: rows with `choices`, `replica`, `step` and the value.
         value: a column; checkpoints without a value are left out.
         choices: columns that tell specifications apart.
-        steps: events of grokking from `windows.steps_of_events`, at which controls are read, too.
+        steps: the condition's moments, from `moments.steps_of`.
     """
     known = frame.dropna(subset=[value]).astype(dict.fromkeys(choices, str)).sort_values("step")
     by_key = {
@@ -137,14 +137,14 @@ def degenerate(frame: pd.DataFrame, choices: Sequence[str], steps: pd.DataFrame)
     Args:
         frame: one condition's rows with `choices`, `replica`, `step` and `degenerate`, at the steps that are read.
         choices: columns that tell specifications apart.
-        steps: events of grokking.
+        steps: the condition's moments.
 
     Returns:
         Texts; the index is the combination.
     """
-    # Only steps around t_m and in the late window are read, so any step between t_m and t_g parts the two windows.
-    between = frame["replica"].map((steps["memorised"] + steps["generalised"]) / 2)
+    # Only the baseline and the late window are read, so any step between them parts the two.
+    between = frame["replica"].map((steps["baseline"] + steps["generalised"]) / 2)
     frame = frame.astype(dict.fromkeys(choices, str)).assign(is_late=frame["step"] > between)
     shares = frame.groupby([*choices, "is_late"])["degenerate"].mean().groupby(list(choices)).max()
-    words = "degenerate histograms at t_m or in the late window: over half of the neurons at 0, or no spread"
+    words = "degenerate histograms at the baseline or in the late window: over half of the neurons at 0, or no spread"
     return pd.Series(words, index=shares.index[shares > 0.5], dtype=object)
