@@ -79,14 +79,20 @@ def events(
 
 
 def metrics(
-    variants: Mapping[str, Mapping[str, Any]], curves: Mapping[str, Curves] | None = None, replicas: int = 5
+    variants: Mapping[str, Mapping[str, Any]],
+    curves: Mapping[str, Curves] | None = None,
+    replicas: int = 5,
+    every: int = 100,
 ) -> pd.DataFrame:
-    """Build the `metrics` table; a condition that `curves` lacks has training accuracy 1 and validation accuracy 0."""
+    """Build the `metrics` table, with an evaluation in `every` so many steps.
+
+    A condition that `curves` lacks has training accuracy 1 and validation accuracy 0.
+    """
     rows = []
     for name, changes in {BASE: {}, **variants}.items():
         for replica in range(replicas):
             begin = start(changes, replica)
-            for step in sorted({begin, *(EVENTS[event] + replica for event in EVENTS), *range(0, LAST + 1, 100)}):
+            for step in sorted({begin, *(EVENTS[event] + replica for event in EVENTS), *range(0, LAST + 1, every)}):
                 if step < begin:
                     continue
                 train, validation = (curves or {}).get(name, lambda since: (1.0, 0.0))(step - begin)

@@ -6,8 +6,8 @@ Registered before this rule was applied to any result:
   with another rate, it is the one with the lowest rate. The first version took grokking itself, at a rate of which ten
   times as much destroyed every network. Then no account can be judged.
 - Precondition of each part: with ten times the rate, the network lives on in at least four fifths of the replicas. It
-  lives if it has not diverged, and has a training accuracy of 0.99 or more at t_g or in the last fifth of the branch.
-  And at least four fifths of the base's replicas come to the place of the branches.
+  lives if it has not diverged, and has a training accuracy of 0.99 or more. It has that at t_g, or at an evaluation in
+  the last fifth of the branch. And at least four fifths of the base's replicas come to the place of the branches.
 - speed, the rival's account: generalising is as much faster as the rate is larger. The estimate is a slope: of the log
   of the steps left to generalise, on the log of the rate's multiplier. It is one value per replica, from the base and
   its branches at onset that change the rate alone, by interval-censored regression. Supported below −0.8, contradicted
@@ -25,9 +25,9 @@ Registered before this rule was applied to any result:
   fifths of the replicas there is a dip of 0.2 and a way back.
 - Beside it: branches from other places, with rate × decay held, or annealed; another rate from the start; and branches
   of other conditions. For each multiplier: the steps left, and the share of replicas that live on.
-- Beside it for each multiplier at t_m: the dip, the difference on the way back and half-way, and the length of the way
-  over t_m. Also the correlation of both losses before and after, and a kick of the weights that makes training accuracy
-  fall as low.
+- Beside it for each multiplier at t_m: the dip, the difference on the way back and half-way, and the length of the way.
+  Also the correlation of both losses before and after, and a kick of the weights that makes training accuracy fall as
+  low.
 - A replica that does not generalise is censored at its end. One that never gets to the place is left out; the sentence
   counts such replicas.
 """
