@@ -124,7 +124,7 @@ def test_bands_in_no_order_contradict() -> None:
 
 
 def test_networks_that_have_not_memorised_do_not_judge() -> None:
-    """Of 40 training examples 12 have both operands below 6. These are learnt, and come in perfect order."""
+    """Both operands of 12 of the 40 training examples are below 6. These are learnt, and come in perfect order."""
     finding = numbers(half_learnt)["registered, bands"]
     assert finding.verdict == NOT_TESTABLE
     assert finding.reason == "training accuracy 0.30 at the end: the networks have not learnt"
@@ -185,7 +185,7 @@ def test_a_smaller_table_of_numbers_is_found() -> None:
                 "grokking": {},
                 "product": {**of_numbers, "operation": "x*y"},
                 "sum": of_numbers,
-                "smaller": {"modulus": 23},
+                "smaller": {"modulus": 31},
             },
         }
     ).resolved()["conditions"]

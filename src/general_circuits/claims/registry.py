@@ -17,8 +17,8 @@ from general_circuits.analysis.variants import (
     KICK,
     LABELS_BY,
     NOISE,
-    NOISY_LABELS,
     NOISE_EXAMPLES,
+    NOISY_LABELS,
     PERTURBATION,
     RATE,
     WARM_UP,
@@ -241,8 +241,8 @@ CLAIMS = {
     "no_regularisation": Claim(
         "full batch with no regularisation still groks, but much less; a perfectly tuned step size would prevent it",
         "comments",
-        predicts="without decay and noise, validation accuracy rises by more than 0.1 between t_m and five times"
-        " grokking's t_g, but by over 0.1 less than with decay; with a line search it rises by less than 0.05",
+        predicts="without decay and noise, validation accuracy rises by more than 0.1 from t_m to five times grokking's"
+        " t_g; with both it rises by over 0.1 more, and with a line search by less than 0.05",
         tables=("conditions", "events", "metrics"),
         needs=("grokking",),
         needs_variants=(Variants("condition on full batches without decay", (DECAY,), UNREGULARISED, BARE),),
