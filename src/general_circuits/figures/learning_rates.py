@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from general_circuits.analysis import variant_outcomes
+from general_circuits import formatting
+from general_circuits.analysis import rate_change, variant_outcomes
 from general_circuits.analysis.variant_outcomes import Rate
-from general_circuits.analysis.variants import BASE
+from general_circuits.analysis.variants import RATE
 from general_circuits.figures import steps_left, style
 
 HOWS = {
@@ -32,19 +33,17 @@ AROUND = 0.5
 def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     """Draw accuracies in branches that change the rate alone above, and steps left by the rate's multiplier below.
 
-    Reads `conditions`, `events` and `metrics`.
+    All are variants of the claim's base. Reads `conditions`, `events` and `metrics`.
     """
-    rates = [
-        rate for rate in variant_outcomes.rates(variant_outcomes.settings(tables["conditions"])) if rate.how != "kick"
-    ]
+    base, _, rates = _of_base(tables)
     shown = sorted((rate for rate in rates if rate.how == "free" and rate.is_branch), key=_in_order)[: 2 * COLUMNS]
-    rows = -(-len(shown) // COLUMNS)  # rounded up
+    rows = max(1, -(-len(shown) // COLUMNS))  # rounded up
     heights = 1.7 * rows + 0.2, 2.6
     figure = plt.figure(figsize=(style.WIDTH, sum(heights)))
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=heights).ravel()
-    panels = above.subplots(rows, min(COLUMNS, len(shown)), sharey=True, squeeze=False).ravel()
+    panels = above.subplots(rows, max(1, min(COLUMNS, len(shown))), sharey=True, squeeze=False).ravel()
     for axes, rate in zip(panels, shown, strict=False):
-        _accuracies(axes, tables, rate.condition)
+        _accuracies(axes, tables, base, rate.condition)
         axes.set_title(f"×{rate.multiplier:g} at {_place(rate.at)}", fontsize="small")
     for axes in panels[len(shown) :]:
         axes.set_visible(False)
@@ -52,8 +51,8 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     lines = [Line2D([], [], color=style.GREY, linestyle=line) for line in ((0, (3, 1.5)), "-")]
     above.legend(lines, ["training", "validation"], fontsize="x-small", loc="outside upper right", ncols=2)
     places = _places(rates)
-    for axes, at in zip(below.subplots(1, len(places), sharey=True, squeeze=False)[0], places, strict=True):
-        _left(axes, tables["events"], [rate for rate in rates if rate.at == at])
+    for axes, at in zip(below.subplots(1, max(1, len(places)), sharey=True, squeeze=False)[0], places, strict=False):
+        _left(axes, tables["events"], base, [rate for rate in rates if rate.at == at])
     below.axes[0].set_ylabel("steps left to generalise")
     labels = {
         label: handle for axes in below.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
@@ -64,17 +63,27 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Give the median steps left, by place and multiplier."""
-    rates = [
-        rate for rate in variant_outcomes.rates(variant_outcomes.settings(tables["conditions"])) if rate.how == "free"
-    ]
+    base, value, rates = _of_base(tables)
+    rates = [rate for rate in rates if rate.how == "free"]
     parts = []
     for at in _places(rates):
-        series = _series(tables["events"], [rate for rate in rates if rate.at == at])["free"]
+        series = _series(tables["events"], base, [rate for rate in rates if rate.at == at])["free"]
         words = [
             f"{steps_left.written(time)} at ×{multiplier:g}" for multiplier, time in steps_left.medians(series).items()
         ]
         parts.append(f"from {at} {', '.join(words)}")
-    return f"Median steps left to generalise, by the multiplier of the rate alone: {'; '.join(parts)}."
+    return (
+        f"Median steps left to generalise, by the multiplier of the rate alone, where ×1 is {value:g}:"
+        f" {'; '.join(parts) or formatting.NO_DATA}."
+    )
+
+
+def _of_base(tables: Mapping[str, pd.DataFrame]) -> tuple[str, float, list[Rate]]:
+    """Return the claim's base, its learning rate, and its variants with another rate."""
+    conditions = variant_outcomes.settings(tables["conditions"])
+    base = rate_change.slowest_base(conditions)
+    rates = [rate for rate in variant_outcomes.rates(conditions, base) if rate.how != "kick"]
+    return base, float(conditions[base][RATE]), rates
 
 
 def _place(at: str) -> str:
@@ -83,7 +92,7 @@ def _place(at: str) -> str:
 
 
 def _places(rates: Sequence[Rate]) -> list[str]:
-    """Return the events or steps at which variants leave grokking, each once, in order."""
+    """Return the events or steps at which variants leave the base, each once, in order."""
     return list(dict.fromkeys(rate.at for rate in sorted(rates, key=_in_order)))
 
 
@@ -95,12 +104,12 @@ def _in_order(rate: Rate) -> tuple[bool, float, float]:
     return True, float(rate.at.removeprefix("step ")) if rate.at.startswith("step ") else 0.0, rate.multiplier
 
 
-def _accuracies(axes: Axes, tables: Mapping[str, pd.DataFrame], name: str) -> None:
-    """Draw the accuracies of every replica, by steps since it left grokking."""
+def _accuracies(axes: Axes, tables: Mapping[str, pd.DataFrame], base: str, name: str) -> None:
+    """Draw the accuracies of every replica, by steps since it left the base."""
     starts = variant_outcomes.left(tables["events"], name, "")["start"].dropna()
     colours = style.condition_colours(list(tables["metrics"]["condition"].cat.categories))
     for replica, start in starts.items():
-        before = variant_outcomes.curves(tables["metrics"], BASE, replica)
+        before = variant_outcomes.curves(tables["metrics"], base, replica)
         after = variant_outcomes.curves(tables["metrics"], name, replica)
         for rows, colour in ((before[before.index <= start], style.GREY), (after, colours[name])):
             for split, line in (("train", (0, (3, 1.5))), ("validation", "-")):
@@ -114,24 +123,25 @@ def _accuracies(axes: Axes, tables: Mapping[str, pd.DataFrame], name: str) -> No
     style.linear_steps(axes, 3)
 
 
-def _series(events: pd.DataFrame, rates: Sequence[Rate]) -> dict[str, dict[float, pd.DataFrame]]:
+def _series(events: pd.DataFrame, base: str, rates: Sequence[Rate]) -> dict[str, dict[float, pd.DataFrame]]:
     """Return what was left, by multiplier, for each way in which rates differ.
 
     Args:
         events: the table of that name.
-        rates: variants that all leave grokking at one place. Grokking itself has multiplier 1 in each series.
+        base: the condition that takes the part of grokking. It has multiplier 1 in each series.
+        rates: variants that all leave the base at one place.
     """
     by_how: dict[str, dict[float, pd.DataFrame]] = {}
     for rate in rates:
-        series = by_how.setdefault(rate.how, {1.0: variant_outcomes.left(events, BASE, rate.at)})
-        series[rate.multiplier] = variant_outcomes.left(events, rate.condition, rate.at)
+        series = by_how.setdefault(rate.how, {1.0: variant_outcomes.left(events, base, rate.at, base)})
+        series[rate.multiplier] = variant_outcomes.left(events, rate.condition, rate.at, base)
     return {how: dict(sorted(series.items())) for how, series in sorted(by_how.items())}
 
 
-def _left(axes: Axes, events: pd.DataFrame, rates: Sequence[Rate]) -> None:
+def _left(axes: Axes, events: pd.DataFrame, base: str, rates: Sequence[Rate]) -> None:
     """Draw the steps left by multiplier; dotted is a time that is inversely proportional to the rate."""
     palette = dict(zip(HOWS, style.condition_colours(list(HOWS)).values(), strict=True))
-    series = _series(events, rates)
+    series = _series(events, base, rates)
     for how, by_times in series.items():
         steps_left.draw_levels(axes, by_times, palette[how], HOWS[how])
         line = steps_left.medians(by_times)

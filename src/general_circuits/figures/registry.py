@@ -169,10 +169,11 @@ FIGURES = {
         "Other learning rates",
         "Claim learning_rate",
         ("conditions", "events", "metrics"),
-        "Above: accuracies in branches of grokking that change the learning rate and nothing else, by steps since the"
-        " branch. Grey is grokking before the branch. Training is dashed, validation solid, with a line per replica."
-        f" Below: the steps left to generalise. {CENSORED}. By one account, ten times the rate leaves a tenth of the"
-        " steps (dotted). By the other, training accuracy falls to validation accuracy, and both rise together.",
+        "Above: accuracies in branches that change the learning rate and nothing else, by steps since the branch. Grey"
+        " is the base before the branch: grokking, or grokking at a lower rate. Training is dashed, validation solid,"
+        f" with a line per replica. Below: the steps left to generalise. {CENSORED}. By one account, ten times the rate"
+        " leaves a tenth of the steps (dotted). By the other, training accuracy falls to validation accuracy, and both"
+        " rise together.",
         claim="learning_rate",
     ),
     "decay_times": Figure(
