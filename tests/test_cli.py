@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
-from verdict_tables import all_verdicts
+from verdict_tables import REASON, in_parts, two_claims
 
 from general_circuits import cli, stages
+from general_circuits.claims import verdicts
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.pipeline import readme
 from general_circuits.storage import tables
@@ -114,24 +115,29 @@ def test_a_config_that_cannot_run_is_refused_with_its_faults(tmp_path: Path, mon
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a finished study, with its verdicts alone."""
     folder = tmp_path_factory.mktemp("workstation")
-    tables.write(folder / VERDICTS.path, VERDICTS, all_verdicts())
+    tables.write(folder / VERDICTS.path, VERDICTS, verdicts.merge([*two_claims(), in_parts("takeover")]))
     return folder
 
 
 def test_claims_are_a_table_by_default(results: Path) -> None:
     result = CLI.invoke(cli.app, ["claims", str(results)], env={"COLUMNS": "200"})
     assert result.exit_code == 0
-    for text in ("saliency_skew", "topk_damage", "supported, confirmed", "contradicted", "not testable in this study"):
+    for verdict in ("supported", "contradicted", "between", "undecided (about 12 replicas would decide)"):
+        assert verdict in result.output
+    for text in ("saliency_skew", "topk_damage", "takeover (sgd)", f"not testable ({REASON})", "are not measured yet"):
         assert text in result.output
     assert "topk_damage: topk_damage was" in result.output
-    assert "takeover" not in result.output
+    assert "takeover (toy)" not in result.output
+    assert "complexity" not in result.output
 
 
 @pytest.mark.parametrize("width", [80, 100])
 def test_a_narrow_terminal_breaks_lines_between_words(width: int, results: Path) -> None:
     result = CLI.invoke(cli.app, ["claims", str(results)], env={"COLUMNS": str(width)})
     words = result.output.split("saliency_skew:")[0].split()
-    assert {"saliency_skew", "topk_damage", "supported,", "confirmed", "contradicted,", "not"} <= set(words)
+    assert {"saliency_skew", "topk_damage", "supported", "contradicted", "between", "undecided", "replicas"} <= set(
+        words
+    )
     assert "…" not in result.output
     assert max(map(len, result.output.splitlines())) <= width
 
@@ -142,6 +148,7 @@ def test_claims_in_markdown_are_a_row_each(results: Path) -> None:
     assert [line.split(" | ")[0] for line in result.output.splitlines() if line.startswith("| `")] == [
         "| `saliency_skew`",
         "| `topk_damage`",
+        *(f"| `takeover` ({part})" for part in ("sgd", "adamw", "momentum")),
     ]
 
 

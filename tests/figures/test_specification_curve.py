@@ -225,10 +225,10 @@ def test_the_description_counts_specifications_and_names_the_choice_that_matters
 @pytest.mark.parametrize(
     ("table", "text"),
     [
-        (specifications(5)[:0], "saliency_skew is not testable in this study: it has no specifications."),
+        (specifications(5)[:0], "saliency_skew is not testable: this study has no specifications."),
         (
             specifications(5, claim="topk_damage"),
-            "saliency_skew is not testable in this study: it has no specifications.",
+            "saliency_skew is not testable: this study has no specifications.",
         ),
         (
             specifications(30, 30),

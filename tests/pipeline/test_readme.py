@@ -12,12 +12,12 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from verdict_tables import MARKUP, all_verdicts, claim, two_claims, untestable
+from verdict_tables import MARKUP, REASON, all_verdicts, claim, in_parts, two_claims, untestable
 
 from general_circuits import stages
 from general_circuits.claims import display
 from general_circuits.claims import verdicts as claims
-from general_circuits.claims.findings import NOT_TESTABLE, UNDECIDED
+from general_circuits.claims.findings import UNDECIDED
 from general_circuits.figures.registry import DRAWINGS
 from general_circuits.pipeline import plan, readme
 from general_circuits.pipeline.launch import LAUNCHES
@@ -74,7 +74,7 @@ def digests(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 @pytest.fixture(autouse=True)
 def costs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put a fake cost of the large study in the place of the real one, which takes long to predict."""
-    monkeypatch.setattr(readme, "_costs", lambda root, verdicts: {"saliency_skew": 12.34})
+    monkeypatch.setattr(readme, "_costs", lambda root, verdicts: {"saliency_skew": 12.34, "takeover": 5.0})
 
 
 @pytest.fixture
@@ -154,6 +154,17 @@ def test_a_measured_claim_that_could_not_be_tested_says_its_cost(root: Path) -> 
     assert "complexity" not in body
 
 
+def test_a_part_that_could_not_be_tested_says_its_cost_and_others_their_sentences(root: Path) -> None:
+    tables.write(root / readme.RESULTS / VERDICTS.path, VERDICTS, claims.merge([*two_claims(), in_parts("takeover")]))
+    readme.refresh(root)
+    body = (root / readme.README).read_text(encoding="utf-8")
+    assert "- `takeover` (toy): A condition is missing. Here it is 5.0 core-hours.\n" in body
+    assert f"- `takeover` (momentum): Not testable: {REASON}.\n" in body
+    assert f" | 0 | not testable ({REASON}) |\n" in body
+    assert " | 5 | undecided (about 12 replicas would decide) |\n" in body
+    assert body.count("core-hours") == 1
+
+
 def test_the_large_study_is_planned_for_measured_claims_that_could_not_be_tested(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,8 +174,8 @@ def test_the_large_study_is_planned_for_measured_claims_that_could_not_be_tested
     monkeypatch.setattr(plan, "plan", lambda study, seconds: pd.DataFrame({"core_hours": [1.0, 2.5]}))
     shutil.copyfile(ROOT / readme.LARGE, root / readme.LARGE)
     rows = [
-        {"claim": claim, "verdict": verdict}
-        for claim, verdict in (("spikes", NOT_TESTABLE), ("complexity", NOT_TESTABLE), ("gradual", UNDECIDED))
+        {"claim": claim, "is_lacking": is_lacking}
+        for claim, is_lacking in (("spikes", True), ("spikes", False), ("complexity", False), ("gradual", False))
     ]
     assert readme._costs(root, rows) == {"spikes": 3.5}
     assert asked == [("full", "spikes")]
@@ -218,7 +229,7 @@ def test_a_check_needs_no_results(root: Path) -> None:
     assert readme.check(root) == []
 
 
-@pytest.mark.parametrize(("old", "new"), [("supported, confirmed", "contradicted"), ("36 minutes", "5 minutes")])
+@pytest.mark.parametrize(("old", "new"), [("| supported |", "| contradicted |"), ("36 minutes", "5 minutes")])
 def test_a_readme_that_says_something_else_is_refused(old: str, new: str, root: Path) -> None:
     readme.refresh(root)
     page = (root / readme.README).read_text(encoding="utf-8")
@@ -325,7 +336,7 @@ def test_a_record_without_any_p_value_can_be_shown(root: Path) -> None:
     frame = frame.assign(low=float("nan"), high=float("nan"))
     tables.write(root / readme.RESULTS / VERDICTS.path, VERDICTS, frame)
     readme.refresh(root)
-    assert "| +0.25 L-skewness | – | 1 | – | undecided |" in (root / readme.README).read_text(encoding="utf-8")
+    assert "| +0.25 L-skewness | – | 1 | undecided |" in (root / readme.README).read_text(encoding="utf-8")
 
 
 def test_the_record_has_every_stage_that_makes_results() -> None:

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from report_pages import ABOUT, NASTY, PICTURE, Reader, page
-from verdict_tables import MARKUP, all_verdicts
+from report_pages import ABOUT, FRAMES, NASTY, PICTURE, Reader, page
+from verdict_tables import MARKUP, REASON
 
 from general_circuits import __version__
 from general_circuits.claims.registry import CLAIMS
@@ -18,22 +18,46 @@ from general_circuits.storage.schemas import registry as schemas
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-def test_verdicts_has_every_claim_of_the_source() -> None:
+def test_verdicts_has_every_primary_contrast_and_every_claim_of_the_source() -> None:
     head, *rows = Reader(page("verdicts")).rows
-    assert head == ["claim", "statement", "said by", "verdict", "confirmed", "Holm p", "found"]
-    assert {row[0] for row in rows} == set(CLAIMS)
-    assert [row[3:6] for row in rows[:3]] == [
-        ["supported", "yes", "< 0.001"],
-        ["contradicted", "", "0.062"],
-        ["not testable in this study", "", "–"],
+    assert head == ["claim", "statement", "said by", "verdict", "found"]
+    assert {row[0].split(" (")[0] for row in rows} == set(CLAIMS)
+    assert len(rows) == len(CLAIMS) + 3
+    assert [(row[0], row[3]) for row in rows[:7]] == [
+        ("saliency_skew", "supported"),
+        ("topk_damage", "contradicted"),
+        ("takeover (sgd)", "between"),
+        ("takeover (adamw)", "undecided (about 12 replicas would decide)"),
+        ("takeover (momentum)", f"not testable ({REASON})"),
+        ("takeover (toy)", "not testable (this study has no condition mine)"),
+        ("update_share", "not measured"),
     ]
 
 
-def test_contrasts_has_every_contrast_with_its_numbers() -> None:
+def test_contrasts_has_every_contrast_with_its_thresholds_and_p_values() -> None:
+    """P-values are adjusted over the four primary contrasts that have data."""
+    head, *rows = Reader(page("contrasts")).rows
+    assert head == [
+        *("claim", "contrast", "unit", "estimate", "low", "high", "supported beyond", "contradicted beyond"),
+        *("p, supported", "p, contradicted", "adjusted", "p, not 0", "replicas"),
+    ]
+    by_name = {(row[0], row[1]): row[2:] for row in rows}
+    assert len(by_name) == len(rows) == 12
+    assert by_name["topk_damage", "registered"] == [
+        *("L-skewness", "−0.75", "−0.85", "−0.65", "+0.10", "−0.50", "1", "0.004", "0.016", "–", "5"),
+    ]
+    assert by_name["topk_damage", f"beside {MARKUP}"] == [
+        *("L-skewness", "+0.50", "+0.40", "+0.60", "–", "–", "–", "–", "–", "0.5", "5"),
+    ]
+    assert by_name["topk_damage", "elsewhere"] == ["logits", *["–"] * 9, "0"]
+    assert by_name["takeover", "registered, momentum"] == ["", *["–"] * 9, "0"]
+
+
+def test_primary_contrasts_stand_above_those_beside() -> None:
     _, *rows = Reader(page("contrasts")).rows
-    assert len(rows) == 6
-    assert rows[0] == ["saliency_skew", "registered", "+0.25", "+0.15", "+0.35", "L-skewness", "< 0.001", "5"]
-    assert rows[5] == ["topk_damage", "elsewhere", "–", "–", "–", "logits", "–", "0"]
+    for name in ("saliency_skew", "topk_damage", "takeover"):
+        is_primary = [row[1].startswith("registered") for row in rows if row[0] == name]
+        assert is_primary == sorted(is_primary, reverse=True)
 
 
 def test_events_has_a_row_per_replica_and_the_last_step_of_one_that_did_not_generalise() -> None:
@@ -89,16 +113,18 @@ def test_the_dictionary_has_every_column_of_every_table() -> None:
 
 
 def test_the_front_page_has_a_verdict_per_claim_with_data_and_every_picture_in_it() -> None:
-    text = pages.front(all_verdicts(), [PICTURE, PICTURE])
+    text = pages.front(FRAMES["verdicts"], [PICTURE, PICTURE])
     read = Reader(text)
     assert ("table", {"id": "verdicts"}) in read.elements
-    assert [row[0].split(":")[0] for row in read.rows[1:]] == ["saliency_skew", "topk_damage"]
+    parts = [f"takeover ({name})" for name in ("sgd", "adamw", "momentum")]
+    assert [row[0].split(":")[0] for row in read.rows[1:]] == ["saliency_skew", "topk_damage", *parts]
     assert [attrs for tag, attrs in read.elements if tag == "img"] == [
         {"src": "data:image/png;base64,iVBORw==", "alt": f"A title {MARKUP}. What was {MARKUP} shown."}
     ] * 2
     cells = [attrs for tag, attrs in read.elements if tag == "td"]
-    assert {"class": "verdict supported"} in cells
-    assert {"class": "verdict contradicted"} in cells
+    classes = [attrs["class"] for attrs in cells if attrs.get("class")]
+    kinds = ("supported", "contradicted", "between", "undecided", "not-testable")
+    assert classes == [f"verdict {kind}" for kind in kinds]
     assert {"title": f"saliency_skew was {MARKUP} judged."} in cells
     assert MARKUP not in text
-    assert f"{len(CLAIMS) - 2} of the source" in text
+    assert f"{len(CLAIMS) - 3} are not measured yet" in text

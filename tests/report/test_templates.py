@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from report_pages import PICTURE, Reader, page
 from verdict_tables import MARKUP, all_verdicts
 
 from general_circuits import formatting
+from general_circuits.claims.findings import BETWEEN, CONTRADICTED, SUPPORTED
+from general_circuits.figures import style
 from general_circuits.report import pages
 from general_circuits.report.registry import PAGES
 
@@ -28,11 +31,12 @@ def front(**changes: str) -> str:
         "found": "+0.2",
         "interval": "+0.1 to +0.3",
         "replicas": "5",
-        "Holm p": "0.01",
-        "verdict": "supported, confirmed",
+        "verdict": "supported",
         **changes,
     }
-    return rendered("front", rows=[row], sentences={"one": "It rose."}, rest="", unknown="–", pictures=[])
+    kinds = {"one": row["verdict"].split(" (")[0].replace(" ", "-")}
+    sentences = {"one": "It rose."}
+    return rendered("front", rows=[row], sentences=sentences, kinds=kinds, rest="", unknown="–", pictures=[])
 
 
 @pytest.mark.parametrize("text", [*map(page, PAGES), pages.front(all_verdicts(), [PICTURE])], ids=[*PAGES, "front"])
@@ -84,15 +88,29 @@ def test_an_unknown_interval_is_left_out_of_the_front_page() -> None:
     assert f"({formatting.UNKNOWN})" not in front(interval=formatting.UNKNOWN)
 
 
-@pytest.mark.parametrize("verdict", ["supported, confirmed", "supported, not confirmed", "undecided"])
-def test_the_colour_of_a_verdict_does_not_depend_on_its_confirmation(verdict: str) -> None:
+@pytest.mark.parametrize(
+    ("verdict", "kind"),
+    [
+        ("between", "between"),
+        ("undecided (about 12 replicas would decide)", "undecided"),
+        ("not testable (no replica memorised)", "not-testable"),
+    ],
+)
+def test_the_colour_of_a_verdict_does_not_depend_on_its_explanation(verdict: str, kind: str) -> None:
     (shown,) = re.findall(r'<td class="(verdict [^"]*)">([^<]*)</td>', front(verdict=verdict))
-    assert shown == (f"verdict {verdict.split(',')[0]}", verdict)
+    assert shown == (f"verdict {kind}", verdict)
+
+
+def test_verdicts_have_the_same_colours_on_the_front_page_and_in_figures() -> None:
+    sheet = (Path(__file__).parents[2] / "workflow/report/style.css").read_text(encoding="utf-8")
+    colours = dict(re.findall(r"\.front \.([\w-]+) \{ color: (#\w+); \}", sheet))
+    for verdict in (SUPPORTED, CONTRADICTED, BETWEEN):
+        assert colours[verdict] == style.VERDICT_COLOURS[verdict]
 
 
 def test_a_picture_has_its_title_and_description_as_alternative_text() -> None:
     pictures = [pages.Picture("A title", "It rises. It falls.", b"\x89PNG")]
-    text = rendered("front", rows=[], sentences={}, rest="", unknown="–", pictures=pictures)
+    text = rendered("front", rows=[], sentences={}, kinds={}, rest="", unknown="–", pictures=pictures)
     (attributes,) = [attributes for tag, attributes in Reader(text).elements if tag == "img"]
     assert attributes == {"src": "data:image/png;base64,iVBORw==", "alt": "A title. It rises. It falls."}
     assert "<figcaption>A title</figcaption>" in text

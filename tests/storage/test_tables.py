@@ -45,6 +45,8 @@ def example(name: str) -> pd.DataFrame:
             frame[field.name] = [[5, 6], None, [7]]
         elif field.type == tables.SINGLES:
             frame[field.name] = [[0.5], None, [1.0, -2.0]]
+        elif field.type == tables.NUMBERS:
+            frame[field.name] = [[0.1], [], [1e300, -2.0]]
         else:
             frame[field.name] = ["c", "a", "b"]
     return frame
@@ -57,9 +59,7 @@ def test_a_table_comes_back_as_written_and_sorted_by_its_key(name: str, tmp_path
     read = tables.read(path, registry.table(name))
     expected = frame.sort_values(list(registry.table(name).key), ignore_index=True)
     assert read.columns.tolist() == registry.table(name).schema.names
-    for column in (
-        field.name for field in registry.table(name).schema if field.type in (tables.INTEGERS, tables.SINGLES)
-    ):
+    for column in (field.name for field in registry.table(name).schema if pa.types.is_list(field.type)):
         read[column] = [None if value is None else value.tolist() for value in read[column]]
     pd.testing.assert_frame_equal(read, expected[read.columns], check_dtype=False, check_categorical=False)
 
@@ -81,6 +81,15 @@ def test_missing_whole_numbers_come_back_missing(tmp_path: Path) -> None:
     read = tables.read(tmp_path / "task.parquet", registry.table("task")).set_index("example")["wrap"]
     assert (read[2], read[1]) == (1, -1)
     assert np.isnan(read[0])
+
+
+def test_missing_values_in_a_list_of_numbers_come_back_missing(tmp_path: Path) -> None:
+    lists = [[0.1, np.nan, -1e300], [np.nan, np.nan], []]
+    tables.write(tmp_path / "claim.parquet", registry.table("claim"), example("claim").assign(values=lists))
+    read = tables.read(tmp_path / "claim.parquet", registry.table("claim")).set_index("contrast")["values"]
+    for contrast, values in zip("cab", lists, strict=True):
+        assert read[contrast].dtype == np.float64
+        np.testing.assert_array_equal(read[contrast], values)
 
 
 def test_equal_frames_are_equal_bytes_whatever_the_order_of_rows_and_columns(tmp_path: Path) -> None:

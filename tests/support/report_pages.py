@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
-from verdict_tables import MARKUP, all_verdicts, two_claims
+from verdict_tables import MARKUP, in_parts, two_claims
 
+from general_circuits.claims import verdicts
 from general_circuits.report import pages
 from general_circuits.report.registry import PAGES
 
@@ -40,9 +41,10 @@ def events() -> pd.DataFrame:
     )
 
 
+CLAIM_TABLES = [*two_claims(), in_parts("takeover")]
 FRAMES = {
-    "verdicts": all_verdicts().astype({"claim": "category", "verdict": "category"}),
-    "claim": pd.concat(two_claims(), ignore_index=True),
+    "verdicts": verdicts.merge(CLAIM_TABLES).astype({"claim": "category", "verdict": "category"}),
+    "claim": pd.concat(CLAIM_TABLES, ignore_index=True),
     "events": events(),
     "distribution": pd.DataFrame(),
     "ablation": pd.DataFrame(),

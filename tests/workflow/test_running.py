@@ -41,8 +41,8 @@ def test_every_claim_has_a_verdict(finished: Project) -> None:
     assert verdicts.loc["takeover", "contrast"] == "registered, sgd"
     unmeasured = [name for name, claim in CLAIMS.items() if not claim.is_measured]
     assert len(unmeasured) == 5
-    assert (verdicts.loc[unmeasured, "verdict"] == "not testable in this study").all()
-    assert verdicts.loc[unmeasured, "sentence"].str.contains("not measured yet").all()
+    assert (verdicts.loc[unmeasured, "verdict"] == "not measured").all()
+    assert not verdicts.loc[verdicts.index.difference(unmeasured), "verdict"].isin(["", "not measured"]).any()
 
 
 def test_metadata_carries_the_resolved_condition(finished: Project) -> None:
@@ -140,10 +140,9 @@ def test_the_verdict_of_a_claim_names_what_the_study_lacks(project: Project) -> 
     assert run.returncode == 0, run.stderr
     for claim, path in files.items():
         row = pd.read_parquet(path).iloc[0]
-        assert row["verdict"] == "not testable in this study"
+        assert (row["verdict"], row["is_lacking"]) == ("not testable", True)
         sentence = (
-            f"Not testable in this study: it has {lacking[claim]}. config/full.yaml has it. This command predicts the"
-            " cost:"
+            f"Not testable: this study has {lacking[claim]}. config/full.yaml has it. This command predicts the cost:"
         )
         assert row["sentence"] == f"{sentence} general-circuits plan --study full --claim {claim}."
 
@@ -176,7 +175,7 @@ def test_a_study_without_measurements_still_judges_claims_from_metrics_and_event
     run = project.snakemake("--cores", "2", "claim_gradual", "results/tiny/claims/saliency_skew.parquet")
     assert run.returncode == 0, run.stderr
     sentence = pd.read_parquet(project.results / "claims/saliency_skew.parquet")["sentence"].iloc[0]
-    assert sentence.startswith("Not testable in this study: it has no saliency. ")
+    assert sentence.startswith("Not testable: this study has no saliency. ")
 
 
 def test_a_condition_trained_again_by_itself_has_the_same_bytes(finished: Project, tmp_path) -> None:

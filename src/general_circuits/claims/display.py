@@ -52,7 +52,7 @@ def rest(verdicts: pd.DataFrame) -> str:
     without = set(verdicts["claim"]) - set(judged(verdicts)["claim"])
     unmeasured = set(verdicts.loc[verdicts["verdict"] == NOT_MEASURED, "claim"])
     counts = {"not measured yet": unmeasured, "not testable with this study's conditions": without - unmeasured}
-    words = [f"{len(claims)} are {what}" for what, claims in counts.items() if claims]
+    words = [f"{len(claims)} {'is' if len(claims) == 1 else 'are'} {what}" for what, claims in counts.items() if claims]
     return f"Of the source's {verdicts['claim'].nunique()} claims, {' and '.join(words)}." if words else ""
 
 

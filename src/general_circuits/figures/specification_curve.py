@@ -70,7 +70,7 @@ def describe(tables: Mapping[str, pd.DataFrame], claim: str) -> str:
     """Give the number of specifications, their median, the registered one's rank, and the choice that matters most."""
     rows = _read(tables, claim)
     if rows.empty:
-        return f"{claim} is not testable in this study: it has no specifications."
+        return f"{claim} is not testable: this study has no specifications."
     known = rows[rows["estimate"].notna()]
     failed = rows.loc[rows["estimate"].isna(), "failure"]
     why = f" (most often: {failed.value_counts().index[0].rstrip('.')})" if len(failed) else ""

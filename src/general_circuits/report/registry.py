@@ -30,8 +30,8 @@ PAGES = {
         "All claims",
         ("verdicts",),
         "One row per part of each claim of the source. Two one-sided tests over replicas (Student's t) decide the"
-        " verdict: is the mean beyond the threshold of support, or of contradiction? “Between” means that it is shown to"
-        " lie between both.",
+        " verdict: is the mean beyond the threshold of support, or of contradiction? “Between” means that the mean is"
+        " shown to lie between both.",
     ),
     "contrasts": Page(
         "Every contrast",

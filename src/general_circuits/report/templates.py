@@ -81,9 +81,9 @@ the training examples are memorised. By the hypothesis, general circuits then re
 </tbody>
 </table>
 <p class="how">Estimates are means over replicas, which are networks trained alike from different seeds. A verdict
-follows from its interval and two thresholds, by a rule written down before its result was seen. {{ rest }} In the pictures, training examples are memorised at
-<i>t<sub>m</sub></i>, and validation accuracy leaves its plateau at <i>t<sub>o</sub></i>. Generalisation is complete at
-<i>t<sub>g</sub></i>.</p>
+follows from its interval and two thresholds, by a rule written down before its result was seen. {{ rest }} In the
+pictures, training examples are memorised at <i>t<sub>m</sub></i>, and validation accuracy leaves its plateau at
+<i>t<sub>o</sub></i>. Generalisation is complete at <i>t<sub>g</sub></i>.</p>
 <div class="pictures">
 {% for picture in pictures %}
 <figure><img src="{{ picture.uri }}" alt="{{ picture.title }}. {{ picture.description }}">
