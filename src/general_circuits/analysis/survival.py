@@ -1,4 +1,4 @@
-"""Survival analysis: times until an event, some of them censored; pure functions of arrays.
+"""Survival analysis: times until an event, known to lie between two evaluations or censored; pure functions of arrays.
 
 A censored time is the time until which the event had not happened.
 """
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
-from scipy.special import log_ndtr
+
+from general_circuits.analysis import interval_regression
 
 Array = NDArray[np.float64]
 
@@ -23,6 +23,23 @@ class Median:
     time: float
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """Slope of log time on x, and the data that it rests on.
+
+    Attributes:
+        values: pseudo-value of each replica, by replica number, (replica). NaN for a replica without a known time.
+        fitted: values of x at which some replica's time is known, in ascending order. The slope rests on these.
+        bounds: values of x at which no replica's time is known, in ascending order. They give bounds alone.
+        censored: share of the fitted times that are censored; NaN where nothing is fitted.
+    """
+
+    values: Array
+    fitted: tuple[float, ...]
+    bounds: tuple[float, ...]
+    censored: float
 
 
 def kaplan_meier(times: ArrayLike, censored: ArrayLike) -> tuple[Array, Array, Array, Array]:
@@ -67,70 +84,71 @@ def median_time(times: ArrayLike, censored: ArrayLike) -> Median:
     return Median(first(share), first(low), first(high))
 
 
-def slopes(x: ArrayLike, times: ArrayLike, censored: ArrayLike, replica: ArrayLike) -> Array:
-    """Return the slope of log time on x, as one pseudo-value per replica, by replica number.
+def slopes(x: ArrayLike, after: ArrayLike, times: ArrayLike, censored: ArrayLike, replica: ArrayLike) -> Slopes:
+    """Return the slope of log time on x, as one pseudo-value per replica.
 
-    Model: log times are normal about lines of one common slope, with an intercept for each replica. The slope is the
-    maximum-likelihood estimate (Tobin 1958). Pseudo-values are those of the jackknife over replicas (Tukey 1958):
-    their mean is the slope without its bias, and their spread gives its error.
+    The slope is the maximum-likelihood estimate of `interval_regression.fit`: log times are normal about lines of one
+    common slope, with a random intercept for each replica. An event that was found at an evaluation happened between
+    the evaluation before it and that one. Pseudo-values are those of the jackknife over replicas (Tukey 1958): their
+    mean is the slope without its bias, and their spread gives its error.
 
-    Where all times at one x are censored, no slope is too steep for them. They count as if they had ended, so the
-    estimate is the least steep slope that the data allow. Missing times are left out.
+    A value of x at which no time ended is left out, since it gives a bound alone: any slope that is steep enough fits
+    it. So does one at which all events had come by the first evaluation. Missing times are left out.
 
     Args:
-        x, times, censored, replica: (observation).
+        x: (observation).
+        after: last evaluation before the event, (observation); 0 or less where none came before. It is not read where
+            a time is censored.
+        times: evaluation at which the event was found, or the last one of a censored time, (observation).
+        censored: whether each time is censored, (observation).
+        replica: (observation).
+    """
+    frame = np.column_stack([np.asarray(part, float) for part in (x, after, times, censored, replica)])
+    numbers = np.unique(frame[:, 4])
+    frame = frame[np.isfinite(frame[:, [0, 2]]).all(axis=1)]
+    for row in frame[(frame[:, 3] == 0) & ~(frame[:, 1] < frame[:, 2])][:1]:
+        raise ValueError(f"an event after step {row[1]:g} was found at step {row[2]:g}, which should be later")
+    known = (frame[:, 3] == 0) & (frame[:, 1] > 0)
+    fitted, every_x = np.unique(frame[known, 0]), np.unique(frame[:, 0])
+    rows = frame[np.isin(frame[:, 0], fitted)]
+    values, share = np.full(len(numbers), np.nan), float("nan")
+    if len(fitted):
+        values, share = pseudo_values(*_grid(rows, numbers)), float(rows[:, 3].mean())
+    return Slopes(values, tuple(fitted.tolist()), tuple(np.setdiff1d(every_x, fitted).tolist()), share)
+
+
+def _grid(frame: Array, numbers: Array) -> tuple[Array, Array, Array]:
+    """Return x and the ends of the interval of each log time, (replica, observation).
+
+    A replica with fewer observations than others is filled up with intervals without ends, which tell nothing.
+    """
+    row = np.searchsorted(numbers, frame[:, 4])
+    column = np.array([np.sum(row[:i] == of) for i, of in enumerate(row)])
+    x, lower, upper = (np.full((len(numbers), column.max() + 1), fill) for fill in (0.0, -np.inf, np.inf))
+    is_censored = frame[:, 3] > 0
+    x[row, column] = frame[:, 0]
+    with np.errstate(divide="ignore"):  # the log of 0 is −∞, the end of an interval that has none
+        lower[row, column] = np.log(np.maximum(np.where(is_censored, frame[:, 2], frame[:, 1]), 0.0))
+    upper[row, column] = np.where(is_censored, np.inf, np.log(frame[:, 2]))
+    return x, lower, upper
+
+
+def pseudo_values(x: Array, lower: Array, upper: Array) -> Array:
+    """Return the jackknife's pseudo-values of the slope, for any number of studies at once.
+
+    Args:
+        x: (…, replica, observation).
+        lower, upper: ends of the interval of each log time, (…, replica, observation). Infinite where it has none.
 
     Returns:
-        (replica). NaN for a replica whose times are all censored, since they tell nothing about the slope. All NaN if
-        no time ended, or if there is only one replica or one x.
+        (…, replica). NaN for a replica without a time that is known from both sides, and where a slope is undefined.
     """
-    frame = np.column_stack([np.asarray(part, float) for part in (x, times, censored, replica)])
-    every_replica = np.unique(frame[:, 3])
-    frame = frame[np.isfinite(frame).all(axis=1)]
-    if frame[:, 2].all():
-        return np.full(len(every_replica), np.nan)
-    for level in np.unique(frame[:, 0]):
-        here = frame[:, 0] == level
-        if frame[here, 2].all():
-            frame[here, 2] = 0.0
-    numbers = np.unique(frame[frame[:, 2] == 0, 3])
-    frame = frame[np.isin(frame[:, 3], numbers)]
-    pseudo_values = np.full(len(every_replica), np.nan)
-    if len(numbers) > 1 and len(np.unique(frame[:, 0])) > 1:
-        of_all = _slope(frame)
-        without = np.array([_slope(frame[frame[:, 3] != number]) for number in numbers])
-        n = len(numbers)
-        pseudo_values[np.isin(every_replica, numbers)] = n * of_all - (n - 1) * without
-    return pseudo_values
-
-
-def _slope(frame: Array) -> float:
-    """Return the maximum-likelihood slope of columns x, time, censored and replica.
-
-    The likelihood is maximised in line / σ and log(1 / σ). In line / σ and 1 / σ it is concave (Olsen 1978), so it has
-    one maximum.
-    """
-    x, y, censored = frame[:, 0], np.log(frame[:, 1]), frame[:, 2] > 0
-    numbers = np.unique(frame[:, 3])
-    # (observation, parameter): the slope, then an intercept for each replica.
-    design = np.column_stack([x, *(frame[:, 3] == number for number in numbers)]).astype(float)
-    start, *_ = np.linalg.lstsq(design, y, rcond=None)
-    if not censored.any():  # then least squares is the maximum
-        return float(start[0])
-    width = max(float((y - design @ start).std()), 1e-3)
-
-    def cost(parameters: Array) -> tuple[float, Array]:
-        line, inverse = parameters[:-1], np.exp(parameters[-1])
-        off = inverse * y - design @ line  # standard deviations above the line
-        # A censored time contributes the log of the normal tail above it; the derivative of that is −hazard.
-        tail = log_ndtr(-off[censored])
-        hazard = np.exp(-0.5 * off[censored] ** 2 - 0.5 * np.log(2 * np.pi) - tail)
-        push = np.where(censored, 0.0, off)  # derivative of the cost by `off`
-        push[censored] = hazard
-        known = ~censored
-        value = -known.sum() * parameters[-1] + 0.5 * (off[known] ** 2).sum() - tail.sum()
-        gradient = np.append(-design.T @ push, -known.sum() + (push * inverse * y).sum())
-        return float(value), gradient
-
-    best = minimize(cost, np.append(start / width, -np.log(width)), jac=True, method="BFGS", options={"gtol": 1e-8})
-    return float(best.x[0] / np.exp(best.x[-1]))  # slope / σ, times σ
+    replicas = x.shape[-2]
+    # (1 + replica, replica, 1): the whole study, then the study without each replica.
+    kept = np.concatenate([np.ones((1, replicas), bool), ~np.eye(replicas, dtype=bool)])[..., None]
+    x, lower, upper = (np.asarray(part)[..., None, :, :] for part in (x, lower, upper))
+    knows = (np.isfinite(lower) & np.isfinite(upper))[..., 0, :, :].any(axis=-1)
+    lower, upper = np.where(kept, lower, -np.inf), np.where(kept, upper, np.inf)
+    slope = interval_regression.fit(np.broadcast_to(x, lower.shape), lower, upper)
+    n = knows.sum(axis=-1, keepdims=True)
+    return np.where(knows & (n > 1), n * slope[..., :1] - (n - 1) * slope[..., 1:], np.nan)
