@@ -13,15 +13,12 @@ from variant_tables import (
     BATCH,
     DECAY,
     FRACTION,
-    INSTEAD,
-    MOVED,
     NEVER,
     RATE,
     conditions,
     decays,
     events,
     metrics,
-    progress,
 )
 
 from general_circuits.analysis import variant_outcomes
@@ -104,33 +101,6 @@ def test_the_slope_is_the_power_and_leaves_level_0_out(power: float) -> None:
     slopes = variant_outcomes.slope(tables["events"], levels)
     assert len(slopes) == 5
     assert slopes.mean() == pytest.approx(power, abs=0.02)
-
-
-def test_shares_of_both_parts_are_lost_until_the_change_ends() -> None:
-    """After 200 steps 0.1 and 0.3 are lost in replica 0, 2 % more in each further one; later everything is."""
-    lost = variant_outcomes.lost(progress(0.1, 0.3, replicas=2), settings(MOVED), "decaying")
-    assert lost["general"].tolist() == pytest.approx([0.1, 0.102])
-    assert lost["shallow"].tolist() == pytest.approx([0.3, 0.306])
-    to_the_end = {name: {**changes, "branch.lasts": None} for name, changes in MOVED.items()}
-    lost = variant_outcomes.lost(progress(0.1, 0.3, replicas=2), settings(to_the_end), "decaying")
-    assert lost.to_numpy().ravel().tolist() == [1.0] * 4
-
-
-def test_a_part_that_is_not_above_0_at_first_has_no_share() -> None:
-    """The shallow part is all of the margin minus the general part: 10 − 12 at first."""
-    frame = progress(0.1, 0.3, replicas=1)
-    frame.loc[frame["component"] == "unseen", "part_of_margin"] = 12.0
-    lost = variant_outcomes.lost(frame, settings(MOVED), "decaying")
-    assert lost["general"].tolist() == [0.0]
-    assert lost["shallow"].isna().all()
-
-
-def test_decay_and_noise_alone_are_told_apart_by_what_moves_the_weights() -> None:
-    flat = settings({**MOVED, "both": {AT: "onset", INSTEAD: 1.0}, "elsewhere": {AT: "memorised", INSTEAD: 0.0}})
-    assert variant_outcomes.moved_alone(flat, noise=False) == "decaying"
-    assert variant_outcomes.moved_alone(flat, noise=True) == "noisy"
-    assert variant_outcomes.moved_alone(settings({}), noise=True) is None
-    assert list(variant_outcomes.alone(progress(0.1, 0.3), flat)) == ["decay alone"]
 
 
 def test_curves_have_both_splits_and_are_empty_without_rows() -> None:

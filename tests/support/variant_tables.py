@@ -27,9 +27,14 @@ SETTINGS: Mapping[str, Any] = {
 """Settings of grokking."""
 RATE, DECAY, AT = "optimiser.learning_rate", "optimiser.weight_decay", "branch.at"
 BATCH, FRACTION, INSTEAD = "optimiser.batch_size", "split.train_size", "branch.intervention.noise_instead"
+NOISE_EXAMPLES = "branch.intervention.noise_examples"
 ALONE = {AT: "onset", "optimiser.optimiser": "sgd", "optimiser.decay": "decoupled", "branch.lasts": 200}
-MOVED = {"decaying": {**ALONE, INSTEAD: 0.0}, "noisy": {**ALONE, INSTEAD: 1.0, DECAY: 0.0}}
-"""Branches in which only decay, or only noise, moves the weights for 200 steps."""
+MOVED = {
+    "decaying": {**ALONE, INSTEAD: 0.0},
+    "noisy": {**ALONE, INSTEAD: 1.0, DECAY: 0.0},
+    "of_batches": {**ALONE, INSTEAD: 1.0, NOISE_EXAMPLES: 64, DECAY: 0.0},
+}
+"""Branches in which only decay, Gaussian noise or the noise of minibatches moves the weights for 200 steps."""
 NEVER = 1e6
 """Steps to generalise that lie beyond the end of training."""
 EVENTS = {"memorised": 200, "onset": 1000}
@@ -134,13 +139,25 @@ def progress(general: float, shallow: float, condition: str = "decaying", replic
     """Build the `progress` table of a branch that is changed for 200 steps from step 1,000 on.
 
     These shares of the general and of the shallow part are lost by then, a little more in each further replica; all of
-    both parts is lost later. The parts start at 4 and 6 logits.
+    both parts is lost later. The parts start at 4 and 6 logits. With key frequencies from after the branch, half of the
+    general part counts as shallow.
     """
     rows = []
     for replica in range(replicas):
         for step, done in ((1000, 0.0), (1100, 0.5), (1200, 1.0), (3000, None)):
             left = [0.0 if done is None else 1 - done * share * (1 + 0.02 * replica) for share in (general, shallow)]
-            parts = {"unseen": 4 * left[0], "all": 4 * left[0] + 6 * left[1]}
+            parts = {"unseen": 4 * left[0], "unseen_after": 2 * left[0], "all": 4 * left[0] + 6 * left[1]}
             rows += [(condition, replica, step, "train", component, value) for component, value in parts.items()]
     columns = ["condition", "replica", "step", "split", "component", "part_of_margin"]
+    return pd.DataFrame(rows, columns=columns).assign(is_scheduled=True)
+
+
+def structure(displacement: float, condition: str = "decaying", replicas: int = 5) -> pd.DataFrame:
+    """Build the `structure` table of such a branch, which has moved weights of norm 50 by this much after 200 steps."""
+    rows = [
+        (condition, replica, step, 50.0 if share == 0 else 40.0, share * displacement)
+        for replica in range(replicas)
+        for step, share in ((1000, 0.0), (1100, 0.5), (1200, 1.0), (3000, 7.0))
+    ]
+    columns = ["condition", "replica", "step", "weight_norm", "displacement"]
     return pd.DataFrame(rows, columns=columns).assign(is_scheduled=True)
