@@ -156,8 +156,8 @@ def transfers(rows: pd.DataFrame, column: str = "fresh_transfer") -> pd.DataFram
 
     Args:
         rows: rows of one duel.
-        column: `fresh_transfer` for the gradients of the batches alone, which have never seen these examples.
-            `transfer` for whole steps, into which momentum carries the examples' own gradients.
+        column: `fresh_transfer` is the effect of the batches' gradients alone. `transfer` is that of whole steps, into
+            which momentum carries the examples' own gradients.
     """
     return 1000 * by_side(rows, column)
 

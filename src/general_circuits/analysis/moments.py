@@ -13,8 +13,6 @@ import pandas as pd
 
 from general_circuits.analysis.preconditions import MEMORISED
 
-BASE = "grokking"
-"""Condition whose replicas are the partners of all others."""
 BASELINE = "baseline"
 """Moment from which changes are measured: the later of the replica's t_m and its partner's."""
 AROUND_ONSET = "around_onset"

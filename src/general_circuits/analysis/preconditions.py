@@ -1,4 +1,4 @@
-"""Preconditions of verdicts: what at least four fifths of the replicas must have done, so that a claim can be judged."""
+"""Preconditions of verdicts: what at least four fifths of the replicas must have done."""
 
 from __future__ import annotations
 

@@ -98,6 +98,15 @@ def over_replicas(frame: pd.DataFrame, value: str, steps: pd.DataFrame, contrast
     return np.array([contrast(series.get(replica, empty), row) for replica, row in steps.iterrows()])
 
 
+def at_common_steps(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of one condition at steps that every replica has, so that means over replicas are comparable.
+
+    Moments are steps of single replicas.
+    """
+    counts = rows.groupby("step")["replica"].transform("nunique")
+    return rows[counts == rows["replica"].nunique()]
+
+
 def steps_read(steps: Sequence[int], moments: Mapping[str, float]) -> list[int]:
     """Return the steps that `change_to_late_window` reads, whatever the series: the baseline and the late window.
 

@@ -188,5 +188,5 @@ def specify(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         REGISTERED_CHOICES,
         {},
         "share of accuracy",
-        threshold=0.0,
+        RISE.supported,
     )

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from general_circuits import formatting
-from general_circuits.analysis.windows import late_window, over_replicas, steps_of_events, value_at
+from general_circuits.analysis.moments import BASELINE, steps_of
+from general_circuits.analysis.variants import BASE
+from general_circuits.analysis.windows import late_window, over_replicas, value_at
 from general_circuits.figures import style
 
 NO_GROKKING = "The study has no condition named grokking."
@@ -37,26 +39,25 @@ def reached(steps: pd.Series) -> str:
     return where if known == len(steps) else f"{where} in {known} of {len(steps)} replicas"
 
 
-def from_memorised_to_late(frame: pd.DataFrame, value: str, events: pd.DataFrame, name: str) -> str:
-    """Write each condition's mean over replicas at t_m and over the late window, at grokking's steps.
+def from_memorised_to_late(frame: pd.DataFrame, value: str, moments: pd.DataFrame, name: str) -> str:
+    """Write each condition's mean over replicas at its baseline and over the late window of its partner.
 
     Args:
         frame: columns `condition`, `replica`, `step` and the value.
         value: the value's column.
-        events: the table of that name.
+        moments: the table of that name.
         name: the value in words.
 
     Returns:
-        One sentence; empty if the table has no events of grokking.
+        One sentence; empty if the table has no moments of grokking.
     """
-    steps = steps_of_events(events, "grokking")
-    if steps.empty:
+    if not (moments["condition"] == BASE).any():
         return ""
     parts = []
     for condition in frame["condition"].cat.categories:
-        rows = frame[frame["condition"] == condition]
+        rows, steps = frame[frame["condition"] == condition], steps_of(moments, condition)
         ends = (
-            over_replicas(rows, value, steps, lambda series, at: value_at(series, at["memorised"])),
+            over_replicas(rows, value, steps, lambda series, at: value_at(series, at[BASELINE])),
             over_replicas(rows, value, steps, lambda series, at: late_window(series, at["generalised"])),
         )
         written = " to ".join(formatting.plain(float(pd.Series(end).mean())) for end in ends)

@@ -28,4 +28,4 @@ def draw(tables: Mapping[str, pd.DataFrame], lost: str) -> Figure:
 def describe(tables: Mapping[str, pd.DataFrame], lost: str) -> str:
     """Give each condition's excess damage at t_m and in the late window."""
     rows, name = damage.areas(tables["damage"]), f"excess damage in {lost}"
-    return captions.from_memorised_to_late(rows, COLUMNS[lost], tables["events"], name) or captions.NO_GROKKING
+    return captions.from_memorised_to_late(rows, COLUMNS[lost], tables["moments"], name) or captions.NO_GROKKING

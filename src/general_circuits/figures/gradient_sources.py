@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from general_circuits import formatting
 from general_circuits.analysis.variants import BASE
-from general_circuits.analysis.windows import steps_of_events, value_at
+from general_circuits.analysis.windows import steps_of_events
 from general_circuits.figures import style
 
 COLUMNS = {"probability": "probability of the label", "gradient_norm": "gradient norm"}
@@ -37,20 +37,16 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
-    """Give the least sure tenth's share in the sum of the tenths' gradient norms, at t_m and at onset."""
+    """Give the least sure tenth's share in the sum of the tenths' gradient norms, at both ends of the plateau."""
     rows = tables["deciles"][tables["deciles"]["condition"] == BASE]
     total = rows.groupby(["replica", "step"])["gradient_norm"].sum().rename("total").reset_index()
     least = rows[rows["decile"] == 1].merge(total, on=["replica", "step"])
     least = least.assign(share=least["gradient_norm"] / least["total"])
     steps = steps_of_events(tables["events"], BASE)
-    parts = []
-    for event, name in {"memorised": "t_m", "onset": "t_o"}.items():
-        of_replicas = least.groupby("replica")
-        values = [
-            value_at(of_replicas.get_group(replica).set_index("step")["share"], step)
-            for replica, step in steps[event].items()
-        ]
-        parts.append(f"{formatting.plain(float(pd.Series(values).mean()))} at {name}")
+    memorised, onset = (least["replica"].map(steps[event]) for event in ("memorised", "onset"))
+    plateau = least[(least["step"] >= memorised) & (least["step"] <= onset)].sort_values("step").groupby("replica")
+    ends = {"at the first checkpoint after t_m": plateau.first(), "at the last one before t_o": plateau.last()}
+    parts = [f"{formatting.plain(float(rows['share'].mean()))} {name}" for name, rows in ends.items()]
     return (
         f"The least sure tenth's share in the sum of all ten gradient norms is {' and '.join(parts)}, means over"
         " replicas."

@@ -83,11 +83,12 @@ FIGURES = {
     "saliency_histogram": Figure(
         "Histogram of saliency over training",
         "Claim saliency_skew",
-        ("events", "saliency", "distribution"),
+        ("events", "moments", "saliency", "distribution"),
         "Above: at every checkpoint, a histogram over the MLP units of the last layer, all replicas together. Darker"
         " means more units. The value is a unit's mean |saliency| on training examples, relative to its mean over"
         " units, so that growing logits do not move it. Below: the same at t_m and in the late window [t_g, 1.5 t_g]."
-        " Each replica is read at its own steps; one of random labels is read at its partner's steps. The hypothesis"
+        " Each replica is read at its own steps, from weights that a replay made there; one of random labels is read at"
+        " its partner's steps. The hypothesis"
         " predicts that the right tail grows in grokking and not in random labels.",
         "dead units",
         ("excluded", "included"),
@@ -95,7 +96,7 @@ FIGURES = {
     "skewness": Figure(
         "Skewness over training",
         "Claim saliency_skew",
-        ("events", "distribution"),
+        ("events", "moments", "distribution"),
         "L-skewness over units of the mean |saliency|, in every condition. The hypothesis predicts that it rises in"
         f" grokking after t_m, and more than in the controls. {BANDS}. {MARKS}.",
         "dead units",
@@ -104,12 +105,13 @@ FIGURES = {
     "damage_curves": Figure(
         "Damage against the number of deleted units",
         "Claim topk_damage",
-        ("events", "ablation"),
+        ("moments", "ablation"),
         "Accuracy or margin lost on training examples when k MLP units of the last layer are set to zero, in grokking."
         " Deleted are the k most salient units, k random ones (mean over draws), or the k least salient. Matched units"
         " have activation norms like the most salient ones; they are shown where the layer has enough of them. D is"
         " the mean up to the dotted line, a quarter of the units. Margins are of logits divided by their scale at that"
-        f" checkpoint, since logits grow through training. {BANDS}. Each panel is one moment of training.",
+        f" checkpoint, since logits grow through training. {BANDS}. Each panel is one moment of training: each replica"
+        " is read at its own step, from weights that a replay made there.",
         "lost",
         ("accuracy", "margin"),
     ),
@@ -129,7 +131,7 @@ FIGURES = {
     "excess_damage": Figure(
         "Excess damage over training",
         "Claim topk_damage",
-        ("events", "damage"),
+        ("events", "moments", "damage"),
         "Excess damage D_top − D_random in every condition. It is the cost on training examples of deleting the most"
         " salient units, beyond the cost of deleting random ones. Each D is the mean over every k from 1 to a quarter"
         " of the units. Margins are of logits divided by their scale at each checkpoint, since logits grow through"

@@ -12,8 +12,8 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from general_circuits import formatting
-from general_circuits.analysis import distribution_shape
-from general_circuits.analysis.windows import steps_of_events
+from general_circuits.analysis import distribution_shape, moments
+from general_circuits.analysis.windows import at_common_steps
 from general_circuits.figures import captions, style
 from general_circuits.registered import registered_rows
 
@@ -28,25 +28,24 @@ MOMENTS = {"at $t_m$": style.GREY, "late window": None}
 def draw(tables: Mapping[str, pd.DataFrame], dead_units: str) -> Figure:
     """Draw grokking beside random labels, with dead units `excluded` or `included`.
 
-    A study without both shows its first two conditions. Reads `saliency` and `events`.
+    A study without both shows its first two conditions. Reads `saliency`, `events` and `moments`.
     """
     conditions = list(tables["saliency"]["condition"].cat.categories)
     colours = style.condition_colours(conditions)
     shown = _shown(conditions)
     marks = style.median_steps(tables["events"], shown[0])
-    steps = steps_of_events(tables["events"], shown[0])
     figure, grid = plt.subplots(
         2, len(shown), figsize=(style.WIDTH, 4.6), sharey="row", squeeze=False, height_ratios=(3, 2)
     )
     for column, condition in enumerate(shown):
         top, bottom = grid[:, column]
         rows = _relative(tables["saliency"], condition, dead_units)
-        mesh = _heat_map(top, rows)
+        mesh = _heat_map(top, at_common_steps(rows))
         style.mark_events(top, marks)
         top.set_title(style.readable(condition), color=colours[condition], pad=14)
         top.set_xlabel("step")
         style.linear_steps(top, ticks=4)
-        _ends(bottom, rows, steps, colours[condition])
+        _ends(bottom, rows, moments.steps_of(tables["moments"], condition), colours[condition])
         bottom.set_xlabel("relative mean |saliency|")
     grid[0, 0].set_ylabel("relative mean |saliency|\n(1 is the layer's mean)")
     grid[1, 0].set_ylabel("share of units")
@@ -56,13 +55,13 @@ def draw(tables: Mapping[str, pd.DataFrame], dead_units: str) -> Figure:
 
 
 def describe(tables: Mapping[str, pd.DataFrame], dead_units: str) -> str:
-    """Give the L-skewness of the histograms shown, from `distribution` and `events`."""
+    """Give the L-skewness of the histograms shown, from `distribution` and `moments`."""
     rows = registered_rows(tables["distribution"])
     rows = rows[(rows["statistic"] == "mean_magnitude") & (rows["dead_units"] == dead_units)]
     shown = _shown(list(rows["condition"].cat.categories))
     rows = rows[rows["condition"].isin(shown)]
     rows = rows.assign(condition=rows["condition"].cat.set_categories(shown))
-    ends = captions.from_memorised_to_late(rows, "l_skewness", tables["events"], "L-skewness")
+    ends = captions.from_memorised_to_late(rows, "l_skewness", tables["moments"], "L-skewness")
     return ends or captions.NO_GROKKING
 
 
@@ -106,10 +105,7 @@ def _ends(axes: Axes, rows: pd.DataFrame, steps: pd.DataFrame, colour: object) -
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in MOMENTS}
     for replica, at in steps.iterrows():
         of_replica = rows[rows["replica"] == replica]
-        measured = np.sort(of_replica["step"].unique())
-        if len(measured) and np.isfinite(at["memorised"]):
-            nearest = measured[np.abs(measured - at["memorised"]).argmin()]
-            parts["at $t_m$"].append(of_replica[of_replica["step"] == nearest])
+        parts["at $t_m$"].append(of_replica[of_replica["step"] == at[moments.BASELINE]])
         late = of_replica["step"].between(at["generalised"], 1.5 * at["generalised"])
         parts["late window"].append(of_replica[late])
     for place, (name, fixed_colour) in enumerate(MOMENTS.items()):

@@ -20,7 +20,7 @@ def draw(tables: Mapping[str, pd.DataFrame], dead_units: str) -> Figure:
 def describe(tables: Mapping[str, pd.DataFrame], dead_units: str) -> str:
     """Give each condition's L-skewness at t_m and in the late window."""
     rows = _skewness(tables["distribution"], dead_units)
-    ends = captions.from_memorised_to_late(rows, "l_skewness", tables["events"], "L-skewness")
+    ends = captions.from_memorised_to_late(rows, "l_skewness", tables["moments"], "L-skewness")
     return ends or captions.NO_GROKKING
 
 

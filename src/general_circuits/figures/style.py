@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from general_circuits.analysis import estimates
+from general_circuits.analysis.windows import at_common_steps
 
 WIDTH = 7.2
 """Width of the text on a printed page, inches."""
@@ -192,7 +193,8 @@ def over_training(rows: pd.DataFrame, value: str, events: pd.DataFrame, label: s
     figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
     ends: dict[str, tuple[float, object]] = {}
     for condition in conditions:
-        mean = draw_band(axes, wide(rows[rows["condition"] == condition], value), colours[condition])
+        of_condition = at_common_steps(rows[rows["condition"] == condition])
+        mean = draw_band(axes, wide(of_condition, value), colours[condition])
         ends[readable(condition)] = (float(mean.iloc[-1]) if len(mean) else np.nan, colours[condition])
     axes.axhline(0, color=GREY, linewidth=0.6)
     axes.set_xlim(0, rows["step"].max())

@@ -16,7 +16,7 @@ from typing import Any
 
 from snakemake.exceptions import WorkflowError
 
-from general_circuits.analysis.moments import BASE
+from general_circuits.analysis.variants import BASE
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.config.branch import replay_refusal
 from general_circuits.config.study import Study
