@@ -104,7 +104,7 @@ def rows(steps: dict[float, list[float]], censored: dict[float, list[bool]]) -> 
 
 
 def test_a_rate_at_which_nothing_generalises_bounds_the_slope_from_the_next_lower_rate() -> None:
-    """From 1,000 steps at ×1 to over 2,000 at ×4 the power is above 1/2; from 4,000 to over 1,000, above −1."""
+    """The power is above 1/2 from 1,000 steps at ×1 to over 2,000 at ×4, and above −1 from 4,000 to over 1,000."""
     table = rows({1: [1000, 4000], 4: [2000, 1000]}, {1: [False] * 2, 4: [True] * 2})
     assert rate_change.bounds(table) == {4: pytest.approx((0.5 - 1) / 2)}
     table = rows({1: [1000, 4000], 4: [2000, 1000]}, {1: [False, True], 4: [True] * 2})

@@ -55,7 +55,7 @@ def judged(mirrored: float, unmirrored: float = CHANCE) -> dict[str, Finding]:
 def test_the_estimate_is_the_share_of_mirrored_examples_that_are_free(
     mirrored: float, free: float, verdict: str
 ) -> None:
-    """Of the 0.9 that are wrong in a split by pair, 0.36 are right at 0.46: a share of 0.4."""
+    """The split by pair gets 0.9 wrong. Of these, 0.36 are right at 0.46: a share of 0.4."""
     finding = judged(mirrored)["registered"]
     assert finding.verdict == verdict
     assert finding.estimate.mean == pytest.approx(free, abs=1e-9)
@@ -63,7 +63,7 @@ def test_the_estimate_is_the_share_of_mirrored_examples_that_are_free(
 
 
 def test_examples_without_a_mirror_image_have_no_part_in_it() -> None:
-    """If they are as right as the others, the former estimate is 2, and the registered one is still 1."""
+    """Unmirrored examples are all right, too. The former estimate is 1.8, and the registered one is still 1."""
     findings = judged(1.0, unmirrored=1.0)
     assert findings["registered"].estimate.mean == pytest.approx(1.0)
     former = findings["higher plateau over the share mirrored, all validation examples"]
@@ -90,7 +90,7 @@ def test_networks_that_do_not_memorise_are_not_judged(condition: str) -> None:
 
 
 def test_a_few_mirrored_examples_are_not_judged() -> None:
-    """Of 64 pairs of eight symbols 32 validate, and 16 of these are mirrored."""
+    """Eight symbols have 64 pairs. Half of these validate, and 16 of the 32 are mirrored."""
     finding = by_contrast(commutativity.judge(tables(1.0, CHANCE, symbols=8)))["registered"]
     assert finding.verdict == NOT_TESTABLE
     assert "a replica has 16 mirrored examples, fewer than 20" in finding.sentence

@@ -27,6 +27,7 @@ import pandas as pd
 from general_circuits.analysis import variant_outcomes
 from general_circuits.analysis.decisions import decide
 from general_circuits.analysis.estimates import Array
+from general_circuits.analysis.preconditions import unmet
 from general_circuits.analysis.variants import BASE, differences
 from general_circuits.analysis.windows import steps_of_events
 from general_circuits.claims.findings import (
@@ -45,8 +46,8 @@ from general_circuits.claims.findings import (
 )
 
 RULE = Rule(supported=0.5, contradicted=0.25)
-ENOUGH_MEMORISED, ENOUGH_MIRRORED = 0.8, 20
-"""Least share of replicas that memorise, and least number of mirrored examples of a replica."""
+ENOUGH_MIRRORED = 20
+"""Least number of mirrored examples of a replica."""
 SPLIT_BY = "split.split_by"
 FREE, SHARE = "share of mirrored examples", "share of examples"
 AT_PLATEAU = 3
@@ -103,10 +104,9 @@ def _shares(mirrored: list[Array]) -> Array:
 
 
 def _registered(tables: Mapping[str, pd.DataFrame], condition: str, chance: Array) -> Finding:
-    for name in (BASE, condition):
-        memorised = steps_of_events(tables["events"], name)["memorised"].notna()
-        if memorised.mean() < ENOUGH_MEMORISED:
-            return not_testable(f"{name} memorised in {memorised.sum()} of {len(memorised)} replicas")
+    steps = {name: steps_of_events(tables["events"], name)["memorised"] for name in (BASE, condition)}
+    if reason := unmet({f"{name} memorised": of.notna() for name, of in steps.items()}):
+        return not_testable(reason)
     fewest = min(int(of_replica.sum()) for of_replica in _mirrored(tables["split"], condition))
     if fewest < ENOUGH_MIRRORED:
         return not_testable(f"a replica has {fewest} mirrored examples, fewer than {ENOUGH_MIRRORED}")

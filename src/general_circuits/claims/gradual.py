@@ -24,6 +24,7 @@ import pandas as pd
 from general_circuits.analysis import variant_outcomes
 from general_circuits.analysis.accuracy_rise import Rise, rises
 from general_circuits.analysis.decisions import decide
+from general_circuits.analysis.preconditions import DELAY, unmet
 from general_circuits.analysis.variant_outcomes import START
 from general_circuits.analysis.variants import BASE, PERTURBATION, Conditions, differences
 from general_circuits.analysis.windows import steps_of_events
@@ -43,8 +44,6 @@ from general_circuits.claims.findings import (
 )
 
 RULE = Rule(supported=0.5, contradicted=0.25)
-MOST_CENSORED, DELAY = 0.2, 2.0
-"""Largest share of replicas without a rise or without a delay, and the least ratio of onset to t_m in a delay."""
 UNIT, RATIO, SPREAD = (
     "share of the training time",
     "log10 of the ratio of steps",
@@ -98,13 +97,13 @@ def _longer(rise: Rise) -> float:
 
 
 def _registered(shares: list[float], events: pd.DataFrame) -> Finding:
-    n, risen = len(shares), int(np.isfinite(shares).sum())
-    if n - risen > MOST_CENSORED * n:
-        return not_testable(f"validation accuracy rose by 95 % in {risen} of {n} replicas")
     steps = steps_of_events(events, BASE)
-    delayed = int((steps["onset"] >= DELAY * steps["memorised"]).sum())
-    if n - delayed > MOST_CENSORED * n:
-        return not_testable(f"onset came {DELAY:g} t_m or later, which is a delay, in {delayed} of {n} replicas")
+    checks = {
+        "validation accuracy rose by 95 %": np.isfinite(shares),
+        f"there was a delay (t_o of {DELAY:g} t_m or later)": steps["onset"] >= DELAY * steps["memorised"],
+    }
+    if reason := unmet(checks):
+        return not_testable(reason)
     decision = decide(shares, RULE)
     words = {
         SUPPORTED: "a large part",

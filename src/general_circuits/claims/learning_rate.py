@@ -44,6 +44,7 @@ import pandas as pd
 from general_circuits.analysis import rate_change, variant_outcomes
 from general_circuits.analysis.decisions import decide
 from general_circuits.analysis.estimates import Array
+from general_circuits.analysis.preconditions import ENOUGH, unmet
 from general_circuits.analysis.rate_change import Shift
 from general_circuits.analysis.survival import Slopes, slopes
 from general_circuits.analysis.variant_outcomes import Rate
@@ -64,9 +65,8 @@ from general_circuits.claims.findings import (
 )
 
 SPEED, DIP, GAP = Rule(-0.8, -0.2, is_below=True), Rule(0.2, 0.1), Rule(0.1, 0.2, is_below=True)
-ENOUGH, MOST_CENSORED = 0.8, 0.2
-"""Least share of replicas that must live, dip or come back, and largest share of times that may be censored."""
-LEAST_RATES, LEAST_EVALUATIONS = 3, 10
+MOST_CENSORED, LEAST_RATES, LEAST_EVALUATIONS = 0.2, 3, 10
+"""Largest share of censored times and least number of rates of a slope; least number of evaluations around a dip."""
 SLOPE_UNIT = "power of the multiplier"
 UNITS = {
     "dip": "training accuracy lost",
@@ -157,8 +157,8 @@ class _Base:
         if tenfold is None:
             return f"no branch of {self.name} at {at} with ten times the learning rate"
         came = variant_outcomes.left(self.events, self.name, at, self.name)["start"].notna()
-        if came.mean() < ENOUGH:
-            return f"{self.name} came to {at} in {came.sum()} of {len(came)} replicas"
+        if reason := unmet({f"{self.name} came to {at}": came}):
+            return reason
         lives = self.alive[tenfold.condition]
         if lives.mean() < ENOUGH:
             dead = int((came & ~lives).sum())
@@ -241,12 +241,12 @@ def _mode_shift(base: _Base) -> Iterator[Finding]:
         f" {rate_change.SOON} steps: {outcome(decision, words)}."
     )
     yield primary(dip, UNITS["dip"], decision, sentence)
-    n, fell, back = len(dips), int((dips >= rate_change.DIP).sum()), int(np.isfinite(gaps).sum())
-    if fell < ENOUGH * n:
-        yield not_testable(f"training accuracy falls by {rate_change.DIP:g} in {fell} of {n} replicas", rise)
-        return
-    if back < ENOUGH * n:
-        yield not_testable(f"training accuracy falls and comes back in {back} of {n} replicas", rise)
+    checks = {
+        f"training accuracy falls by {rate_change.DIP:g}": dips >= rate_change.DIP,
+        "training accuracy falls and comes back": np.isfinite(gaps),
+    }
+    if reason := unmet(checks):
+        yield not_testable(reason, rise)
         return
     decision = decide(gaps, GAP)
     words = {
