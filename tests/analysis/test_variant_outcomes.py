@@ -1,4 +1,4 @@
-"""Steps left to generalise, levels of settings, and losses of both parts of the margin, in tables that are known."""
+"""Steps left to generalise, and levels of settings, in tables that are known."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ def test_steps_left_count_from_the_place_of_the_branch() -> None:
     branch = variant_outcomes.left(table, "fast", "onset")
     assert branch["start"].tolist() == [1000, 1001]
     assert branch["steps"].tolist() == [300, 300]
+    assert branch["after"].tolist() == [299, 299]
     assert variant_outcomes.left(table, "grokking", "onset")["steps"].tolist() == [1000, 999]
     assert variant_outcomes.left(table, "grokking", "step 500")["steps"].tolist() == [1500, 1500]
     assert variant_outcomes.left(table, "grokking", START)["steps"].tolist() == [2000, 2000]
@@ -67,7 +68,7 @@ def test_a_replica_that_never_got_to_the_place_has_no_steps_left() -> None:
 def test_a_censored_replica_counts_its_steps_to_the_end() -> None:
     table = events({}, {"grokking": lambda r: NEVER}, replicas=1)
     (row,) = variant_outcomes.left(table, "grokking", START).to_dict("records")
-    assert row == {"start": 0.0, "steps": 4000.0, "censored": True}
+    assert row == {"start": 0.0, "after": 4000.0, "steps": 4000.0, "censored": True}
 
 
 def test_levels_are_of_conditions_that_differ_in_that_number_alone() -> None:
@@ -99,8 +100,9 @@ def test_the_slope_is_the_power_and_leaves_level_0_out(power: float) -> None:
     levels = variant_outcomes.levels(variant_outcomes.settings(tables["conditions"]), DECAY)
     assert levels["decay_0"] == 0.0
     slopes = variant_outcomes.slope(tables["events"], levels)
-    assert len(slopes) == 5
-    assert slopes.mean() == pytest.approx(power, abs=0.02)
+    assert len(slopes.values) == 5
+    assert slopes.values.mean() == pytest.approx(power, abs=0.02)
+    assert slopes.fitted == (np.log(0.5), 0.0, np.log(2.0))
 
 
 def test_curves_have_both_splits_and_are_empty_without_rows() -> None:

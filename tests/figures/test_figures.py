@@ -22,7 +22,7 @@ from duel_builders import planted_table, toy_table
 from matplotlib.transforms import Bbox
 from PIL import Image
 from specification_tables import specifications
-from verdict_tables import MARKUP, two_claims, untestable
+from verdict_tables import in_parts, two_claims, untestable
 
 from general_circuits.analysis.neuron_growth import PHASES
 from general_circuits.figures import style
@@ -58,6 +58,7 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
         ],
         columns=["condition", "replica", "event", "step", "censored"],
     )
+    events["after"] = events["step"] - 10 * ~events["censored"]
     layers = [(run, layer) for run in runs for layer in range(2 if run[0] == "no_delay" else 1)]
     saliency = pd.DataFrame(
         [
@@ -124,7 +125,7 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
         name: frame.assign(condition=pd.Categorical(frame["condition"], categories=list(conditions)))
         for name, frame in frames.items()
     }
-    claims = two_claims() if events_reached else [two_claims()[0], untestable("topk_damage")]
+    claims = [*two_claims(), in_parts("takeover")] if events_reached else [two_claims()[0], untestable("topk_damage")]
     if events_reached:
         choices = [specifications(40, 3), specifications(300, 20, claim="topk_damage", threshold=0.0)]
     else:
@@ -157,7 +158,10 @@ def variants(events_reached: bool = True) -> Mapping[str, pd.DataFrame]:
     parts = [
         (name, replica, step, "train", component, value * step)
         for name, replica, step, (component, value) in itertools.product(
-            ("decaying", "noisy") if events_reached else (), (0, 1), (1000, 1100), (("all", 3.0), ("unseen", 1.0))
+            ("decaying", "noisy", "of_batches") if events_reached else (),
+            (0, 1),
+            (1000, 1100),
+            (("all", 3.0), ("unseen", 1.0)),
         )
     ]
     columns = ["condition", "replica", "step", "split", "component", "part_of_margin"]
@@ -188,10 +192,10 @@ def _spikes(are_any: bool) -> Mapping[str, pd.DataFrame]:
     runs = pd.DataFrame({"condition": "grokking", "replica": (0, 1)})
     losses = runs.merge(pd.DataFrame({"step": range(200, 1500)}), how="cross")
     kinds = pd.DataFrame({"spike": 800, "kind": ("spike", "quiet", "kick"), "step": (800, 400, 400)})
-    windows = runs.merge(kinds if are_any else kinds[:0], how="cross").assign(loss=1.0)
+    windows = runs.merge(kinds if are_any else kinds[:0], how="cross").assign(loss=1.0, is_on_plateau=True)
     gain = windows["step"] / 1000 + windows["replica"] / 10
     return {
-        "losses": losses.assign(training=1 / losses["step"], validation=2 / losses["step"]),
+        "losses": losses.assign(training=1 / losses["step"], validation=6 - (losses["step"] - 800).abs() / 200),
         "spikes": windows,
         "spike_effects": windows.assign(general_before=0.5, general_after=0.5 + gain),
     }
@@ -215,6 +219,12 @@ ARMS: Mapping[str, Mapping[str, object]] = {
     "noise_from_start": {"branch.at": "step 0", "optimiser.batch_size": "full", "branch.intervention.batch_noise": 64},
     "decaying": ALONE,
     "noisy": {**ALONE, "branch.intervention.noise_instead": 1.0, "optimiser.weight_decay": 0.0},
+    "of_batches": {
+        **ALONE,
+        "branch.intervention.noise_instead": 1.0,
+        "branch.intervention.noise_examples": 64,
+        "optimiser.weight_decay": 0.0,
+    },
     "by_example": {"split.split_by": "example"},
     "few": {"split.train_size": 0.4},
     "few_strong": {"split.train_size": 0.4, "optimiser.weight_decay": 2.0},
@@ -345,25 +355,6 @@ def test_two_views_are_two_drawings(name: str) -> None:
     assert one != two
 
 
-def test_the_forest_counts_verdicts_by_kind() -> None:
-    """Only registered contrasts have a verdict, so the others are not counted."""
-    rest = " The table of verdicts has every estimate and interval."
-    assert words("forest-all") == f"Verdicts of measured claims: 1 supported, 1 contradicted.{rest}"
-    assert words("forest-all", without=True) == (
-        f"Verdicts of measured claims: 1 supported, 1 not testable in this study.{rest}"
-    )
-
-
-def test_the_description_of_the_forest_is_short_however_many_claims_there_are() -> None:
-    kinds = {"supported": 12, "undecided": 30, "contradicted": 3, "not testable in this study": 20}
-    rows = pd.DataFrame({"verdict": [kind for kind, count in kinds.items() for _ in range(count)] + [""] * 200})
-    forest = importlib.import_module("general_circuits.figures.forest")
-    assert forest.describe({"claim": rows}, "all") == (
-        "Verdicts of measured claims: 12 supported, 3 contradicted, 30 undecided, 20 not testable in this study."
-        " The table of verdicts has every estimate and interval."
-    )
-
-
 def test_learning_curves_say_when_each_condition_memorised_and_generalised() -> None:
     frames = dict(tables(conditions=("grokking", "random_labels")))
     events = frames["events"]
@@ -375,34 +366,6 @@ def test_learning_curves_say_when_each_condition_memorised_and_generalised() -> 
         "Grokking memorised at step 10 and generalised at step 200; random labels memorised at step 10 and generalised"
         " in no replica. Validation accuracy after the last step: grokking 0.25; random labels 0.25."
     )
-
-
-def test_many_panels_are_in_two_columns_that_fit() -> None:
-    """Panels go down the first column and then down the second, in the order of claims."""
-    both = two_claims()
-    many = pd.concat([part.assign(claim=f"claim_{i}_{j}") for i in range(7) for j, part in enumerate(both)])
-    forest = importlib.import_module("general_circuits.figures.forest")
-    with style.theme():
-        figure = forest.draw({"claim": many}, "all")
-        figure.canvas.draw()
-        titles = [axes.get_title(loc="left").split(":")[0] for axes in figure.axes]
-        left = [axes.get_window_extent().x0 for axes in figure.axes]
-        box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
-        plt.close(figure)
-    assert titles == [f"claim_{i}_{j}" for i in range(7) for j in range(2)]
-    assert len({round(x) for x in left[:7]}) == len({round(x) for x in left[7:]}) == 1
-    assert left[7] > left[0] + width * 40
-    assert height <= 9
-    assert box.x1 <= width * 1.01
-
-
-def test_the_forest_shows_contrasts_of_the_registered_unit_only() -> None:
-    forest = importlib.import_module("general_circuits.figures.forest")
-    with style.theme():
-        figure = forest.draw(tables(), "all")
-        labels = [[label.get_text() for label in axes.get_yticklabels()] for axes in figure.axes]
-        plt.close(figure)
-    assert labels == [["registered", f"beside {MARKUP}"]] * 2
 
 
 def test_growth_lists_conditions_with_a_slope_and_marks_phases_without_one() -> None:

@@ -171,7 +171,7 @@ def test_training_fits_its_prediction(trained: Callable[[str], Trained], name: s
 def test_a_branch_fits_its_prediction(trained: Callable[[str], Trained], name: str) -> None:
     setting, folder, _ = trained(name)
     events = pd.DataFrame({"condition": ["case"], "replica": 0, "event": "onset", "step": 1, "censored": False})
-    tables.write(folder / "events.parquet", EVENTS, events)
+    tables.write(folder / "events.parquet", EVENTS, events.assign(after=0))
     own = folder / "branch"
     told = {"condition": "case", "settings": to_json(setting), "device": "cpu", "code": "0", "keep_states": 0}
     parent = {"parent": folder, "parent_states": folder / "state", "parent_code": "0", "as_kicked": ""}
@@ -228,7 +228,7 @@ def test_answers_and_spikes_fit_their_predictions(trained: Callable[[str], Train
     recorded = peak_mb("record_answers", **of_block(folder), **told, steps=1, output=folder / "answers.parquet")
     assert recorded <= size.answers_mb(1, 1) <= MOST * recorded
     events = pd.DataFrame({"condition": "case", "replica": 0, "event": ["memorised"], "step": 1, "censored": False})
-    tables.write(folder / "memorised.parquet", EVENTS, events)
+    tables.write(folder / "memorised.parquet", EVENTS, events.assign(after=0))
     again = {"training_code": "0", "states": folder / "state", "threshold": 2.0, "most": 1}
     files = {"events": folder / "memorised.parquet", "output": folder / "spikes.parquet"}
     watched = peak_mb("watch_spikes", **of_block(folder), **told, **again, **files)

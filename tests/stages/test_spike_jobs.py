@@ -12,6 +12,7 @@ from builders import condition
 from jobs import Job, finish
 from safetensors.torch import load_file
 
+from general_circuits.analysis.plateau import plateau
 from general_circuits.measurements.progress import forces, learned
 from general_circuits.models import predictions
 from general_circuits.records import to_json
@@ -27,7 +28,7 @@ from general_circuits.training import spikes
 from general_circuits.training.replica import Replica
 from general_circuits.training.schedule import Spacing
 
-STEPS, MEMORISED, THRESHOLD, MOST = 1700, 60, 2.0, 2
+STEPS, MEMORISED, GENERALISED, THRESHOLD, MOST = 1700, 60, 1500, 2.0, 2
 SETTINGS = condition(STEPS, Spacing(log=3, every=100), Spacing(log=10, every=50))
 CPU = torch.device("cpu")
 
@@ -72,14 +73,15 @@ def watch(job: Job, folder: Path) -> Watched:
 
 
 def events(path: Path) -> None:
-    """Write a table of events in which the first replica memorised and the second did not."""
+    """Write a table of events in which the first replica memorised and generalised, and the second did neither."""
+    steps = {"memorised": MEMORISED, "validation_loss_peak": 100, "onset": 1400, "generalised": GENERALISED}
     rows = [
-        ("tiny", replica, event, MEMORISED, replica == 1 or event != "memorised")
+        ("tiny", replica, event, STEPS if replica else step, replica == 1)
         for replica in (0, 1)
-        for event in ("memorised", "validation_loss_peak", "onset", "generalised")
+        for event, step in steps.items()
     ]
     frame = pd.DataFrame(rows, columns=["condition", "replica", "event", "step", "censored"])
-    tables.write(path, EVENTS, frame)
+    tables.write(path, EVENTS, frame.assign(after=frame["step"]))
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +118,17 @@ def test_every_spike_has_a_row_and_two_of_them_have_windows(watched: Watched) ->
     assert set(beside["spike"]) <= set(with_windows)
     assert len(beside), "there should be at least one quiet window and its kick"
     assert (beside["kind"] == "quiet").sum() == (beside["kind"] == "kick").sum()
+
+
+def test_spikes_that_were_looked_into_lie_on_the_plateau(watched: Watched) -> None:
+    found = plateau(watched.losses.set_index("step")["validation"], MEMORISED, GENERALISED)
+    assert found is not None
+    assert found.steps.start == 2 * MEMORISED
+    windows = watched.windows
+    assert windows["is_on_plateau"].tolist() == [spike in found.steps for spike in windows["spike"]]
+    assert set(windows["is_on_plateau"]) == {True, False}
+    observed = windows[windows["first_observation"].notna()]
+    assert observed["step"].isin(found.steps).all(), "the quiet steps and kicks beside them lie there too"
 
 
 def test_a_kick_raises_the_training_loss_as_much_as_the_spike_did(watched: Watched) -> None:

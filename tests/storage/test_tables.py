@@ -21,6 +21,7 @@ EVENTS = pd.DataFrame(
         "condition": ["grokking"] * 3 + ["control"],
         "replica": [1, 0, 0, 0],
         "event": ["onset", "onset", "generalised", "onset"],
+        "after": [280, 180, 250, 400],
         "step": [300, 200, 250, 400],
         "censored": [False, False, True, True],
     }
@@ -126,7 +127,7 @@ def test_missing_and_unknown_columns_are_named_with_the_file(tmp_path: Path) -> 
 def test_another_table_is_not_read_as_this_one(tmp_path: Path) -> None:
     path = tmp_path / "split.parquet"
     tables.write(path, registry.table("split"), example("split"))
-    with pytest.raises(ValueError, match=r"split\.parquet: not a events table: missing columns \['censored', 'event'"):
+    with pytest.raises(ValueError, match=r"split\.parquet: not a events table: missing columns \['after', 'censored', 'event'"):
         tables.read(path, registry.table("events"))
 
 

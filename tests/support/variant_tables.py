@@ -80,7 +80,8 @@ def events(
             came = {event: step + replica for event, step in EVENTS.items()}
             steps = {**came, "generalised": end, **({"branched": begin} if AT in changes else {})}
             rows += [(name, replica, event, min(step, LAST), step > LAST) for event, step in steps.items()]
-    return pd.DataFrame(rows, columns=["condition", "replica", "event", "step", "censored"])
+    frame = pd.DataFrame(rows, columns=["condition", "replica", "event", "step", "censored"])
+    return frame.assign(after=frame["step"] - ~frame["censored"])  # evaluated at every step
 
 
 def metrics(
@@ -113,12 +114,13 @@ def study(
     left: Mapping[str, Callable[[int], float]],
     curves: Mapping[str, Curves] | None = None,
     replicas: int = 5,
+    every: int = 100,
 ) -> dict[str, pd.DataFrame]:
-    """Build the three tables `conditions`, `events` and `metrics`."""
+    """Build the three tables `conditions`, `events` and `metrics`, with arguments as for each of them."""
     return {
         "conditions": conditions(variants),
         "events": events(variants, left, replicas),
-        "metrics": metrics(variants, curves, replicas),
+        "metrics": metrics(variants, curves, replicas, every),
     }
 
 

@@ -72,8 +72,8 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> Parent:
 
 
 EVENT_ROWS = pd.DataFrame(
-    [("tiny", 4, "onset", ONSET, False), ("tiny", 5, "onset", 30, True)],
-    columns=["condition", "replica", "event", "step", "censored"],
+    [("tiny", 4, "onset", ONSET - 1, ONSET, False), ("tiny", 5, "onset", 30, 30, True)],
+    columns=["condition", "replica", "event", "after", "step", "censored"],
 )
 
 

@@ -47,6 +47,12 @@ def steps_of(frame: pd.DataFrame) -> dict[str, int | None]:
     return {event: None if rows["censored"][event] else int(rows["step"][event]) for event in rows.index}
 
 
+def evaluated_before(frame: pd.DataFrame) -> dict[str, int]:
+    """Return the evaluation before each event."""
+    rows = events.find(frame).set_index("event")
+    return {str(event): int(after) for event, after in rows["after"].items()}
+
+
 def branch_events(branch: pd.DataFrame, parent: pd.DataFrame) -> dict[str, int | None]:
     """Return the same for a branch, from its metrics and its parent's."""
     rows = events.find_of_branch(branch, parent, "branch").set_index("event")
@@ -107,6 +113,25 @@ def test_a_run_that_groks_by_hand() -> None:
         "onset": 40,
         "generalised": 90,
     }
+
+
+def test_an_event_came_after_the_evaluation_before_it() -> None:
+    """An event at the first evaluation has none before it. A censored event has not come by the last evaluation."""
+    groks = metrics([1] * 6, [0.1, 0.1, 0.1, 0.5, 1, 1])
+    assert steps_of(groks) == {"memorised": 0, "validation_loss_peak": 0, "onset": 30, "generalised": 40}
+    assert evaluated_before(groks) == {"memorised": -1, "validation_loss_peak": -1, "onset": 20, "generalised": 30}
+    never = metrics([0.1] + [1] * 5, [0.1] * 6, diverged_from=5)
+    assert steps_of(never)["generalised"] is None
+    assert evaluated_before(never) == {"memorised": 0, "validation_loss_peak": -1, "onset": 40, "generalised": 40}
+
+
+def test_a_branch_has_its_parents_evaluations_before_it_left() -> None:
+    """The branch has its first evaluation at step 40. The parent's step 30 comes before it."""
+    parent = metrics([1] * 6, [0.1] * 6)
+    branch = metrics([1] * 6, [0.1] * 4 + [1, 1])
+    rows = events.find_of_branch(branch[branch["step"] >= 40], parent, "branch").set_index("event")
+    assert rows["step"][["branched", "memorised", "generalised"]].tolist() == [40, 0, 40]
+    assert rows["after"][["branched", "memorised", "generalised"]].tolist() == [30, -1, 30]
 
 
 def test_memorised_needs_three_evaluations_in_a_row() -> None:

@@ -92,8 +92,8 @@ def slopes(x: ArrayLike, after: ArrayLike, times: ArrayLike, censored: ArrayLike
     the evaluation before it and that one. Pseudo-values are those of the jackknife over replicas (Tukey 1958): their
     mean is the slope without its bias, and their spread gives its error.
 
-    A value of x at which no time ended is left out, since it gives a bound alone: any slope that is steep enough fits
-    it. So does one at which all events had come by the first evaluation. Missing times are left out.
+    A value of x at which no time ended is left out, since any slope that is steep enough fits it: it gives a bound
+    alone. So does one at which all events had come by the first evaluation. Missing times are left out.
 
     Args:
         x: (observation).

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from general_circuits.analysis.estimates import Array
-from general_circuits.analysis.survival import slopes
+from general_circuits.analysis.survival import Slopes, slopes
 from general_circuits.analysis.variants import (
     AT,
     BASE,
@@ -53,7 +52,8 @@ def left(events: pd.DataFrame, condition: str, at: str, base: str = BASE) -> pd.
 
     Returns:
         By replica: `start`, the step of the place, NaN where the replica never got there; `steps` from there until it
-        generalised, NaN where it had generalised before; `censored`, whether it had not generalised when it ended.
+        was found to generalise, NaN where it had generalised before; `after`, the same until the evaluation before
+        that; `censored`, whether it had not generalised when it ended.
     """
     rows = events[events["condition"] == condition]
     end = rows[rows["event"] == "generalised"].set_index("replica")
@@ -64,11 +64,12 @@ def left(events: pd.DataFrame, condition: str, at: str, base: str = BASE) -> pd.
         started += float(at.removeprefix("step "))
     elif len(branched):
         started = branched["step"].where(~branched["censored"]).astype(float)
-    steps = end["step"] - started
+    steps, after = end["step"] - started, end["after"] - started
     censored = end["censored"].astype(bool)
     # A replica that had generalised before the place tells nothing about what speeds generalisation.
-    steps = steps.where((steps > 0) & started.notna())
-    return pd.DataFrame({"start": started, "steps": steps, "censored": censored}).sort_index()
+    is_left = (steps > 0) & started.notna()
+    frame = {"start": started, "after": after.where(is_left), "steps": steps.where(is_left), "censored": censored}
+    return pd.DataFrame(frame).sort_index()
 
 
 def levels(conditions: Conditions, key: str, also: Mapping[str, Any] | None = None) -> dict[str, float]:
@@ -108,14 +109,20 @@ def _number(settings: Mapping[str, Any], key: str) -> float:
     return float(settings["examples.training"] if settings[key] == "full" else settings[key])
 
 
-def slope(events: pd.DataFrame, levels: Mapping[str, float]) -> Array:
-    """Return the slope of log t_g on the log of a level, one value per replica, by censored regression.
+def slope(events: pd.DataFrame, levels: Mapping[str, float], at: str = START, base: str = BASE) -> Slopes:
+    """Return the slope of the log of steps left on the log of a level, by interval-censored regression.
 
     Levels that are not above 0 have no logarithm and are left out.
+
+    Args:
+        events: the table `events`.
+        levels: level by condition.
+        at: the place from which steps count, as in `left`.
+        base: the condition that takes the part of grokking.
     """
-    parts = [left(events, name, START).assign(level=level) for name, level in levels.items() if level > 0]
+    parts = [left(events, name, at, base).assign(level=level) for name, level in levels.items() if level > 0]
     rows = pd.concat(parts).reset_index()
-    return slopes(np.log(rows["level"]), rows["steps"], rows["censored"], rows["replica"])
+    return slopes(np.log(rows["level"]), rows["after"], rows["steps"], rows["censored"], rows["replica"])
 
 
 def curves(metrics: pd.DataFrame, condition: str, replica: int, column: str = "accuracy") -> pd.DataFrame:

@@ -20,6 +20,7 @@ def find(metrics: pd.DataFrame) -> pd.DataFrame:
     """Return the table `events` of a table `metrics`: one row per replica and event.
 
     An event that never came is censored. Its step is then the last evaluation before divergence, or else the last one.
+    The event came between the evaluations `after` and `step`; `after` is −1 if no evaluation came before.
     """
     rows = []
     for (condition, replica), run in metrics.groupby(["condition", "replica"], observed=True, sort=False):
@@ -58,11 +59,13 @@ def find_of_branch(metrics: pd.DataFrame, parent: pd.DataFrame, condition: str) 
 
 def _rows(run: pd.DataFrame, events: Mapping[str, int | None]) -> pd.DataFrame:
     """Return one row per event of a replica, given its step or None."""
-    last = int(run.loc[~run["diverged"], "step"].max()) if not run["diverged"].all() else 0
-    return pd.DataFrame(
-        {"event": event, "step": last if step is None else step, "censored": step is None}
-        for event, step in events.items()
-    )
+    evaluated = np.unique(run.loc[~run["diverged"], "step"]).tolist()
+    last = evaluated[-1] if evaluated else 0
+    rows = []
+    for event, step in events.items():
+        after = last if step is None else max((before for before in evaluated if before < step), default=-1)
+        rows.append({"event": event, "after": after, "step": last if step is None else step, "censored": step is None})
+    return pd.DataFrame(rows)
 
 
 def events_of_run(
