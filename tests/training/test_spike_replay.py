@@ -24,6 +24,8 @@ FIRST_SPIKE, SECOND_SPIKE = Spike(342, 343), Spike(682, 705)
 SPIKES = [FIRST_SPIKE, SECOND_SPIKE]
 QUIET = 91
 """The only quiet step: its window ends at 291, just before the window of the first spike."""
+WHOLE = range(1, STEPS + 1)
+"""Steps of a plateau that lasts as long as the run."""
 
 
 def replica_at(step: int) -> Replica:
@@ -46,7 +48,7 @@ def finished(state: State | None = None, steps: int = STEPS) -> FinishedReplica:
 @pytest.fixture(scope="module")
 def observed() -> list[Window]:
     """Windows of both spikes. Not to be changed."""
-    return windows(finished(), SPIKES, first=1, most=5)
+    return windows(finished(), SPIKES, first=1, plateau=WHOLE, most=5)
 
 
 # The replica
@@ -138,13 +140,30 @@ def test_training_goes_on_from_the_kicked_weights(observed: list[Window]) -> Non
 
 
 def test_only_so_many_spikes_are_looked_into_and_the_last_is_among_them() -> None:
-    kinds = [(window.spike, window.kind) for window in windows(finished(), SPIKES, first=1, most=1)]
+    kinds = [(window.spike, window.kind) for window in windows(finished(), SPIKES, 1, WHOLE, most=1)]
     assert kinds == [(SECOND_SPIKE, "spike"), (SECOND_SPIKE, "quiet"), (SECOND_SPIKE, "kick")]
 
 
 @pytest.mark.parametrize("found", [[], [Spike(20, 30)], [Spike(900, 905)]])
 def test_spikes_whose_window_leaves_the_run_have_no_windows(found: list[Spike]) -> None:
-    assert windows(finished(), found, first=1, most=5) == []
+    assert windows(finished(), found, first=1, plateau=WHOLE, most=5) == []
+
+
+@pytest.mark.parametrize(
+    ("plateau", "looked_into"),
+    [
+        (range(1, 705), [FIRST_SPIKE]),
+        (range(QUIET, 706), [FIRST_SPIKE, SECOND_SPIKE]),
+        (range(QUIET + 1, 1001), []),
+        (range(344, 1001), []),
+        (range(0), []),
+    ],
+)
+def test_spikes_and_their_quiet_steps_lie_on_the_plateau(plateau: range, looked_into: list[Spike]) -> None:
+    """Quiet step 91 is the only one, so no spike is looked into where it is not on the plateau."""
+    found = windows(finished(), SPIKES, first=1, plateau=plateau, most=5)
+    assert [window.spike for window in found if window.kind == "spike"] == looked_into
+    assert {window.step for window in found if window.kind != "spike"} <= {QUIET}
 
 
 # Tables

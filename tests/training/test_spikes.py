@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from general_circuits.training.spikes import AFTER, BEFORE, Spike, baseline, find, inside, listed, quiet
 
-FIRST = 80
-"""First step of the record."""
+FIRST, LAST = 80, 3000
+"""First and last step of the record."""
+MAY_BE_QUIET = range(FIRST + BEFORE, LAST - AFTER + 1)
+"""Steps whose whole window is recorded."""
 
 
-def loss(peaks: dict[int, float], last: int = 3000) -> pd.Series:
+def loss(peaks: dict[int, float], last: int = LAST) -> pd.Series:
     """Return a loss that falls slowly from 1 and has peaks.
 
     Args:
@@ -64,19 +66,25 @@ def test_spikes_inside_are_those_whose_whole_window_was_trained() -> None:
 
 def test_quiet_steps_are_the_nearest_whose_window_overlaps_no_spike() -> None:
     spikes = find(loss({500: 10, 1500: 10, 1900: 10}), 2.0)
-    before, after = quiet(spikes, spikes[1], FIRST, 3000)
+    before, after = quiet(spikes, spikes[1], MAY_BE_QUIET)
     assert before == spikes[1].window[0] - AFTER - 1
     assert after == spikes[2].window[1] + BEFORE + 1, "between the last two there is no room"
-    assert quiet(find(loss({300: 10}), 2.0), Spike(299, 300), FIRST, 700) == [], "both ends are too near"
+    assert quiet(find(loss({300: 10}), 2.0), Spike(299, 300), range(FIRST + BEFORE, 501)) == [], "both ends are near"
+
+
+def test_quiet_steps_lie_among_the_steps_that_may_be_quiet() -> None:
+    spikes = find(loss({1500: 10}), 2.0)
+    assert quiet(spikes, spikes[0], range(400, 1200)) == [1199]
+    assert quiet(spikes, spikes[0], range(1800, 2200)) == [1800]
+    assert quiet(spikes, spikes[0], range(0)) == []
 
 
 @given(st.lists(st.integers(FIRST + 60, 2950), max_size=6, unique=True))
 def test_no_quiet_window_overlaps_that_of_a_spike(peaks: list[int]) -> None:
     spikes = find(loss(dict.fromkeys(peaks, 50.0)), 2.0)
     for spike in spikes:
-        for centre in quiet(spikes, spike, FIRST, 3000):
-            assert centre - BEFORE >= FIRST
-            assert centre + AFTER <= 3000
+        for centre in quiet(spikes, spike, MAY_BE_QUIET):
+            assert centre in MAY_BE_QUIET
             assert not any(other.window[0] <= centre + AFTER and centre - BEFORE <= other.window[1] for other in spikes)
 
 

@@ -76,12 +76,12 @@ def _draw_losses(axes: Axes, rows: pd.DataFrame, spikes: pd.DataFrame, replica: 
     windows = spikes[(spikes["condition"] == BASE) & (spikes["replica"] == replica)]
     on_plateau = windows["is_on_plateau"].astype(bool)
     is_spike = windows["kind"] == "spike"
-    for rows, kind, mark, fill in (
+    for chosen, kind, mark, fill in (
         (is_spike & on_plateau, "spike", "v", "full"),
         (is_spike & ~on_plateau, "spike", "v", "none"),
         (windows["kind"] == "quiet", "quiet", "|", "full"),
     ):
-        at, colour = windows[rows], COLOURS[kind]
+        at, colour = windows[chosen], COLOURS[kind]
         axes.plot(at["step"], at["loss"], mark, color=colour, fillstyle=fill, markersize=5, markeredgewidth=1)
     axes.set_yscale("log")
     axes.set_xlim(0, rows["step"].max())
