@@ -17,11 +17,10 @@ pytestmark = pytest.mark.filterwarnings("error")
 NAN = float("nan")
 
 
-def test_values_between_checkpoints_are_interpolated_and_outside_there_are_none() -> None:
-    series = pd.Series({0: 1.0, 100: 3.0, 300: 7.0, 400: 0.0})
-    steps = (0, 50, 100, 150, 400)
-    assert [windows.value_at(series, step) for step in steps] == [1.0, 2.0, 3.0, 4.0, 0.0]
-    assert all(math.isnan(windows.value_at(series, step)) for step in (-1, 401, NAN))
+def test_a_value_is_that_of_a_measured_step_and_nothing_is_interpolated() -> None:
+    series = pd.Series({0: 1.0, 100: 3.0, 300: 7.0})
+    assert [windows.value_at(series, step) for step in (0, 100, 300.0)] == [1.0, 3.0, 7.0]
+    assert all(math.isnan(windows.value_at(series, step)) for step in (-1, 50, 99.5, 301, NAN))
 
 
 def test_a_series_without_values_has_none() -> None:
@@ -47,20 +46,25 @@ def test_the_late_window_is_the_median_from_t_g_to_half_as_long_again(generalise
     assert windows.late_window(series, generalised) == pytest.approx(median, nan_ok=True)
 
 
-def test_the_change_is_the_late_median_less_the_value_when_memorised() -> None:
-    series = pd.Series({0: 9.0, 100: 1.0, 200: 3.0, 400: 5.0, 500: 6.0, 600: 100.0, 700: 1000.0})
-    steps = {"memorised": 150.0, "generalised": 400.0}
-    assert windows.change_to_late_window(series, steps) == 6.0 - 2.0
-    for censored in ("memorised", "generalised"):
+def test_the_change_is_the_late_median_less_the_value_at_the_baseline() -> None:
+    series = pd.Series({0: 9.0, 100: 1.0, 150: 4.0, 200: 3.0, 400: 5.0, 500: 6.0, 600: 100.0, 700: 1000.0})
+    steps = {"baseline": 150.0, "generalised": 400.0}
+    assert windows.change_to_late_window(series, steps) == 6.0 - 4.0
+    for censored in steps:
         assert math.isnan(windows.change_to_late_window(series, {**steps, censored: NAN}))
+
+
+def test_a_baseline_between_checkpoints_or_within_the_late_window_has_no_change() -> None:
+    series = pd.Series({100: 1.0, 400: 5.0, 500: 6.0})
+    assert math.isnan(windows.change_to_late_window(series, {"baseline": 150.0, "generalised": 400.0}))
+    assert math.isnan(windows.change_to_late_window(series, {"baseline": 500.0, "generalised": 400.0}))
 
 
 def test_a_mean_over_time_is_a_sum_of_trapezoids() -> None:
     series = pd.Series({0: 9.0, 100: 1.0, 200: 3.0, 600: 5.0, 700: 50.0})
     # 100 steps at 2 on average, then 400 steps at 4.
     assert windows.time_mean(series, 100, 600) == (100 * 2 + 400 * 4) / 500
-    # From 150, where the series is 2, to 400, where it is 4: 50 steps at 2.5, then 200 at 3.5.
-    assert windows.time_mean(series, 150, 400) == (50 * 2.5 + 200 * 3.5) / 250
+    assert math.isnan(windows.time_mean(series, 150, 400))  # nothing was evaluated there
     assert windows.time_mean(series, 200, 200) == 3.0
 
 
@@ -93,10 +97,15 @@ def test_a_level_is_reached_between_two_evaluations() -> None:
 
 @given(st.floats(-10, 10), st.floats(0.1, 10))
 def test_a_straight_line_changes_by_its_slope(intercept: float, slope: float) -> None:
-    steps = np.arange(0, 1001, 100)
-    series = pd.Series(intercept + slope * steps, index=steps)
-    change = windows.change_to_late_window(series, {"memorised": 230.0, "generalised": 400.0})
+    steps = np.append(np.arange(0, 1001, 100), 230)
+    series = pd.Series(intercept + slope * steps, index=steps).sort_index()
+    change = windows.change_to_late_window(series, {"baseline": 230.0, "generalised": 400.0})
     assert change == pytest.approx(slope * (500 - 230), rel=1e-9)
+
+
+def test_only_steps_of_all_replicas_are_common() -> None:
+    frame = pd.DataFrame({"replica": [0, 0, 0, 1, 1, 1], "step": [0, 70, 100, 0, 74, 100], "value": range(6)})
+    assert windows.at_common_steps(frame)["step"].tolist() == [0, 100, 0, 100]
 
 
 def test_steps_of_events_are_missing_where_censored() -> None:
@@ -135,31 +144,24 @@ def test_series_are_sorted_and_leave_missing_steps_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("memorised", "generalised", "read"),
+    ("baseline", "generalised", "read"),
     [
-        (150.0, 300.0, [100, 200, 300, 400]),  # the late window is 300 to 450
-        (200.0, 250.0, [200, 300]),  # 300 alone lies in 250 to 375
-        (100.0, 410.0, [100, 500, 600]),
-        (50.0, 1000.0, [0, 100]),  # t_g lies beyond the last step
+        (100.0, 300.0, [100, 300, 400]),  # the late window is 300 to 450
+        (150.0, 300.0, [300, 400]),
+        (200.0, 250.0, [200, 300]),
+        (100.0, 1000.0, [100]),  # t_g lies beyond the last step
         (NAN, 300.0, [600]),  # nothing is read, but the table must have a row
         (100.0, NAN, [600]),
     ],
 )
-def test_steps_read_are_those_around_t_m_and_in_the_late_window(
-    memorised: float, generalised: float, read: list[int]
-) -> None:
-    found = windows.steps_read(range(0, 601, 100), {"memorised": memorised, "generalised": generalised})
-    assert found == (read if generalised != 1000 else [0, 100, 600])
+def test_steps_read_are_the_baseline_and_the_late_window(baseline: float, generalised: float, read: list[int]) -> None:
+    assert windows.steps_read(range(0, 601, 100), {"baseline": baseline, "generalised": generalised}) == read
 
 
-@given(
-    st.lists(st.integers(0, 1000), min_size=1, max_size=30, unique=True),
-    st.floats(0, 1000),
-    st.floats(0, 1000),
-)
-def test_no_other_step_is_read(steps: list[int], memorised: float, generalised: float) -> None:
-    events = {"memorised": memorised, "generalised": generalised}
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=30, unique=True), st.integers(0, 1000), st.integers(0, 1000))
+def test_no_other_step_is_read(steps: list[int], baseline: int, generalised: int) -> None:
+    moments = {"baseline": float(baseline), "generalised": float(generalised)}
     series = pd.Series({step: math.sin(step) for step in sorted(steps)})
-    kept = windows.steps_read(series.index.tolist(), events)
-    some = windows.change_to_late_window(series.loc[kept], events)
-    assert some == pytest.approx(windows.change_to_late_window(series, events), nan_ok=True)
+    kept = windows.steps_read(series.index.tolist(), moments)
+    some = windows.change_to_late_window(series.loc[kept], moments)
+    assert some == pytest.approx(windows.change_to_late_window(series, moments), nan_ok=True)
