@@ -1,14 +1,12 @@
 """Claim: weight decay speeds generalisation, because it degrades shallow circuits more than general ones.
 
-Registered before any result of a study was seen, two verdicts:
+Registered before this rule was applied to any result, two verdicts:
 
-- speed: the slope of log t_g on log weight decay, by censored regression. It is taken over grokking and the conditions
-  that differ from it in nothing else. Supported where its interval is below 0, contradicted where it is above.
+- speed: t_g goes as the weight decay to a power below −0.2. The rule is in `speed.py`.
 - mechanism: decay alone removes a larger share of the shallow part of margins than of the general part. The rule is
   in `mechanism.py`.
-- Beside it: each weight decay by itself, also 0; the median step (Kaplan–Meier) by training share, at each weight decay
-  that the study combines with it.
-- A replica that does not generalise is censored at its end.
+- Beside both: the median step to generalise (Kaplan–Meier) by training share, at each weight decay that the study
+  combines with it.
 """
 
 from __future__ import annotations
@@ -21,29 +19,15 @@ import pandas as pd
 from general_circuits.analysis import variant_outcomes
 from general_circuits.analysis.estimates import Estimate, estimate
 from general_circuits.analysis.survival import median_time
-from general_circuits.analysis.variants import BASE, DECAY, Conditions
-from general_circuits.claims import mechanism
-from general_circuits.claims.findings import Finding, written
-from general_circuits.claims.speed_and_mechanism import speed
+from general_circuits.analysis.variants import Conditions
+from general_circuits.claims import mechanism, speed
+from general_circuits.claims.findings import Finding
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `conditions`, `events`, `progress` and `structure` tables of grokking and its variants."""
     events, conditions = tables["events"], variant_outcomes.settings(tables["conditions"])
-    decays = variant_outcomes.levels(conditions, DECAY)
-    findings = [
-        speed(events, decays, DECAY, -1.0),
-        *mechanism.of_decay(tables),
-    ]
-    base = variant_outcomes.left(events, BASE, variant_outcomes.START)
-    for name, decay in decays.items():
-        if name != BASE:
-            ratio = estimate(
-                variant_outcomes.log_ratio(variant_outcomes.left(events, name, variant_outcomes.START), base)
-            )
-            text = f"Steps to generalise at weight decay {decay:g}: {written(ratio)}."
-            findings.append(Finding(f"steps at {decay:g}", "log10 of the ratio to grokking", ratio, text))
-    return [*findings, *_medians(events, conditions)]
+    return [*speed.of_decay(tables), *mechanism.of_decay(tables), *_medians(events, conditions)]
 
 
 def _medians(events: pd.DataFrame, conditions: Conditions) -> Iterator[Finding]:
