@@ -38,20 +38,18 @@ def judged(of: list[Finding], name: str) -> Finding:
         (0.3, 0.1, CONTRADICTED, "general circuits lose more"),
         (0.2, 0.22, BETWEEN, "hardly more"),
         (0.2, 0.2, UNDECIDED, "no difference is shown"),
-        (0.2, 0.25, UNDECIDED, "no difference is shown"),
     ],
 )
 def test_decay_is_judged_by_the_difference_of_the_shares(
     general: float, shallow: float, verdict: str, words: str
 ) -> None:
-    """Over five replicas both shares are 4 % larger in the mean; the difference of 0.05 is 0.05 to 0.054."""
+    """Over five replicas both shares are 4 % larger in the mean."""
     finding = judged(mechanism.of_decay(tables({"decay": (general, shallow)})), "registered, mechanism")
     assert finding.estimate.mean == pytest.approx(1.04 * (shallow - general), abs=1e-12)
-    if (general, shallow) != (0.2, 0.25):
-        assert finding.verdict == verdict
-        assert words in finding.sentence
-    assert "Under decay alone" in finding.sentence
-    assert finding.sentence.endswith("Over all 5 replicas.") or verdict == UNDECIDED
+    assert finding.verdict == verdict
+    assert words in finding.sentence
+    assert finding.sentence.startswith("Under decay alone, the shallow part of training margins loses")
+    assert "Over all 5 replicas." in finding.sentence
 
 
 def test_each_kind_of_noise_is_judged_by_its_own_branch() -> None:
@@ -84,7 +82,7 @@ def test_shares_displacements_and_the_former_frequencies_stand_beside() -> None:
 @pytest.mark.parametrize(
     ("displacement", "is_matched"), [(9.0, True), (9.8, True), (8.2, True), (10.0, False), (1.8, False)]
 )
-def test_noise_that_goes_another_way_than_decay_cannot_be_compared(displacement: float, is_matched: bool) -> None:
+def test_noise_that_goes_another_distance_than_decay_cannot_be_compared(displacement: float, is_matched: bool) -> None:
     losses = {"decay": (0.2, 0.2), "gaussian noise": (0.1, 0.3)}
     found = mechanism.of_noise(tables(losses, {"gaussian noise": displacement}))
     finding = judged(found, "registered, mechanism, gaussian noise")

@@ -79,7 +79,8 @@ def test_data_and_schedule_may_change() -> None:
 
 def test_interventions_leave_the_settings_of_the_parent() -> None:
     change = {"kick": 0.1, "mask": 0.5, "temperature": 0.1, "ignore_above": 0.9, "noise_instead": 1.0}
-    loaded = study(change)
+    change["noise_examples"] = 8
+    loaded = study(change, **{"for": 50})
     assert loaded.conditions["fast"].resolve() == loaded.conditions["grokking"].resolve()
     intervention = loaded.branches["fast"].intervention
     assert {name: getattr(intervention, name) for name in change} == change
@@ -158,8 +159,20 @@ def test_the_settings_of_results_name_a_branch_by_its_parent() -> None:
         ),
         (branch(change={"mask": 1.0}), ".change.mask = 1.0: should be less than 1"),
         (
-            branch(change={"batch_noise": 4, "noise_instead": 1.0}),
+            branch(change={"batch_noise": 4, "noise_instead": 1.0}, **{"for": 5}),
             ".change = ['noise_instead', 'batch_noise']: should be one of them",
+        ),
+        (
+            branch(change={"noise_instead": 1.0}),
+            ".change.noise_instead = 1.0: needs `for`, the steps in which noise goes that far",
+        ),
+        (
+            branch(change={"noise_instead": 0.0, "noise_examples": 4}),
+            ".change.noise_examples = 4: needs noise_instead above 0",
+        ),
+        (
+            branch(change={"noise_instead": 1.0, "noise_examples": 60}, **{"for": 5}),
+            ".change.noise_examples = 60: should be at most half of the 119 training examples, so that batches differ",
         ),
         (
             branch(change={"batch_noise": 120}),

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
-from builders import VOCABULARY, condition, model_settings
+from builders import condition
 from safetensors.torch import load_file
 
-from general_circuits.models.ground_truth import fourier
-from general_circuits.models.transformer import Transformer
 from general_circuits.records import to_json
 from general_circuits.stages import generate_task, measure_progress, replay_block, split_examples, train_block
-from general_circuits.storage import checkpoints, tables
+from general_circuits.storage import tables
 from general_circuits.storage.schemas import registry
 from general_circuits.storage.schemas.events import TABLE as EVENTS
 from general_circuits.training.schedule import Spacing
@@ -59,18 +55,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def measured(folder: Path, output: Path, general_at: str = "last", onset: bool = True) -> dict[str, pd.DataFrame]:
+def measured(folder: Path, output: Path) -> dict[str, pd.DataFrame]:
     """Run the stage at four checkpoints, with three examples at two of them, and return its tables by name."""
     measure_progress.main(
         measure_progress.Progress(
             split=folder / "split.parquet",
-            onset=str(folder / "onset") if onset else "",
+            onset=str(folder / "onset"),
             condition="tiny",
             settings=to_json(setting()),
             steps=4,
             examples=3,
             examples_steps=2,
-            general_at=general_at,
+            general_at="last",
             device="cpu",
             output=output / "0.parquet",
         )
@@ -122,22 +118,3 @@ def test_progress_that_is_measured_again_has_the_same_bytes(folder: Path, tmp_pa
         measured(folder, tmp_path / name)
     for file in (tmp_path / "one").iterdir():
         assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
-
-
-def test_a_branch_is_measured_in_the_frequencies_that_it_began_with(folder: Path, tmp_path: Path) -> None:
-    """The first checkpoint adds by frequencies 1 and 2, the last one by 1 alone."""
-    both = fourier(Transformer(model_settings(d_mlp=18, biases="none"), VOCABULARY))
-    weights = {name: torch.stack([weight.detach()] * 2) for name, weight in both.named_parameters()}
-    weights["unembed.W_U"][1, -2:] = 0.0  # the two coordinates that frequency 2 writes
-    lost = float(both.unembed.W_U[-2:].norm())
-    shutil.copy(folder / "split.parquet", tmp_path / "split.parquet")
-    for position in (0, 1):
-        checkpoints.write(tmp_path / checkpoints.file_name(position), position, weights, [20, 30], both)
-    for general_at, keys in (("first", {1, 2}), ("last", {1})):
-        frames = measured(tmp_path, tmp_path / general_at, general_at, onset=False)
-        spectrum = frames["spectrum"]
-        assert set(spectrum.loc[spectrum["is_key"], "frequency"]) == keys
-        assert ("unseen_after" in set(frames["progress"]["component"])) == (general_at == "first")
-        moved = frames["structure"].set_index("step")["displacement"]
-        assert moved[20].tolist() == [0.0, 0.0]
-        assert moved[30].tolist() == pytest.approx([lost, lost])

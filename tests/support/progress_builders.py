@@ -67,8 +67,38 @@ def table_network(splits: dict[str, Examples], modulus: int = MODULUS) -> Transf
     return lookup_table(_empty(modulus, d_model=width - width % 2, d_mlp=len(train)), train.tokens, train.labels)
 
 
-def _empty(modulus: int, d_model: int, d_mlp: int) -> Transformer:
-    settings = model_settings(d_model=d_model, d_mlp=d_mlp, n_heads=2, biases="none")
+AXES = {"W_E": "-m", "W_pos": "-m", "W_Q": "hmd", "W_K": "hmd", "W_V": "hmd", "W_O": "hdm", "W_in": "mn", "W_out": "nm"}
+AXES |= {"W_U": "m-"}
+"""Axes of each weight: of the model's width (m), heads (h), their width (d), neurons (n), and others (-)."""
+
+
+def both_networks(splits: dict[str, Examples], frequencies: int = 2) -> Transformer:
+    """Return a network that has the circuits of `general_network` and `table_network` side by side.
+
+    They share no coordinate, so the logits are the sum of both networks' logits.
+    """
+    circuits = [general_network(MODULUS, frequencies), table_network(splits)]
+    width, n_neurons = (sum(getattr(one.settings, key) for one in circuits) for key in ("d_model", "d_mlp"))
+    both, offsets = _empty(MODULUS, width, n_neurons, n_heads=4), {"m": 0, "h": 0, "n": 0}
+    with torch.no_grad():
+        for weight in both.parameters():
+            weight.zero_()
+        for one in circuits:
+            for name, weight in one.named_parameters():
+                axes, target = AXES[name.split(".")[-1]], both.get_parameter(name)
+                # Heads differ in width. What is cut off is 0, since heads write few coordinates.
+                part = weight[tuple(slice(target.shape[i] if axis == "d" else None) for i, axis in enumerate(axes))]
+                assert part.count_nonzero() == weight.count_nonzero()
+                starts = [offsets.get(axis, 0) for axis in axes]
+                target[tuple(slice(s, s + n) for s, n in zip(starts, part.shape, strict=True))] += part
+            offsets["m"] += one.settings.d_model
+            offsets["h"] += one.settings.n_heads
+            offsets["n"] += one.settings.d_mlp
+    return both
+
+
+def _empty(modulus: int, d_model: int, d_mlp: int, n_heads: int = 2) -> Transformer:
+    settings = model_settings(d_model=d_model, d_mlp=d_mlp, n_heads=n_heads, biases="none")
     return Transformer(settings, Vocabulary(2, modulus, modulus)).to(torch.float64)
 
 

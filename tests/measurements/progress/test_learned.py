@@ -1,4 +1,4 @@
-"""The general solution of a finished replica, read from networks built by hand."""
+"""The general solution of a replica, read from networks built by hand."""
 
 from __future__ import annotations
 
@@ -76,3 +76,9 @@ def test_a_task_without_a_group_has_all_functions_of_the_answer_but_the_constant
     assert general.examples.solution is None
     assert general.basis.shape == (len(set(answers)), len(set(answers)) - 1)
     assert general.basis.sum(dim=0).abs().max() < 1e-12
+
+
+def test_forwards_a_branch_begins_with_frequencies_that_it_then_loses() -> None:
+    networks = [(10, general_network(frequencies=2)), (60, general_network(frequencies=1))]
+    assert learned.general(adding(), sums(), VOCABULARY, networks).frequencies == [1, 6]
+    assert learned.general(adding(), sums(), VOCABULARY, networks[::-1]).frequencies == [1]

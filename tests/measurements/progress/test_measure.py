@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from progress_builders import MODULUS, examples_by_answer, general_network, sums, table_network
+from progress_builders import MODULUS, both_networks, examples_by_answer, general_network, sums, table_network
 
 from general_circuits.measurements.progress import forces
 from general_circuits.measurements.progress.components import ExamplesByAnswer, General
-from general_circuits.measurements.progress.measure import FOLLOWED, Progress, measure, single_examples
+from general_circuits.measurements.progress.measure import FOLLOWED, Progress, measure, single_examples, weights
 from general_circuits.models.network import Network
+from general_circuits.training.noise import decayed_share
 
 
 def measured(model: Network, examples: ExamplesByAnswer) -> Progress:
@@ -134,3 +135,61 @@ def test_single_examples_are_drawn_once_per_replica_from_those_that_train() -> N
     assert len(rows) == 5
     assert set(rows["example"]) <= set(examples.numbers[examples.rows["train"]].tolist())
     assert rows["example"].tolist() != other["example"].tolist()
+
+
+def parts_of(model: Network, examples: ExamplesByAnswer, general: General) -> tuple[float, float]:
+    """Return the general and the shallow part of the mean training margin."""
+    part = components(measure(model, examples, general, torch.float64), "part_of_margin", "train")
+    return part["unseen"], part["all"] - part["unseen"]
+
+
+def shrunk(model: Network, share: float) -> Network:
+    """Return the network after decay took this share of all its weights."""
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(1 - share)
+    return model
+
+
+def test_decay_shrinks_both_parts_of_known_circuits_by_known_factors() -> None:
+    """Weights shrink by 1 − c in 50 steps of decay 1 at rate 0.004.
+
+    The general circuit is a product of six weights, so it shrinks to c⁶ of itself. A neuron of the table fires with
+    2c⁴ − c²: both operands come by four weights, the flag that is subtracted by two. Two more weights write the answer,
+    with a logit of 10.
+    """
+    share = decayed_share([4e-3] * 50, decay=1.0)
+    c, splits = 1 - share, sums()
+    examples = examples_by_answer(splits)
+    general = General.of(examples, forces.answer(both_networks(splits), examples.tokens))
+    before, after = (
+        parts_of(net, examples, general) for net in (both_networks(splits), shrunk(both_networks(splits), share))
+    )
+    # Wrong answers tie in the general circuit, and rounding chooses the largest: hence the tolerance.
+    assert after[0] / before[0] == pytest.approx(c**6, rel=1e-3)
+    # The general circuit's answers to training examples differ a little from its answers to unseen ones. This rest
+    # counts as shallow, and shrinks like the circuit.
+    rest = parts_of(general_network(), examples, general)[1]
+    assert before[1] - rest == pytest.approx(10, rel=1e-3)
+    assert after[1] - c**6 * rest == pytest.approx(10 * c**2 * (2 * c**4 - c**2), rel=1e-3)
+    assert 1 - after[1] / before[1] > 1 - after[0] / before[0] + 0.05, "in these circuits, the claim holds"
+
+
+def test_displacement_is_the_norm_of_the_change_since_the_first_checkpoint() -> None:
+    first, examples = general_network(), examples_by_answer()
+    general, start = General.of(examples, forces.answer(first, examples.tokens)), weights(first)
+    row = measure(shrunk(first, 0.25), examples, general, torch.float64, start).structure.iloc[0]
+    assert row["displacement"] == pytest.approx(0.25 * float(start.norm()), rel=1e-12)
+    assert row["weight_norm"] == pytest.approx(0.75 * float(start.norm()), rel=1e-12)
+
+
+def test_frequencies_from_after_show_less_of_what_was_lost() -> None:
+    """The second network has lost a frequency, whose part of the first network's margin is then not seen."""
+    first, last, examples = general_network(frequencies=2), general_network(frequencies=1), examples_by_answer()
+    at_first, at_last = (General.of(examples, forces.answer(model, examples.tokens)) for model in (first, last))
+    assert (at_first.frequencies, at_last.frequencies) == ([1, 6], [1])
+    of_first = measure(first, examples, at_first, torch.float64, after=at_last)
+    part = components(of_first, "part_of_margin", "train")
+    assert 0 < part["unseen_after"] < 0.8 * part["unseen"]
+    without = measure(first, examples, at_first, torch.float64)
+    assert "unseen_after" not in set(without.progress["component"])
