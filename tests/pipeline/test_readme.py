@@ -362,6 +362,6 @@ def test_the_digest_of_training_covers_every_loss_and_update_rule(monkeypatch: p
     parts = {
         f"training.{part}" for part in ("losses.hinge", "losses.cross_entropy", "optimisers.sgd", "optimisers.adamw")
     }
-    for stage in ("train_block", "replay_block", "watch_spikes"):
+    for stage in ("train_block", "replay_block", "replay_moments", "watch_spikes"):
         assert covered[f"stages.{stage}"] >= parts
     assert covered["stages.find_events"] == set()

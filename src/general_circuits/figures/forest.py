@@ -1,4 +1,4 @@
-"""Forest of all measured claims: primary contrasts with their thresholds, other contrasts in the same unit, intervals."""
+"""Forest of all measured claims: primary contrasts with their thresholds, others in the same unit, intervals."""
 
 from __future__ import annotations
 
@@ -49,6 +49,9 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     heights = [[len(rows) + HEAD for _, rows in column] or [HEAD] for column in columns]
     row = 0.21 if len(columns) == 1 else 0.2
     figure = plt.figure(figsize=(style.WIDTH, row * max(map(sum, heights)) + 0.4))
+    if len(columns) > 1:
+        # The layout is found at 100 dots per inch. At 300, names are a little wider, and would leave the page.
+        figure.get_layout_engine().set(w_pad=0.12)
     parts = figure.subfigures(1, len(columns), squeeze=False)[0]
     for part, column, ratios in zip(parts, columns, heights, strict=True):
         grid = part.subplots(len(ratios), 1, height_ratios=ratios, squeeze=False)
@@ -96,8 +99,13 @@ def _panel(axes: Axes, claim: str, rows: pd.DataFrame, is_narrow: bool) -> None:
     for place, row in enumerate(rows.itertuples()):
         is_registered = bool(row.verdict)
         colour = style.VERDICT_COLOURS.get(row.verdict, style.GREY)
-        for kind, threshold in (("supported", row.supported_beyond), ("contradicted", row.contradicted_beyond)):
-            axes.plot([threshold] * 2, [place - 0.4, place + 0.4], color=style.VERDICT_COLOURS[kind], linewidth=1.0)
+        # Where both thresholds are one number, each has half of the mark.
+        ends = (-0.4, 0.0, 0.4) if row.supported_beyond == row.contradicted_beyond else (-0.4, 0.4, -0.4)
+        for kind, x, start, end in (
+            ("supported", row.supported_beyond, *ends[:2]),
+            ("contradicted", row.contradicted_beyond, *ends[1:]),
+        ):
+            axes.plot([x, x], [place + start, place + end], color=style.VERDICT_COLOURS[kind], linewidth=1.0)
         axes.plot([row.low, row.high], [place, place], color=colour, linewidth=2.4 if is_registered else 1.2)
         axes.plot(
             row.estimate, place, "D" if is_registered else "o", color=colour, markersize=6 if is_registered else 3
@@ -116,8 +124,13 @@ def _panel(axes: Axes, claim: str, rows: pd.DataFrame, is_narrow: bool) -> None:
             color=colour,
             annotation_clip=False,
         )
-    axes.axvline(0 if is_change(unit) else 0.5, color=style.GREY, linewidth=0.6)
-    names = [textwrap.shorten(name, 26, placeholder=" …") if is_narrow else name for name in rows["contrast"]]
+    if unit:
+        axes.axvline(0 if is_change(unit) else 0.5, color=style.GREY, linewidth=0.6)
+    else:  # nothing has an estimate, so numbers below the panel would mean nothing
+        axes.xaxis.set_visible(False)
+        axes.spines["bottom"].set_visible(False)
+    names = [name.removeprefix("registered, ") for name in rows["contrast"]]  # bold type says that it is registered
+    names = [textwrap.shorten(name, 26, placeholder=" …") if is_narrow else name for name in names]
     axes.set_yticks(range(len(rows)), names)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(labelsize=small)

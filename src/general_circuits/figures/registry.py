@@ -51,8 +51,10 @@ FIGURES = {
         "All claims",
         ("claim",),
         "One panel per claim with data, or for each unit that the claim is judged in. Diamonds are registered"
-        " contrasts, coloured by their verdict. Below them stand the first other contrasts in the same unit. Lines are"
-        " 95 % intervals over replicas (Student's t). Changes are from t_m to the late window.",
+        " contrasts, coloured by their verdict. Marks in their rows are thresholds: blue of support, orange of"
+        " contradiction. Below stand the first other contrasts in the same unit. Lines are intervals over replicas"
+        " (Student's t): 95 %, or somewhat more for registered contrasts, which allows for several looks at the data."
+        " Changes are from t_m to the late window.",
     ),
     "specification_curve": Figure(
         "Specification curve",

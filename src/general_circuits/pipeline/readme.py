@@ -40,6 +40,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "describe_saliency": (),
     "ablate_neurons": (),
     "replay_block": TRAINED_BY,
+    "replay_moments": TRAINED_BY,
     "measure_progress": (),
     "track_updates": (),
     "record_answers": (),
