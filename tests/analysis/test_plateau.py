@@ -23,6 +23,7 @@ def test_the_plateau_ends_where_validation_loss_has_fallen_by_a_nat() -> None:
     assert found.peak == PEAK - 13
     assert found.fallen == PEAK + 500 + 13
     assert found.steps == range(2 * MEMORISED, int(found.fallen))
+    assert found.rises
 
 
 def test_the_overshoot_before_twice_t_m_is_no_peak() -> None:
@@ -54,6 +55,7 @@ def test_a_plateau_that_nothing_ends_lasts_to_the_end_of_training() -> None:
     found = plateau(flat, MEMORISED, NEVER)
     assert found.steps == range(2 * MEMORISED, LAST + 1)
     assert math.isnan(found.fallen)
+    assert not found.rises
 
 
 @pytest.mark.parametrize(("memorised", "generalised"), [(NEVER, NEVER), (100, 200), (100, 150), (2000, NEVER)])

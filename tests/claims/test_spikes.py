@@ -134,6 +134,7 @@ def test_without_spikes_it_is_not_testable_and_their_number_is_0() -> None:
     assert findings["registered"].verdict == NOT_TESTABLE
     assert "0 of 5 replicas" in findings["registered"].sentence
     assert findings["spikes in grokking"].values == (0,) * 5
+    assert not [name for name in findings if name.startswith("gain")]
 
 
 # Beside

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from loss_tables import GENERALISED, Curve, events, falling, losses, validation
+from loss_tables import GENERALISED, NAT, Curve, events, falling, losses, validation
 from verdict_tables import by_contrast
 
 from general_circuits.claims import validation_leads
@@ -103,6 +103,18 @@ def test_a_median_that_is_not_reached_has_no_number() -> None:
     assert np.isnan(finding.estimate.mean)
     assert "Fewer than half" in finding.sentence
     assert "5 of 5 replicas" in finding.sentence
+
+
+def test_a_peak_at_twice_t_m_belongs_to_the_overshoot_and_is_shown_apart() -> None:
+    """Validation loss falls from the start in the last replica, which has its largest loss at 2 t_m."""
+
+    def of_validation(steps: np.ndarray, replica: int) -> np.ndarray:
+        return validation(steps, replica) if replica < 4 else 8 - steps / NAT
+
+    findings = judged(falling(-1.0, 100, 1000), of_validation)
+    name = "where the peak comes later than 2 t_m"
+    assert np.isfinite(findings["registered"].values).all()
+    assert findings[name].values == (*findings["registered"].values[:4], pytest.approx(np.nan, nan_ok=True))
 
 
 # Preconditions

@@ -27,6 +27,11 @@ class Plateau:
     peak: int
     fallen: float
 
+    @property
+    def rises(self) -> bool:
+        """Tell whether validation loss rises to its peak on the plateau, so that the peak is not the first step."""
+        return self.peak > self.steps.start
+
 
 def smoothed(validation: pd.Series) -> pd.Series:
     """Return the running median of a loss of every step, which spikes do not move."""

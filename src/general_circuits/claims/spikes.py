@@ -63,7 +63,10 @@ INTERVALS = 3
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    """Findings from `events`, `spikes` and `spike_effects` of grokking and of its variants in float64."""
+    """Findings from `events`, `spikes` and `spike_effects` of grokking and of its variants in float64.
+
+    A contrast without a value in any replica is left out.
+    """
     events, spikes, effects = (tables[name] for name in ("events", "spikes", "spike_effects"))
     replicas = list(steps_of_events(events, BASE).index)
     effects = effects[effects["condition"] == BASE]
@@ -85,7 +88,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         findings.append(beside(contrast, "log10 of the ratio", _by_replica(rows, rise, replicas)))
     for condition in dict.fromkeys(events["condition"].astype(str)):
         findings += _numbers(spikes, events, condition)
-    return findings
+    return [finding for finding in findings if finding.verdict or finding.estimate.n]
 
 
 def _gains(effects: pd.DataFrame, until: str) -> pd.DataFrame:

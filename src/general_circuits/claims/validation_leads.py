@@ -16,10 +16,11 @@ Registered before any result of the rule below was seen, for grokking:
   t_m on, training loss is below 0.1 nats, so its own change could reach neither threshold.
 - Preconditions, each in at least four fifths of the replicas: the replica memorised; t_g, or the end of training, comes
   after 2 t_m (a delay); and validation loss falls by at least a nat from its peak. Otherwise the claim is not testable.
-- Beside it: the steps that the first nat takes; and the lead, in steps, between two first falls by a nat. The earlier
-  one is expected of validation loss, from its peak. The other one is that of the floor's logarithm, from its value at
-  the peak. A floor that never falls is censored at the end of training: such replicas are survivors, and the median is
-  that of Kaplan and Meier.
+- Beside it, added after a look at an older study: the same D of replicas whose peak comes later than 2 t_m. In the
+  others validation loss still falls from its overshoot at 2 t_m, so that step has the largest loss.
+- Also beside it: the steps that the first nat takes; and the lead. It is the number of steps from the first nat that
+  validation loss falls to the first nat that the floor's logarithm falls from its value at the peak. A floor that never
+  falls is censored at the end of training: such replicas are survivors, and the median is that of Kaplan and Meier.
 """
 
 from __future__ import annotations
@@ -63,10 +64,12 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     fallen = [lead for lead in of_replicas.values() if lead and np.isfinite(lead.first_nat)]
     changes = [lead.change if lead else np.nan for lead in of_replicas.values()]
     first_nats = [np.log10(lead.first_nat) if lead else np.nan for lead in of_replicas.values()]
+    later = [lead.change if lead and lead.plateau.rises else np.nan for lead in of_replicas.values()]
     reason = _unmet(steps_of_events(tables["events"], BASE), of_replicas)
     return [
         not_testable(reason) if reason else _registered(changes),
-        beside("steps of the first nat", "log10 steps", first_nats),
+        beside("where the peak comes later than 2 t_m", UNIT, later),
+        beside("steps of the first nat", "log10 steps", first_nats, is_change=False),
         _lead_in_steps(fallen),
     ]
 
