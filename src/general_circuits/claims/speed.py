@@ -110,7 +110,7 @@ def of_batches(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     if findings[0].decision:
         # With n examples, epochs = updates · batch / n. So log epochs are log updates plus log batch minus a constant,
         # and the slope is greater by 1.
-        findings.append(beside("power in epochs", OF_BATCHES.unit, slope.values + 1.0))
+        findings.append(beside("slope in epochs", OF_BATCHES.unit, slope.values + 1.0))
     at = {}
     for name, flat in conditions.items():
         changed = differences(conditions, name)
