@@ -64,6 +64,21 @@ def test_by_default_gradients_have_no_noise_and_the_loss_is_cross_entropy() -> N
     assert optimiser.loss == "cross_entropy"
 
 
+def test_by_default_random_labels_are_drawn_by_example_and_the_starting_weights_are_not_moved() -> None:
+    resolved = load(study()).conditions["grokking"].resolve()
+    assert (resolved.split.label_noise_by, resolved.perturbation) == ("example", 0.0)
+
+
+def test_a_branch_starts_as_its_parent_did() -> None:
+    leaves = {"branch": {"from": "perturbed", "at": "onset"}}
+    conditions = {"perturbed": {"perturbation": 1e-7}, "fast": leaves}
+    assert load(study(conditions=conditions)).conditions["fast"].resolve().perturbation == 1e-7
+    change = {"branch": {**leaves["branch"], "change": {"perturbation": 0.0}}}
+    assert faults(study(conditions={**conditions, "fast": change})) == [
+        "conditions.fast.branch.change.perturbation = 0.0: cannot be changed: a branch continues its parent's network"
+    ]
+
+
 def test_decay_may_be_on_all_weights_or_on_named_ones() -> None:
     patterns = ["embed.W_E", "blocks.*.mlp.*"]
     resolved = load(study(defaults={"decay_on": patterns})).conditions["grokking"].resolve()
