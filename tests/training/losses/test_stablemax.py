@@ -6,7 +6,8 @@ import math
 
 import pytest
 import torch
-from loss_values import value_and_gradient
+from loss_values import random_logits, value_and_gradient
+from runs import replica_of, weights_of
 
 from general_circuits.training import losses
 
@@ -46,3 +47,23 @@ def test_unlike_a_softmax_it_changes_when_all_logits_shift():
     """s is 2 and 1, then 3 and 2: the loss goes from log 3/2 to log 5/3."""
     assert value_and_gradient("stablemax", [1.0, 0.0], 0)[0] == pytest.approx(math.log(3 / 2), abs=1e-12)
     assert value_and_gradient("stablemax", [2.0, 1.0], 0)[0] == pytest.approx(math.log(5 / 3), abs=1e-12)
+
+
+def test_the_closed_gradient_is_that_of_autograd():
+    """Some logits are exactly 0, where both branches meet, and some exactly 1."""
+    logits, labels = random_logits(40)
+    logits[::3, 1], logits[1::3, 2] = 0.0, 1.0
+    loss = losses.named("stablemax")
+    leaf = logits.clone().requires_grad_()
+    loss.of_each(leaf, labels).sum().backward()
+    torch.testing.assert_close(loss.gradient(logits, labels), leaf.grad, rtol=1e-12, atol=1e-15)
+
+
+def test_a_replica_that_trains_on_it_is_the_same_by_both_arithmetics():
+    """Reduced arithmetic uses the closed gradient, and plain arithmetic uses autograd."""
+    by = {}
+    for arithmetic in ("reduced", "plain"):
+        changes = {"loss": "stablemax", "loss_precision": "float64", "arithmetic": arithmetic}
+        by[arithmetic] = weights_of(replica_of(steps=1, **changes).model)
+    for name, weight in by["reduced"].items():
+        torch.testing.assert_close(weight, by["plain"][name], rtol=1e-4, atol=1e-6)
