@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import pandas as pd
 import pytest
-from variant_tables import AT, RATE, conditions, events, metrics
+from variant_tables import AT, NEVER, RATE, conditions, events, metrics
 
 from general_circuits.analysis import rate_change, variant_outcomes
 
@@ -95,25 +94,23 @@ def test_a_network_that_diverges_does_not_live_and_one_that_never_left_neither()
 # Bounds.
 
 
-def rows(steps: dict[float, list[float]], censored: dict[float, list[bool]]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {"replica": replica, "multiplier": multiplier, "steps": time, "censored": censored[multiplier][replica]}
-        for multiplier, times in steps.items()
-        for replica, time in enumerate(times)
-    )
+def bounds(base: Sequence[float], fast: Sequence[float]) -> dict[float, float]:
+    """Return bounds where two replicas have these steps left from onset on, alone and at four times the rate."""
+    variants = {"fast": {AT: "onset", RATE: 4e-3}}
+    left = {"grokking": lambda replica: 1000 + replica + base[replica], "fast": lambda replica: fast[replica]}
+    return rate_change.bounds(events(variants, left, 2), {"fast": 4.0, "grokking": 1.0}, "onset", "grokking")
 
 
 def test_a_rate_at_which_nothing_generalises_bounds_the_slope_from_the_next_lower_rate() -> None:
-    """The power is above 1/2 from 1,000 steps at ×1 to over 2,000 at ×4, and above −1 from 4,000 to over 1,000."""
-    table = rows({1: [1000, 4000], 4: [2000, 1000]}, {1: [False] * 2, 4: [True] * 2})
-    assert rate_change.bounds(table) == {4: pytest.approx((0.5 - 1) / 2)}
-    table = rows({1: [1000, 4000], 4: [2000, 1000]}, {1: [False, True], 4: [True] * 2})
-    assert rate_change.bounds(table) == {4: pytest.approx(0.5)}
+    """Both replicas end without having generalised, 3,000 and 2,999 steps after their onset."""
+    both = (np.log(3000 / 1000) + np.log(2999 / 1500)) / 2 / np.log(4)
+    assert bounds([1000, 1500], [NEVER, NEVER]) == {4: pytest.approx(both)}
+    assert bounds([1000, NEVER], [NEVER, NEVER]) == {4: pytest.approx(np.log(3) / np.log(4))}
 
 
 def test_rates_with_times_and_the_lowest_one_bound_nothing() -> None:
-    assert rate_change.bounds(rows({1: [9.0], 2: [5.0]}, {1: [False], 2: [False]})) == {}
-    assert rate_change.bounds(rows({1: [9.0], 2: [5.0]}, {1: [True], 2: [False]})) == {}
+    assert bounds([1000, 1500], [500, NEVER]) == {}
+    assert bounds([NEVER, NEVER], [500, 500]) == {}
 
 
 # Shifts of the mode.

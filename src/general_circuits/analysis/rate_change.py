@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 
 from general_circuits.analysis import variant_outcomes
 from general_circuits.analysis.variants import BASE, PARENT, RATE, WARM_UP, Conditions, differences
-from general_circuits.analysis.windows import crossing, steps_of_events, time_mean, value_at
+from general_circuits.analysis.windows import steps_of_events, time_mean
 
 DIP, BACK = 0.2, 0.99
 """Fall of training accuracy that counts as a dip, and the accuracy that ends it."""
@@ -40,11 +41,10 @@ def alive(events: pd.DataFrame, metrics: pd.DataFrame, condition: str) -> pd.Ser
     It has not diverged. And its training accuracy is 0.99 or more at t_g, or at some evaluation in the last fifth of
     the run. A replica that never left its parent does not live.
     """
-    lives = {}
+    lives, metrics = {}, metrics[metrics["condition"] == condition]
     for replica, generalised in steps_of_events(events, condition)["generalised"].items():
-        rows = metrics[(metrics["condition"] == condition) & (metrics["replica"] == replica)]
-        train = variant_outcomes.curves(rows, condition, replica)["train"].dropna()
-        if not len(train) or rows["diverged"].any():
+        train = variant_outcomes.curves(metrics, condition, replica)["train"].dropna()
+        if not len(train) or metrics.loc[metrics["replica"] == replica, "diverged"].any():
             lives[replica] = False
             continue
         first, last = train.index[0], train.index[-1]
@@ -53,25 +53,28 @@ def alive(events: pd.DataFrame, metrics: pd.DataFrame, condition: str) -> pd.Ser
     return pd.Series(lives, dtype=bool).sort_index()
 
 
-def bounds(rows: pd.DataFrame) -> dict[float, float]:
-    """Return the least slope of log time that each multiplier without any ended time allows.
+def bounds(events: pd.DataFrame, multipliers: Mapping[str, float], at: str, base: str) -> dict[float, float]:
+    """Return the least slope of log steps left that each multiplier allows at which no replica generalised.
 
-    The slope is from the next lower multiplier at which some time ended, in the mean over replicas that ended there. A
-    multiplier that has none below it, or no such replica, allows every slope and is left out.
+    The slope is from the next lower multiplier at which some replica did, in the mean over the replicas that did there.
+    A multiplier that has none below it allows every slope and is left out.
 
     Args:
-        rows: columns `replica`, `multiplier`, `steps` and `censored`, one row per replica and multiplier.
+        events: the table `events`.
+        multipliers: multipliers of the base and of variants, by condition.
+        at: the place from which steps count.
+        base: the condition that the variants leave.
     """
-    wide = rows.pivot(index="replica", columns="multiplier", values=["steps", "censored"])
-    log_steps, ended = np.log(wide["steps"].astype(float)), ~wide["censored"].astype(bool) & wide["steps"].notna()
-    least = {}
-    for multiplier in ended.columns[~ended.any()]:
-        below = [other for other in ended.columns[ended.any()] if other < multiplier]
-        rises = (
-            log_steps[multiplier] - log_steps[below[-1]].where(ended[below[-1]]) if below else pd.Series(dtype=float)
-        )
-        if rises.notna().any():
-            least[float(multiplier)] = float(rises.mean() / np.log(multiplier / below[-1]))
+    least: dict[float, float] = {}
+    below: tuple[float, pd.Series] | None = None
+    for name, multiplier in sorted(multipliers.items(), key=lambda item: item[1]):
+        left = variant_outcomes.left(events, name, at, base)
+        log_steps = np.log(left["steps"])
+        ended = log_steps.where(~left["censored"])
+        if ended.notna().any():
+            below = multiplier, ended
+        elif below and (rises := (log_steps - below[1]).dropna()).size:
+            least[multiplier] = float(rises.mean() / np.log(multiplier / below[0]))
     return least
 
 
@@ -82,7 +85,7 @@ class Shift:
     Attributes:
         dip: fall of training accuracy, from the parent's at the change to the lowest in the next 200 steps.
         gap: mean over time of training minus validation accuracy on the way back; NaN without a dip or a way back.
-        gap_half_way: the same difference when half of the dip is made good.
+        gap_half_way: the same difference at the first evaluation at which half of the dip is made good.
         recovery: log10 of the steps of the way back, over t_m.
         coupling: correlation of the changes of both log losses after the change, minus that before it.
         evaluations: number of evaluations in the 200 steps after the change.
@@ -106,6 +109,7 @@ def shifts(events: pd.DataFrame, metrics: pd.DataFrame, condition: str, base: st
         condition: the branch.
         base: its parent.
     """
+    metrics = metrics[metrics["condition"].isin([condition, base])]
     memorised = steps_of_events(events, base)["memorised"]
     starts = variant_outcomes.left(events, condition, "memorised", base)["start"].reindex(memorised.index)
     return [
@@ -134,11 +138,11 @@ def _shift(before: pd.DataFrame, after: pd.DataFrame, start: float, memorised: f
     if dip < DIP or not len(back):
         return Shift(dip, coupling=coupling, evaluations=evaluations)
     difference = way["train"] - way["validation"]
-    half = crossing(way["train"], float(soon.min()) + dip / 2)
+    half_way = way.index[way["train"] >= soon.min() + dip / 2][0]
     return Shift(
         dip,
         time_mean(difference, lowest, back[0]),
-        value_at(difference, half),
+        float(difference.loc[half_way]),
         float(np.log10((back[0] - lowest) / memorised)) if memorised > 0 else np.nan,
         coupling,
         evaluations,

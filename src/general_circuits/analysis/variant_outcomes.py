@@ -128,8 +128,8 @@ def slope(events: pd.DataFrame, levels: Mapping[str, float], at: str = START, ba
 def curves(metrics: pd.DataFrame, condition: str, replica: int, column: str = "accuracy") -> pd.DataFrame:
     """Return a metric of one replica by step, columns `train` and `validation`; empty where there is none."""
     rows = metrics[(metrics["condition"] == condition) & (metrics["replica"] == replica)]
-    wide = rows.pivot_table(index="step", columns="split", values=column, observed=True)
-    return wide.reindex(columns=["train", "validation"]).sort_index()
+    by_split = {name: rows[rows["split"] == name].set_index("step")[column] for name in ("train", "validation")}
+    return pd.DataFrame(by_split).sort_index()
 
 
 def log_ratio(of: pd.DataFrame, to: pd.DataFrame) -> np.ndarray:

@@ -74,6 +74,8 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
 
 def _chaos(events: pd.DataFrame, conditions: Conditions, moved: list[str]) -> Iterator[Finding]:
     """Yield how far moved initial weights move t_g, beside the spread of t_g over seeds."""
+    if not moved:
+        return
     of_grokking = variant_outcomes.left(events, BASE, START)
     for name in moved:
         ratios = variant_outcomes.log_ratio(variant_outcomes.left(events, name, START), of_grokking)
@@ -82,12 +84,11 @@ def _chaos(events: pd.DataFrame, conditions: Conditions, moved: list[str]) -> It
         contrast = f"chaos: spread of log10 t_g from moving the initial weights by {size:g}"
         # The difference of two times varies √2 as much as either.
         yield beside(contrast, SPREAD, np.abs(ratios) / np.sqrt(2), False)
-    if moved:
-        times = np.log10(of_grokking["steps"].where(~of_grokking["censored"]))
-        n = times.notna().sum()
-        # The mean of n times varies with them, which shortens their distances from it.
-        spread = (times - times.mean()).abs() * np.sqrt(n / (n - 1)) if n > 1 else times * np.nan
-        yield beside("spread of log10 t_g over seeds", SPREAD, spread, False)
+    times = np.log10(of_grokking["steps"].where(~of_grokking["censored"]))
+    n = times.notna().sum()
+    # The mean of n times varies with them, which shortens their distances from it.
+    spread = (times - times.mean()).abs() * np.sqrt(n / (n - 1)) if n > 1 else times * np.nan
+    yield beside("spread of log10 t_g over seeds", SPREAD, spread, False)
 
 
 def _longer(rise: Rise) -> float:

@@ -12,10 +12,11 @@ Registered before this rule was applied to any result:
   of the steps left to generalise, on the log of the rate's multiplier. It is one value per replica, from the base and
   its branches at onset that change the rate alone, by interval-censored regression. Supported below −0.8, contradicted
   above −0.2.
-- Rates at which the network does not live are left out, since a destroyed network is not a slow one. A rate at which no
-  replica generalises is a bound. In the first version it was part of the slope, which moved slopes towards 0. At least
-  three rates must have times, and at most a fifth of these times may be censored. Where a bound excludes the slopes of
-  the verdict, the claim is not testable: no single power describes the rates.
+- Rates at which the network does not live are left out, since a destroyed network is not a slow one. A rate gives a
+  bound alone if no replica generalises, or if all have by the first evaluation. In the first version such a rate was
+  part of the slope, which moved slopes towards 0. At least three rates must have times, and at most a fifth of these
+  times may be censored. Where a bound excludes the slopes of the verdict, the claim is not testable: no single power
+  describes the rates.
 - dip, the author's account, for ten times the rate at t_m: training accuracy falls. The dip is from the base's accuracy
   at t_m to the lowest one in the next 200 steps; over the whole branch, other events would count as dips. Supported
   above 0.2, contradicted below 0.1. The first 200 steps need ten evaluations, or the lowest point is missed.
@@ -46,7 +47,7 @@ from general_circuits.analysis.decisions import decide
 from general_circuits.analysis.estimates import Array
 from general_circuits.analysis.preconditions import ENOUGH, unmet
 from general_circuits.analysis.rate_change import Shift
-from general_circuits.analysis.survival import Slopes, slopes
+from general_circuits.analysis.survival import Slopes
 from general_circuits.analysis.variant_outcomes import Rate
 from general_circuits.analysis.variants import PARENT, RATE, Conditions
 from general_circuits.claims.findings import (
@@ -134,17 +135,15 @@ class _Base:
         kind = [variant for variant in self.variants if (variant.at, variant.how) == (at, how)]
         return [variant for variant in kind if self.alive[variant.condition].mean() < ENOUGH]
 
-    def left(self, at: str, how: str) -> pd.DataFrame:
-        """Return the steps left of the base and of living variants of one kind, with the multiplier of each."""
-        kind = {variant.condition: variant for variant in self.variants if (variant.at, variant.how) == (at, how)}
-        for variant in self.destroying(at, how):
-            del kind[variant.condition]
-        multipliers = {self.name: 1.0} | {name: variant.multiplier for name, variant in kind.items()}
-        parts = [
-            variant_outcomes.left(self.events, name, at, self.name).assign(multiplier=multiplier)
-            for name, multiplier in multipliers.items()
-        ]
-        return pd.concat(parts).reset_index()
+    def levels(self, at: str, how: str) -> dict[str, float]:
+        """Return the multipliers of the base and of living variants of one kind."""
+        dead = self.destroying(at, how)
+        kind = [variant for variant in self.variants if (variant.at, variant.how) == (at, how) and variant not in dead]
+        return {self.name: 1.0, **{variant.condition: variant.multiplier for variant in kind}}
+
+    def slope(self, at: str, how: str) -> Slopes:
+        """Return the slope of log steps left on the log of the multiplier, from one place on."""
+        return variant_outcomes.slope(self.events, self.levels(at, how), at, self.name)
 
     def tenfold(self, at: str) -> Rate | None:
         """Return the branch from a place that has ten times the rate and no other change; None if there is none."""
@@ -166,16 +165,11 @@ class _Base:
         return ""
 
 
-def _slopes(rows: pd.DataFrame) -> Slopes:
-    return slopes(np.log(rows["multiplier"]), rows["after"], rows["steps"], rows["censored"], rows["replica"])
-
-
 def _speed(base: _Base) -> Finding:
     contrast = part("speed")
     if reason := base.unfit("onset"):
         return not_testable(reason, contrast)
-    rows = base.left("onset", "free")
-    slope = _slopes(rows)
+    slope = base.slope("onset", "free")
     if len(slope.fitted) < LEAST_RATES:
         fitted = _listed(np.exp(slope.fitted))
         return not_testable(f"replicas generalise at fewer than {LEAST_RATES} rates: {fitted}", contrast)
@@ -183,7 +177,7 @@ def _speed(base: _Base) -> Finding:
         return not_testable(f"{slope.censored:.0%} of the steps left are censored", contrast)
     decision = decide(slope.values, SPEED)
     most = {SUPPORTED: SPEED.supported, BETWEEN: SPEED.contradicted}.get(decision.verdict, np.inf)
-    for bound, least in rate_change.bounds(rows).items():
+    for bound, least in rate_change.bounds(base.events, base.levels("onset", "free"), "onset", base.name).items():
         if least > most:
             other = f"the power is {decision.estimate.mean:.2f} between {_listed(np.exp(slope.fitted))}"
             return not_testable(
@@ -201,7 +195,8 @@ def _speed(base: _Base) -> Finding:
         f" The rates are {_listed(np.exp(slope.fitted))}."
     )
     if slope.bounds:
-        sentence += f" At {_listed(np.exp(slope.bounds))} no replica generalises, which gives a bound alone."
+        without = "no replica generalises, or all have by the first evaluation"
+        sentence += f" A bound alone comes from {_listed(np.exp(slope.bounds))}, where {without}."
     if destroying := base.destroying("onset", "free"):
         sentence += f" These destroy the network: {_listed([variant.multiplier for variant in destroying])}."
     return primary(contrast, SLOPE_UNIT, decision, sentence)
@@ -266,8 +261,7 @@ def _beside(base: _Base, suffix: str = "") -> Iterator[Finding]:
     """Yield slopes, steps left, living replicas and shifts of a condition's variants; `suffix` names the condition."""
     for at, how in base.kinds():
         if (at, how) != ("onset", "free") or suffix:
-            values = _slopes(base.left(at, how)).values
-            yield beside(f"slope from {at}{suffix}, {how}", SLOPE_UNIT, values)
+            yield beside(f"slope from {at}{suffix}, {how}", SLOPE_UNIT, base.slope(at, how).values)
     for variant in base.variants:
         named = f"×{variant.multiplier:g} at {variant.at}{suffix}, {variant.how}"
         if variant.how == "kick":
