@@ -43,8 +43,8 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Give the median steps by batch size."""
-    words = [f"{batch:g}: {steps_left.written(time)}" for batch, time in steps_left.medians(_by_batch(tables)).items()]
-    noisy = [f"{batch:g}: {steps_left.written(time)}" for batch, time in steps_left.medians(_noisy(tables)).items()]
+    words = [f"{batch:g}: {text}" for batch, text in steps_left.in_words(_by_batch(tables)).items()]
+    noisy = [f"{batch:g}: {text}" for batch, text in steps_left.in_words(_noisy(tables)).items()]
     more = f" Full batches with noise like that of smaller batches, by their size: {'; '.join(noisy)}." if noisy else ""
     return f"Median steps to generalise by batch size: {'; '.join(words)}.{more}"
 

@@ -29,14 +29,15 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     without = by_decay.get(0.0)
     if without is not None and without["steps"].notna().any():
         ended = int((~without["censored"]).sum())
-        left.set_title(f"without decay: {ended} of {len(without)} generalise", fontsize="small", fontweight="normal")
+        text = f"without decay: {ended} of {len(without)} generalise by {without['steps'].max():,.0f}"
+        left.set_title(text, fontsize="small", fontweight="normal")
     steps_left.draw_lost(right, moved_alone.alone(tables["progress"], variant_outcomes.settings(tables["conditions"])))
     return figure
 
 
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Give the median steps by decay."""
-    words = [f"{decay:g}: {steps_left.written(time)}" for decay, time in steps_left.medians(_by_decay(tables)).items()]
+    words = [f"{decay:g}: {text}" for decay, text in steps_left.in_words(_by_decay(tables)).items()]
     return f"Median steps to generalise by weight decay: {'; '.join(words)}."
 
 

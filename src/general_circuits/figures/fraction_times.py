@@ -34,7 +34,7 @@ def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Give the median steps by share and decay."""
     parts = []
     for decay, left in _left(tables).items():
-        words = [f"{steps_left.written(time)} at {share:g}" for share, time in steps_left.medians(left).items()]
+        words = [f"{text} at {share:g}" for share, text in steps_left.in_words(left).items()]
         parts.append(f"with decay {decay:g}, {', '.join(words)}")
     return f"Median steps to generalise by the share that trains: {'; '.join(parts) or NO_DATA}."
 

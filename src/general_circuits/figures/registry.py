@@ -30,7 +30,8 @@ class Figure:
 
 
 CENSORED = (
-    "Each dot is a replica; a triangle did not generalise in the steps trained. Lines join medians (Kaplan–Meier)"
+    "Each dot is a replica; a triangle did not generalise in the steps trained. Lines join medians (Kaplan–Meier)."
+    " An open triangle is a bound: no replica generalised there"
 )
 CENSORED_ALONG = (
     "Each dot is a replica; an arrow did not generalise in the steps trained. Strokes are medians (Kaplan–Meier)"

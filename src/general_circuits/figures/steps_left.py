@@ -18,6 +18,9 @@ from general_circuits.formatting import UNKNOWN
 def draw_levels(axes: Axes, left: Mapping[float, pd.DataFrame], colour: object, label: str = "") -> None:
     """Draw each replica's steps at its level, a triangle if it is censored, and a line through medians (Kaplan–Meier).
 
+    A level at which no replica generalised is a bound: one open triangle, and the steps trained in words. The line does
+    not cross it.
+
     Args:
         axes: where to draw; `label_levels` sets the scales.
         left: the result of `variant_outcomes.left`, by level.
@@ -26,6 +29,12 @@ def draw_levels(axes: Axes, left: Mapping[float, pd.DataFrame], colour: object, 
     """
     for level, rows in left.items():
         known = rows.dropna(subset=["steps"])
+        if is_bound(rows):
+            steps = known["steps"].min()
+            axes.plot(level, steps, "^", color=colour, markersize=6, markerfacecolor="none")
+            below = {"xytext": (0, -5), "textcoords": "offset points", "ha": "center", "va": "top"}
+            axes.annotate(f"none by\n{steps:,.0f}", (level, steps), fontsize="xx-small", color=colour, **below)
+            continue
         for is_censored, mark in ((False, "o"), (True, "^")):
             chosen = known.loc[known["censored"] == is_censored, "steps"]
             axes.plot([level] * len(chosen), chosen, mark, color=colour, markersize=3, alpha=0.6, markeredgewidth=0)
@@ -52,6 +61,12 @@ def label_times(axes: Axes) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
+def is_bound(rows: pd.DataFrame) -> bool:
+    """Tell whether no replica generalised; rows without steps do not count."""
+    known = rows.dropna(subset=["steps"])
+    return bool(len(known) and known["censored"].all())
+
+
 def medians(left: Mapping[float, pd.DataFrame]) -> pd.Series:
     """Return the median steps by level: infinite where under half generalised, missing where there are no data."""
     times = {}
@@ -64,6 +79,14 @@ def medians(left: Mapping[float, pd.DataFrame]) -> pd.Series:
 def written(time: float) -> str:
     """Write a median in words."""
     return f"{time:,.0f}" if np.isfinite(time) else "not reached" if time == np.inf else UNKNOWN
+
+
+def in_words(left: Mapping[float, pd.DataFrame]) -> dict[float, str]:
+    """Write the median steps of each level in words, or that none of its replicas generalised in the steps trained."""
+    return {
+        level: f"none by {left[level]['steps'].min():,.0f}" if is_bound(left[level]) else written(time)
+        for level, time in medians(left).items()
+    }
 
 
 def draw_lost(axes: Axes, lost: Mapping[str, pd.DataFrame]) -> None:
