@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import blended_transform_factory
 
 from general_circuits.figures import style
 from general_circuits.formatting import NO_DATA, interval, is_change, of_unit
@@ -48,10 +49,8 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     columns = [panels] if len(panels) <= IN_ONE_COLUMN else [panels[:half], panels[half:]]
     heights = [[len(rows) + HEAD for _, rows in column] or [HEAD] for column in columns]
     row = 0.21 if len(columns) == 1 else 0.2
-    figure = plt.figure(figsize=(style.WIDTH, row * max(map(sum, heights)) + 0.4))
-    if len(columns) > 1:
-        # The layout is found at 100 dots per inch. At 300, names are a little wider, and would leave the page.
-        figure.get_layout_engine().set(w_pad=0.12)
+    # The layout is found at the resolution of print. At a lower one letters are narrower, and names would be cut off.
+    figure = plt.figure(figsize=(style.WIDTH, row * max(map(sum, heights)) + 0.4), dpi=300)
     parts = figure.subfigures(1, len(columns), squeeze=False)[0]
     for part, column, ratios in zip(parts, columns, heights, strict=True):
         grid = part.subplots(len(ratios), 1, height_ratios=ratios, squeeze=False)
@@ -150,9 +149,13 @@ def _panel(axes: Axes, claim: str, rows: pd.DataFrame, is_narrow: bool) -> None:
         color=style.GREY,
     )
     only = verdicts[0] if len(set(verdicts)) == 1 else ""
-    axes.set_title(
-        f"{claim}: {', '.join(dict.fromkeys(verdicts))}",
-        x=-0.9 if is_narrow else 0.0,
+    heading = f"{claim}: {', '.join(dict.fromkeys(verdicts))}"
+    title = axes.set_title(
+        textwrap.shorten(heading, 56, placeholder=" …") if is_narrow else heading,
         color=style.VERDICT_COLOURS.get(only, style.GREY),
         fontsize=medium,
     )
+    if is_narrow:
+        axes.locator_params("x", nbins=4)
+        title.set_x(0.01)  # where the column begins
+        title.set_transform(blended_transform_factory(axes.figure.transSubfigure, title.get_transform()))
