@@ -27,8 +27,13 @@ def noise(replica: int, multiplier: float) -> float:
     return 0.05 * np.sin(2 * np.pi * replica / 5 + multiplier)
 
 
-def rates(at: str = "onset", times: tuple[float, ...] = TIMES, **more: Any) -> dict[str, dict[str, Any]]:
-    return {f"times_{n:g}_{at.replace(' ', '_')}": {AT: at, RATE: n * 1e-3, **more} for n in times}
+def noisy(steps: float, multiplier: float) -> Left:
+    """Return steps left with noise, by replica."""
+    return lambda replica: steps * np.exp(noise(replica, multiplier))
+
+
+def rates(at: str = "onset", times: tuple[float, ...] = TIMES, decay: float = 1.0) -> dict[str, dict[str, Any]]:
+    return {f"times_{n:g}_{at.replace(' ', '_')}": {AT: at, RATE: n * 1e-3, DECAY: decay} for n in times}
 
 
 def tables(
@@ -38,6 +43,7 @@ def tables(
     left: Mapping[str, Left] | None = None,
     curves: Mapping[str, Any] | None = None,
     times: tuple[float, ...] = TIMES,
+    every: int = 100,
 ) -> dict[str, pd.DataFrame]:
     """Build a study in which the steps left from onset on go as this power of the multiplier.
 
@@ -48,13 +54,14 @@ def tables(
         left: steps left by variant, where they differ.
         curves: accuracies by variant, as for `variant_tables.metrics`.
         times: multipliers of the branches at onset.
+        every: steps between evaluations.
     """
     variants = {**rates(times=times), **(others or {})}
     steps: dict[str, Left] = {"grokking": lambda replica: 1000 + replica + LEFT}
     for n, name in zip(times, rates(times=times), strict=True):
-        steps[name] = lambda replica, n=n: LEFT * n**slope * np.exp(noise(replica, n))
+        steps[name] = noisy(LEFT * n**slope, n)
     steps |= dict.fromkeys(others or {}, lambda replica: 500.0)
-    return study(variants, {**steps, **(left or {})}, curves, replicas, every=20)
+    return study(variants, {**steps, **(left or {})}, curves, replicas, every)
 
 
 def judged(slope: float, **more: Any) -> dict[str, Finding]:
@@ -107,7 +114,7 @@ def test_a_slope_needs_three_rates() -> None:
 def test_at_most_a_fifth_of_the_times_may_be_censored(lost: int) -> None:
     """Four rates and five replicas have 20 times. Two or three of ×2, and two of ×1, are censored."""
     left = {
-        "times_2_onset": lambda replica: NEVER if replica < lost else 1000 * np.exp(noise(replica, 2)),
+        "times_2_onset": lambda replica: NEVER if replica < lost else noisy(1000, 2)(replica),
         "grokking": lambda replica: NEVER if replica < 2 else 1000 + replica + LEFT,
     }
     found = judged(-1.0, left=left)["registered, speed"]
@@ -167,7 +174,7 @@ def test_the_slowest_base_is_judged_and_grokking_stands_beside_it() -> None:
     of_slow = {f"slow_{n}": {AT: "onset", PARENT: "slow", RATE: n * 1e-4} for n in (2, 10)}
     left: dict[str, Left] = {"slow": lambda replica: 1000 + replica + LEFT}
     for n in (2, 10):
-        left[f"slow_{n}"] = lambda replica, n=n: LEFT / n * np.exp(noise(replica, n))
+        left[f"slow_{n}"] = noisy(LEFT / n, n)
     found = judged(-0.5, others={**slow, **of_slow}, left=left)
     assert found["registered, speed"].verdict == SUPPORTED
     assert found["registered, speed"].estimate.mean == pytest.approx(-1.0, abs=0.03)
@@ -185,14 +192,14 @@ def test_branches_of_other_tasks_stand_beside_it() -> None:
     others = {"division": task, **{f"division_{n}": {**of_division, RATE: n * 1e-3} for n in (5, 10)}}
     left: dict[str, Left] = {"division": lambda replica: 3000.0 + replica}
     for n in (5, 10):
-        left[f"division_{n}"] = lambda replica, n=n: 2000.0 * n**-0.5
+        left[f"division_{n}"] = noisy(LEFT * n**-0.5, n)
     found = judged(-1.0, others=others, left=left)
     assert found["registered, speed"].estimate.mean == pytest.approx(-1.0, abs=0.03)
-    assert found["slope from onset of division, free"].estimate.mean == pytest.approx(-0.5, abs=0.02)
+    assert found["slope from onset of division, free"].estimate.mean == pytest.approx(-0.5, abs=0.03)
 
 
 def test_branches_from_elsewhere_or_with_another_decay_stand_beside_it() -> None:
-    others = {**rates("memorised"), **rates("step 300", **{DECAY: 0.1}), "fast": {RATE: 1e-2}}
+    others = {**rates("memorised"), **rates("step 300", decay=0.1), "fast": {RATE: 1e-2}}
     others["held"] = {AT: "onset", RATE: 1e-2, DECAY: 0.1}
     found = judged(-1.0, others=others)
     assert found["registered, speed"].estimate.mean == pytest.approx(-1.0, abs=0.03)
@@ -223,7 +230,7 @@ def dips(to: float, gap: float, steps: float = 1000) -> Any:
 def shifted(curve: Any, **more: Any) -> dict[str, Finding]:
     """Return findings where ten times the rate at t_m has these accuracies."""
     others = {"tenfold": {AT: "memorised", RATE: 1e-2}, **more.pop("others", {})}
-    return judged(-0.5, others=others, curves={"tenfold": curve, **more.pop("curves", {})}, **more)
+    return judged(-0.5, others=others, curves={"tenfold": curve, **more.pop("curves", {})}, every=20, **more)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +268,8 @@ def test_the_way_back_is_measured_from_the_lowest_point() -> None:
 
 @pytest.mark.parametrize(("died", "dip"), [(1, SUPPORTED), (2, NOT_TESTABLE)])
 def test_networks_that_die_have_no_dip_and_at_most_a_fifth_may(died: int, dip: str) -> None:
-    of = tables(-0.5, others={"tenfold": {AT: "memorised", RATE: 1e-2}}, curves={"tenfold": dips(0.2, 0.02)})
+    others = {"tenfold": {AT: "memorised", RATE: 1e-2}}
+    of = tables(-0.5, others=others, curves={"tenfold": dips(0.2, 0.02)}, every=20)
     metrics = of["metrics"]
     late = (metrics["condition"] == "tenfold") & (metrics["replica"] < died) & (metrics["step"] > 300)
     of["metrics"] = metrics.assign(diverged=late)
@@ -272,7 +280,8 @@ def test_networks_that_die_have_no_dip_and_at_most_a_fifth_may(died: int, dip: s
 
 
 def test_a_dip_needs_ten_evaluations_in_200_steps() -> None:
-    of = tables(-0.5, others={"tenfold": {AT: "memorised", RATE: 1e-2}}, curves={"tenfold": dips(0.2, 0.02)})
+    others = {"tenfold": {AT: "memorised", RATE: 1e-2}}
+    of = tables(-0.5, others=others, curves={"tenfold": dips(0.2, 0.02)}, every=20)
     metrics = of["metrics"]
     of["metrics"] = metrics[(metrics["step"] % 100 == 0) | (metrics["step"] < 300)]
     found = by_contrast(learning_rate.judge(of))

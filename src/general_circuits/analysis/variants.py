@@ -75,11 +75,11 @@ class Variants:
         return [name for name, changed in others.items() if self._has(conditions[name], changed)]
 
     def _of_parents(self, conditions: Conditions, without: Collection[str]) -> list[str]:
-        parents = {name: flat.get(PARENT) for name, flat in conditions.items()}
+        parents = {name: str(flat[PARENT]) for name, flat in conditions.items() if PARENT in flat}
         branches = [
             name
             for name, parent in parents.items()
-            if parent not in (None, *without) and self._has(conditions[name], differences(conditions, name, parent))
+            if parent not in without and self._has(conditions[name], differences(conditions, name, parent))
         ]
         return [name for name in conditions if name in {*branches, *(parents[branch] for branch in branches)}]
 
