@@ -18,9 +18,9 @@ Registered before any result of the rule below was seen, for grokking:
   after 2 t_m (a delay); and validation loss falls by at least a nat from its peak. Otherwise the claim is not testable.
 - Beside it, added after a look at an older study: the same D of replicas whose peak comes later than 2 t_m. In the
   others validation loss still falls from its overshoot at 2 t_m, so that step has the largest loss.
-- Also beside it: the steps that the first nat takes; and the lead. It is the number of steps from the first nat that
-  validation loss falls to the first nat that the floor's logarithm falls from its value at the peak. A floor that never
-  falls is censored at the end of training: such replicas are survivors, and the median is that of Kaplan and Meier.
+- Also beside it: the steps that the first nat takes; and the lead. The lead lasts from the end of that nat until the
+  floor's logarithm is a nat below its value at the peak. A floor that never falls is censored at the end of training:
+  such replicas are survivors, and the median is that of Kaplan and Meier.
 """
 
 from __future__ import annotations
