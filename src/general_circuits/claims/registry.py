@@ -166,9 +166,8 @@ CLAIMS = {
         "training-loss spikes coincide with validation-loss spikes, are regular, and mark events where circuits are"
         " unified",
         "post; rival account in the comments",
-        predicts="from 50 steps before a spike of the training loss on the plateau to 200 after it, the general part of"
-        " training margins gains more than 0.02 beyond windows without spikes, and beyond random kicks of the weights as"
-        " large",
+        predicts="around a spike of the training loss on the plateau, the general share of training margins gains over 0.02"
+        " more than without a spike; and that much more than after random kicks as large",
         tables=("events", "spikes", "spike_effects"),
         needs=("grokking",),
         variants_beside=(Variants("losses in float64", ("optimiser.loss_precision",)),),
@@ -176,8 +175,8 @@ CLAIMS = {
     "validation_leads": Claim(
         "after the overfitting peak, validation loss starts to fall thousands of steps before training loss does",
         "post",
-        predicts="while validation loss falls by its first nat from its peak on the plateau, the log of the floor of"
-        " training loss falls by less than 0.1",
+        predicts="while validation loss falls by a nat from its peak on the plateau, the log of the floor of training loss"
+        " falls by less than 0.1",
         tables=("events", "losses"),
         needs=("grokking",),
     ),
