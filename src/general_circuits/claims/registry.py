@@ -166,8 +166,8 @@ CLAIMS = {
         "training-loss spikes coincide with validation-loss spikes, are regular, and mark events where circuits are"
         " unified",
         "post; rival account in the comments",
-        predicts="around a spike of the training loss on the plateau, the general share of training margins gains over 0.02"
-        " more than without a spike; and that much more than after random kicks as large",
+        predicts="around a spike of the training loss on the plateau, the general share of training margins gains"
+        " over 0.02 more than without a spike; and that much more than after random kicks as large",
         tables=("events", "spikes", "spike_effects"),
         needs=("grokking",),
         variants_beside=(Variants("losses in float64", ("optimiser.loss_precision",)),),
@@ -175,7 +175,7 @@ CLAIMS = {
     "validation_leads": Claim(
         "after the overfitting peak, validation loss starts to fall thousands of steps before training loss does",
         "post",
-        predicts="while validation loss falls by a nat from its peak on the plateau, the log of the floor of training loss"
+        predicts="while validation loss falls by a nat from its peak on the plateau, the log of training loss's floor"
         " falls by less than 0.1",
         tables=("events", "losses"),
         needs=("grokking",),
