@@ -31,7 +31,7 @@ from general_circuits.analysis.decisions import decide
 from general_circuits.analysis.preconditions import grokked, unmet
 from general_circuits.analysis.survival import Slopes, median_time
 from general_circuits.analysis.variant_outcomes import START
-from general_circuits.analysis.variants import BASE, BATCH, DECAY, NOISE, differences
+from general_circuits.analysis.variants import AT, BASE, BATCH, DECAY, NOISE, differences
 from general_circuits.analysis.windows import steps_of_events
 from general_circuits.claims.findings import (
     BETWEEN,
@@ -114,7 +114,8 @@ def of_batches(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     at = {}
     for name, flat in conditions.items():
         changed = differences(conditions, name)
-        if changed.keys() & {BATCH, NOISE} and variant_outcomes.place(changed) == START:
+        differs_in_noise = changed.keys() & {BATCH, NOISE} and changed.keys() <= {AT, BATCH, NOISE}
+        if differs_in_noise and variant_outcomes.place(changed) == START:
             size = "full batch" if flat[BATCH] == "full" else f"batch {flat[BATCH]}"
             at[name] = f"with {size}" + (f" with the noise of {changed[NOISE]}" if NOISE in changed else "")
     return [*findings, *_ratios(events, at)]

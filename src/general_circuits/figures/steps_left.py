@@ -32,8 +32,10 @@ def draw_levels(axes: Axes, left: Mapping[float, pd.DataFrame], colour: object, 
         if is_bound(rows):
             steps = known["steps"].min()
             axes.plot(level, steps, "^", color=colour, markersize=6, markerfacecolor="none")
-            below = {"xytext": (0, -5), "textcoords": "offset points", "ha": "center", "va": "top"}
-            axes.annotate(f"none by\n{steps:,.0f}", (level, steps), fontsize="xx-small", color=colour, **below)
+            # The words stand on the side that is inside the axes.
+            offset, side = (-5, "right") if level == max(left) else (5, "left")
+            beside = {"xytext": (offset, 0), "textcoords": "offset points", "ha": side, "va": "center"}
+            axes.annotate(f"none by\n{steps:,.0f}", (level, steps), fontsize="x-small", color=colour, **beside)
             continue
         for is_censored, mark in ((False, "o"), (True, "^")):
             chosen = known.loc[known["censored"] == is_censored, "steps"]
