@@ -136,8 +136,8 @@ CLAIMS = {
     "weight_decay": Claim(
         "weight decay speeds generalisation, because it degrades shallow circuits more than general ones",
         "post",
-        predicts="steps to generalise fall as weight decay grows; and decay alone removes a larger share of the shallow"
-        " part of margins than of the general part, by more than 0.05",
+        predicts="steps to generalise go as the weight decay to a power below −0.2; and decay alone removes a larger"
+        " share of the shallow part of margins than of the general part, by more than 0.05",
         tables=("conditions", "events"),
         tables_beside=("progress", "structure"),
         needs=("grokking",),
@@ -151,8 +151,8 @@ CLAIMS = {
     "stochasticity": Claim(
         "minibatch noise speeds generalisation, because it degrades shallow circuits more than general ones",
         "post",
-        predicts="steps to generalise grow with the batch size; and noise alone, of minibatches or Gaussian, removes a"
-        " larger share of the shallow part of margins than of the general part, by more than 0.05",
+        predicts="steps to generalise go as the batch size to a power above 0.2; and noise alone, of minibatches or"
+        " Gaussian, removes a larger share of the shallow part of margins than of the general part, by more than 0.05",
         tables=("conditions", "events"),
         tables_beside=("progress", "structure"),
         needs=("grokking",),
