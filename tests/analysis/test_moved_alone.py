@@ -24,12 +24,15 @@ def lost(frame: pd.DataFrame, component: str = moved_alone.BEFORE, **changes: An
 
 def test_branches_are_told_apart_by_what_moves_the_weights() -> None:
     others = {"both": {AT: "onset", INSTEAD: 1.0}, "elsewhere": {AT: "memorised", INSTEAD: 0.0}}
-    neither = {"still": {AT: "onset", INSTEAD: 0.0, DECAY: 0.0}, "later": {**MOVED["noisy"], INSTEAD: 2.0}}
-    found = moved_alone.branches(settings({**others, **MOVED, **neither}))
-    assert found == {"decay": "decaying", "gaussian noise": "noisy", "minibatch noise": "of_batches"}
-    assert moved_alone.branches(settings({"noisy": {**MOVED["noisy"], NOISE_EXAMPLES: 8}})) == {
-        "minibatch noise": "noisy"
+    weak = {"weak": {**MOVED["decaying"], DECAY: 0.1}, "still": {AT: "onset", INSTEAD: 0.0, DECAY: 0.0}}
+    found = moved_alone.branches(settings({**weak, **others, **MOVED, "more": {**MOVED["noisy"], INSTEAD: 2.0}}))
+    assert found == {
+        "decay": ["decaying", "weak"],  # grokking's own decay comes first
+        "gaussian noise": ["noisy", "more"],
+        "minibatch noise": ["of_batches"],
     }
+    alone = settings({"noisy": {**MOVED["noisy"], NOISE_EXAMPLES: 8}})
+    assert moved_alone.branches(alone) == {"minibatch noise": ["noisy"]}
     assert moved_alone.branches(settings({})) == {}
 
 
@@ -71,3 +74,8 @@ def test_displacement_is_read_where_the_change_ends_and_the_norm_where_it_begins
     moved = moved_alone.displacement(structure(9.0, replicas=2), settings(MOVED), "decaying")
     assert moved["displacement"].tolist() == [9.0, 9.0]
     assert moved["norm"].tolist() == [50.0, 50.0]
+
+
+def test_accuracy_is_read_where_the_change_ends() -> None:
+    accuracy = moved_alone.accuracy_after(progress(0.1, 0.3, replicas=2, accuracy=0.7), settings(MOVED), "decaying")
+    assert accuracy.tolist() == pytest.approx([0.7, 0.7])

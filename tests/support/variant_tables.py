@@ -137,20 +137,23 @@ def decays(power: float, others: Mapping[str, Mapping[str, Any]] | None = None) 
     return study({**variants, **others}, {**left, **dict.fromkeys(others, lambda r: NEVER)})
 
 
-def progress(general: float, shallow: float, condition: str = "decaying", replicas: int = 5) -> pd.DataFrame:
+def progress(
+    general: float, shallow: float, condition: str = "decaying", replicas: int = 5, accuracy: float = 0.9
+) -> pd.DataFrame:
     """Build the `progress` table of a branch that is changed for 200 steps from step 1,000 on.
 
     These shares of the general and of the shallow part are lost by then, a little more in each further replica; all of
     both parts is lost later. The parts start at 4 and 6 logits. With key frequencies from after the branch, half of the
-    general part counts as shallow.
+    general part counts as shallow. Training accuracy is 1 at first, as given after 200 steps, and 0 at last.
     """
     rows = []
     for replica in range(replicas):
         for step, done in ((1000, 0.0), (1100, 0.5), (1200, 1.0), (3000, None)):
             left = [0.0 if done is None else 1 - done * share * (1 + 0.02 * replica) for share in (general, shallow)]
             parts = {"unseen": 4 * left[0], "unseen_after": 2 * left[0], "all": 4 * left[0] + 6 * left[1]}
-            rows += [(condition, replica, step, "train", component, value) for component, value in parts.items()]
-    columns = ["condition", "replica", "step", "split", "component", "part_of_margin"]
+            answered = 0.0 if done is None else 1 - done * (1 - accuracy)
+            rows += [(condition, replica, step, "train", name, value, answered) for name, value in parts.items()]
+    columns = ["condition", "replica", "step", "split", "component", "part_of_margin", "accuracy"]
     return pd.DataFrame(rows, columns=columns).assign(is_scheduled=True)
 
 

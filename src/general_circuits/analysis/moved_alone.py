@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from general_circuits.analysis.variant_outcomes import place
-from general_circuits.analysis.variants import DECAY, INSTEAD, NOISE_EXAMPLES, Conditions, differences
+from general_circuits.analysis.variants import BASE, DECAY, INSTEAD, NOISE_EXAMPLES, Conditions, differences
 
 BY_DECAY, MINIBATCHES, GAUSSIAN = "decay", "minibatch noise", "gaussian noise"
 """Kinds of movement without a gradient."""
@@ -18,9 +18,12 @@ Ends = tuple[pd.DataFrame, pd.DataFrame]
 """Values at a branch's first checkpoint, and at its last one before the change ends, each by replica."""
 
 
-def branches(conditions: Conditions) -> dict[str, str]:
-    """Map each kind of movement to the first branch at onset in which nothing else moves the weights."""
-    found: dict[str, str] = {}
+def branches(conditions: Conditions) -> dict[str, list[str]]:
+    """Map each kind of movement to the branches at onset in which nothing else moves the weights.
+
+    They have the study's order, but branches with grokking's own weight decay come first.
+    """
+    found: dict[str, list[str]] = {}
     for name, flat in conditions.items():
         changed = differences(conditions, name)
         if INSTEAD not in changed or place(changed) != "onset":
@@ -29,8 +32,16 @@ def branches(conditions: Conditions) -> dict[str, str]:
         has_noise, has_decay = changed[INSTEAD] > 0, flat[DECAY] > 0
         if has_noise != has_decay:
             noise = MINIBATCHES if changed.get(NOISE_EXAMPLES) else GAUSSIAN
-            found.setdefault(noise if has_noise else BY_DECAY, name)
-    return found
+            found.setdefault(noise if has_noise else BY_DECAY, []).append(name)
+    own = conditions[BASE][DECAY]
+    return {kind: sorted(names, key=lambda name: conditions[name][DECAY] != own) for kind, names in found.items()}
+
+
+def measured(progress: pd.DataFrame, conditions: Conditions) -> dict[str, list[str]]:
+    """Return those of `branches` that the table `progress` has."""
+    have = set(progress["condition"].astype(str))
+    found = {kind: [name for name in names if name in have] for kind, names in branches(conditions).items()}
+    return {kind: names for kind, names in found.items() if names}
 
 
 def parts(progress: pd.DataFrame, conditions: Conditions, name: str, component: str = BEFORE) -> Ends:
@@ -63,10 +74,16 @@ def lost(ends: Ends) -> pd.DataFrame:
 
 
 def alone(progress: pd.DataFrame, conditions: Conditions) -> dict[str, pd.DataFrame]:
-    """Return `lost` by the kind of movement; a branch without progress measures is left out."""
-    measured = set(progress["condition"].astype(str))
-    found = {kind: name for kind, name in branches(conditions).items() if name in measured}
-    return {kind: lost(parts(progress, conditions, name)) for kind, name in found.items()}
+    """Return `lost` of the branch of each kind of movement that is judged, the first one that was measured."""
+    found = measured(progress, conditions)
+    return {kind: lost(parts(progress, conditions, names[0])) for kind, names in found.items()}
+
+
+def accuracy_after(progress: pd.DataFrame, conditions: Conditions, name: str) -> pd.Series:
+    """Return a branch's training accuracy at the end of its change, by replica."""
+    rows = progress[(progress["condition"] == name) & (progress["split"] == "train") & progress["is_scheduled"]]
+    rows = rows[rows["component"] == "all"].set_index(["replica", "step"])[["accuracy"]].sort_index()
+    return _ends(rows, conditions, name)[1]["accuracy"]
 
 
 def displacement(structure: pd.DataFrame, conditions: Conditions, name: str) -> pd.DataFrame:
