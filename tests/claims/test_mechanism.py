@@ -105,9 +105,8 @@ def test_at_most_a_fifth_of_the_replicas_may_lack_a_part(n_small: int, verdict: 
     finding = judged(mechanism.of_decay(of), "registered, mechanism")
     assert finding.verdict == verdict
     if verdict == NOT_TESTABLE:
-        assert finding.reason == (
-            "the general part of margins was at least 0.5 logits when the branch began in 3 of 5 replicas; four fifths must"
-        )
+        words = "the general part of margins was at least 0.5 logits when the branch began in 3 of 5 replicas"
+        assert finding.reason == f"{words}; four fifths must"
     else:
         assert finding.sentence.endswith("undefined).")
         assert len(finding.values) == 5

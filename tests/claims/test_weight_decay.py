@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from variant_tables import DECAY, FRACTION, MOVED, NEVER, decays, progress, study
+from variant_tables import DECAY, FRACTION, MOVED, NEVER, decays, progress, structure, study
 from verdict_tables import by_contrast
 
 from general_circuits.claims import weight_decay
@@ -16,7 +16,7 @@ from general_circuits.claims.findings import CONTRADICTED, NOT_TESTABLE, SUPPORT
     ("general", "shallow", "verdict"), [(0.1, 0.3, SUPPORTED), (0.3, 0.1, CONTRADICTED), (0.2, 0.2, UNDECIDED)]
 )
 def test_speed_and_mechanism_are_judged_apart(general: float, shallow: float, verdict: str) -> None:
-    tables = {**decays(-0.7, others=MOVED), "progress": progress(general, shallow)}
+    tables = {**decays(-0.7, others=MOVED), "progress": progress(general, shallow), "structure": structure(9.0)}
     findings = by_contrast(weight_decay.judge(tables))
     assert findings["registered, speed"].verdict == SUPPORTED
     assert findings["registered, mechanism"].verdict == verdict

@@ -18,9 +18,9 @@ branches of grokking at onset in which no gradient moves the weights:
   minibatches left a training accuracy of 0.02 over the distance of grokking's own decay. So it is judged over a shorter
   distance.
 - Preconditions: the branch exists and was measured. Each part is at least 0.5 logits when the branch begins, and
-  training accuracy is at least 0.5 when it ends, each in at least four fifths of grokking's replicas. A share of
-  nothing is no share, so a replica with a smaller part has no value. A network that answers hardly anything has lost
-  all circuits alike. For noise, the displacement is within 10 % of decay's in each replica.
+  training accuracy is at least 0.5 when it ends. Each of these holds in at least four fifths of grokking's replicas. A
+  share of nothing is no share, so a replica with a smaller part has no value. A network that answers hardly anything
+  has lost all circuits alike. For noise, the displacement is within 10 % of decay's in each replica.
 - Beside it: the share that each part loses; training accuracy after the branch; the displacement relative to the norm
   of the weights; the estimate with key frequencies from after the branch; and that under the other kinds of movement.
 """

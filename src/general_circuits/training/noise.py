@@ -51,7 +51,7 @@ class Walk:
 
     def _displacements(self) -> dict[str, Tensor]:
         """Return how far each weight is from its start, by name."""
-        moved = {}
+        moved: dict[str, Tensor] = {}
         for group, distance in zip(self.sums, self.distances, strict=True):
             length = _norm(group.values())
             stretch = distance * math.sqrt(self.made / self.steps) / length if length > 0 else 0.0
