@@ -108,7 +108,7 @@ def test_an_adjusted_p_value_is_never_below_p_nor_above_bonferroni_nor_out_of_or
 
 
 def test_benjamini_hochberg_keeps_the_false_discovery_rate() -> None:
-    """Of ten contrasts seven are null. The rate of false discoveries is then 0.7 of the level, exactly."""
+    """Seven of ten contrasts are null, so the rate of false discoveries is 0.7 of the level exactly."""
     generator, studies = np.random.default_rng(0), 4000
     p_values = generator.uniform(size=(studies, 10))
     p_values[:, 7:] **= 6  # true effects have small p-values

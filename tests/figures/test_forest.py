@@ -43,10 +43,11 @@ def labels(axes: Axes) -> list[str]:
 
 def marks(axes: Axes, verdict: str) -> list[tuple[float, int]]:
     """Return the place (x, row) of each threshold that has the colour of a verdict."""
-    lines = [line for line in axes.lines if line.get_linewidth() == 1.0 and np.isfinite(line.get_xdata()).all()]
+    lines = [line for line in axes.lines if line.get_linewidth() == 1.0]
     lines = [line for line in lines if to_hex(line.get_color()) == style.VERDICT_COLOURS[verdict]]
-    assert all(len(set(line.get_xdata())) == 1 for line in lines), "thresholds are upright"
-    return [(float(line.get_xdata()[0]), round(np.mean(line.get_ydata()))) for line in lines]
+    ends = [line.get_xydata() for line in lines if np.isfinite(line.get_xydata()).all()]
+    assert all(start[0] == end[0] for start, end in ends), "thresholds are upright"
+    return [(float(start[0]), round((start[1] + end[1]) / 2)) for start, end in ends]
 
 
 def colours(axes: Axes) -> list[str]:
@@ -90,7 +91,7 @@ def test_two_equal_thresholds_are_both_seen() -> None:
     equal = claim("forgetting", "supported", 0.25, 0.001).assign(supported_beyond=[0.0, np.nan, np.nan])
     with drawn([equal.assign(contradicted_beyond=equal["supported_beyond"])]) as figure:
         lines = [line for line in figure.axes[0].lines if line.get_linewidth() == 1.0]
-        spans = {to_hex(line.get_color()): sorted(line.get_ydata()) for line in lines[:2]}
+        spans = {to_hex(line.get_color()): sorted(line.get_xydata()[:, 1]) for line in lines[:2]}
     assert spans[style.VERDICT_COLOURS["supported"]] == [-0.4, 0.0]
     assert spans[style.VERDICT_COLOURS["contradicted"]] == [0.0, 0.4]
 

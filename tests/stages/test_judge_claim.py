@@ -30,8 +30,8 @@ def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Judge:
 
     def run(*findings: Finding, lacks: str = "") -> pd.DataFrame:
         claim = SimpleNamespace(judge=lambda frames: list(findings))
-        monkeypatch.setattr(judge_claim.importlib, "import_module", lambda name: claim)
-        monkeypatch.setattr(judge_claim.registry, "read", lambda results, names, axes: {})
+        monkeypatch.setattr("general_circuits.stages.judge_claim.importlib.import_module", lambda name: claim)
+        monkeypatch.setattr("general_circuits.storage.schemas.registry.read", lambda results, names, axes: {})
         (tmp_path / "axes.json").write_text(json.dumps({}))
         output = tmp_path / "mine.parquet"
         judge_claim.main("mine", tmp_path, "events", lacks, ELSEWHERE, tmp_path / "axes.json", output)

@@ -1,8 +1,8 @@
 """Decisions from replicas: two registered thresholds, two one-sided tests, and registered looks at the data.
 
-A rule has two thresholds. The claim is supported where the mean is shown to lie beyond the first, contradicted where
-it is shown to lie beyond the second, and *between* where it is shown to lie between both. Each of these is a one-sided
-Student's t test over replicas (Schuirmann 1987 on two one-sided tests), so the interval alone decides.
+A rule has two thresholds. The claim is supported where the mean is shown to lie beyond the first. It is contradicted
+where the mean is shown to lie beyond the second, and *between* where it is shown to lie between both. Each of these is
+a one-sided Student's t test over replicas (Schuirmann 1987 on two one-sided tests), so the interval alone decides.
 
 A study may be looked at with 5, 8, 12 and 20 replicas, and continued where a claim is undecided. Looking several times
 gives chance several tries. So each look has a smaller level, by alpha spending (Lan and DeMets 1983) with Pocock's
@@ -78,7 +78,8 @@ class Decision:
         p_supported: one-sided p-value against a mean at the threshold of support, or short of it.
         p_contradicted: one-sided p-value against a mean at the threshold of contradiction, or short of it.
         needed: number of replicas that would decide with a probability of 80 %, if mean and spread stayed as they are.
-            0 where the verdict is decided, or where more than a thousand replicas or too few are there to say.
+            It is 0 where the verdict is decided, where fewer than two replicas have a value, and where over a thousand
+            would be needed.
         contrast: name of the contrast that decided, where several were compared.
     """
 

@@ -10,8 +10,8 @@ FINDING_MEANINGS: Mapping[str, str] = {
     "estimate": "mean over replicas; missing without data",
     "low": (
         "lower end of the estimate's interval (Student's t); missing below two replicas. The interval of a primary"
-        " contrast has the level of the study's look, which depends on its number of replicas: 98.2 % at 5, 98.6 % at"
-        " 8, 98.4 % at 12, 97.7 % at 20. Any other interval has 95 %"
+        " contrast has the level of the study's look: 98.2 % with 5 replicas, 98.6 % with 8, 98.4 % with 12, 97.7 %"
+        " with 20. Any other interval has 95 %"
     ),
     "high": "upper end of the same interval",
     "supported_beyond": "threshold of a primary contrast beyond which the claim is supported; missing for others",
