@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from general_circuits.analysis.decisions import decide
 from general_circuits.claims.findings import Finding, Rule, beside, lacking, not_testable, part, primary
 from general_circuits.stages import judge_claim
 from general_circuits.storage import tables
+from general_circuits.storage.schemas import registry
 from general_circuits.storage.schemas.claim import TABLE as CLAIM
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -30,8 +32,8 @@ def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Judge:
 
     def run(*findings: Finding, lacks: str = "") -> pd.DataFrame:
         claim = SimpleNamespace(judge=lambda frames: list(findings))
-        monkeypatch.setattr("general_circuits.stages.judge_claim.importlib.import_module", lambda name: claim)
-        monkeypatch.setattr("general_circuits.storage.schemas.registry.read", lambda results, names, axes: {})
+        monkeypatch.setattr(registry, "read", lambda results, names, axes: {})
+        monkeypatch.setattr(importlib, "import_module", lambda name: claim)
         (tmp_path / "axes.json").write_text(json.dumps({}))
         output = tmp_path / "mine.parquet"
         judge_claim.main("mine", tmp_path, "events", lacks, ELSEWHERE, tmp_path / "axes.json", output)
