@@ -13,6 +13,8 @@ from verdict_tables import by_contrast
 
 from general_circuits.claims import learning_rate
 from general_circuits.claims.findings import BETWEEN, CONTRADICTED, NOT_TESTABLE, SUPPORTED, UNDECIDED, Finding
+from general_circuits.config.load import load
+from general_circuits.pipeline.dag import Dag
 
 TIMES = (2, 5, 10)
 LEFT = 2000
@@ -183,6 +185,25 @@ def test_the_slowest_base_is_judged_and_grokking_stands_beside_it() -> None:
     assert "steps left, ×10 at step 0, free" in found
     assert "alive, ×5 at onset of grokking, free" in found
     assert not any("step 0 of grokking" in contrast for contrast in found)
+
+
+def test_the_claim_reads_the_slow_base_its_branches_and_its_kicks() -> None:
+    def branch(at: str, **change: object) -> dict[str, object]:
+        return {"branch": {"from": "slow", "at": at, "change": change}}
+
+    conditions = {
+        "grokking": {},
+        "slow": {"learning_rate": 1e-4, "warm_up": 100, "steps": 90000},
+        "slow_10": branch("onset", learning_rate="x10"),
+        "slow_50": branch("memorised", learning_rate="x50"),
+        "slow_held": branch("onset", learning_rate="x10", weight_decay="x0.1"),
+        "slow_kicked": branch("memorised", kick="slow_50"),
+        "slow_masked": branch("memorised", mask=0.5),
+        "strong": {"weight_decay": 3.0},
+    }
+    dag = Dag(load({"study": "tiny", "conditions": conditions}))
+    assert dag.claim_conditions("learning_rate") == list(conditions)[:6]
+    assert dag.lacks("learning_rate") == ""
 
 
 def test_branches_of_other_tasks_stand_beside_it() -> None:
