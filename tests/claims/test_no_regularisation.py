@@ -116,7 +116,10 @@ def test_a_grokking_run_that_ends_before_the_horizon_is_read_at_its_end() -> Non
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda t: {"metrics": t["metrics"].assign(diverged=t["metrics"]["condition"] == "double")}, "0 of 5 replicas"),
+        (
+            lambda t: {"metrics": t["metrics"].assign(diverged=t["metrics"]["condition"] == "double")},
+            "training does not diverge",
+        ),
         (
             lambda t: {
                 "events": t["events"].assign(
@@ -124,11 +127,11 @@ def test_a_grokking_run_that_ends_before_the_horizon_is_read_at_its_end() -> Non
                     | ((t["events"]["condition"] == "double") & (t["events"]["event"] == "memorised"))
                 )
             },
-            "0 of 5 replicas memorise within five times grokking's t_g",
+            "training examples are memorised within five times grokking's t_g in 0 of 5 replicas",
         ),
         (
             lambda t: {"events": t["events"].assign(censored=True)},
-            "grokking generalises in 0 of 5 replicas",
+            "grokking, whose t_g sets the horizon, generalises in 0 of 5 replicas",
         ),
     ],
 )

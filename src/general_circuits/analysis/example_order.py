@@ -11,13 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from general_circuits.analysis.estimates import Array
+from general_circuits.analysis.preconditions import MEMORISED
 
 NULLS = 100
 """Largest number of units u by which bands are relabelled for the null."""
 MIDWAY = (0.2, 0.8)
 """Validation accuracies between which a network counts as mid-way."""
-MEMORISED, SOME = 0.99, 0.2
-"""Training accuracy at the end, and validation accuracy at some checkpoint, of a network that has learnt its task."""
+SOME = 0.2
+"""Validation accuracy above which validation examples are learnt in some order."""
 
 
 @dataclass(frozen=True)

@@ -29,15 +29,23 @@ def unmet(checks: Mapping[str, ArrayLike]) -> str:
     return ""
 
 
-def grokked(steps: pd.DataFrame) -> dict[str, ArrayLike]:
-    """Return the checks that replicas memorised, generalised, and did so after a delay.
+def delayed(steps: pd.DataFrame) -> dict[str, ArrayLike]:
+    """Return the checks that replicas memorised, and that validation accuracy began to rise after a delay.
 
     Args:
-        steps: steps of the events `memorised`, `onset` and `generalised`, a row per replica, NaN where censored.
+        steps: steps of the events `memorised` and `onset`, a row per replica, NaN where censored.
     """
     return {
         "training examples were memorised": steps["memorised"].notna(),
         "validation accuracy left its plateau": steps["onset"].notna(),
         f"there was a delay (t_o of {DELAY:g} t_m or later)": steps["onset"] >= DELAY * steps["memorised"],
-        "validation examples were generalised to": steps["generalised"].notna(),
     }
+
+
+def grokked(steps: pd.DataFrame) -> dict[str, ArrayLike]:
+    """Return the checks that replicas memorised, generalised, and did so after a delay.
+
+    Args:
+        steps: as for `delayed`, with the steps of `generalised`.
+    """
+    return delayed(steps) | {"validation examples were generalised to": steps["generalised"].notna()}

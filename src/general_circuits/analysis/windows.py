@@ -29,25 +29,22 @@ def time_mean(series: pd.Series, start: float, end: float) -> float:
     """Return the mean of a series over the time from one step to another.
 
     The series is linear between evaluations, so its integral is a sum of trapezoids. Evaluations that crowd a part of
-    the window do not give that part more weight. Events are evaluated steps, so a window between events interpolates
-    nothing at its ends.
+    the window do not give that part more weight.
 
     Args:
         series: values by ascending step.
         start, end: steps. Where they are equal, the mean is the value there.
 
     Returns:
-        NaN where an end is not finite or lies outside the series, or where `end` comes before `start`.
+        NaN where an end was not evaluated, or where `end` comes before `start`. Events are evaluated steps.
     """
     ends = value_at(series, start), value_at(series, end)
     if not np.isfinite(ends).all() or end < start:
         return float("nan")
     if start == end:
         return ends[0]
-    inside = series[(series.index > start) & (series.index < end)]
-    steps = np.concatenate([[start], inside.index.to_numpy(float), [end]])
-    values = np.concatenate([ends[:1], inside.to_numpy(float), ends[1:]])
-    return float(np.trapezoid(values, steps)) / (end - start)
+    inside = series.loc[start:end]
+    return float(np.trapezoid(inside.to_numpy(float), inside.index.to_numpy(float))) / (end - start)
 
 
 def crossing(series: pd.Series, level: float) -> float:

@@ -27,6 +27,7 @@ import pandas as pd
 from general_circuits.analysis import variant_outcomes
 from general_circuits.analysis.decisions import decide
 from general_circuits.analysis.estimates import Array, estimate
+from general_circuits.analysis.preconditions import DELAY, delayed, unmet
 from general_circuits.analysis.variants import AT, BASE, differences
 from general_circuits.analysis.windows import steps_of_events, time_mean
 from general_circuits.claims.findings import (
@@ -45,8 +46,6 @@ from general_circuits.claims.findings import (
 )
 
 RULE = Rule(supported=-2.0, contradicted=-3.0)
-DELAY, ENOUGH = 2.0, 0.8
-"""Least t_o over t_m, and least share of the replicas that must have such a delay."""
 UNIT = "log10 of 1 − p"
 LEAST = 1e-17
 """Least value of 1 − p: in double precision no number nearer to 1 than about 1e-16 differs from 1."""
@@ -55,7 +54,7 @@ LEAST = 1e-17
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from `conditions`, `events` and `metrics` of grokking and its variants, and `deciles` where it is."""
     metrics, events = tables["metrics"], tables["events"]
-    findings = [_registered(metrics, _plateaus(events))]
+    findings = [_registered(metrics, events)]
     for column, words in {"correct_probability_q10": "10 %", "correct_probability_q90": "90 %"}.items():
         doubts = _doubts(metrics, _plateaus(events), column)
         text = f"Doubt 1 − p at the {words} quantile of p over training examples: {written(estimate(doubts))} in log10."
@@ -123,14 +122,10 @@ def _steps_left(events: pd.DataFrame, name: str, at: str) -> Finding:
     return Finding(f"steps left, {name}", "log10 of the ratio to no change", estimate(ratios), text, tuple(ratios))
 
 
-def _registered(metrics: pd.DataFrame, plateaus: pd.DataFrame) -> Finding:
-    total, delayed = len(plateaus), int(plateaus["onset"].notna().sum())
-    if delayed < ENOUGH * total:
-        memorised = int(plateaus["memorised"].notna().sum())
-        return not_testable(
-            f"{memorised} of {total} replicas memorise, and {delayed} have an onset at 2 t_m or later; four fifths must"
-        )
-    decision = decide(_doubts(metrics, plateaus, "correct_probability"), RULE)
+def _registered(metrics: pd.DataFrame, events: pd.DataFrame) -> Finding:
+    if reason := unmet(delayed(steps_of_events(events, BASE))):
+        return not_testable(reason)
+    decision = decide(_doubts(metrics, _plateaus(events), "correct_probability"), RULE)
     words = {
         SUPPORTED: "short of full confidence",
         CONTRADICTED: "almost no doubt is left",

@@ -31,6 +31,7 @@ from general_circuits.analysis import variant_outcomes
 from general_circuits.analysis.accuracy_gains import gains
 from general_circuits.analysis.decisions import decide
 from general_circuits.analysis.estimates import estimate
+from general_circuits.analysis.preconditions import ENOUGH, unmet
 from general_circuits.analysis.variants import BASE, BATCH, DECAY, Conditions
 from general_circuits.analysis.windows import steps_of_events
 from general_circuits.claims.findings import (
@@ -50,8 +51,6 @@ from general_circuits.claims.findings import (
 
 HORIZON = 5
 """Horizon over grokking's t_g."""
-ENOUGH = 0.8
-"""Least share of the replicas that must meet a precondition."""
 GROKS = Rule(supported=0.1, contradicted=0.02)
 LESS = Rule(supported=0.1, contradicted=0.0)
 PREVENTED = Rule(supported=0.05, contradicted=0.1, is_below=True)
@@ -141,16 +140,17 @@ def _finding(what: str, arm: pd.DataFrame | None, t_g: pd.Series, rule: Rule, th
 
 def _unmet(arm: pd.DataFrame, t_g: pd.Series) -> str:
     """Return the first precondition that too few replicas meet, in words; empty if all are met."""
-    total = len(t_g)
     trained = arm["last"] / t_g
-    met = {
-        "grokking generalises in {} of {} replicas, and the horizon is a multiple of its t_g": t_g.notna(),
-        f"trained for {_times(trained)} grokking's t_g; five times are needed": trained >= HORIZON,
-        "{} of {} replicas stay alive up to the horizon": arm["alive"],
-        "{} of {} replicas memorise within five times grokking's t_g": arm["memorised"],
-    }
-    failed = [words.format(int(is_met.sum()), total) for words, is_met in met.items() if is_met.sum() < ENOUGH * total]
-    return failed[0] if failed else ""
+    if reason := unmet({"grokking, whose t_g sets the horizon, generalises": t_g.notna()}):
+        return reason
+    if (trained >= HORIZON).mean() < ENOUGH:
+        return f"trained for {_times(trained)} grokking's t_g; five times are needed"
+    return unmet(
+        {
+            "training does not diverge up to five times grokking's t_g": arm["alive"],
+            "training examples are memorised within five times grokking's t_g": arm["memorised"],
+        }
+    )
 
 
 def _times(multiples: pd.Series) -> str:

@@ -32,6 +32,7 @@ import pandas as pd
 from general_circuits.analysis import example_order, variant_outcomes
 from general_circuits.analysis.decisions import decide
 from general_circuits.analysis.example_order import Record
+from general_circuits.analysis.preconditions import ENOUGH, unmet
 from general_circuits.analysis.variants import BASE
 from general_circuits.claims.findings import (
     BETWEEN,
@@ -51,8 +52,6 @@ from general_circuits.claims.findings import (
 
 IN_ORDER = Rule(supported=0.1, contradicted=0.1)
 PATCHY = Rule(supported=1.5, contradicted=1.25)
-ENOUGH = 0.8
-"""Least share of the replicas that must meet a precondition."""
 PRODUCT = ["x*y"]
 ORDINAL = "ordinal"
 CORRELATION, RATIO = "rank correlation", "ratio of variances"
@@ -125,9 +124,7 @@ def _range(records: list[Record], value: Callable[[Record], float]) -> str:
 
 
 def _patchwork(values: list[float]) -> Finding:
-    midway = int(np.isfinite(values).sum())
-    if midway < ENOUGH * len(values):
-        reason = f"{midway} of {len(values)} replicas have a checkpoint with a validation accuracy from 0.2 to 0.8"
+    if reason := unmet({"validation accuracy is from 0.2 to 0.8 at a checkpoint": np.isfinite(values)}):
         return not_testable(reason, part("patchwork"))
     decision = decide(values, PATCHY)
     words = {
