@@ -38,10 +38,12 @@ def test_resolving_keeps_the_lists_of_planted_duels_in_order() -> None:
     """The first value of each list is the registered one."""
     planted = PlantedSettings(margins=[2.0, 8.0], batch_sizes=[32, 0], parts=[2, 8], duel_steps=7, evaluations=3)
     _, planting, duels = planted.resolve()
+    assert {rule: duels.steps * times for rule, times in duels.settling}.keys() == {"sgd", "momentum", "adamw"}
     assert (duels.margins, duels.batch_sizes, planting.parts) == ((2.0, 8.0), (32, 0), (2, 8))
     assert (duels.steps, duels.evaluations) == (7, 3)
     assert [(rule.optimiser, rule.learning_rate, rule.weight_decays) for rule in duels.rules] == [
         ("sgd", 2.0, (1e-3,)),
+        ("momentum", 0.2, (1e-3,)),  # momentum 0.9 multiplies it by ten
         ("adamw", 2e-3, (1.0,)),
     ]
 

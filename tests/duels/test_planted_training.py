@@ -10,10 +10,13 @@ import pytest
 import torch
 from duel_builders import examples, modules, planted_table, registered, sides, small
 
+from general_circuits.analysis import duel_outcomes
 from general_circuits.duels import planted_training
+from general_circuits.duels.module_training import DuelExamples, ModuleGroup
 from general_circuits.duels.planted_grid import PlantedDuel, planted_duels
 from general_circuits.duels.sides import Side
 from general_circuits.models import predictions
+from general_circuits.registered import rows_of
 from general_circuits.storage.schemas.planted import TABLE
 
 N = 80
@@ -79,7 +82,7 @@ def _alone(side: Side, weights: list[torch.Tensor], number: int, tokens: torch.T
     return (inputs @ named["blocks.0.mlp.W_in"][number]).square() @ named["unembed.W_U"][number]
 
 
-@pytest.mark.parametrize("rule", [0, 1])
+@pytest.mark.parametrize("rule", [0, 1, 2])
 def test_duels_fought_together_end_as_duels_fought_alone(rule: int) -> None:
     how, duels = small()
     every = planted_duels(how, duels, duels.rules[rule])
@@ -110,6 +113,58 @@ def test_a_network_does_not_win_against_its_own_copy() -> None:
     assert np.allclose(general, shallow, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(("rule", "is_equal"), [("sgd", True), ("momentum", False), ("adamw", False)])
+def test_a_whole_step_of_sgd_is_that_of_its_batch_alone(rule: str, is_equal: bool) -> None:
+    """Momentum, and the mean of AdamW, carry earlier batches into a step."""
+    rows = planted_table()
+    rows = rows[(rows["optimiser"] == rule) & rows["transfer"].notna() & (rows["step"] > 0)]
+    assert (rows["fresh_transfer"].to_numpy() == rows["transfer"].to_numpy()).all() == is_equal
+
+
+def test_a_first_step_of_momentum_has_nothing_carried_so_ten_of_it_are_all_that_its_batch_adds() -> None:
+    """To first order: the rate is small, and momentum is 0.9."""
+    rows = planted_table()
+    rows = rows[(rows["optimiser"] == "momentum") & rows["transfer"].notna() & (rows["step"] == 0)]
+    assert np.allclose(rows["fresh_transfer"], 10 * rows["transfer"], rtol=0.05, atol=1e-4)
+
+
+def test_later_steps_of_long_duels_have_margins_and_no_effects() -> None:
+    rows = planted_table()
+    is_later = rows["step"] > 8
+    assert set(rows.loc[is_later, "steps"]) == {16, 24}
+    effects = ["transfer", "fresh_transfer", "reinforcement", "decay_effect", "frequency", "update_norm", "decay_norm"]
+    assert rows.loc[is_later, effects].isna().all(axis=None)
+    assert rows.loc[is_later, ["margin", "share", "loss", "weight_norm"]].notna().all(axis=None)
+    assert rows.loc[~is_later, ["update_norm", "frequency"]].notna().all(axis=None)
+
+
+def test_silent_memorisers_add_no_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a memoriser of all examples stand three that are 0 for ever: four parts are one part in truth.
+
+    In a quadratic perceptron without weights, every gradient is 0.
+    """
+    _, duels = small()
+    of_one = modules()[ModuleGroup("memoriser", 1, 0.0)]
+    padded = [torch.cat([weight, torch.zeros_like(weight).expand(3, *weight.shape[1:])]) for weight in of_one.tensors]
+    planted = {**modules(), ModuleGroup("memoriser", 4, 0.0): of_one.with_weights(padded)}
+    monkeypatch.setattr(DuelExamples, "parts", lambda self, how_many, seed: torch.zeros(N, dtype=torch.long))
+    rows = [
+        planted_training.fight([registered(parts=parts)], duels.rules[0], duels, examples(), planted, 0)
+        for parts in (4, 1)
+    ]
+    four, one = (duel_outcomes.transfers(of_duel.assign(replica=0)) for of_duel in rows)
+    difference = (four["general"] - four["shallow"]) - (one["general"] - one["shallow"])
+    assert one["general"][0] - one["shallow"][0] > 0.05
+    assert np.allclose(difference, 0, atol=1e-4)
+
+
+def test_a_memoriser_of_all_and_a_memoriser_of_all_are_equal() -> None:
+    """The null control of two memorisers is a duel at one part; a network and its copy differ in nothing."""
+    copies = rows_of(planted_table(), duel_kind="copy", general_decay=0.0, optimiser="momentum")
+    values = duel_outcomes.transfers(copies)
+    assert np.allclose(values["general"] - values["shallow"], 0, atol=1e-3 * values.abs().max(axis=None))
+
+
 def test_examples_that_are_away_are_in_no_batch_of_the_first_half() -> None:
     away = torch.zeros(20, dtype=torch.bool)
     away[[3, 7]] = True
@@ -123,7 +178,8 @@ def test_examples_that_are_away_are_in_no_batch_of_the_first_half() -> None:
 def test_transfer_is_missing_where_the_batch_has_all_examples() -> None:
     rows = planted_table()
     assert rows.loc[rows["batch"] == 0, "transfer"].isna().all()
-    assert rows.loc[(rows["batch"] > 0) & (rows["examples"] == "all"), "transfer"].notna().all()
+    is_early = rows["step"] <= 8
+    assert rows.loc[is_early & (rows["batch"] > 0) & (rows["examples"] == "all"), "transfer"].notna().all()
 
 
 def test_rows_have_the_columns_and_the_key_of_the_table() -> None:
@@ -131,7 +187,7 @@ def test_rows_have_the_columns_and_the_key_of_the_table() -> None:
     assert set(rows.columns) == set(TABLE.schema.names)
     assert not rows.duplicated(list(TABLE.key)).any()
     pd.testing.assert_series_equal(
-        rows.groupby("examples")["order"].agg(set),
+        rows.groupby("examples", observed=True)["order"].agg(set),
         pd.Series({"all": {"shuffled", "away"}, "away": {"away"}}),
         check_names=False,
     )

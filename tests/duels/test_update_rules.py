@@ -63,3 +63,44 @@ def test_decoupled_decay_takes_rate_times_decay_of_each_weight() -> None:
     weight = torch.tensor([[1.0, -2.0]])
     _, by_decay = Stepper("adamw", 0.1, torch.tensor([0.5]), [weight]).step([weight], [torch.ones(1, 2)])
     assert torch.allclose(by_decay[0], -0.05 * weight)
+
+
+def test_sgd_adds_no_more_by_a_batch_alone_than_in_its_step() -> None:
+    weight, gradients = torch.zeros(1, 2), [torch.tensor([[1.0, -2.0]])]
+    stepper = Stepper("sgd", 0.1, torch.zeros(1), [weight])
+    by_gradient, _ = stepper.step([weight], gradients)
+    assert torch.equal(stepper.alone(gradients)[0], by_gradient[0])
+
+
+def test_a_gradient_that_is_followed_by_none_adds_in_all_later_steps_of_momentum_what_is_said() -> None:
+    weight, gradients = torch.zeros(1, 2), [torch.tensor([[1.0, -2.0]])]
+    stepper = Stepper("momentum", 0.1, torch.zeros(1), [weight])
+    stepper.step([weight], [torch.tensor([[5.0, 5.0]])])  # an earlier batch, which is carried along
+    other = Stepper("momentum", 0.1, torch.zeros(1), [weight])
+    other.step([weight], [torch.tensor([[5.0, 5.0]])])
+    total = stepper.step([weight], gradients)[0][0] - other.step([weight], [torch.zeros(1, 2)])[0][0]
+    expected = stepper.alone(gradients)[0]
+    for _ in range(200):
+        none = [torch.zeros(1, 2)]
+        total = total + stepper.step([weight], none)[0][0] - other.step([weight], none)[0][0]
+    assert torch.allclose(total, expected, rtol=1e-4)
+    assert torch.allclose(expected, torch.tensor([[-1.0, 2.0]]))
+
+
+@pytest.mark.parametrize("rule", TORCH)
+def test_a_step_is_that_of_its_batch_alone_where_all_batches_are_alike(rule: str) -> None:
+    weight, gradients = torch.zeros(1, 2), [torch.tensor([[1.0, -2.0]])]
+    stepper = Stepper(rule, 0.1, torch.zeros(1), [weight])  # type: ignore[arg-type]
+    for _ in range(200):
+        by_gradient, _ = stepper.step([weight], gradients)
+    assert torch.allclose(stepper.alone(gradients)[0], by_gradient[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("rule", TORCH)
+def test_a_batch_without_gradients_adds_nothing_alone_whatever_is_carried(rule: str) -> None:
+    weight = torch.zeros(1, 2)
+    stepper = Stepper(rule, 0.1, torch.zeros(1), [weight])  # type: ignore[arg-type]
+    stepper.step([weight], [torch.ones(1, 2)])
+    by_gradient, _ = stepper.step([weight], [torch.zeros(1, 2)])
+    assert by_gradient[0].any() == (rule != "sgd")
+    assert not stepper.alone([torch.zeros(1, 2)])[0].any()

@@ -49,9 +49,11 @@ SMALL = {
     "initial_shares": [0.5, 0.2],
     "rules": {
         "sgd": RuleOf(learning_rate=0.2, weight_decays=[1e-3]),
+        "momentum": RuleOf(learning_rate=0.02, weight_decays=[1e-3]),
         "adamw": RuleOf(learning_rate=2e-3, weight_decays=[1.0]),
     },
     "duel_steps": 8,
+    "settling": {"sgd": 2, "adamw": 3},
     "evaluations": 4,
 }
 """Keys of planted duels that take seconds."""

@@ -2,8 +2,8 @@
 
 Registered before this rule was applied to any result, for planted duels without decay; two parts for each update rule:
 
-- T is defined in `update_share`: the change that a batch's own gradient makes to a module's part in the margins of
-  examples outside the batch. T_M is the memorisers' T, T_G the generaliser's. The first version took whole steps, into
+- T is defined in `update_share`: the change that a batch's own gradient makes to a module's part in other examples'
+  margins. T_M is the memorisers' T, T_G the generaliser's. The first version took whole steps, into
   which momentum carries an example's own gradients.
 - "memorisers decay": T_M at the most parts. Supported below 0, contradicted above 0.
 - "coverage": T_G − T_M at the most parts, minus T_G − T_M at one part. Supported above 0, contradicted below 0. A

@@ -3,12 +3,12 @@
 Registered before this rule was applied to any result, for planted duels without decay; a part for each update rule:
 
 - A step changes a module's part in an example's margin. The change is relative to that part, and leaves the effect of
-  decay out. T is the median of this change over the examples outside the step's batch, averaged over the duels' first
+  decay out. T is the median of this change over the examples outside the step's batch. It is averaged over the first
   steps, as many as every duel has. The definition left the average over examples open. It is the median, since the
   ratio has no bound where a part nears 0.
 - T counts the gradient of the batch alone, and all that it adds to the weights, now and through momentum later. A whole
-  step of momentum or AdamW also carries the example's own gradients, from earlier batches with it. With SGD both are the
-  same. The first version took whole steps.
+  step of momentum or AdamW also carries the example's own gradients, from earlier batches with it. With SGD both are
+  the same. The first version took whole steps.
 - T_G is the generaliser's T, and T_M the T of the memoriser that knows the example. The estimate is T_G − T_M at the
   most parts, minus T_G − T_M at one part. The source defines generality by the number of examples that a circuit
   serves. A memoriser of one part serves all of them, so it is the control: it differs from a generaliser in all else.
@@ -87,8 +87,8 @@ def _registered(planted: pd.DataFrame, fair: pd.Series, optimiser: str) -> Findi
     sentence = (
         f"Steps of {optimiser} on other examples favour the generaliser over {most} memorisers of a part each, beyond"
         f" what they do over one memoriser of all. Coverage adds {written(decision.estimate)} to the difference of the"
-        " relative changes per 1,000 steps. Of three equivalent scalings, the least favourable has the scale"
-        f" {decision.contrast} the networks: {outcome(decision, WORDS)}."
+        f" relative changes per 1,000 steps. The least favourable of three equivalent scalings is {decision.contrast}:"
+        f" {outcome(decision, WORDS)}."
     )
     return primary(contrast, duel_outcomes.TRANSFER_UNIT, decision, sentence)
 

@@ -10,7 +10,7 @@ measured apart, beside the effect of the whole step.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,29 +30,19 @@ from general_circuits.seeds import stream_seed
 AWAY = 0.1
 """Share of the training examples that stay away for the first half of a duel in the order `away`."""
 SIDES = ("general", "shallow")
-EFFECTS = (
-    *("transfer", "fresh_transfer", "reinforcement", "decay_effect"),
-    *("frequency", "update_norm", "decay_norm"),
-)
-"""Columns about a step, which the later steps of long duels lack."""
 
 
 class Move(NamedTuple):
     """Changes of a side's weights.
 
     Attributes:
-        by_gradient, by_decay: parts of the step; momentum puts earlier gradients into the first.
-        by_batch: what the gradient of this batch alone adds, in this step and in later ones.
+        by_gradient, by_decay: the two parts of a step; momentum puts earlier gradients into the first.
+        by_batch: all that the gradient of the step's batch adds, in this step and in later ones.
     """
 
     by_gradient: Part
     by_decay: Part
     by_batch: Part
-
-    @property
-    def step(self) -> tuple[Part, Part]:
-        """The whole step, in its two parts."""
-        return self.by_gradient, self.by_decay
 
 
 def stacks(
@@ -96,17 +86,7 @@ def fight(
         for duel, of_duel in zip(planted_duels, labels, strict=True)
     ]
     sides = Side.stacked([pair[0] for pair in pairs]), Side.stacked([pair[1] for pair in pairs])
-    decays = [duel.general_decay for duel in planted_duels], [duel.shallow_decay for duel in planted_duels]
-    steppers = [
-        Stepper(
-            rule.optimiser,
-            rule.learning_rate,
-            # One decay per duel → one per network: a side's stack has each duel's modules in a row.
-            torch.tensor(of_each).repeat_interleave(len(side.modules) // len(planted_duels)),
-            side.modules.tensors,
-        )
-        for side, of_each in zip(sides, decays, strict=True)
-    ]
+    steppers = _steppers(sides, rule, planted_duels)
     generator = torch.Generator().manual_seed(stream_seed(replica, "batches"))
     away = torch.zeros(n, dtype=torch.bool)
     if planted_duels[0].order == "away":
@@ -119,23 +99,49 @@ def fight(
     evaluated = _evenly(0, duels.steps, duels.evaluations) | _evenly(duels.steps, steps, duels.evaluations)
     frames = []
     for step, batch in enumerate(_batches(n, planted_duels[0].batch, away, steps, generator)):
-        moves = _moves(sides, steppers, examples, labels, batch.to(examples.device))
+        gradients = _gradients(sides, examples, labels, batch.to(examples.device))
+        before = [side.modules.tensors for side in sides]
+        changes = [stepper.step(*both) for stepper, *both in zip(steppers, before, gradients, strict=True)]
         if step in evaluated:
+            alone = [stepper.alone(part) for stepper, part in zip(steppers, gradients, strict=True)]
+            moves = [Move(*change, by_batch) for change, by_batch in zip(changes, alone, strict=True)]
             is_in_batch = torch.zeros(n, dtype=torch.bool)
             is_in_batch[batch] = True
-            effects = _measured(sides, moves, examples, labels, is_in_batch.to(examples.device), example_groups)
-            # All duels are compared in the effects of their first steps, however long they last.
-            frames.append(effects.assign(step=step, **dict.fromkeys(EFFECTS if step > duels.steps else (), np.nan)))
-        sides = sides[0].moved(*moves[0].step), sides[1].moved(*moves[1].step)
+            measured = _measured(
+                sides,
+                # All duels are compared in the effects of their first steps, however long they last.
+                moves if step <= duels.steps else None,
+                examples,
+                labels,
+                is_in_batch.to(examples.device),
+                example_groups,
+            )
+            frames.append(measured.assign(step=step))
+        sides = sides[0].moved(*changes[0]), sides[1].moved(*changes[1])
     rows = pd.concat(frames, ignore_index=True)
     settings = pd.DataFrame(list(planted_duels)).loc[rows.pop("duel")].reset_index(drop=True)
     return pd.concat([rows, settings], axis="columns")
 
 
-def _moves(
-    sides: tuple[Side, Side], steppers: list[Stepper], examples: DuelExamples, labels: Tensor, batch: Tensor
-) -> list[Move]:
-    """Take the step on this batch, without applying it: labels (duel, training example) → each side's changes."""
+def _steppers(sides: tuple[Side, Side], rule: RuleSettings, planted_duels: Sequence[PlantedDuel]) -> list[Stepper]:
+    """Return the update rule of each side, with each duel's weight decays."""
+    decays = [duel.general_decay for duel in planted_duels], [duel.shallow_decay for duel in planted_duels]
+    return [
+        Stepper(
+            rule.optimiser,
+            rule.learning_rate,
+            # One decay per duel → one per network: a side's stack has each duel's modules in a row.
+            torch.tensor(of_each).repeat_interleave(len(side.modules) // len(planted_duels)),
+            side.modules.tensors,
+        )
+        for side, of_each in zip(sides, decays, strict=True)
+    ]
+
+
+def _gradients(
+    sides: tuple[Side, Side], examples: DuelExamples, labels: Tensor, batch: Tensor
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the gradients of both sides' weights on this batch, for labels (duel, training example)."""
     leaves = [
         side.with_weights([weight.detach().requires_grad_() for weight in side.modules.tensors]) for side in sides
     ]
@@ -146,18 +152,13 @@ def _moves(
     # Duels share no weight, so the gradient of their summed losses is each duel's own.
     gradients = list(torch.autograd.grad(losses.sum(), tensors))
     of_first = len(leaves[0].modules.tensors)
-    parts = gradients[:of_first], gradients[of_first:]
-    with torch.no_grad():
-        return [
-            Move(*stepper.step(side.modules.tensors, part), stepper.alone(part))
-            for side, stepper, part in zip(sides, steppers, parts, strict=True)
-        ]
+    return gradients[:of_first], gradients[of_first:]
 
 
 @torch.no_grad()
 def _measured(
     sides: tuple[Side, Side],
-    moves: list[Move],
+    moves: list[Move] | None,
     examples: DuelExamples,
     labels: Tensor,
     is_in_batch: Tensor,
@@ -167,7 +168,7 @@ def _measured(
 
     Args:
         sides: both sides before the step.
-        moves: the step's changes of each side.
+        moves: the step's changes of each side; None to measure no effects.
         examples: the replica's examples.
         labels: (duel, training example).
         is_in_batch: (training example), whether the step trains on it.
@@ -177,7 +178,7 @@ def _measured(
         A row for each duel, by its number, each side, and each group of examples.
     """
     n = examples.n_training
-    tokens, every = examples.tokens[:n], torch.arange(n, device=examples.device)
+    tokens = examples.tokens[:n]
     before = [side.of_each(tokens) for side in sides]
     total = before[0].sum(1) + before[1].sum(1)
     # Margins are over the best wrong class before the step. With that class fixed they are linear in the logits. So the
@@ -190,32 +191,57 @@ def _measured(
         "loss": predictions.loss(total, labels),
     }
     frames = []
-    for number, (side, move, logits) in enumerate(zip(sides, moves, before, strict=True)):
-        # (duel, module, example, class) → (duel, example, class), each example's logits from the module that knows it.
-        part = predictions.margins_over(logits[:, side.covers, every], labels, others)
-        moved = [side.moved(change).of_each(tokens)[:, side.covers, every] for change in move]
-        change, decayed, fresh = (predictions.margins_over(after, labels, others) - part for after in moved)
+    for number, (side, logits) in enumerate(zip(sides, before, strict=True)):
         is_right = logits.sum(1).argmax(-1) == labels
-        of_side = {
-            # A side's norm is the norm of its modules' norms.
-            name: side.modules.norms(tensors).unflatten(0, (len(labels), -1)).norm(dim=1)
-            for name, tensors in zip(("update_norm", "decay_norm", "weight_norm"), (*move.step, None), strict=True)
-        }
+        effects = {} if moves is None else _effects(side, moves[number], examples, labels, others, is_in_batch)
         for name, group in example_groups.items():
             given = _mean(parts[number], group)
             of_group = {
                 "margin": given,
                 "share": given / _mean(parts[0] + parts[1], group),
-                "transfer": _median(change / part, group & ~is_in_batch),
-                "fresh_transfer": _median(fresh / part, group & ~is_in_batch),
-                "reinforcement": _median(change / part, group & is_in_batch),
-                "decay_effect": _median(decayed / part, group),
-                "frequency": _mean(change > 0, group),
                 "accuracy_alone": _mean(is_right, group),
+                "weight_norm": _norms(side),
             }
-            columns = {column: values.numpy(force=True) for column, values in (of_sum | of_side | of_group).items()}
+            of_group |= {column: of(group) for column, of in effects.items()}
+            columns = {column: values.numpy(force=True) for column, values in (of_sum | of_group).items()}
             frames.append(pd.DataFrame(columns).assign(side=SIDES[number], examples=name, duel=range(len(labels))))
     return pd.concat(frames, ignore_index=True)
+
+
+def _effects(
+    side: Side, move: Move, examples: DuelExamples, labels: Tensor, others: Tensor, is_in_batch: Tensor
+) -> dict[str, Callable[[Tensor], Tensor]]:
+    """Return how to compute each column about a step for a group of examples, (duel, training example) → (duel).
+
+    Args:
+        side, move: one side before the step, and the step's changes.
+        examples, labels, is_in_batch: as in `_measured`.
+        others: the class that each margin is over, (duel, training example).
+    """
+    every = torch.arange(examples.n_training, device=examples.device)
+
+    def part(of_side: Side) -> Tensor:
+        # (duel, module, example, class) → (duel, example, class), each example's logits from the module that knows it.
+        logits = of_side.of_each(examples.tokens[: examples.n_training])[:, side.covers, every]
+        return predictions.margins_over(logits, labels, others)
+
+    before = part(side)
+    change, decayed, fresh = (part(side.moved(changes)) - before for changes in move)
+    return {
+        "transfer": lambda group: _median(change / before, group & ~is_in_batch),
+        "fresh_transfer": lambda group: _median(fresh / before, group & ~is_in_batch),
+        "reinforcement": lambda group: _median(change / before, group & is_in_batch),
+        "decay_effect": lambda group: _median(decayed / before, group),
+        "frequency": lambda group: _mean(change > 0, group),
+        "update_norm": lambda _: _norms(side, move.by_gradient),
+        "decay_norm": lambda _: _norms(side, move.by_decay),
+    }
+
+
+def _norms(side: Side, changes: Part | None = None) -> Tensor:
+    """Return the norm of a side's weights, or of changes of them: (duel)."""
+    # A side's norm is the norm of its modules' norms.
+    return side.modules.norms(changes).unflatten(0, (len(side.gains), -1)).norm(dim=1)
 
 
 def _validation_accuracy(sides: tuple[Side, Side], examples: DuelExamples) -> Tensor:

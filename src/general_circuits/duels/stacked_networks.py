@@ -103,7 +103,7 @@ class _Answer(torch.nn.Module):
 
     @classmethod
     def of(cls, network: Network, weights: Mapping[str, Tensor], tokens: Tensor) -> Tensor:
-        answers: Tensor = functional_call(
-            cls(network), {f"network.{name}": weight for name, weight in weights.items()}, (tokens,)
-        )
+        named = {f"network.{name}": weight for name, weight in weights.items()}
+        # No weights are tied. Looking for tied ones would take a tenth of a duel's time.
+        answers: Tensor = functional_call(cls(network), named, (tokens,), tie_weights=False)
         return answers

@@ -63,7 +63,7 @@ class Stepper:
         return by_gradient, by_decay[0] if by_decay else torch._foreach_mul(decays, -self.rate)
 
     def alone(self, gradients: Part) -> Part:
-        """Return what the last step's gradients add to each weight, in this step and through momentum in all later ones.
+        """Return all that the last step's gradients add to each weight, then and through momentum in later steps.
 
         The step itself also has what earlier gradients carried into it. Adam's present root mean squares divide, as if
         they stayed. Without momentum this is the step by the gradient.

@@ -67,7 +67,7 @@ def _planted(planted: pd.DataFrame) -> dict[str, pd.DataFrame]:
     registered = duel_outcomes.registered(planted)
     base = {key: value for key, value in registered.items() if not key.endswith(("decay", "parts"))}
     rows = rows_of(planted, **base, examples="all", side="general")
-    is_shown = (rows["general_decay"] == rows["shallow_decay"]) & (rows["step"] == rows["step"].max())
+    is_shown = (rows["general_decay"] == rows["shallow_decay"]) & (rows["step"] == rows["steps"])
     last = rows[is_shown].assign(weight_decay=lambda shown: shown["general_decay"])
     return {name: _table(last[last["optimiser"] == name], "parts") for name in duel_outcomes.optimisers(planted)}
 

@@ -33,9 +33,9 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
         for side, colour in colours.items():
             mean = style.draw_band(above, style.wide(rows[rows["side"] == side], "left"), colour, STYLES[side])
             ends[side] = (float(mean.iloc[-1]), colour)
-        above.axvspan(0, planted["step"].max() / 2, color=style.GREY, alpha=0.12, linewidth=0)
+        above.axvspan(0, rows["step"].max() / 2, color=style.GREY, alpha=0.12, linewidth=0)
         above.axhline(1, color=style.GREY, linewidth=0.6)
-        above.set_xlim(0, planted["step"].max())
+        above.set_xlim(0, rows["step"].max())
         above.set_ylim(bottom=0)
         above.set_title(f"{optimiser}: a tenth away, then back", fontsize="medium")
         above.set_xlabel("step")
@@ -53,7 +53,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
         figure.draw_without_rendering()
         style.name_ends(above, ends)
     grid[0, 0].set_ylabel("absent examples' margin,\nrelative to the start")
-    grid[1, 0].set_ylabel("effect of steps on others,\nper 1,000 steps")
+    grid[1, 0].set_ylabel("effect of other batches,\nper 1,000 steps")
     return figure
 
 
@@ -71,7 +71,7 @@ def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
         changed.append(f"{optimiser} {plain(means['general'])} and {plain(means['shallow'])}")
     return (
         "Shares of the generaliser's and of the memorisers' part that are left when absent examples come back:"
-        f" {'; '.join(kept)}. Relative change of both by steps on other examples, per 1,000 steps:"
+        f" {'; '.join(kept)}. Relative change of both by the gradients of other examples, per 1,000 steps:"
         f" {'; '.join(changed)}."
     )
 

@@ -22,7 +22,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     planted = tables["planted"]
     columns = [(name, *decay) for name in duel_outcomes.optimisers(planted) for decay in _decays(planted, name)]
     size = (style.WIDTH, 4.2)
-    figure, grid = plt.subplots(2, len(columns), figsize=size, sharex=True, sharey="row", squeeze=False)
+    figure, grid = plt.subplots(2, len(columns), figsize=size, sharex="col", sharey="row", squeeze=False)
     parts = sorted(planted["parts"].unique())
     shades = dict(zip(parts, plt.get_cmap("viridis")(np.linspace(0, 0.8, len(parts))), strict=True))
     for (above, below), (optimiser, name, decays) in zip(grid.T, columns, strict=True):
@@ -38,8 +38,8 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
                     style.draw_band(above, style.wide(of_side, "share"), shades[how_many], look)
         above.set_title(f"{optimiser},\n{name}", fontsize="medium")
         below.set_xlabel("step")
-        style.linear_steps(below, 3)
-    grid[0, 0].set_xlim(0, planted["step"].max())
+        below.set_xlim(0, rows["step"].max())
+        style.linear_steps(below, 2)
     grid[0, 0].set_ylim(0, 1)
     grid[1, 0].set_ylim(bottom=0)
     grid[0, 0].set_ylabel("general share")

@@ -364,17 +364,20 @@ class _Planner:
         training = timings.once(lambda: modules.append(plant(quick, examples, 1000, lambda line: None)))
         brief = dataclasses.replace(duels, steps=SHORT, evaluations=1)
         duels_of_rules = {rule: planted_duels(planting, duels, rule) for rule in duels.rules}
-        fighting = sum(
-            timings.once(partial(fight, stack, rule, brief, examples, modules[0], 1000))
-            for rule, of_rule in duels_of_rules.items()
-            for stack in stacks(of_rule, examples, modules[0], 1000)
-        )
-        rows = 2 * (duels.evaluations + 1) * sum(map(len, duels_of_rules.values()))
+        fighting = 0.0
+        for rule, of_rule in duels_of_rules.items():
+            for stack in stacks(of_rule, examples, modules[0], 1000):
+                short_duels = [duel._replace(steps=SHORT) for duel in stack]
+                once = timings.once(partial(fight, short_duels, rule, brief, examples, modules[0], 1000))
+                fighting += once * stack[0].steps / SHORT
+        # Duels that go on until their shares settle have as many evaluations again.
+        long = sum(duel.steps > duels.steps for of_rule in duels_of_rules.values() for duel in of_rule)
+        rows = 2 * (duels.evaluations + 1) * (long + sum(map(len, duels_of_rules.values())))
         weights = FLOAT * size.parameters * sum(group.parts for group in module_groups(planting))
         mem_mb, each = self.dag.mb("train_modules"), self.block
         split = each * size.n_examples * ROW_BYTES["split"]
         training = self.with_torch + each * training * planting.memory_steps / SHORT
-        fighting = self.with_torch + each * fighting * duels.steps / SHORT
+        fighting = self.with_torch + each * fighting
         yield Jobs("split_modules", self.blocks, self.without_torch, SMALL_MB, split)
         yield Jobs("train_modules", self.blocks, training, mem_mb, float(each * weights))
         yield Jobs("duel_modules", self.blocks, fighting, mem_mb, float(each * rows * ROW_BYTES["planted"]))

@@ -72,8 +72,8 @@ TABLE = Table(
             " that knows the example. Median over examples outside the step's batch; missing if the batch has all"
         ),
         "fresh_transfer": (
-            "the same by the gradient of this batch alone: all that it adds to the weights, now and through momentum in"
-            " later steps, at the present divisors of adam and adamw. For sgd it is transfer"
+            "the same by the gradient of this batch alone. Counted is all that it adds to the weights, now and through"
+            " momentum in later steps. adam and adamw divide it by their present divisors. For sgd it equals transfer"
         ),
         "reinforcement": "the same over the examples in the batch",
         "decay_effect": "the same relative change by the decay of the next step alone, over all examples",
