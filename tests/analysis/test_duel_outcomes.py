@@ -83,7 +83,7 @@ def test_a_drift_is_the_change_over_the_last_fifth_per_100_steps() -> None:
 
 
 def test_a_drift_starts_at_the_last_evaluation_before_the_last_fifth() -> None:
-    """Of 60 steps the last fifth begins at 48, and the evaluation before it is at 40: 0.002 in 20 steps."""
+    """A duel of 60 steps has its last fifth from step 48 on. The evaluation before is at 40: 0.002 in 20 steps."""
     assert duel_outcomes.drifts(shares([0.5, 0.5, 0.5, 0.502]))[0] == pytest.approx(0.01)
 
 

@@ -51,7 +51,7 @@ def test_whole_steps_of_momentum_stand_beside() -> None:
 
 
 def test_absent_examples_are_read_when_they_return() -> None:
-    """At half of the duel, the last evaluation is at step 40: the parts have gone from 2 to 2.5 and to 1.5."""
+    """The last evaluation of the first half is at step 40: the parts have gone from 2 to 2.5 and to 1.5."""
     found = by_name(judged(forgetting, planted(noise=0.0)))
     for side, share in (("general", 1.25), ("shallow", 0.75)):
         assert found[f"absent margins at return, {side}, sgd"].estimate.mean == pytest.approx(share)

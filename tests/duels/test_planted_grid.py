@@ -32,7 +32,7 @@ def test_no_duel_is_fought_twice() -> None:
 
 
 def test_duels_that_differ_in_parts_and_decay_of_both_sides_last_longer() -> None:
-    """They are fought until their shares settle. With SGD, they last two times as long here."""
+    """SGD's duels last two times as long here, until their shares settle."""
     long = {(duel.parts, duel.general_decay) for duel in EVERY if duel.steps == 16}
     assert long == {(1, 0.0), (1, 1e-3), (4, 0.0), (4, 1e-3)}
     assert sum(duel.steps == 16 for duel in EVERY) == 4

@@ -122,7 +122,7 @@ def test_a_whole_step_of_sgd_is_that_of_its_batch_alone(rule: str, is_equal: boo
 
 
 def test_a_first_step_of_momentum_has_nothing_carried_so_ten_of_it_are_all_that_its_batch_adds() -> None:
-    """To first order: the rate is small, and momentum is 0.9."""
+    """Ten is 1 / (1 − 0.9) for momentum 0.9, and the rate is small enough for effects to be linear."""
     rows = planted_table()
     rows = rows[(rows["optimiser"] == "momentum") & rows["transfer"].notna() & (rows["step"] == 0)]
     assert np.allclose(rows["fresh_transfer"], 10 * rows["transfer"], rtol=0.05, atol=1e-4)
@@ -139,7 +139,7 @@ def test_later_steps_of_long_duels_have_margins_and_no_effects() -> None:
 
 
 def test_silent_memorisers_add_no_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside a memoriser of all examples stand three that are 0 for ever: four parts are one part in truth.
+    """Three memorisers stay 0 beside one of all examples, so four parts are one part in truth.
 
     In a quadratic perceptron without weights, every gradient is 0.
     """

@@ -56,7 +56,8 @@ def planted(
     """
     by_scaling = transfers if isinstance(transfers, dict) else dict.fromkeys(duel_outcomes.SCALINGS, transfers)
     generator = np.random.default_rng(0)
-    duels = [{"parts": parts, "scaling": scaling} for parts in (4, 1) for scaling in duel_outcomes.SCALINGS]
+    scalings = duel_outcomes.SCALINGS
+    duels: list[dict[str, Any]] = [{"parts": parts, "scaling": scaling} for parts in (4, 1) for scaling in scalings]
     duels += [{"order": "away"}, {"parts": 2}, {"general_decay": 0.1}, {"shallow_decay": 0.1}]
     duels += [{"general_decay": 0.1, "shallow_decay": 0.1, "parts": parts} for parts in (4, 2, 1)]
     duels += [{"duel_kind": duel_kind, "parts": 1} for duel_kind in ("generalisers", "memorisers", "copy")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,7 +45,7 @@ def optimisers(planted: pd.DataFrame) -> list[str]:
     return [name for name in RULES if name in used]
 
 
-def registered(planted: pd.DataFrame) -> dict[str, object]:
+def registered(planted: pd.DataFrame) -> dict[str, Any]:
     """Return the settings of the registered duel without its optimiser.
 
     It has the most parts, no decay, and the first listed value of every other setting.
@@ -61,7 +62,7 @@ def duels(planted: pd.DataFrame, optimiser: str, examples: str = "all", **other:
 
 
 def coverage(
-    planted: pd.DataFrame, optimiser: str, read: Callable[[pd.DataFrame], pd.Series], **other: object
+    planted: pd.DataFrame, optimiser: str, read: Callable[[pd.DataFrame], pd.Series], **other: Any
 ) -> pd.Series:
     """Return what serving more examples adds to an outcome: its value at the most parts, minus its value at one part.
 
@@ -74,7 +75,7 @@ def coverage(
     return read(duels(planted, optimiser, **other)) - read(duels(planted, optimiser, **{**other, "parts": 1}))
 
 
-def most_decay(planted: pd.DataFrame, optimiser: str) -> dict[str, object]:
+def most_decay(planted: pd.DataFrame, optimiser: str) -> dict[str, Any]:
     """Return the settings of the duel with the strongest decay of both sides; empty if there is none with decay."""
     rows = rows_of(planted, optimiser=optimiser)
     # The smaller of the two decays counts, so a decay of one side alone is 0.
@@ -82,13 +83,13 @@ def most_decay(planted: pd.DataFrame, optimiser: str) -> dict[str, object]:
     return {"general_decay": most, "shallow_decay": most} if most > 0 else {}
 
 
-def with_other_parts(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[str, object]]]:
+def with_other_parts(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name of each duel with another number of parts, and the settings in which it differs."""
     for parts in sorted(set(rows_of(planted, optimiser=optimiser)["parts"]) - {registered(planted)["parts"]}):
         yield f"{parts} {'part' if parts == 1 else 'parts'}", {"parts": parts}
 
 
-def with_wrong_labels(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[str, object]]]:
+def with_wrong_labels(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name of each duel with another label noise, and the settings in which it differs."""
     for noise in sorted(
         set(rows_of(planted, optimiser=optimiser)["label_noise"]) - {registered(planted)["label_noise"]}
@@ -96,7 +97,7 @@ def with_wrong_labels(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[s
         yield f"label noise {noise:g}", {"label_noise": noise}
 
 
-def null_controls() -> Iterator[tuple[str, dict[str, object]]]:
+def null_controls() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name of each null control, and the settings in which it differs from the registered duel."""
     for duel_kind in CONTROLS:
         yield f"null control {duel_kind}", {"duel_kind": duel_kind, "parts": 1}

@@ -80,7 +80,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     return [*findings, *_of_toys(tables["toy"])]
 
 
-def _decays(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[str, object]]]:
+def _decays(planted: pd.DataFrame, optimiser: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield what the names of parts end in, without and with decay, and the settings of these duels."""
     yield optimiser, {}
     if decay := duel_outcomes.most_decay(planted, optimiser):
@@ -99,7 +99,7 @@ def _left(rows: pd.DataFrame, fair: pd.Series) -> pd.Series:
 
 
 def _registered(
-    planted: pd.DataFrame, fair: pd.Series, optimiser: str, name: str, decays: dict[str, object]
+    planted: pd.DataFrame, fair: pd.Series, optimiser: str, name: str, decays: dict[str, Any]
 ) -> Iterator[Finding]:
     rows = duel_outcomes.duels(planted, optimiser, **decays)
     outgrows, replaces = part(f"outgrows, {name}"), part(f"replaces, {name}")
@@ -145,7 +145,7 @@ def _unsettled(rows: pd.DataFrame, fair: pd.Series) -> str:
 
 
 def _beside(
-    planted: pd.DataFrame, fair: pd.Series, optimiser: str, name: str, decays: dict[str, object]
+    planted: pd.DataFrame, fair: pd.Series, optimiser: str, name: str, decays: dict[str, Any]
 ) -> Iterator[Finding]:
     rows = duel_outcomes.duels(planted, optimiser, **decays)
     coverage = duel_outcomes.coverage(planted, optimiser, lambda of_duel: _share(of_duel, fair), **decays)

@@ -74,7 +74,7 @@ def _difference(rows: pd.DataFrame, fair: pd.Series, column: str = "fresh_transf
 
 def _registered(planted: pd.DataFrame, fair: pd.Series, optimiser: str) -> Finding:
     contrast = part(optimiser)
-    settings = [{"scaling": scaling} for scaling in duel_outcomes.SCALINGS]
+    settings: list[dict[str, Any]] = [{"scaling": scaling} for scaling in duel_outcomes.SCALINGS]
     settings += [{**scaling, "parts": 1} for scaling in settings]
     if reason := duel_outcomes.unfit(fair, *(duel_outcomes.duels(planted, optimiser, **other) for other in settings)):
         return not_testable(reason, contrast)
