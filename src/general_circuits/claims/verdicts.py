@@ -10,7 +10,9 @@ import pandas as pd
 from general_circuits.analysis.estimates import benjamini_hochberg
 from general_circuits.claims.findings import NOT_MEASURED, REGISTERED, is_registered
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.storage.schemas.verdicts import TABLE
+
+OF_CONTRASTS = ["p_supported", "p_contradicted", "p_value", "values"]
+"""Columns of a `claim` table that `verdicts` does without."""
 
 
 def merge(claims: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -39,4 +41,4 @@ def merge(claims: Sequence[pd.DataFrame]) -> pd.DataFrame:
         for name in CLAIMS
         if name not in set(judged["claim"])
     )
-    return pd.concat([judged, others], ignore_index=True)[TABLE.schema.names]
+    return pd.concat([judged.drop(columns=OF_CONTRASTS), others], ignore_index=True)
