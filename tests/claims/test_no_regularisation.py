@@ -82,8 +82,8 @@ def test_a_line_search_that_gains_contradicts_that_it_prevents_grokking() -> Non
 
 def test_what_comes_after_the_horizon_does_not_count() -> None:
     """Accuracy rises at step 2,500. With t_g = 400 the horizon is 2,000, and with 600 it is 3,000."""
-    for generalised, gain in ((400.0, 0.0), (600.0, 0.5)):
-        findings = judged({"double": bare("adamw")}, {"double": 0.5}, lambda r, step=generalised: step)
+    for generalised, gain in ((lambda r: 400.0, 0.0), (lambda r: 600.0, 0.5)):
+        findings = judged({"double": bare("adamw")}, {"double": 0.5}, generalised)
         assert findings["registered, groks"].estimate.mean == gain
 
 
@@ -161,7 +161,7 @@ def test_a_censored_t_g_is_a_bound() -> None:
 def test_conditions_with_steps_losses_and_evaluations_of_their_own_are_found() -> None:
     bare_settings = {"batch_size": "full", "weight_decay": 0.0, "steps": 9000, "metrics": {"log": 50, "every": 100}}
     more = {"loss_precision": "float64", "measurements": [], "checkpoints": {"log": 1, "every": 9000}}
-    rules = {
+    rules: dict[str, dict[str, Any]] = {
         "adam": {},
         "single": {"loss_precision": "float32"},
         "stablemax": {"loss": "stablemax", "loss_precision": "float32"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ def table(operation: str) -> pd.DataFrame:
     )
 
 
-def recorded(variants: dict[str, tuple[str, str, Learnt]], replicas: int = 5) -> dict[str, pd.DataFrame]:
+def recorded(variants: Mapping[str, tuple[str, str, Learnt]], replicas: int = 5) -> dict[str, pd.DataFrame]:
     """Build the tables of variants, each given by its operation, its inputs and when its examples are learnt."""
     splits, answers = [], []
     for name, (operation, _, learnt) in variants.items():

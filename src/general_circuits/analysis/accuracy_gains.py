@@ -8,6 +8,8 @@ import pandas as pd
 from general_circuits.analysis import variant_outcomes
 from general_circuits.analysis.windows import steps_of_events
 
+HORIZON = 5
+"""Horizon over grokking's t_g."""
 AT_PLATEAU = 3
 """Number of evaluations from t_m on that the plateau is the mean of, as in the definition of t_g."""
 

@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from general_circuits.analysis import variant_outcomes
-from general_circuits.analysis.accuracy_gains import gains
+from general_circuits.analysis.accuracy_gains import HORIZON, gains
 from general_circuits.analysis.decisions import decide
 from general_circuits.analysis.estimates import estimate
 from general_circuits.analysis.preconditions import ENOUGH, unmet
@@ -49,8 +49,6 @@ from general_circuits.claims.findings import (
     written,
 )
 
-HORIZON = 5
-"""Horizon over grokking's t_g."""
 GROKS = Rule(supported=0.1, contradicted=0.02)
 LESS = Rule(supported=0.1, contradicted=0.0)
 PREVENTED = Rule(supported=0.05, contradicted=0.1, is_below=True)

@@ -70,7 +70,7 @@ def _name(tables: Mapping[str, pd.DataFrame], condition: str) -> str:
 
 def _mapped(record: Record) -> list[int]:
     """Return the checkpoints whose validation accuracy is nearest to the shares `MAPPED` of its maximum."""
-    accuracy = record.right[record.on("validation")].mean()
+    accuracy = record.accuracy("validation")
     return sorted({int((accuracy - share * accuracy.max()).abs().idxmin()) for share in MAPPED})
 
 
@@ -83,7 +83,7 @@ def _draw_map(axes: Axes, record: Record, step: int) -> None:
     axes.set_axis_on()
     axes.set_xticks([])
     axes.set_yticks([])
-    accuracy = float(record.right.loc[record.on("validation"), step].mean())
+    accuracy = float(record.accuracy("validation")[step])
     axes.set_title(f"step {step:,}: {accuracy:.2f}", fontsize="x-small", fontweight="normal")
 
 

@@ -291,10 +291,10 @@ FIGURES = {
     "unregularised": Figure(
         "Without regularisation",
         "Claim no_regularisation",
-        ("conditions", "metrics"),
+        ("conditions", "events", "metrics"),
         "Accuracies of full batches without weight decay, by optimiser, precision and loss. Training is dashed,"
-        " validation solid, with a line per replica. A curve that has not risen by its end may still rise in later"
-        " steps.",
+        " validation solid, with a line per replica. The dotted line is at five times grokking's median t_g. Up to"
+        " about there gains count; a curve that ends before may still rise.",
         claim="no_regularisation",
     ),
     "toy_contributions": Figure(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from general_circuits import formatting
 from general_circuits.analysis import variant_outcomes
-from general_circuits.analysis.variants import BATCH, DECAY
+from general_circuits.analysis.accuracy_gains import HORIZON
+from general_circuits.analysis.variants import BASE, BATCH, DECAY
 from general_circuits.figures import style
 
 COLUMNS = 4
@@ -18,12 +20,14 @@ COLUMNS = 4
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
-    """Draw one panel per condition; read `conditions` and `metrics`."""
+    """Draw one panel per condition; read `conditions`, `events` and `metrics`."""
     metrics, shown = tables["metrics"], _shown(tables)
     rows = max(1, -(-len(shown) // COLUMNS))
     figure, grid = plt.subplots(
         rows, min(COLUMNS, max(1, len(shown))), figsize=(style.WIDTH, 1.9 * rows + 0.3), sharey=True, squeeze=False
     )
+    generalised = style.median_steps(tables["events"], BASE).get("generalised", np.nan)
+    horizon = HORIZON * generalised  # NaN draws nothing
     colours = {"train": style.GREY, "validation": style.VERDICT_COLOURS["supported"]}
     for axes, condition in zip(grid.ravel(), shown, strict=False):
         curves = metrics[metrics["condition"] == condition]
@@ -31,6 +35,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
             for _, series in style.wide(curves[curves["split"] == split], "accuracy").items():
                 axes.plot(series.index, series, linestyle=line, color=colours[split], linewidth=0.8)
         style.log_steps(axes, float(curves["step"].max()))
+        axes.axvline(horizon, color="black", linewidth=0.8, linestyle=":")
         axes.set_ylim(-0.02, 1.02)
         axes.set_title(style.readable(condition), fontsize="small")
     for axes in grid.ravel()[len(shown) :]:
