@@ -42,7 +42,7 @@ MAY_NOT = {
 OF_MEASUREMENTS = ("saliency", "ablation", "progress", "updates", "answers")
 WORKERS = {
     "tasks": ("generate_task", "split_examples"),
-    "training": ("train_block", "replay_block", "watch_spikes"),
+    "training": ("train_block", "replay_block", "replay_moments", "watch_spikes"),
     "training.events": ("find_events",),
     "measurements.saliency": ("extract_saliency", "extract_example_saliency", "describe_saliency"),
     "measurements.ablation": ("ablate_neurons",),
