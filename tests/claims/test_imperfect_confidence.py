@@ -84,14 +84,19 @@ def confident(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
 
 def test_branches_stand_beside_with_the_steps_that_they_leave() -> None:
-    variants = {"sure": {AT: "memorised", "branch.intervention.ignore_above": 0.9}, "elsewhere": {RATE: 0.1}}
+    variants = {
+        "sure": {AT: "memorised", "branch.intervention.ignore_above": 0.9},
+        "stopping": {AT: "onset", "branch.intervention.noise_instead": 0.0, "branch.then": "stop"},
+        "elsewhere": {RATE: 0.1},
+    }
     left = {
         "grokking": lambda r: 2200.0,
         "sure": lambda r: 0.5 * (2000.0 - r) if r else NEVER,
+        "stopping": lambda r: NEVER,
         "elsewhere": lambda r: 10.0,
     }
     findings = by_contrast(imperfect_confidence.judge(confident(study(variants, left))))
-    assert "steps left, elsewhere" not in findings
+    assert [name for name in findings if name.startswith("steps left")] == ["steps left, sure"]
     assert findings["registered"].verdict == SUPPORTED
     assert findings["registered"].estimate.mean == pytest.approx(-1.0)
     assert findings["steps left, sure"].sentence.endswith("; 4 of 5 replicas generalised.")

@@ -47,6 +47,7 @@ from general_circuits.claims.findings import (
 
 RULE = Rule(supported=-2.0, contradicted=-3.0)
 UNIT = "log10 of 1 − p"
+THEN = "branch.then"
 LEAST = 1e-17
 """Least value of 1 − p: in double precision no number nearer to 1 than about 1e-16 differs from 1."""
 
@@ -64,7 +65,8 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     conditions = variant_outcomes.settings(tables["conditions"])
     for name in conditions:
         changed = differences(conditions, name)
-        if name != BASE and AT in changed:
+        # A branch that stops with its change has no time to generalise.
+        if name != BASE and AT in changed and changed.get(THEN) != "stop":
             findings.append(_steps_left(events, name, variant_outcomes.place(changed)))
     return findings
 

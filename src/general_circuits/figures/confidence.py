@@ -72,7 +72,10 @@ def _left(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Return what was left in grokking from the place where the first branch leaves it, and in each branch."""
     conditions = variant_outcomes.settings(tables["conditions"])
     branches = {name: differences(conditions, name) for name in conditions if name != BASE}
-    branches = {name: changed for name, changed in branches.items() if AT in changed}
+    # A branch that stops with its change has no time to generalise.
+    branches = {
+        name: changed for name, changed in branches.items() if AT in changed and changed.get("branch.then") != "stop"
+    }
     places = [variant_outcomes.place(changed) for changed in branches.values()] or ["memorised"]
     grokking = {BASE: variant_outcomes.left(tables["events"], BASE, places[0])}
     return grokking | {
