@@ -59,6 +59,7 @@ def test_a_control_is_read_at_its_partners_steps_but_not_before_it_has_memorised
 def test_what_follows_from_a_censored_event_did_not_happen() -> None:
     assert steps(70, {**GROKKING, "generalised": NAN}) == {"baseline": 70, "memorised": 70, "onset": 900}
     assert "baseline" not in steps(NAN, GROKKING)
+    assert "baseline" not in steps(70, {**GROKKING, "memorised": NAN})
     assert "before" not in steps(NAN, GROKKING)
     assert steps(NAN, dict.fromkeys(GROKKING, NAN)) == {}
 

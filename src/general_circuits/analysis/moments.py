@@ -40,7 +40,7 @@ def moments(own: Mapping[str, float], partner: Mapping[str, float], last: int) -
     A moment that follows from a censored event did not happen.
     """
     memorised, onset, generalised = (partner[event] for event in ("memorised", "onset", "generalised"))
-    baseline = max(own["memorised"], memorised) if np.isfinite(own["memorised"]) else np.nan
+    baseline = float(np.maximum(own["memorised"], memorised))  # NaN where either is
     rise = generalised - onset
     steps = {
         BASELINE: baseline,
