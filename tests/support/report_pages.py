@@ -36,6 +36,7 @@ def events() -> pd.DataFrame:
     ]
     frame = pd.DataFrame(rows, columns=["condition", "replica", "event", "step", "censored"])
     return frame.assign(
+        after=frame["step"] - 50 * ~frame["censored"],
         condition=pd.Categorical(frame["condition"], categories=["grokking", NASTY]),
         event=frame["event"].astype("category"),
     )

@@ -33,7 +33,8 @@ def events(memorised: int | None = 100, onset: int | None = 1000, replicas: int 
         for replica in range(replicas)
         for event, step in (("memorised", memorised), ("onset", onset))
     ]
-    return pd.DataFrame(rows, columns=["condition", "replica", "event", "step", "censored"])
+    frame = pd.DataFrame(rows, columns=["condition", "replica", "event", "step", "censored"])
+    return frame.assign(after=frame["step"] - 50 * ~frame["censored"])
 
 
 def rising(start: float, end: float) -> Series:
