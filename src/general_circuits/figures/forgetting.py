@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from general_circuits.analysis import duel_outcomes
 from general_circuits.analysis.estimates import Estimate, estimate
@@ -28,18 +29,16 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     colours = {"general": style.VERDICT_COLOURS["supported"], "shallow": style.VERDICT_COLOURS["contradicted"]}
     for column, optimiser in enumerate(optimisers):
         above, below = grid[:, column]
-        ends: dict[str, tuple[float, object]] = {}
         rows = _away(planted, optimiser)
         for side, colour in colours.items():
-            mean = style.draw_band(above, style.wide(rows[rows["side"] == side], "left"), colour, STYLES[side])
-            ends[side] = (float(mean.iloc[-1]), colour)
+            style.draw_band(above, style.wide(rows[rows["side"] == side], "left"), colour, STYLES[side])
         above.axvspan(0, rows["step"].max() / 2, color=style.GREY, alpha=0.12, linewidth=0)
         above.axhline(1, color=style.GREY, linewidth=0.6)
         above.set_xlim(0, rows["step"].max())
         above.set_ylim(bottom=0)
-        above.set_title(f"{optimiser}: a tenth away, then back", fontsize="medium")
+        above.set_title(f"{optimiser}: a tenth\naway, then back", fontsize="medium")
         above.set_xlabel("step")
-        style.linear_steps(above, 5)
+        style.linear_steps(above, 4)
         parts = sorted(planted["parts"].unique())
         for shift, (side, colour) in zip((-0.08, 0.08), colours.items(), strict=True):
             effects = [_transfer(planted, optimiser, how_many, side) for how_many in parts]
@@ -50,8 +49,8 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
         below.set_xticks(range(len(parts)), [str(how_many) for how_many in parts])
         below.set_xlabel("memorisers K")
         below.margins(x=0.2)
-        figure.draw_without_rendering()
-        style.name_ends(above, ends)
+    lines = [Line2D([], [], color=colour, linestyle=STYLES[side]) for side, colour in colours.items()]
+    grid[1, 0].legend(lines, list(colours), fontsize="small")
     grid[0, 0].set_ylabel("absent examples' margin,\nrelative to the start")
     grid[1, 0].set_ylabel("effect of other batches,\nper 1,000 steps")
     return figure

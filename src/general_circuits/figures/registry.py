@@ -336,7 +336,8 @@ FIGURES = {
         ("planted",),
         "A generaliser against K memorisers, each of a part of the training examples. Their logits add, both sides"
         " give half of every margin at the start, and the sum trains. Above: the general side's share. Grey dotted"
-        " lines are the null controls: two generalisers, two memorisers, and a network against its own copy. Below:"
+        " lines are the null controls, in shorter duels: two generalisers, two memorisers, and a network against its"
+        " own copy. Duels of generaliser and memorisers last until their shares settle. Below:"
         f" both sides' parts in the margin, the generaliser solid and the memorisers dashed. {BANDS}.",
     ),
     "duel_phases": Figure(
@@ -365,10 +366,11 @@ FIGURES = {
         "Claim forgetting",
         ("planted",),
         "Above: a tenth of the training examples stays away (grey) and comes back. Lines are each side's part in their"
-        " margins, relative to the start. Below: T, the effect of a step on a module's part in the margins of examples"
-        " outside its batch. T is relative to that part and without decay, by the number of memorisers. The source"
-        " says that shallow circuits decay where their example is missing, and that general ones do not. There is no"
-        f" weight decay. {BANDS}.",
+        " margins, relative to the start. Below: T, the effect of a batch's gradient on a module's part in the margins"
+        " of examples outside the batch. Momentum carries no earlier gradients into it. T is relative to that part, by"
+        " the number of memorisers. A single memoriser serves all examples, so it is the control. The source says that"
+        " shallow circuits decay where their example is missing, and that general ones do not. There is no weight"
+        f" decay. {BANDS}.",
     ),
     "growth": Figure(
         "Does generality predict growth?",
