@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+BASE = "grokking"
+"""Name of the condition that variants are compared with, and whose replicas are the partners of all others."""
+
 REGISTERED = {
     "split": "train",
     "site": "mlp",

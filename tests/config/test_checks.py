@@ -277,3 +277,30 @@ def test_each_contradiction_has_a_place_a_value_and_what_would_be_right() -> Non
 def test_conditions_of_a_study_with_an_impossible_branch_are_not_checked() -> None:
     raw = study(conditions={"one": {"momentum": 0.9}, "fast": {"branch": {"from": "nobody", "at": "onset"}}})
     assert faults(raw) == ["conditions.fast.branch.from = 'nobody': should be a condition that is no branch: one"]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "message"),
+    [
+        (
+            {"grokking": {"until": 1.5}},
+            "conditions.grokking.until = 1.5: should be set only in conditions beside one named",
+        ),
+        ({"other": {"until": 1.5}}, "conditions.other.until = 1.5: should be set only in conditions beside one named"),
+        (
+            {"grokking": {}, "fast": {"branch": {"from": "grokking", "at": "onset", "change": {"until": 1.5}}}},
+            "conditions.fast.branch.change.until = 1.5: should not be set for a branch",
+        ),
+        ({"grokking": {}, "other": {"until": 0}}, "conditions.other.until = 0: should be greater than 0"),
+    ],
+)
+def test_training_ends_with_grokkings_only_where_there_is_another_such_condition(
+    conditions: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(study(conditions=conditions))
+
+
+def test_a_control_may_end_with_grokking() -> None:
+    loaded = load(study(conditions={"grokking": {}, "control": {"until": 1.5}}))
+    assert loaded.conditions["control"].resolve().schedule.until == 1.5

@@ -16,6 +16,8 @@ import pytest
 from builders import condition
 from jobs import Job, wait_until
 
+from general_circuits.storage import tables
+from general_circuits.storage.schemas.events import TABLE as EVENTS
 from general_circuits.training.loop import STATE_EVERY
 from general_circuits.training.schedule import Spacing
 from general_circuits.training.settings import Condition
@@ -287,3 +289,32 @@ def test_a_finished_job_leaves_as_many_states_as_it_was_told(
     assert job.finish() == 0, job.log()
     assert [int(path.name.split("-")[1]) for path in job.state_files()] == expected
     assert job.state_files(kind="record") == []
+
+
+def test_a_condition_ends_at_its_partners_late_window_and_goes_on_to_the_same_bytes(
+    two_replicas: Path, tmp_path: Path
+) -> None:
+    """Replica 0 of grokking generalised at step 201; replica 1 never did, so its partner trains all steps."""
+    events = pd.DataFrame({"condition": "grokking", "replica": [0, 1], "event": "generalised"})
+    events = events.assign(after=[200, 900], step=[201, 900], censored=[False, True])
+    tables.write(tmp_path / "events.parquet", EVENTS, events)
+    setting = condition(900, Spacing(1, 100), Spacing(1, 50))
+    setting = replace(setting, schedule=replace(setting.schedule, until=1.5))
+    job = Job(two_replicas, tmp_path / "job", setting, partner=tmp_path / "events.parquet")
+    assert job.finish() == 0, job.log()
+    metrics = pd.read_parquet(job.metrics)
+    assert metrics.groupby("replica")["step"].max().tolist() == [301, 900]
+    whole = Job(two_replicas, tmp_path / "whole", replace(setting, schedule=replace(setting.schedule, until=None)))
+    assert whole.finish() == 0, whole.log()
+    of_whole = pd.read_parquet(whole.metrics)
+    for replica, last in ((0, 300), (1, 900)):
+        mine, theirs = (
+            frame[(frame["replica"] == replica) & (frame["step"] <= last)].reset_index(drop=True)
+            for frame in (metrics, of_whole)
+        )
+        mine = mine[mine["step"].isin(theirs["step"])].reset_index(drop=True)
+        pd.testing.assert_frame_equal(mine, theirs, check_exact=True)
+    # Another t_g of the partner makes another run, whatever states are there.
+    tables.write(tmp_path / "events.parquet", EVENTS, events.assign(step=[101, 900], after=[100, 900]))
+    assert job.finish() == 0, job.log()
+    assert pd.read_parquet(job.metrics).groupby("replica")["step"].max().tolist() == [151, 900]

@@ -42,6 +42,7 @@ class Job:
         branch: how it leaves `parent`.
         parent: finished job with its events, for a branch.
         as_kicked: finished job of another branch, whose lowest training accuracy a kick has to reach.
+        partner: events of grokking, for a condition that ends with it.
     """
 
     inputs: Path
@@ -53,6 +54,7 @@ class Job:
     branch: Branch | None = None
     parent: Job | None = None
     as_kicked: Job | None = None
+    partner: Path | None = None
 
     @property
     def run(self) -> Path:
@@ -86,6 +88,7 @@ class Job:
             "parent_states": self.parent.states if self.parent else ".",
             "parent_code": self.parent.code if self.parent else "",
             "as_kicked": self.as_kicked.metrics if self.as_kicked else "",
+            "partner": self.partner or "",
             "metrics": self.metrics,
         }
 

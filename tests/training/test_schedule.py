@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from general_circuits.training.schedule import Spacing, evenly_chosen, log_spaced
+from general_circuits.training.schedule import Schedule, Spacing, evenly_chosen, log_spaced
 
 
 def test_steps_are_spaced_geometrically_and_evenly_at_a_worked_example():
@@ -73,3 +74,11 @@ def test_geometric_steps_that_round_to_one_number_are_kept_once():
 
 def test_a_run_of_no_steps_has_its_start_alone():
     assert Spacing(log=4, every=10).steps(0) == [0]
+
+
+@pytest.mark.parametrize(
+    ("until", "generalised", "last"),
+    [(None, 500.0, 2000), (1.5, 501.0, 751), (1.5, 1500.0, 2000), (1.5, math.nan, 2000), (0.5, 500.0, 250)],
+)
+def test_a_replica_ends_with_its_partner_but_not_after_its_schedule(until, generalised, last):
+    assert Schedule(2000, Spacing(1, 100), Spacing(1, 100), until).last(generalised) == last

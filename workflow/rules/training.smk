@@ -2,6 +2,7 @@ rule train_block:
     input:
         split="<results>/runs/{condition}/{block}/split.parquet",
         parent=lambda wildcards: JOBS.parent_files(wildcards.condition),
+        partner=lambda wildcards: JOBS.ends_with(wildcards.condition),
     output:
         metrics="<results>/runs/{condition}/{block}/metrics.parquet",
         weights=JOBS.weights("train_block") if STUDY.keep.weights else temp(JOBS.weights("train_block")),
@@ -22,13 +23,14 @@ rule train_block:
         code=lambda wildcards: JOBS.training_code(wildcards.condition),
         states=JOBS.states,
         branch=lambda wildcards, input: JOBS.branch_options(wildcards.condition, wildcards.block, input.parent),
+        partner=first_or_none("partner"),
     message:
         "Training {wildcards.condition}, block {wildcards.block}; progress in {log}"
     shell:
         "python -m general_circuits.stages.train_block --split {input.split}"
         " --condition {wildcards.condition} --settings {params.settings:q} --device {params.device}"
         " --code {params.code} --states {params.states} --keep-states {resources.keep_states}"
-        " {params.branch} --metrics {output.metrics} > {log} 2>&1"
+        " {params.branch} --partner={params.partner} --metrics {output.metrics} > {log} 2>&1"
 
 
 rule replay_block:
@@ -88,6 +90,7 @@ rule replay_moments:
         split="<results>/runs/{condition}/{block}/split.parquet",
         events="<results>/runs/{condition}/{block}/events.parquet",
         partner=lambda wildcards: JOBS.partner_events(wildcards.condition),
+        trained=JOBS.weights("train_block"),
     output:
         moments="<results>/moments/{condition}/{block}.parquet",
         weights=JOBS.weights("replay_moments") if STUDY.keep.weights else temp(JOBS.weights("replay_moments")),

@@ -11,11 +11,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from general_circuits.registered import BASE as BASE
+
 Conditions = Mapping[str, Mapping[str, Any]]
 """Flat settings of each condition, by its name."""
 
-BASE = "grokking"
-"""Name of the condition that variants are compared with."""
 AT, PARENT = "branch.at", "branch.parent"
 RATE, DECAY, BATCH = "optimiser.learning_rate", "optimiser.weight_decay", "optimiser.batch_size"
 WARM_UP = "optimiser.warm_up"

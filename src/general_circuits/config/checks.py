@@ -17,7 +17,7 @@ from general_circuits.config.measurements import MeasurementSettings
 from general_circuits.config.study import Study
 from general_circuits.models.compatibility import by_hand_misfits, misfits, why_not_reduced
 from general_circuits.models.shapes import weight_shapes
-from general_circuits.registered import REGISTERED
+from general_circuits.registered import BASE, REGISTERED
 from general_circuits.tasks import registry
 from general_circuits.tasks.counts import Counts, counts
 from general_circuits.tasks.splits import SplitError
@@ -186,6 +186,17 @@ def _labels(trained: Trained) -> Iterator[KeyFault]:
             yield "label_noise_by", by, f"{right}, and there are {has}"
 
 
+def _until(trained: Trained) -> Iterator[KeyFault]:
+    """Yield a fault if training ends with grokking's, but there is no other condition to wait for."""
+    until, settings = trained.resolved.schedule.until, trained.settings
+    if until is None:
+        return
+    if isinstance(settings, StudyCondition) and settings.branch:
+        yield "until", until, "should not be set for a branch: its `for` says how long it lasts"
+    elif trained.study.conditions.get(BASE) in (None, settings):
+        yield "until", until, f"should be set only in conditions beside one named {BASE}, with which they end"
+
+
 CHECKS: tuple[Callable[[Trained], Iterator[KeyFault]], ...] = (
     _parent,
     _network,
@@ -194,6 +205,7 @@ CHECKS: tuple[Callable[[Trained], Iterator[KeyFault]], ...] = (
     _line_search,
     _sizes,
     _labels,
+    _until,
 )
 """Checks of every condition, in the order of their messages."""
 

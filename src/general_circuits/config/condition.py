@@ -249,6 +249,12 @@ class ScheduleSettings(Settings):
     """Length of training, and the steps at which it is recorded."""
 
     steps: int = Field(6000, ge=0, description="number of updates; with 0, the starting weights are measured")
+    until: float | None = Field(
+        None,
+        gt=0,
+        description="training ends earlier, at so many times t_g of grokking's replica with the same number. This saves"
+        " time in controls, which claims read up to 1.5 t_g",
+    )
     checkpoints: SpacingSettings = Field(
         SpacingSettings(log=10, every=250), description="steps at which weights are kept"
     )
@@ -293,6 +299,7 @@ class ConditionSettings(TaskSettings, SplitSettings, ModelSettings, OptimiserSet
             steps=self.steps,
             checkpoints=Spacing(**values["checkpoints"]),
             metrics=Spacing(**values["metrics"]),
+            until=self.until,
         )
         return Condition(task, part(Split), model, self.perturbation, part(Optimiser), schedule)
 

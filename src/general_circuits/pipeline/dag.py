@@ -188,6 +188,10 @@ class Dag:
             return []
         return [f"<results>/{schemas.table('moments').path}", *self.weights("replay_moments")]
 
+    def ends_with(self, condition: str) -> list[str]:
+        """Return the events by which training ends early; none for a condition that trains all of its steps."""
+        return [] if self.conditions[condition].schedule.until is None else [self.partner_events(condition)]
+
     def partner_events(self, condition: str) -> str:
         """Return the events of the same block of grokking, or of the condition itself without such a condition."""
         partner = BASE if BASE in self.conditions and BASE not in self.branches else "{condition}"

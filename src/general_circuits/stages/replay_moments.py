@@ -66,7 +66,9 @@ def main(job: Moments) -> None:
     with room_for(job.condition):
         for position, replica, examples in block.replicas():
             say = partial(print, f"{job.condition}, replica {replica}:", flush=True)
-            last = condition.schedule.steps
+            # Training may have ended before its schedule, at its partner's late window.
+            name = checkpoints.file_name(position)
+            last = max(checkpoints.Checkpoints(job.split.parent / name).steps(), default=0)
             around = _around(own.loc[replica, "onset"], job, last)
             rows = pd.concat([moments(own.loc[replica], partner.loc[replica], last), around], ignore_index=True)
             steps = frozenset(rows["step"]) if len(rows) else frozenset()
@@ -74,7 +76,7 @@ def main(job: Moments) -> None:
             observed = loop.Observed(max(steps, default=0), steps, steps)
             say(f"replays {len(steps)} steps")
             trained = replay(condition, examples, block.vocabulary, replica, observed, States(folder, say).nearest)
-            path = job.output.with_suffix("") / checkpoints.file_name(position)
+            path = job.output.with_suffix("") / name
             checkpoints.write(path, replica, trained.weights, trained.steps, trained.model)
             if len(rows):
                 frames.append(_measured(rows, trained.metrics).assign(condition=job.condition, replica=replica))

@@ -11,12 +11,14 @@ from pathlib import Path
 import pandas as pd
 
 from general_circuits import devices
+from general_circuits.analysis.windows import steps_of_events
 from general_circuits.models.build import build
 from general_circuits.records import from_json
 from general_circuits.stages.command import run
 from general_circuits.stages.interruption import Stop, room_for
 from general_circuits.storage import checkpoints, tables
 from general_circuits.storage.blocks import Block
+from general_circuits.storage.schemas.events import TABLE as EVENTS
 from general_circuits.storage.schemas.metrics import TABLE as METRICS
 from general_circuits.storage.training_states import States, folder_of
 from general_circuits.tasks.examples import Examples
@@ -45,6 +47,7 @@ class Training:
         parent: the parent's folder of this block, with its split, events and metrics.
         parent_states: folder of the parent's training states, from which its steps up to the branch are replayed.
         parent_code: fingerprint of the code that trained the parent, by which its states are found.
+        partner: events of the same block of grokking, by which replicas of a condition with `until` end; else empty.
         as_kicked: metrics of another branch, whose lowest training accuracy a kick has to reach; else empty.
         metrics: the table to write, after everything else; weights are written beside it.
     """
@@ -61,6 +64,7 @@ class Training:
     parent_states: Path
     parent_code: str
     as_kicked: str
+    partner: str
     metrics: Path
 
     def branch_start(self) -> BranchStart | None:
@@ -78,12 +82,13 @@ def main(job: Training) -> None:
     condition = from_json(Condition, job.settings)
     block = Block(job.split, devices.set_up(job.device))
     key = branch_start.key() if branch_start else ""
+    ends = _ends(Path(job.partner), condition) if job.partner else {}
     frames: list[pd.DataFrame] = []
     all_states: list[States] = []
     with room_for(job.condition):
         for position, replica, examples in block.replicas():
             say = partial(print, f"{job.condition}, replica {replica}:", flush=True)
-            folder = folder_of(job.states, position, job.code, job.settings, job.device, job.split, key)
+            folder = folder_of(job.states, position, job.code, job.settings, job.device, job.split, key + _known(ends, replica))
             states = States(folder, say).only()
             all_states.append(states)
             path = job.metrics.parent / checkpoints.file_name(position)
@@ -92,7 +97,7 @@ def main(job: Training) -> None:
                 model = build(condition.model, block.vocabulary)
                 checkpoints.write(path, replica, checkpoints.none_of(model), [], model)
                 continue
-            last = branch_start.branch.last(start.step) if branch_start else None
+            last = branch_start.branch.last(start.step) if branch_start else ends.get(replica)
             try:
                 run = loop.follow(start, loop.Observed.of(condition, start.step, last), say, states, stop.is_asked)
             except loop.Stopped as end:
@@ -107,6 +112,18 @@ def main(job: Training) -> None:
     # After the table is written: an interrupted job still needs all states and records.
     for states in all_states:
         states.thin(job.keep_states, STATE_EVERY)
+
+
+def _ends(partner: Path, condition: Condition) -> dict[int, int]:
+    """Return the last step of each replica, from its partner's t_g."""
+    rows = tables.read(partner, EVENTS)
+    generalised = steps_of_events(rows, rows["condition"].iloc[0])["generalised"]
+    return {int(replica): condition.schedule.last(step) for replica, step in generalised.items()}
+
+
+def _known(ends: dict[int, int], replica: int) -> str:
+    """Return the part of the key of training states that says where a replica ends: later states are of no use."""
+    return f"until {ends[replica]}" if replica in ends else ""
 
 
 def _start(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,8 +53,17 @@ class Schedule:
         steps: number of updates.
         checkpoints: steps whose weights are kept.
         metrics: steps at which the network is evaluated.
+        until: training ends earlier, at so many times t_g of the replica of grokking with the same number, if that
+            comes before `steps`; None trains all steps.
     """
 
     steps: int
     checkpoints: Spacing
     metrics: Spacing
+    until: float | None = None
+
+    def last(self, partner_generalised: float) -> int:
+        """Return the last step of a replica, given its partner's t_g; NaN if the partner never generalised."""
+        if self.until is None or not math.isfinite(partner_generalised):
+            return self.steps
+        return min(self.steps, math.floor(self.until * partner_generalised))
