@@ -13,26 +13,39 @@ from runs import EVERY_STEP, LONG, assert_same_run, replica_of, same_bytes, trai
 from general_circuits.storage.training_states import State, States
 from general_circuits.training import loop
 from general_circuits.training.loop import Observed
-from general_circuits.training.replay import at_step, replay
+from general_circuits.training.replay import Nearest, at_step, replay
+from general_circuits.training.replica import Replica
 from general_circuits.training.settings import Condition
 
 
-def replayed(observed: Observed, state: State | None = None, setting: Condition = LONG) -> loop.Run:
-    return replay(setting, addition(), VOCABULARY, 0, observed, state)
+def replayed(observed: Observed, nearest: Nearest = lambda limit: None, setting: Condition = LONG) -> loop.Run:
+    return replay(setting, addition(), VOCABULARY, 0, observed, nearest)
 
 
 @pytest.mark.usefixtures("a_state_every_seven")
-@pytest.mark.parametrize("before", [None, 7, 14])
+@pytest.mark.parametrize("has_states", [False, True])
 @pytest.mark.parametrize("arithmetic", ["reduced", "plain"])
-def test_a_replay_has_the_bytes_of_the_run(arithmetic: str, before: int | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("checkpoints", "metrics"),
+    [
+        pytest.param({16, 19, 22}, {16, 18, 20, 22}, id="a stretch of training"),
+        pytest.param({2, 11, 29}, {2, 11, 29}, id="steps that lie far apart"),
+        pytest.param({0, 30}, {0, 30}, id="the first and the last step"),
+        pytest.param({14, 21}, {14, 21}, id="steps of states"),
+    ],
+)
+def test_a_replay_has_the_bytes_of_the_run(
+    checkpoints: set[int], metrics: set[int], arithmetic: str, has_states: bool, tmp_path: Path
+) -> None:
     setting = condition(30, EVERY_STEP, EVERY_STEP, arithmetic=arithmetic)
     states = States(tmp_path / "states")
     run = trained(setting, states=states)
-    again = replayed(Observed.between(16, 22, 3, 2), before and states.nearest(before), setting)
-    assert again.steps == [16, 19, 22]
+    nearest = states.nearest if has_states else lambda limit: None
+    again = replayed(Observed(max(checkpoints), checkpoints, metrics), nearest, setting)
+    assert again.steps == sorted(checkpoints)
     for name, weight in again.weights.items():
-        assert torch.equal(weight, run.weights[name][[16, 19, 22]]), name
-    expected = run.metrics[run.metrics["step"].isin([16, 18, 20, 22])].reset_index(drop=True)
+        assert torch.equal(weight, run.weights[name][again.steps]), name
+    expected = run.metrics[run.metrics["step"].isin(metrics)].reset_index(drop=True)
     pd.testing.assert_frame_equal(again.metrics, expected, check_exact=True)
 
 
@@ -40,13 +53,38 @@ def test_a_replay_of_all_scheduled_steps_is_the_run() -> None:
     assert_same_run(replayed(Observed.of(LONG)), trained(LONG))
 
 
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Steps of the updates that a test makes."""
+    steps: list[int] = []
+    update = Replica.update
+
+    def recorded(self: Replica, is_observed: bool) -> None:
+        steps.append(self.step + 1)
+        update(self, is_observed)
+
+    monkeypatch.setattr(Replica, "update", recorded)
+    return steps
+
+
 @pytest.mark.usefixtures("a_state_every_seven")
-@pytest.mark.parametrize("first", [0, 13, 14])
-def test_a_replay_cannot_observe_the_step_of_its_state_or_an_earlier_one(first: int, tmp_path: Path) -> None:
+def test_every_step_is_reached_from_the_nearest_state(tmp_path: Path, made: list[int]) -> None:
+    """Metrics at the step of a state need its last update again; weights alone do not."""
     states = States(tmp_path / "states")
     trained(LONG, states=states)
-    with pytest.raises(ValueError, match="the state at step 14 is not before the first step to observe"):
-        replayed(Observed.between(first, 20, 1, 1), states.nearest(14))
+    made.clear()
+    replayed(Observed(21, {16}, {9, 21}), states.nearest)
+    assert made == [8, 9, 15, 16, *range(17, 22)]
+    made.clear()
+    replayed(Observed(28, {14, 28}, set()), states.nearest)
+    assert made == []
+
+
+def test_a_replay_that_observes_nothing_makes_no_update_and_has_weights_of_no_step(made: list[int]) -> None:
+    nothing = replayed(Observed(0, frozenset(), frozenset()))
+    assert (nothing.steps, len(nothing.metrics), made) == ([], 0, [])
+    shapes = {name: (0, *weight.shape) for name, weight in nothing.model.state_dict().items()}
+    assert {name: weight.shape for name, weight in nothing.weights.items()} == shapes
 
 
 # Going on to a step
@@ -75,10 +113,9 @@ def test_a_step_has_the_same_bytes_wherever_training_begins(begins: int, kept: t
     assert states.limits == [9]
 
 
-def test_only_updates_after_the_nearest_state_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    replica, states, made = replica_of(), Kept(4, 7), []
-    update = type(replica).update
-    monkeypatch.setattr(type(replica), "update", lambda self, looks: made.append(self.step + 1) or update(self, looks))
+def test_only_updates_after_the_nearest_state_are_made(made: list[int]) -> None:
+    replica, states = replica_of(), Kept(4, 7)
+    made.clear()
     at_step(replica, 9, states.nearest)
     assert made == [8, 9]
 
