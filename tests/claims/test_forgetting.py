@@ -35,7 +35,7 @@ def test_sentences_have_changes_per_1000_steps() -> None:
     """T is +0.001 and −0.001 per step at four parts, and +0.001 and 0 at one part."""
     found = parts_of(judged(forgetting, planted((1e-3, -1e-3), (1e-3, 0.0), noise=0.0)))
     assert "change the part of one of 4 memorisers in a margin by −1.000 " in found["memorisers decay, sgd"].sentence
-    assert "over one memoriser of all, by +1.000 " in found["coverage, sgd"].sentence
+    assert "to 4 of a part each, it changes by +1.000 " in found["coverage, sgd"].sentence
 
 
 def test_coverage_is_exactly_0_where_both_numbers_of_parts_are_alike() -> None:

@@ -95,9 +95,9 @@ def _registered(planted: pd.DataFrame, fair: pd.Series, optimiser: str) -> Itera
         most, one = (_transfers(of_duel, fair)["difference"] for of_duel in (rows, control))
         decision = decide(most - one, COVERAGE)
         sentence = (
-            f"Steps of {optimiser} on other examples favour the generaliser over {parts} memorisers of a part each,"
-            f" beyond what they do over one memoriser of all, by {written(decision.estimate)} of a part per 1,000"
-            f" steps: {outcome(decision, COVERAGE_WORDS)}."
+            f"Take how much more steps of {optimiser} on other examples change a generaliser's part in a margin than a"
+            f" memoriser's. From one memoriser of all examples to {parts} of a part each, it changes by"
+            f" {written(decision.estimate)} of a part per 1,000 steps: {outcome(decision, COVERAGE_WORDS)}."
         )
         yield primary(contrast, unit, decision, sentence)
 

@@ -85,10 +85,10 @@ def _registered(planted: pd.DataFrame, fair: pd.Series, optimiser: str) -> Findi
     decision = least_favourable(contrasts, RULE)
     most = duel_outcomes.registered(planted)["parts"]
     sentence = (
-        f"Steps of {optimiser} on other examples favour the generaliser over {most} memorisers of a part each, beyond"
-        f" what they do over one memoriser of all. Coverage adds {written(decision.estimate)} to the difference of the"
-        f" relative changes per 1,000 steps. The least favourable of three equivalent scalings is {decision.contrast}:"
-        f" {outcome(decision, WORDS)}."
+        f"Take how much more steps of {optimiser} on other examples change a generaliser's part in a margin than a"
+        f" memoriser's. From one memoriser of all examples to {most} of a part each, it changes by"
+        f" {written(decision.estimate)} of a part per 1,000 steps. The least favourable of three equivalent scalings is"
+        f" {decision.contrast}: {outcome(decision, WORDS)}."
     )
     return primary(contrast, duel_outcomes.TRANSFER_UNIT, decision, sentence)
 
