@@ -42,7 +42,7 @@ def finished(state: State | None = None, steps: int = STEPS) -> FinishedReplica:
     def nearest(step: int) -> State | None:
         return state if state and state.step <= step else None
 
-    return FinishedReplica(condition(steps), addition(), VOCABULARY, 0, nearest)
+    return FinishedReplica(condition(steps), addition(), VOCABULARY, 0, nearest, steps)
 
 
 @pytest.fixture(scope="module")

@@ -30,8 +30,8 @@ class Watch:
 
     Attributes:
         split: examples of the block, replica by replica.
-        events: table of the block's events. Each replica is watched from the step at which it memorised. Its
-            weights are kept around spikes on its plateau.
+        events: table of the block's events. Each replica is watched from t_m to 1.5 t_g. Its weights are
+            kept around spikes on its plateau.
         condition: name of the condition.
         settings: settings of the condition, as JSON.
         device: "cpu" or "cuda".
@@ -66,9 +66,12 @@ def main(job: Watch) -> None:
             say = partial(print, f"{job.condition}, replica {replica}:", flush=True)
             folder = folder_of(job.states, position, job.training_code, job.settings, job.device, job.split)
             states = States(folder, say)
-            finished = spike_replay.FinishedReplica(condition, splits, block.vocabulary, replica, states.nearest)
-            windows: list[spike_replay.Window] = []
             memorised, generalised = events.loc[replica, ["memorised", "generalised"]]
+            trained = condition.schedule.steps
+            # Nothing is read after the late window.
+            last = trained if pd.isna(generalised) else min(trained, int(1.5 * generalised))
+            finished = spike_replay.FinishedReplica(condition, splits, block.vocabulary, replica, states.nearest, last)
+            windows: list[spike_replay.Window] = []
             if pd.isna(memorised):
                 say("never memorised: there is nothing to watch")
             else:

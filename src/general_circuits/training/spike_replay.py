@@ -34,6 +34,7 @@ class FinishedReplica:
         vocabulary: symbols that its network reads, and classes that it answers.
         seed: its seed.
         nearest: function that returns its kept states.
+        last: last step to repeat.
     """
 
     condition: Condition
@@ -41,11 +42,7 @@ class FinishedReplica:
     vocabulary: Vocabulary
     seed: int
     nearest: Nearest
-
-    @property
-    def last(self) -> int:
-        """Last step of training."""
-        return self.condition.schedule.steps
+    last: int
 
     def at_start(self) -> Replica:
         """Return the replica at step 0."""

@@ -5,7 +5,7 @@ from general_circuits.storage.tables import INTEGER, NUMBER, REPLICA, Table
 TABLE = Table(
     "losses",
     "spikes/{condition}/{block}-losses.parquet",
-    row="replica and step, from memorisation (t_m) on",
+    row="replica and step, from t_m to 1.5 t_g",
     key={**REPLICA, "step": INTEGER},
     columns={"training": NUMBER, "validation": NUMBER},
     meanings={
