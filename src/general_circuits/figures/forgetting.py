@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,7 +16,7 @@ from general_circuits.analysis.estimates import Estimate, estimate
 from general_circuits.figures import style
 from general_circuits.formatting import plain
 
-STYLES = {"general": "-", "shallow": "--"}
+STYLES: Mapping[str, Literal["-", "--"]] = {"general": "-", "shallow": "--"}
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
