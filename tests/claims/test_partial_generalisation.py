@@ -81,8 +81,11 @@ def half_learnt(examples: pd.DataFrame, replica: int) -> Any:
 
 
 def memorised_alone(examples: pd.DataFrame, replica: int) -> Any:
-    """Learn all training examples at once, and no validation example but those of the lowest bands."""
-    is_learnt = (examples["split"] == "train") | (examples[["a", "b"]].min(axis=1) == 0)
+    """Learn all training examples at once, and no validation example but those with an operand 0 or 1.
+
+    These are a third of the validation examples. Without zeros, 13 of 67 are learnt.
+    """
+    is_learnt = (examples["split"] == "train") | (examples[["a", "b"]].min(axis=1) < 2)
     return np.where(is_learnt, 100, np.inf)
 
 
@@ -136,7 +139,9 @@ def test_networks_that_have_not_memorised_do_not_judge() -> None:
 def test_networks_that_only_memorise_have_no_order_to_judge() -> None:
     finding = numbers(memorised_alone)["registered, bands"]
     assert finding.verdict == NOT_TESTABLE
-    assert finding.reason.startswith("largest validation accuracy 0.17: too few validation examples are learnt")
+    assert finding.reason.startswith(
+        "largest validation accuracy 0.19 without zeros: too few validation examples are learnt"
+    )
 
 
 def test_one_replica_in_five_may_not_have_learnt_and_has_no_value() -> None:

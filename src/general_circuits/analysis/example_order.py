@@ -54,14 +54,19 @@ class Record:
         return bool(self.accuracy("train").iloc[-1] >= MEMORISED)
 
     @property
-    def is_ordered(self) -> bool:
-        """True where some checkpoint is right on over 20 % of the validation examples, so that these have an order."""
-        return bool(self.accuracy("validation").max() > SOME)
-
-    @property
     def asked(self) -> NDArray[np.bool_]:
         """Mask of the validation examples without an operand 0, whose product is always 0, (example)."""
         return self.on("validation") & (self.examples[["a", "b"]].min(axis=1) != 0).to_numpy(bool)
+
+    @property
+    def asked_accuracy(self) -> float:
+        """Largest share of the examples in `asked` that a checkpoint is right on."""
+        return float(self.right[self.asked].mean().max())
+
+    @property
+    def is_ordered(self) -> bool:
+        """True where some checkpoint is right on over 20 % of the examples in `asked`, so that these have an order."""
+        return self.asked_accuracy > SOME
 
     @property
     def learnt(self) -> Array:

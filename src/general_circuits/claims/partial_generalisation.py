@@ -6,16 +6,16 @@ Registered before this rule was applied to any result, two verdicts:
   before reduction. An example is learnt at the first checkpoint from which on it stays right. The estimate is
   Spearman's ρ of both over validation examples, minus its mean where the bands are those of (ux, uy) for other units
   u. Supported above 0.1, contradicted below: an effect of that size is called small (Cohen 1988).
+- Examples with an operand 0 are left out. Their product is always 0, which a network learns before any band.
 - Precondition of bands: at least four fifths of the replicas have learnt. Training accuracy is then 0.99 or more at the
-  last checkpoint, and validation accuracy is over 0.2 at some checkpoint. The first version had no precondition, and
-  networks that had not learnt their training examples gave a verdict. And if next to no validation example is learnt,
-  there is no order in which they are. A replica that has not learnt has no value.
+  last checkpoint, and validation accuracy without zeros is over 0.2 at some checkpoint. The first version had no
+  precondition, and networks that had not learnt their training examples gave a verdict. And if next to no validation
+  example is learnt, there is no order in which they are. A replica that has not learnt has no value.
 - patchwork, for grokking, at the checkpoint whose validation accuracy is nearest 0.5 and lies from 0.2 to 0.8. The
   estimate compares the variance of accuracy between groups of examples with its value if the right examples were drawn
   at random. Groups share an operand, or share an answer; the two ratios are averaged. Mirror images count as one.
   Supported above 1.5, contradicted below 1.25. Precondition: at least four fifths of the replicas have such a
   checkpoint.
-- Examples with an operand 0, whose product is always 0, are left out.
 - Beside it: bands of networks that read tokens. To such a network, x·y and ux·uy are one task, so by symmetry bands
   cannot matter. The first version gave them a verdict; now they are the null that they are.
 - Also beside it: bands and patches of other variants; and the correlation of late learning with few training examples
@@ -101,8 +101,8 @@ def _bands(records: list[Record]) -> Finding:
         accuracy = _range(records, lambda record: record.accuracy("train").iloc[-1])
         return not_testable(f"training accuracy {accuracy} at the end: the networks have not learnt", part("bands"))
     if sum(record.has_memorised and record.is_ordered for record in records) < ENOUGH * len(records):
-        accuracy = _range(records, lambda record: record.accuracy("validation").max())
-        reason = f"largest validation accuracy {accuracy}: too few validation examples are learnt to have an order"
+        accuracy = _range(records, lambda record: record.asked_accuracy)
+        reason = f"largest validation accuracy {accuracy} without zeros: too few examples are learnt to have an order"
         return not_testable(reason, part("bands"))
     decision = decide([_order(record) for record in records], IN_ORDER)
     words = {
