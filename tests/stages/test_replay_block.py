@@ -19,8 +19,6 @@ from general_circuits.training.schedule import Schedule, Spacing
 from general_circuits.training.settings import Condition
 
 STEPS = 1700
-OF_TRAINING = ("code", "keep_states", "branch", "parent", "parent_states", "parent_code", "as_kicked", "partner")
-"""Options of `train_block` that a replay lacks."""
 SHORT = Schedule(600, checkpoints=Spacing(log=3, every=50), metrics=Spacing(log=10, every=25))
 SETTINGS = {
     "adamw in batches": {},
@@ -62,8 +60,7 @@ class Replay:
 
 
 def replay(job: Job, folder: Path, first: int, last: int, checkpoints: int = 50, metrics: int = 10) -> Replay:
-    options = {key: value for key, value in job.options().items() if key not in OF_TRAINING}
-    options |= {"finished": job.metrics, "training_code": job.code}
+    options = {**job.again(), "finished": job.metrics}
     options |= {"first": first, "last": last, "metrics": folder / "metrics.parquet"}
     options |= {"checkpoints_every": checkpoints, "metrics_every": metrics}
     log = folder.with_suffix(".log")

@@ -25,7 +25,9 @@ ROOT = Path(__file__).parents[2]
 
 WARM = multiprocessing.get_context("forkserver")
 """Starts processes from one that has imported torch, since the import takes most of a job's time."""
-WARM.set_forkserver_preload(["general_circuits.stages.train_block", "general_circuits.stages.replay_block"])
+WARM.set_forkserver_preload(
+    [f"general_circuits.stages.{stage}" for stage in ("train_block", "replay_block", "replay_moments")]
+)
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,11 @@ class Job:
             "partner": self.partner or "",
             "metrics": self.metrics,
         }
+
+    def again(self) -> dict[str, object]:
+        """Return the options that all stages have which train the block again."""
+        shared = {name: self.options()[name] for name in ("split", "condition", "settings", "device", "states")}
+        return shared | {"training_code": self.code}
 
     def find_events(self) -> pd.DataFrame:
         """Run the stage `find_events` on its metrics, and return the table that the stage writes beside them."""

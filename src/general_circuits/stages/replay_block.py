@@ -78,14 +78,16 @@ def main(job: Replay) -> None:
     with room_for(job.condition):
         for position, replica, examples in block.replicas():
             say = partial(print, f"{job.condition}, replica {replica}:", flush=True)
-            folder = folder_of(job.states, position, job.training_code, job.settings, job.device, job.split)
+            of_replica = finished[finished["replica"] == replica]
+            also = condition.schedule.end_key(of_replica["step"].max())
+            folder = folder_of(job.states, position, job.training_code, job.settings, job.device, job.split, also)
             # One state is read. From the first step on, each step is the next one's beginning.
             state = States(folder, say).nearest(job.first - 1)
             say(f"replays from {f'the state at step {state.step:,}' if state else 'its seed'}")
             run = replay(condition, examples, block.vocabulary, replica, job.observed, lambda limit, state=state: state)
             path = job.metrics.parent / checkpoints.file_name(position)
             checkpoints.write(path, replica, run.weights, run.steps, run.model)
-            before = finished[(finished["replica"] == replica) & (finished["step"] < job.first)]
+            before = of_replica[of_replica["step"] < job.first]
             diverged = run.metrics["diverged"] | before["diverged"].any()
             frames.append(run.metrics.assign(condition=job.condition, replica=replica, diverged=diverged))
         tables.write(job.metrics, METRICS, tables.joined(METRICS, frames), {"condition": json.loads(job.settings)})

@@ -88,7 +88,8 @@ def main(job: Training) -> None:
     with room_for(job.condition):
         for position, replica, examples in block.replicas():
             say = partial(print, f"{job.condition}, replica {replica}:", flush=True)
-            folder = folder_of(job.states, position, job.code, job.settings, job.device, job.split, key + _known(ends, replica))
+            also = key + condition.schedule.end_key(ends[replica]) if replica in ends else key
+            folder = folder_of(job.states, position, job.code, job.settings, job.device, job.split, also)
             states = States(folder, say).only()
             all_states.append(states)
             path = job.metrics.parent / checkpoints.file_name(position)
@@ -119,11 +120,6 @@ def _ends(partner: Path, condition: Condition) -> dict[int, int]:
     rows = tables.read(partner, EVENTS)
     generalised = steps_of_events(rows, rows["condition"].iloc[0])["generalised"]
     return {int(replica): condition.schedule.last(step) for replica, step in generalised.items()}
-
-
-def _known(ends: dict[int, int], replica: int) -> str:
-    """Return the part of the key of training states that says where a replica ends: later states are of no use."""
-    return f"until {ends[replica]}" if replica in ends else ""
 
 
 def _start(

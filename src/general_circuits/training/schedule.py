@@ -67,3 +67,10 @@ class Schedule:
         if self.until is None or not math.isfinite(partner_generalised):
             return self.steps
         return min(self.steps, math.floor(self.until * partner_generalised))
+
+    def end_key(self, last: int) -> str:
+        """Return the part of the key of training states that says where a replica ends; empty if its settings say it.
+
+        A run that goes on from a state after its end would have the wrong checkpoints.
+        """
+        return "" if self.until is None else f"until {last}"
