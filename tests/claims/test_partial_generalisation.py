@@ -139,9 +139,7 @@ def test_networks_that_have_not_memorised_do_not_judge() -> None:
 def test_networks_that_only_memorise_have_no_order_to_judge() -> None:
     finding = numbers(memorised_alone)["registered, bands"]
     assert finding.verdict == NOT_TESTABLE
-    assert finding.reason.startswith(
-        "largest validation accuracy 0.19 without zeros: too few validation examples are learnt"
-    )
+    assert finding.reason.startswith("largest validation accuracy 0.19 without zeros: too few examples are learnt")
 
 
 def test_one_replica_in_five_may_not_have_learnt_and_has_no_value() -> None:
