@@ -14,29 +14,31 @@ from jobs import Job, finish
 from safetensors.torch import load_file
 
 from general_circuits.analysis.moments import AROUND_ONSET
+from general_circuits.stages import replay_moments
 from general_circuits.storage import tables
 from general_circuits.storage.moments import steps_by_replica
 from general_circuits.storage.schemas.events import TABLE as EVENTS
 from general_circuits.storage.schemas.moments import TABLE as MOMENTS
+from general_circuits.training.replica import Replica
 from general_circuits.training.schedule import Spacing
 
-STEPS = 1100
+STEPS = 600
 SETTING = condition(STEPS, Spacing(1, 10), Spacing(1, 10))
-"""States lie at steps 500, 1,000 and 1,100."""
-GROKKING = ({"memorised": 60, "onset": 520, "generalised": 700}, {})
+"""States lie at steps 500 and 600."""
+GROKKING = ({"memorised": 60, "onset": 330, "generalised": 380}, {})
 """Events of two replicas. The second one never memorised."""
 CONTROL = ({"memorised": 90}, {"memorised": 40})
 BY_HAND = {
     "baseline": 60,
     "memorised": 60,
-    "onset": 520,
-    "generalised": 700,
-    "before": 340,  # the rise takes 180 steps
-    "after": 880,
-    "late_end": 1050,
+    "onset": 330,
+    "generalised": 380,
+    "before": 280,  # the rise takes 50 steps
+    "after": 430,
+    "late_end": 570,
 }
 """Moments of grokking's first replica."""
-AROUND = [500, 510, 520, 530, 540, 550]
+AROUND = [310, 320, 330, 340, 350, 360]
 
 
 def write_events(path: Path, name: str, replicas: Sequence[Mapping[str, int]]) -> Path:
@@ -51,10 +53,12 @@ def write_events(path: Path, name: str, replicas: Sequence[Mapping[str, int]]) -
     return path
 
 
-def replayed(job: Job, own: Sequence[Mapping[str, int]], partner: Sequence[Mapping[str, int]], folder: Path) -> Path:
-    """Run the stage, and return the path of its table."""
+def options(
+    job: Job, own: Sequence[Mapping[str, int]], partner: Sequence[Mapping[str, int]], folder: Path
+) -> dict[str, object]:
+    """Return the options of the stage, whose files lie in this new folder."""
     folder.mkdir()
-    options = {
+    return {
         **job.again(),
         # The stage reads the last step from the weights beside its split. In the workflow, training writes them there.
         "split": job.run / "split.parquet",
@@ -65,8 +69,12 @@ def replayed(job: Job, own: Sequence[Mapping[str, int]], partner: Sequence[Mappi
         "every": 10,
         "output": folder / "0.parquet",
     }
-    log = folder / "log"
-    assert finish("replay_moments", options, log) == 0, log.read_text()
+
+
+def replayed(job: Job, own: Sequence[Mapping[str, int]], partner: Sequence[Mapping[str, int]], folder: Path) -> Path:
+    """Run the stage, and return the path of its table."""
+    told = options(job, own, partner, folder)
+    assert finish("replay_moments", told, folder / "log") == 0, (folder / "log").read_text()
     return folder / "0.parquet"
 
 
@@ -150,16 +158,16 @@ def test_a_control_whose_partner_never_memorised_has_no_baseline(control: Path) 
 
 
 def test_a_moment_after_the_end_of_training_is_its_last_step_and_flagged(job: Job, tmp_path: Path) -> None:
-    late = ({"memorised": 60, "onset": 900, "generalised": 1000}, {})
+    late = ({"memorised": 60, "onset": 450, "generalised": 500}, {})
     rows = tables.read(replayed(job, late, late, tmp_path / "late"), MOMENTS)
     rows = rows[rows["moment"] != AROUND_ONSET].set_index("moment")
     assert rows["step"].to_dict() == {
         "baseline": 60,
         "memorised": 60,
-        "onset": 900,
-        "generalised": 1000,
-        "before": 800,
-        "after": STEPS,
+        "onset": 450,
+        "generalised": 500,
+        "before": 400,
+        "after": 550,
         "late_end": STEPS,
     }
     assert {*rows.index[rows["is_cut"]]} == {"late_end"}
@@ -185,3 +193,27 @@ def test_states_change_no_bytes(job: Job, grokking: Path, tmp_path: Path) -> Non
     assert other.read_bytes() == grokking.read_bytes()
     assert weights(other).keys() == weights(grokking).keys()
     assert all(torch.equal(weights(other)[name], weight) for name, weight in weights(grokking).items())
+
+
+@pytest.mark.parametrize("until", [None, 1.5])
+def test_a_replay_starts_from_the_states_of_its_training(
+    until: float | None, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state at step 500 is nearer to the end of the late window, at step 570, than the moment before it."""
+    if until:
+        setting = replace(SETTING, schedule=replace(SETTING.schedule, until=until))
+        partner = write_events(tmp_path / "events.parquet", "grokking", GROKKING)
+        job = trained(Job(job.inputs, tmp_path / "job", setting, partner=partner))
+        steps = [load_file(job.run / f"weights-{position}.safetensors")["steps"] for position in (0, 1)]
+        assert [int(kept[-1]) for kept in steps] == [570, STEPS]
+    made: list[int] = []
+    update = Replica.update
+
+    def recorded(self: Replica, is_observed: bool) -> None:
+        made.append(self.step + 1)
+        update(self, is_observed)
+
+    monkeypatch.setattr(Replica, "update", recorded)
+    replay_moments.main(replay_moments.Moments(**options(job, CONTROL, GROKKING, tmp_path / "moments")))
+    assert made == [*range(1, 431), *range(501, 571)]
+    assert weights(tmp_path / "moments/0.parquet")["steps"].tolist() == sorted({90, *BY_HAND.values()})
