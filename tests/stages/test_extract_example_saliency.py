@@ -59,7 +59,8 @@ def by_example(split: Path) -> pd.DataFrame:
 
 def test_statistics_of_the_examples_are_the_rows_of_the_saliency_table(split: Path, by_example: pd.DataFrame) -> None:
     files = {"output": split.parent / "saliency.parquet", "attribution": split.parent / "attribution.parquet"}
-    extract_saliency.main(split, "tiny", QUESTIONS, steps=0, events="", device="cpu", **files)
+    told = {"split": split, "moments": "", "condition": "tiny", "questions": QUESTIONS, "steps": 0, "reads": "all"}
+    extract_saliency.main(extract_saliency.Extraction(**told, device="cpu", **files))
     assert len(tables.read(files["attribution"], ATTRIBUTION)) == 2 * 3 * 2 * (2 + 2) * 2 * 2 * 3
     saliency = tables.read(files["output"], SALIENCY)
     key = [name for name in SALIENCY.key if name not in ("step", "neuron")]

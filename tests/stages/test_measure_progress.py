@@ -1,4 +1,4 @@
-"""Progress measures, from a task to tables, around an onset too, with settings that take seconds."""
+"""Progress measures, from a task to tables, at moments and around an onset too, with settings that take seconds."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from builders import condition
 from safetensors.torch import load_file
 
 from general_circuits.records import to_json
-from general_circuits.stages import generate_task, measure_progress, replay_block, split_examples, train_block
+from general_circuits.stages import generate_task, measure_progress, replay_moments, split_examples, train_block
 from general_circuits.storage import tables
 from general_circuits.storage.schemas import registry
 from general_circuits.storage.schemas.events import TABLE as EVENTS
 from general_circuits.training.schedule import Spacing
 from general_circuits.training.settings import Condition
 
-STEPS, ONSET = 40, 23
+STEPS, MEMORISED, ONSET = 40, 15, 23
 NAMES = ("progress", "structure", "matrices", "spectrum", "reinforcement")
 
 
@@ -27,29 +27,30 @@ def setting() -> Condition:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A block of two replicas: trained, and replayed around the onset that only the first one has."""
+    """A block of two replicas: trained, and replayed to moments that only the first one has."""
     made = tmp_path_factory.mktemp("progress")
     generate_task.main(to_json(setting().task), made / "task.parquet")
     drawn = {"condition": "tiny", "first_seed": 0, "block": 0, "replicas": 2}
     split_examples.main(made / "task.parquet", to_json(setting().split), output=made / "split.parquet", **drawn)
     block = {"split": made / "split.parquet", "condition": "tiny", "settings": to_json(setting()), "device": "cpu"}
     block["states"], metrics = made / "states", made / "metrics.parquet"
-    no_branch = {"branch": "", "parent": Path(), "parent_states": Path(), "parent_code": "", "as_kicked": ""}
+    no_branch = {"branch": "", "parent": Path(), "parent_states": Path(), "parent_code": ""}
+    no_branch |= {"as_kicked": "", "partner": ""}
     train_block.main(train_block.Training(**block, **no_branch, code="c0de", keep_states=8, metrics=metrics))
-    events = pd.DataFrame({"condition": "tiny", "replica": [0, 1], "event": "onset"})
-    events = events.assign(after=[ONSET - 1, STEPS], step=[ONSET, STEPS], censored=[False, True])
-    tables.write(made / "events.parquet", EVENTS, events)
-    replay_block.main(
-        replay_block.Replay(
+    happened = {"memorised": [MEMORISED, None], "onset": [ONSET, None], "generalised": [None, None]}
+    rows = [("tiny", i, event, steps[i] or STEPS, not steps[i]) for event, steps in happened.items() for i in (0, 1)]
+    events = pd.DataFrame(rows, columns=["condition", "replica", "event", "step", "censored"])
+    tables.write(made / "events.parquet", EVENTS, events.assign(after=events["step"]).sort_values(["replica", "event"]))
+    replay_moments.main(
+        replay_moments.Moments(
             **block,
-            finished=metrics,
             training_code="c0de",
-            events=str(made / "events.parquet"),
-            first=-6,
-            last=20,
-            checkpoints_every=3,
-            metrics_every=3,
-            metrics=made / "onset/metrics.parquet",
+            events=made / "events.parquet",
+            partner=made / "events.parquet",
+            before=6,
+            after=20,
+            every=3,
+            output=made / "moments.parquet",
         )
     )
     return made
@@ -60,7 +61,7 @@ def measured(folder: Path, output: Path) -> dict[str, pd.DataFrame]:
     measure_progress.main(
         measure_progress.Progress(
             split=folder / "split.parquet",
-            onset=str(folder / "onset"),
+            moments=str(folder / "moments.parquet"),
             condition="tiny",
             settings=to_json(setting()),
             steps=4,
@@ -75,19 +76,7 @@ def measured(folder: Path, output: Path) -> dict[str, pd.DataFrame]:
     return {name: tables.read(file, registry.table(name)) for name, file in files.items()}
 
 
-def test_only_the_replica_with_an_onset_is_replayed_until_training_ended(folder: Path) -> None:
-    replayed, none = (load_file(folder / f"onset/weights-{position}.safetensors") for position in (0, 1))
-    around = [*range(ONSET - 6, STEPS, 3)]
-    assert replayed["steps"].tolist() == around
-    assert none["steps"].tolist() == []
-    assert set(pd.read_parquet(folder / "onset/metrics.parquet")["replica"]) == {0}
-    trained = load_file(folder / "weights-0.safetensors")
-    place, other = around.index(20), trained["steps"].tolist().index(20)
-    for name in trained.keys() - {"steps"}:
-        assert (replayed[name][place] == trained[name][other]).all()
-
-
-def test_every_checkpoint_has_rows_flagged_as_scheduled_or_around_onset(folder: Path, tmp_path: Path) -> None:
+def test_checkpoints_are_scheduled_or_around_onset_or_other_moments(folder: Path, tmp_path: Path) -> None:
     frames = measured(folder, tmp_path)
     for name in ("progress", "structure", "matrices", "spectrum"):
         rows = frames[name]
@@ -96,7 +85,9 @@ def test_every_checkpoint_has_rows_flagged_as_scheduled_or_around_onset(folder: 
         around = rows[rows["around_onset"]]
         assert set(around["replica"]) == {0}
         assert set(around["step"]) == {*range(ONSET - 6, STEPS, 3)}
-        assert (rows["is_scheduled"] | rows["around_onset"]).all()
+        others = rows[~rows["is_scheduled"] & ~rows["around_onset"]]
+        assert set(others["replica"]) == {0}
+        assert set(others["step"]) == {MEMORISED}
     of_examples = frames["reinforcement"].groupby(["replica", "step"]).size()
     assert (of_examples == 3).all()
     assert len(of_examples) == 4
