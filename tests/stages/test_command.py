@@ -15,9 +15,12 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from general_circuits import stages
+from general_circuits.stages.ablate_neurons import Ablation
 from general_circuits.stages.command import Stage, with_options
+from general_circuits.stages.extract_saliency import Extraction
 from general_circuits.stages.measure_progress import Progress
 from general_circuits.stages.replay_block import Replay
+from general_circuits.stages.replay_moments import Moments
 from general_circuits.stages.train_block import Training
 from general_circuits.stages.watch_spikes import Watch
 
@@ -130,7 +133,15 @@ def test_every_stage_reads_required_options_alone(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "record"),
-    [("train_block", Training), ("replay_block", Replay), ("watch_spikes", Watch), ("measure_progress", Progress)],
+    [
+        ("train_block", Training),
+        ("replay_block", Replay),
+        ("replay_moments", Moments),
+        ("watch_spikes", Watch),
+        ("extract_saliency", Extraction),
+        ("ablate_neurons", Ablation),
+        ("measure_progress", Progress),
+    ],
 )
 def test_stages_with_many_arguments_read_the_fields_of_one_dataclass(name: str, record: type) -> None:
     main = importlib.import_module(f"general_circuits.stages.{name}").main

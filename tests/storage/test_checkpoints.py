@@ -166,13 +166,47 @@ def test_others_may_read_weights_as_they_may_read_any_new_file(tmp_path, run):
     assert (tmp_path / "weights.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-def test_a_replay_beside_a_run_has_all_its_steps_and_only_the_networks_that_are_not_scheduled(tmp_path, run):
-    write(tmp_path / checkpoints.file_name(0), run)
-    steps, models = checkpoints.beside(str(tmp_path), 0, [0, 4, 5], CPU)
-    assert steps == [0, 1, 3, 5, 10, 12]
-    assert [step for step, _ in models] == [1, 3, 10, 12]
+# Steps of a run and of its replay together.
 
 
-def test_without_a_replay_nothing_stands_beside_a_run():
-    steps, models = checkpoints.beside("", 0, [0, 5], CPU)
-    assert (steps, list(models)) == ([], [])
+def write_some(path: Path, run: loop.Run, steps: list[int], scale: float = 1.0) -> None:
+    """Write the weights of some steps, times a number that tells where they are read from."""
+    places = [run.steps.index(step) for step in steps]
+    checkpoints.write(path, 3, {name: scale * weight[places] for name, weight in run.weights.items()}, steps, run.model)
+
+
+@pytest.mark.parametrize(
+    ("scheduled", "replayed", "from_run", "from_replay"),
+    [
+        pytest.param([0, 5, 12], [3, 10], [0, 5, 12], [3, 10], id="between one another"),
+        pytest.param([0, 5, 12], [5, 10, 10, 3, 12], [0, 5, 12], [3, 10], id="a step in both comes once, from the run"),
+        pytest.param([5], [3, 12], [5], [3, 12], id="a step of the run that is not asked of it comes from the replay"),
+        pytest.param([], [10, 3], [], [3, 10], id="no scheduled step"),
+        pytest.param([0, 12], [], [0, 12], [], id="no replayed step"),
+    ],
+)
+def test_steps_of_a_run_and_of_its_replay_come_in_the_order_of_training(
+    scheduled: list[int], replayed: list[int], from_run: list[int], from_replay: list[int], tmp_path: Path, run
+) -> None:
+    name = checkpoints.file_name(1)
+    write_some(tmp_path / name, run, [0, 5, 12])
+    write_some(tmp_path / "moments/0" / name, run, [3, 5, 10, 12], scale=2.0)
+    networks = checkpoints.merged(tmp_path, str(tmp_path / "moments/0.parquet"), 1, scheduled, replayed, CPU)
+    found = {step: model.state_dict()["unembed.W_U"].clone() for step, model in networks}
+    assert list(found) == sorted(from_run + from_replay)
+    for steps, scale in ((from_run, 1.0), (from_replay, 2.0)):
+        for step in steps:
+            assert torch.equal(found[step], scale * run.weights["unembed.W_U"][run.steps.index(step)])
+
+
+def test_without_a_replay_the_run_is_read_alone(tmp_path: Path, run) -> None:
+    write_some(tmp_path / checkpoints.file_name(0), run, [0, 5, 12])
+    assert [step for step, _ in checkpoints.merged(tmp_path, "", 0, [0, 12], [], CPU)] == [0, 12]
+
+
+def test_a_step_that_was_not_replayed_is_refused(tmp_path: Path, run) -> None:
+    name = checkpoints.file_name(0)
+    write_some(tmp_path / name, run, [0, 12])
+    write_some(tmp_path / "0" / name, run, [5])
+    with pytest.raises(KeyError):
+        list(checkpoints.merged(tmp_path, str(tmp_path / "0.parquet"), 0, [0, 12], [3], CPU))
