@@ -137,7 +137,7 @@ def test_a_condition_trains_on_the_table_of_its_task() -> None:
     [
         ("train_block", "runs/{condition}/{block}"),
         ("replay_block", "replays/{condition}/{block}/{replay}"),
-        ("replay_onset", "onset/{condition}/{block}"),
+        ("replay_moments", "moments/{condition}/{block}"),
         ("watch_spikes", "spikes/{condition}/{block}"),
     ],
 )
@@ -153,9 +153,29 @@ def test_a_branch_begins_from_its_parents_files() -> None:
     assert dag().parent_files("grokking") == []
 
 
-def test_a_branch_has_no_replayed_checkpoints_around_onset() -> None:
-    assert dag().onset_weights("fast") == []
-    assert dag().onset_weights("grokking") == dag().weights("replay_onset")
+def test_a_branch_has_no_moments() -> None:
+    of = dag()
+    assert of.moments("fast") == []
+    assert of.moments("grokking") == ["<results>/moments/{condition}/{block}.parquet", *of.weights("replay_moments")]
+    measured = dag(conditions={**CONDITIONS, "fast": {**CONDITIONS["fast"], "measurements": ["saliency"]}})
+    assert "fast" in measured.axes_of("saliency", measured.axes)["condition"]
+    assert measured.axes_of("moments", measured.axes)["condition"] == ["grokking", "random_labels", "division"]
+
+
+def test_the_partner_of_every_condition_is_grokking() -> None:
+    events = "<results>/runs/grokking/{block}/events.parquet"
+    assert {dag().partner_events(name) for name in ("grokking", "random_labels", "division")} == {events}
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        {"other": {}, "random_labels": {"label_noise": 1.0}},
+        pytest.param({"other": {}, "grokking": branch(parent="other", learning_rate="x10")}, id="grokking is a branch"),
+    ],
+)
+def test_without_grokking_the_partner_is_the_condition_itself(conditions: dict[str, Any]) -> None:
+    assert dag(conditions=conditions).partner_events("other") == "<results>/runs/{condition}/{block}/events.parquet"
 
 
 def test_the_saliency_of_every_example_has_a_file_per_condition_block_and_chosen_checkpoint() -> None:
@@ -253,7 +273,7 @@ def test_a_claim_reads_the_tables_beside_it_where_one_of_its_conditions_has_them
     conditions = {**CONDITIONS, "weak": {"weight_decay": 0.1}}
     assert dag(conditions=conditions).claim_reads("weight_decay") == ["conditions", "events"]
     with_progress = dag(conditions=conditions, measurements={"progress": {}})
-    assert with_progress.claim_reads("weight_decay") == ["conditions", "events", "progress"]
+    assert with_progress.claim_reads("weight_decay") == ["conditions", "events", "progress", "structure"]
     of_others = {name: {**own, "measurements": []} for name, own in conditions.items() if "branch" not in own}
     of_others["division"]["measurements"] = ["progress"]
     only_beside = dag(conditions=of_others, measurements={"progress": {}})
@@ -263,9 +283,13 @@ def test_a_claim_reads_the_tables_beside_it_where_one_of_its_conditions_has_them
 def test_a_claim_reads_the_files_of_its_own_conditions() -> None:
     files = dag().claim_tables("saliency_skew")
     assert files == [
-        f"<results>/{path}"
-        for table in ("runs/{}/{}/events.parquet", "distribution/{}/{}.parquet")
-        for path in (table.format(name, block) for name in ("grokking", "random_labels") for block in (0, 1))
+        *(
+            f"<results>/{table}/{name}/{block}.parquet"
+            for table in ("moments", "distribution")
+            for name in ("grokking", "random_labels")
+            for block in (0, 1)
+        ),
+        "<results>/conditions.parquet",
     ]
 
 
@@ -275,7 +299,7 @@ def test_a_specification_curve_needs_its_measurements_and_its_claim() -> None:
     assert curves.specified("saliency_skew") == CLAIMS["saliency_skew"].specified
     assert curves.specified_axes("saliency_skew")["condition"] == ["grokking", "random_labels"]
     assert dag(measurements=PARTS, conditions={"grokking": {}}).specified("saliency_skew") == ()
-    assert curves.specified_tables("saliency_skew")[0] == "<results>/runs/grokking/0/events.parquet"
+    assert curves.specified_tables("saliency_skew")[0] == "<results>/moments/grokking/0.parquet"
 
 
 # Figures.
@@ -372,7 +396,7 @@ def test_a_condition_that_is_no_branch_continues_nothing() -> None:
 
 def test_a_replays_name_says_its_steps() -> None:
     assert dag().replay_options("grokking", "steps-3-17-checkpoints-2-metrics-5") == (
-        "--events= --first 3 --last 17 --checkpoints-every 2 --metrics-every 5"
+        "--first 3 --last 17 --checkpoints-every 2 --metrics-every 5"
     )
 
 
@@ -381,11 +405,9 @@ def test_a_replay_of_a_branch_is_refused_with_what_to_do_instead() -> None:
         dag().replay_options("fast", "steps-3-17-checkpoints-2-metrics-5")
 
 
-def test_the_replay_around_onset_counts_its_steps_from_there() -> None:
+def test_a_replay_to_moments_is_told_which_steps_around_onset_to_keep() -> None:
     of = dag(measurements={"onset": {"before": 50, "after": 70, "every": 10}})
-    assert of.onset_options("events.parquet") == (
-        "--events events.parquet --first=-50 --last 70 --checkpoints-every 10 --metrics-every 10"
-    )
+    assert of.moments_options == "--before 50 --after 70 --every 10"
 
 
 def test_settings_reach_stages_as_json() -> None:
@@ -443,6 +465,16 @@ def test_the_memory_of_duels_is_positive_and_grows_with_their_size(rule: str, sm
 def test_a_branch_needs_more_memory_than_its_parent_since_it_trains_both() -> None:
     of = dag(defaults=LARGE)
     assert of.mb("train_block", "fast") > of.mb("train_block", "grokking")
+
+
+def test_a_replay_to_moments_needs_more_memory_the_more_steps_around_onset_it_keeps() -> None:
+    few, many = (
+        dag(defaults=LARGE, measurements={"onset": {"before": before, "after": 100, "every": 10}})
+        for before in (100, 1000)
+    )
+    added = 3 * 90 * few.sizes["grokking"].parameters * 4 / 1e6
+    assert many.mb("replay_moments", "grokking") - few.mb("replay_moments", "grokking") == pytest.approx(added, abs=1)
+    assert many.mb("train_block", "grokking") == few.mb("train_block", "grokking")
 
 
 def test_a_rule_without_a_prediction_is_refused() -> None:

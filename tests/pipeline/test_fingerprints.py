@@ -20,7 +20,7 @@ OWN = ("training.losses.cross_entropy", "training.optimisers.adamw")
 """The loss and the update rule of the conditions below."""
 JOBS = {
     "generate_task": ("stages.generate_task", "tasks.modular"),
-    **{stage: (f"stages.{stage}", *OWN) for stage in ("train_block", "replay_block")},
+    **{stage: (f"stages.{stage}", *OWN) for stage in ("train_block", "replay_block", "replay_moments")},
     **{
         stage: (f"stages.{stage}",)
         for stage in (
@@ -38,7 +38,7 @@ JOBS = {
 }
 """Modules whose code each job depends on, as the DAG names them."""
 SALIENCY = {"extract_saliency", "extract_example_saliency"}
-TRAINING = {"train_block", "replay_block"}
+TRAINING = {"train_block", "replay_block", "replay_moments"}
 
 SCRIPT = """
 import json, sys

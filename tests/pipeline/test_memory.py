@@ -17,9 +17,9 @@ from typing import get_args
 
 import pandas as pd
 import pytest
-import torch
 from builders import branch_of, mlp_settings, model_settings
 
+from general_circuits.analysis.moments import MOMENTS
 from general_circuits.config.duels import PlantedSettings, ToySettings
 from general_circuits.config.load import load
 from general_circuits.config.measurements import (
@@ -35,7 +35,6 @@ from general_circuits.pipeline import memory
 from general_circuits.records import to_json
 from general_circuits.stages import generate_task, split_examples
 from general_circuits.storage import tables
-from general_circuits.storage.checkpoints import Checkpoints, file_name, write
 from general_circuits.storage.schemas.events import TABLE as EVENTS
 from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training.reduced import network
@@ -155,7 +154,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Trained
         states = {"code": "0", "states": folder / "state", "keep_states": 0}
         files = {"split": folder / "split.parquet", "metrics": folder / "metrics.parquet"}
         told = {"condition": "case", "settings": to_json(setting), "device": "cpu"}
-        none = {"branch": "", "parent": ".", "parent_states": ".", "parent_code": "", "as_kicked": ""}
+        none = {"branch": "", "parent": ".", "parent_states": ".", "parent_code": "", "as_kicked": "", "partner": ""}
         return setting, folder, peak_mb("train_block", **told, **files, **states, **none)
 
     return train
@@ -174,10 +173,23 @@ def test_a_branch_fits_its_prediction(trained: Callable[[str], Trained], name: s
     tables.write(folder / "events.parquet", EVENTS, events.assign(after=0))
     own = folder / "branch"
     told = {"condition": "case", "settings": to_json(setting), "device": "cpu", "code": "0", "keep_states": 0}
-    parent = {"parent": folder, "parent_states": folder / "state", "parent_code": "0", "as_kicked": ""}
+    parent = {"parent": folder, "parent_states": folder / "state", "parent_code": "0", "as_kicked": "", "partner": ""}
     files = {"split": folder / "split.parquet", "metrics": own / "metrics.parquet", "states": own / "state"}
     peak = peak_mb("train_block", **told, **files, **parent, branch=to_json(branch_of(setting, "step 1")))
     assert peak <= memory.Size.of(setting).training_mb(is_branch=True) <= 2 * peak
+
+
+def test_a_replay_to_moments_fits_its_prediction(trained: Callable[[str], Trained]) -> None:
+    """It keeps every step of a run that itself kept every step."""
+    setting, folder, _ = trained("many checkpoints")
+    events = pd.DataFrame({"condition": "case", "replica": 0, "event": ["memorised", "onset", "generalised"]})
+    events = events.assign(step=[2, 30, 40], after=[1, 29, 39], censored=False)
+    tables.write(folder / "moments-events.parquet", EVENTS, events)
+    told = {"settings": to_json(setting), "training_code": "0", "states": folder / "state"}
+    told |= {"before": 30, "after": 30, "every": 1, "output": folder / "moments.parquet"}
+    told |= dict.fromkeys(("events", "partner"), folder / "moments-events.parquet")
+    peak = peak_mb("replay_moments", **of_block(folder), **told)
+    assert peak <= memory.Size.of(setting).training_mb(kept=len(MOMENTS) + 61) <= 2 * peak
 
 
 @pytest.mark.parametrize("name", MEASURED)
@@ -188,27 +200,25 @@ def test_saliency_and_ablation_fit_their_predictions(trained: Callable[[str], Tr
     rankings = ["mean_magnitude", "weight_norm"]
     counts = {"k_points": 2, "random_draws": DRAWS, "examples": 1024, "checkpoints": 1}
     option = AblationSettings(deletions=["resample"], rankings=rankings, **counts).as_option("registered")
-    files = {"saliency": folder / "saliency.parquet"}
+    files = {"saliency": folder / "saliency.parquet", "moments": ""}
     files |= {name: folder / f"{name}.parquet" for name in ("ablation", "damage")}
     peak = peak_mb("ablate_neurons", **of_block(folder), deletions=option, **files)
     # one statistic and one norm, the statistic from its other end, matched neurons, and random orders
-    deletions = memory.Deletions(1024, splits=2, k_points=2, curves=4 + DRAWS, checkpoints=1, replicas=1)
+    deletions = memory.Deletions(1024, splits=2, k_points=2, curves=4 + DRAWS, checkpoints=1, moments=0, replicas=1)
     assert peak <= memory.Size.of(setting).ablation_mb(deletions) <= MOST * peak
 
 
 @pytest.mark.parametrize("name", MEASURED)
 def test_progress_and_updates_fit_their_predictions(trained: Callable[[str], Trained], name: str) -> None:
     setting, folder, _ = trained(name)
-    ((_, model),) = Checkpoints(folder / file_name(0)).models([0], torch.device("cpu"))
-    none = {key: weight[None][:0] for key, weight in model.state_dict().items()}
-    write(folder / "onset" / file_name(0), 0, none, [], model)
-    told = {"settings": to_json(setting), "steps": 1, "onset": folder / "onset"}
+    told = {"settings": to_json(setting), "steps": 1, "moments": ""}
     peak = peak_mb(
         "measure_progress",
         **of_block(folder),
         **told,
         examples=1,
         examples_steps=1,
+        general_at="last",
         output=folder / "progress.parquet",
     )
     predicted = memory.Size.of(setting).progress_mb()
@@ -299,18 +309,21 @@ def test_rows_of_many_checkpoints_and_attributions_add_to_the_prediction() -> No
     added = (3 * size.checkpoints - 1) * rows * memory.SALIENCY_ROW
     assert size.saliency_mb(every) - size.saliency_mb(asked) == pytest.approx(added / 1e6, abs=1)
     assert size.saliency_mb(dataclasses.replace(asked, checkpoints=10**6, replicas=3)) == size.saliency_mb(every)
+    at_moments = size.saliency_mb(dataclasses.replace(asked, moments=7)) - size.saliency_mb(asked)
+    assert at_moments == pytest.approx(7 * rows * memory.SALIENCY_ROW / 1e6, abs=1)
 
 
 def attributions(settings: SaliencySettings) -> memory.Attributions:
     """Return the amount of attribution at one checkpoint of one replica."""
     study = load({"study": "costs", "conditions": {"case": {}}, "measurements": {"saliency": settings.model_dump()}})
-    return dataclasses.replace(memory.attributions(study), checkpoints=1, replicas=1)
+    return dataclasses.replace(memory.attributions(study), checkpoints=1, moments=0, replicas=1)
 
 
 def saliency_mb(setting: Condition, folder: Path, settings: SaliencySettings) -> tuple[int, int]:
     """Return the peak of `extract_saliency` at one checkpoint, and its prediction."""
     files = {"output": folder / "saliency.parquet", "attribution": folder / "attribution.parquet"}
-    peak = peak_mb("extract_saliency", **of_block(folder), questions=settings.as_option(), **files, steps=1, events="")
+    alone = {"moments": "", "steps": 1, "reads": "all"}
+    peak = peak_mb("extract_saliency", **of_block(folder), questions=settings.as_option(), **files, **alone)
     return peak, memory.Size.of(setting).saliency_mb(attributions(settings))
 
 
@@ -322,10 +335,12 @@ def of_block(folder: Path) -> dict[str, object]:
 def test_rows_of_a_large_table_add_to_the_prediction() -> None:
     """The table is written one checkpoint at a time, but a million rows still leave a quarter of a gigabyte behind."""
     size = memory.Size.of(condition({"modulus": 59, "steps": 1000, "checkpoints": {"log": 1, "every": 10}}))
-    few = memory.Deletions(64, splits=1, k_points=20, curves=10, checkpoints=1, replicas=1)
+    few = memory.Deletions(64, splits=1, k_points=20, curves=10, checkpoints=1, moments=0, replicas=1)
     many = dataclasses.replace(few, curves=500, checkpoints="all")
     rows = 500 * 22 * size.checkpoints
     assert size.ablation_mb(many) - size.ablation_mb(few) == pytest.approx(rows * memory.ABLATION_ROW / 1e6, rel=0.01)
+    at_moments = size.ablation_mb(dataclasses.replace(many, moments=7)) - size.ablation_mb(many)
+    assert at_moments == pytest.approx(7 * 500 * 22 * memory.ABLATION_ROW / 1e6, abs=1)
     noisy = memory.Size.of(
         dataclasses.replace(size.condition, split=dataclasses.replace(size.condition.split, label_noise=1.0))
     )

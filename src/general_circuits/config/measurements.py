@@ -253,6 +253,11 @@ class OnsetSettings(Settings):
     after: Count = Field(400, description="number of steps after the onset at which these checkpoints end")
     every: Count = Field(100, description="number of steps between two of these checkpoints")
 
+    @property
+    def steps(self) -> int:
+        """Largest number of these checkpoints of one replica."""
+        return (self.before + self.after) // self.every + 1
+
 
 class UpdateSettings(Settings):
     """Tracked updates: how general each neuron is, how far examples agree on it, and how updates change it.

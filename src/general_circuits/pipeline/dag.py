@@ -16,6 +16,7 @@ from typing import Any
 
 from snakemake.exceptions import WorkflowError
 
+from general_circuits.analysis.moments import MOMENTS
 from general_circuits.analysis.variants import BASE
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.config.branch import replay_refusal
@@ -415,8 +416,10 @@ class Dag:
             raise ValueError(f"{rule}: there is no prediction of this rule's memory without a condition")
         size, (answers, spikes) = self.sizes[condition], study.measurements.answers_and_spikes
         match rule:
-            case "train_block" | "replay_block" | "replay_moments":
+            case "train_block" | "replay_block":
                 return size.training_mb(condition in self.branches)
+            case "replay_moments":
+                return size.training_mb(kept=len(MOMENTS) + study.measurements.onset.steps)
             case "extract_saliency":
                 return size.saliency_mb(memory.attributions(study))
             case "extract_example_saliency":

@@ -15,6 +15,7 @@ from typing import Literal
 
 import psutil
 
+from general_circuits.analysis.moments import MOMENTS
 from general_circuits.config.measurements import AblationSettings, AttributionSettings
 from general_circuits.config.study import Study
 from general_circuits.duels.planted_grid import NUMBERS_PER_STACK
@@ -65,6 +66,7 @@ class Attributions:
         combinations: number of combinations of method, target and normalisation.
         sites: kinds of neurons.
         checkpoints: largest number of checkpoints of each replica; or "all".
+        moments: largest number of moments of each replica, which are measured beside the checkpoints.
         replicas: number of replicas of the job.
     """
 
@@ -74,6 +76,7 @@ class Attributions:
     combinations: int
     sites: tuple[str, ...]
     checkpoints: int | Literal["all"]
+    moments: int
     replicas: int
 
 
@@ -87,6 +90,7 @@ class Deletions:
         k_points: number of sizes k on a log axis, or "all".
         curves: number of curves of one layer on one split.
         checkpoints: largest number of checkpoints of each replica; or "all".
+        moments: largest number of moments of each replica, which are measured beside the checkpoints.
         replicas: number of replicas of the job.
     """
 
@@ -95,6 +99,7 @@ class Deletions:
     k_points: int | Literal["all"]
     curves: int
     checkpoints: int | Literal["all"]
+    moments: int
     replicas: int
 
 
@@ -170,14 +175,20 @@ class Size:
         made = -(-self.condition.schedule.steps // STATE_EVERY)
         return weights * self.weights_bytes + min(states, made) * self.state_bytes
 
-    def training_mb(self, is_branch: bool = False) -> int:
-        """Return the peak memory of `train_block`, MB. A branch also holds its parent."""
+    def training_mb(self, is_branch: bool = False, kept: int | None = None) -> int:
+        """Return the peak memory of `train_block` and of replays, MB.
+
+        Args:
+            is_branch: whether the job also holds the branch's parent.
+            kept: number of checkpoints that the job keeps of one replica; None means those of the schedule.
+        """
         # An evaluation holds the logits of a whole split in double precision, and several arrays of their size.
         evaluation = 6 * self.largest_split * self.vocabulary.n_classes * 8
         compiler = TORCH_COMPILER if self.condition.optimiser.optimiser == "lbfgs" else 0
         running = FLOAT * (self._in_mlp() if self.condition.model.architecture == "mlp" else self._in_transformer())
         # Checkpoints are in memory once, and twice more while they are written together at the end.
-        own = TRAINING_BASE + compiler + 3 * self.weights_bytes + 5 * self.state_bytes + running + evaluation
+        weights = 3 * FLOAT * self.parameters * (self.checkpoints if kept is None else kept)
+        own = TRAINING_BASE + compiler + weights + 5 * self.state_bytes + running + evaluation
         return _mb(own + is_branch * (3 * self.state_bytes + running))
 
     def _in_mlp(self) -> int:
@@ -249,7 +260,7 @@ class Size:
         blocks = 5 * max(logits, min(LOGITS_PER_PASS, logits * model.d_mlp))
         numbers = together * per_example + 2 * kept * model.d_mlp + blocks
         checkpoints = self.checkpoints if asked.checkpoints == "all" else min(asked.checkpoints, self.checkpoints)
-        rows = asked.replicas * checkpoints * 2 * asked.combinations * self.neurons(asked.sites)
+        rows = asked.replicas * (checkpoints + asked.moments) * 2 * asked.combinations * self.neurons(asked.sites)
         return _mb(SALIENCY_BASE + FLOAT * numbers + SALIENCY_ROW * rows + self.weights_bytes)
 
     def progress_mb(self) -> int:
@@ -367,7 +378,7 @@ class Size:
         # With label noise, training examples are also scored in two parts: `train_corrupted` and `train_true`.
         splits = deletions.splits + 2 * (self.condition.split.label_noise > 0)
         checkpoints = deletions.checkpoints if deletions.checkpoints != "all" else self.checkpoints
-        rows = deletions.replicas * min(int(checkpoints), self.checkpoints) * model.n_layers
+        rows = deletions.replicas * (min(int(checkpoints), self.checkpoints) + deletions.moments) * model.n_layers
         rows *= deletions.curves * splits * kept
         return _mb(ABLATION_BASE + FLOAT * (neurons + answers) + ABLATION_ROW * rows + self.weights_bytes // 2)
 
@@ -407,6 +418,7 @@ def _attributions(settings: AttributionSettings, checkpoints: int | Literal["all
         settings.combinations,
         tuple(settings.sites),
         checkpoints,
+        len(MOMENTS),
         replicas,
     )
 
@@ -419,6 +431,7 @@ def _deletions(settings: AblationSettings, combinations: int, replicas: int) -> 
         settings.k_points,
         settings.curves(combinations),
         settings.checkpoints,
+        len(MOMENTS),
         replicas,
     )
 

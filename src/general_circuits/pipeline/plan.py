@@ -201,10 +201,10 @@ class _Planner:
         # Each moment, and the first step around onset, is reached from the last kept state before it.
         between_states = (steps // max(1, study.keep.states) + STATE_EVERY) // 2
         replayed = min(steps, onset.before + onset.after + (len(MOMENTS) + 1) * between_states)
-        kept = len(MOMENTS) + (onset.before + onset.after) // onset.every + 1
+        kept = len(MOMENTS) + onset.steps
         seconds = self.with_torch + self.block * replayed * self.rates(name).step
         left = float(self.block * kept * (size.parameters * FLOAT * study.keep.weights + 30))
-        yield Jobs("replay_moments", self.blocks, seconds, size.training_mb(), left)
+        yield Jobs("replay_moments", self.blocks, seconds, self.dag.mb("replay_moments", name), left)
 
     def saliency_and_ablation(self, name: str) -> Iterator[Jobs]:
         """Yield the jobs that attribute a condition's answers to its neurons, and delete neurons."""
@@ -245,7 +245,7 @@ class _Planner:
         if not (has_progress or has_updates):
             return
         # A branch is not replayed.
-        around = 0 if name in self.dag.branches else len(MOMENTS) + (onset.before + onset.after) // onset.every + 1
+        around = 0 if name in self.dag.branches else len(MOMENTS) + onset.steps
         if has_progress:
             checkpoints = _at_most(progress.checkpoints, size.checkpoints) + around
             gradients = progress.examples * _at_most(progress.examples_checkpoints, size.checkpoints)
