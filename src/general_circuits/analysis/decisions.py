@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -140,10 +141,18 @@ def _needed(supports: float, contradicts: float, spread: float, replicas: int) -
         replicas: number of replicas so far.
     """
     to_decide = max(supports, contradicts, min(-supports, -contradicts))
-    for n in range(max(replicas + 1, ENOUGH_REPLICAS), MOST_REPLICAS + 1):
-        if to_decide * np.sqrt(n) >= (stdtrit(n - 1, 1 - level_of(n)) + ndtri(POWER)) * spread:
-            return n
-    return 0
+    more = max(replicas + 1 - ENOUGH_REPLICAS, 0)
+    decides = np.flatnonzero(to_decide >= _spreads()[more:] * spread)
+    return ENOUGH_REPLICAS + more + int(decides[0]) if len(decides) else 0
+
+
+@cache
+def _spreads() -> Array:
+    """Return how many spreads a mean must lie beyond a threshold, for each number of replicas up to the largest."""
+    n = np.arange(ENOUGH_REPLICAS, MOST_REPLICAS + 1)
+    levels = np.array([level_of(replicas) for replicas in n])
+    spreads: Array = (stdtrit(n - 1, 1 - levels) + ndtri(POWER)) / np.sqrt(n)
+    return spreads
 
 
 def least_favourable(contrasts: Mapping[str, ArrayLike], rule: Rule) -> Decision:
