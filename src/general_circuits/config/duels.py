@@ -172,8 +172,8 @@ class PlantedSettings(TaskSettings, SplitSettings, ModelSettings):
     )
     duel_steps: Count = Field(500, description="training steps of a duel; longer ones have effects measured up to here")
     settling: dict[Literal["sgd", "momentum", "adam", "adamw"], Count] = Field(
-        # Chosen on seeds 1000 to 1002 from drifts alone: at these ends none of one or sixteen parts is above 0.0014 per
-        # 100 steps. Shares of adamw with decay turn back at about 700 and 2,000 steps, so a look at the drift is no end.
+        # Chosen on seeds 1000 to 1002 from drifts alone. At these ends none of one or sixteen parts is above 0.0014 per
+        # 100 steps. Shares of adamw with decay turn twice on their way, so a small drift could not end a duel.
         {"sgd": 4, "momentum": 4, "adamw": 10},
         description="how many times `duel_steps` the duels last whose shares are judged, by update rule; 1 for a rule"
         " that is not named. Their shares must have settled at the end",
