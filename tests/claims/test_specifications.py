@@ -8,9 +8,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import pytest
+import variant_tables
+from moment_tables import moments_table, partners
 
 from general_circuits.analysis.estimates import estimate
-from general_circuits.analysis.windows import steps_of_events, steps_read
+from general_circuits.analysis.moments import steps_of
+from general_circuits.analysis.windows import steps_read
 from general_circuits.claims import saliency_skew, specifications, topk_damage
 from general_circuits.claims.findings import Finding
 from general_circuits.registered import REGISTERED
@@ -18,21 +21,20 @@ from general_circuits.storage.schemas.specification import TABLE
 from general_circuits.storage.tables import Table
 
 STEPS = np.array([0, 400, 600, 1000, 1500, 2000, 2500, 3000, 3500])
-EVENTS = {"memorised": 500.0, "onset": 1500.0, "generalised": 2000.0}
+EVENTS = {"memorised": 600.0, "onset": 1500.0, "generalised": 2000.0}
 REPLICAS = range(4)
+READ = steps_read(STEPS.tolist(), {"baseline": EVENTS["memorised"], "generalised": EVENTS["generalised"]})
+"""Steps that a claim reads."""
 METHODS, TARGETS = ("activation_gradient", "conductance"), ("right_minus_mean", "margin")
 NORMALISATIONS, SITES = ("raw", "per_example"), ("mlp", "head_outputs")
 STATISTICS, SPLITS, DEAD = ("mean_magnitude", "median"), ("train", "validation"), ("included", "excluded")
 DELETIONS = ("zero", "mean")
 
 
-def events(censored: tuple[int, ...] = ()) -> pd.DataFrame:
-    rows = [
-        ("grokking", replica, event, step, event != "memorised" and replica in censored)
-        for replica, (event, step) in itertools.product(REPLICAS, EVENTS.items())
-    ]
-    frame = pd.DataFrame(rows, columns=["condition", "replica", "event", "step", "censored"])
-    return frame.astype({"condition": "category", "event": "category"})
+def moments(censored: tuple[int, ...] = ()) -> pd.DataFrame:
+    """Build the `moments` table of grokking and its control; `censored` replicas never leave the plateau."""
+    memorised = dict.fromkeys(("grokking", "random_labels"), EVENTS["memorised"])
+    return moments_table(partners(len(REPLICAS), EVENTS, censored), memorised, int(STEPS[-1]))
 
 
 def histograms(conditions: tuple[str, ...] = ("grokking", "random_labels"), seed: int = 0) -> pd.DataFrame:
@@ -70,9 +72,9 @@ def categorical(frame: pd.DataFrame, conditions: tuple[str, ...]) -> pd.DataFram
 def of_claim(name: str, censored: tuple[int, ...] = ()) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """Return a claim's specifications, and the tables that they are made from."""
     if name == "saliency_skew":
-        tables = {"events": events(censored), "specified_distribution": histograms()}
+        tables = {"moments": moments(censored), "specified_distribution": histograms()}
         return saliency_skew.specify(tables), tables
-    tables = {"events": events(censored), "specified_damage": damages()}
+    tables = {"moments": moments(censored), "specified_damage": damages()}
     return topk_damage.specify(tables), tables
 
 
@@ -98,15 +100,19 @@ def contrasts(findings: list[Finding]) -> Mapping[str, Finding]:
     return {finding.contrast: finding for finding in findings}
 
 
-def test_the_registered_specification_of_skew_is_the_claims_number() -> None:
+def test_the_registered_specification_of_skew_is_the_change_beyond_labels_random_by_example() -> None:
+    """Other random labels are not measured in every way."""
     found, tables = of_claim("saliency_skew")
-    judged = saliency_skew.judge({"events": tables["events"], "distribution": tables["specified_distribution"]})
-    row, expected = registered(found), contrasts(judged)["registered"].estimate
+    labels = {"split.label_noise": 1.0, "split.label_noise_by": "example"}
+    given = {"distribution": tables["specified_distribution"]}
+    given["conditions"] = variant_tables.conditions({"random_labels": labels})
+    judged = saliency_skew.judge({**tables, **given})
+    row, expected = registered(found), contrasts(judged)["skewness, minus random_labels"].estimate
     assert (row["estimate"], row["low"], row["high"]) == pytest.approx((expected.mean, expected.low, expected.high))
     alone = found[
         (found["control"] == "none") & (found[list(REGISTERED_SKEW)] == pd.Series(REGISTERED_SKEW)).all(axis=1)
     ]
-    assert alone["estimate"].item() == pytest.approx(contrasts(judged)["without the control"].estimate.mean)
+    assert alone["estimate"].item() == pytest.approx(contrasts(judged)["skewness, without a control"].estimate.mean)
 
 
 REGISTERED_SKEW = {
@@ -132,8 +138,7 @@ def test_the_registered_specification_of_damage_is_the_rise_of_the_excess() -> N
     means = areas.groupby(["replica", "step", "ranking"], observed=True)["area"].mean().unstack("ranking")
     excess = (means["top"] - means["random"]).unstack("step")
     late = excess[[2000, 2500, 3000]].median(axis=1)
-    at_memorised = (excess[400] + excess[600]) / 2
-    expected = estimate(late - at_memorised)
+    expected = estimate(late - excess[600])
     row = registered(found)
     assert (row["estimate"], row["low"], row["high"]) == pytest.approx((expected.mean, expected.low, expected.high))
     assert row["replicas"] == 4
@@ -149,8 +154,8 @@ def test_degenerate_histograms_are_rows_with_a_failure() -> None:
 @pytest.mark.parametrize(
     ("where", "failing"),
     [
-        ({"condition": "grokking", "step": 400}, {"random_labels": False, "none": False}),  # one of two around t_m
-        ({"condition": "grokking", "step": (400, 600)}, {"random_labels": True, "none": True}),
+        ({"condition": "grokking", "step": 2000}, {"random_labels": False, "none": False}),  # one of three
+        ({"condition": "grokking", "step": 600}, {"random_labels": True, "none": True}),
         ({"condition": "random_labels", "step": (2000, 3000)}, {"random_labels": True, "none": False}),
     ],
 )
@@ -158,10 +163,10 @@ def test_one_degenerate_window_is_a_failure_also_in_a_control_that_is_subtracted
     where: dict[str, object], failing: dict[str, bool]
 ) -> None:
     frame = histograms()
-    frame = frame[frame["step"].isin(steps_read(STEPS.tolist(), EVENTS)) & (frame["statistic"] == "mean_magnitude")]
+    frame = frame[frame["step"].isin(READ) & (frame["statistic"] == "mean_magnitude")]
     hit = (frame["condition"] == where["condition"]) & frame["step"].isin(np.atleast_1d(where["step"]))
     frame = frame.assign(degenerate=hit & (frame["normalisation"] == "raw"))
-    found = saliency_skew.specify({"events": events(), "specified_distribution": frame})
+    found = saliency_skew.specify({"moments": moments(), "specified_distribution": frame})
     for control, is_failing in failing.items():
         rows = found[found["control"] == control]
         is_raw = rows["normalisation"] == "raw"
@@ -172,12 +177,12 @@ def test_one_degenerate_window_is_a_failure_also_in_a_control_that_is_subtracted
 def test_a_study_in_which_nothing_generalises_has_every_row() -> None:
     """Replicas are read at their last checkpoint only."""
     _, tables = of_claim("topk_damage")
-    nothing = events((0, 1, 2, 3))
-    of_replicas = steps_of_events(nothing, "grokking")
+    nothing = moments((0, 1, 2, 3))
+    of_replicas = steps_of(nothing, "grokking")
     read = {step for _, of_one in of_replicas.iterrows() for step in steps_read(STEPS.tolist(), of_one)}
     assert read == {3500}
     damage = tables["specified_damage"]
-    found = topk_damage.specify({"events": nothing, "specified_damage": damage[damage["step"].isin(read)]})
+    found = topk_damage.specify({"moments": nothing, "specified_damage": damage[damage["step"].isin(read)]})
     assert len(found) == len(of_claim("topk_damage")[0])
     assert (found["failure"] == "no replica has a value in both windows").all()
 
@@ -194,7 +199,7 @@ def test_events_that_never_came_are_rows_with_a_failure(censored: tuple[int, ...
 
 
 def test_a_combination_without_data_is_a_row_that_says_so() -> None:
-    tables = {"events": events(), "specified_distribution": histograms()}
+    tables = {"moments": moments(), "specified_distribution": histograms()}
     frame = tables["specified_distribution"]
     missing = (frame["site"] == "head_outputs") & (frame["method"] == "conductance")
     found = saliency_skew.specify({**tables, "specified_distribution": frame[~missing]})
@@ -204,17 +209,16 @@ def test_a_combination_without_data_is_a_row_that_says_so() -> None:
 
 
 def test_a_study_without_any_checkpoint_read_has_no_specifications() -> None:
-    empty = {name: table[:0] for name, table in of_claim("topk_damage")[1].items() if name != "events"}
-    assert topk_damage.specify({"events": events((0, 1, 2, 3)), **empty}).empty
+    empty = {name: table[:0] for name, table in of_claim("topk_damage")[1].items() if name != "moments"}
+    assert topk_damage.specify({"moments": moments((0, 1, 2, 3)), **empty}).empty
 
 
 def test_a_curve_needs_no_other_checkpoints_than_those_read() -> None:
     """Steps that `steps_read` leaves out may have any value."""
     whole, tables = of_claim("saliency_skew")
-    kept = steps_read(STEPS.tolist(), EVENTS)
-    assert kept == [400, 600, 2000, 2500, 3000]
+    assert READ == [600, 2000, 2500, 3000]
     frame = tables["specified_distribution"]
-    found = saliency_skew.specify({**tables, "specified_distribution": frame[frame["step"].isin(kept)]})
+    found = saliency_skew.specify({**tables, "specified_distribution": frame[frame["step"].isin(READ)]})
     pd.testing.assert_frame_equal(found, whole)
 
 

@@ -127,7 +127,7 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
     }
     claims = [*two_claims(), in_parts("takeover")] if events_reached else [two_claims()[0], untestable("topk_damage")]
     if events_reached:
-        choices = [specifications(40, 3), specifications(300, 20, claim="topk_damage", threshold=0.0)]
+        choices = [specifications(40, 3), specifications(300, 20, claim="topk_damage")]
     else:
         choices = [specifications(20, 20)]
     return {

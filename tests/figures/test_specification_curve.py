@@ -79,7 +79,7 @@ def test_estimates_ascend_and_none_is_left_out(count: int, failing: int) -> None
         assert len(known) == count - failing
 
 
-def test_an_interval_has_the_colour_of_the_side_of_the_threshold_on_which_it_lies() -> None:
+def test_an_interval_has_the_colour_of_the_side_of_both_thresholds_on_which_it_lies() -> None:
     """The whole interval counts. One that touches the threshold is on neither side."""
     table = specifications(4).assign(
         estimate=[-0.1, 0.0, 0.06, 0.1], low=[-0.2, -1, 0.05, 0.051], high=[-0.051, 1.0, 0.07, 0.2]
@@ -95,9 +95,9 @@ def test_an_interval_has_the_colour_of_the_side_of_the_threshold_on_which_it_lie
         }
         assert [dots[rank] for rank in (1, 2, 3, 4)] == colours
         assert {"interval below −0.05: 1", "neither: 2", "above +0.05: 1"} <= set(texts_of(axes))
-    zero = table.assign(threshold=0.0)
-    with drawn(zero) as figure:
-        assert {"interval below 0: 1", "neither: 1", "above 0: 2"} <= set(texts_of(figure.axes[0]))
+    # topk_damage is contradicted below 0.
+    with drawn(table.assign(contradicted_beyond=0.0, high=[-0.001, 1.0, 0.07, 0.2])) as figure:
+        assert {"interval below 0: 1", "neither: 2", "above +0.05: 1"} <= set(texts_of(figure.axes[0]))
 
 
 @pytest.mark.parametrize(("count", "failing"), [(60, 4), (1500, 37)])

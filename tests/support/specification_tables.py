@@ -27,7 +27,7 @@ EFFECTS = {"method": 0.02, "target": 0.01, "normalisation": 0.06, "statistic": -
 
 
 def specifications(
-    count: int, failing: int = 0, claim: str = "saliency_skew", threshold: float = 0.05, seed: int = 0
+    count: int, failing: int = 0, claim: str = "saliency_skew", seed: int = 0
 ) -> pd.DataFrame:
     """Return a claim's table: the registered combination and `count` − 1 others.
 
@@ -35,7 +35,6 @@ def specifications(
         count: number of combinations, at most 6,912.
         failing: number of combinations without an estimate. They come last.
         claim: name of the claim.
-        threshold: threshold of the claim, in its unit.
         seed: seed for the choice of combinations and the noise of estimates.
     """
     generator = np.random.default_rng(seed)
@@ -51,7 +50,8 @@ def specifications(
         claim=claim,
         registered=np.arange(count) == 0,
         unit="L-skewness",
-        threshold=threshold,
+        supported_beyond=0.05,
+        contradicted_beyond=0.0 if claim == "topk_damage" else -0.05,
         estimate=middle.where(has_one),
         low=(middle - half).where(has_one),
         high=(middle + half).where(has_one),

@@ -182,5 +182,5 @@ def specify(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         REGISTERED_CHOICES,
         {"random_labels": of_grokking.combine_first(of_control), NONE: of_grokking},
         UNIT,
-        THRESHOLD,
+        RULE,
     )

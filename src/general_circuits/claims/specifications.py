@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from general_circuits.analysis import estimates
+from general_circuits.analysis.decisions import Rule
 from general_circuits.analysis.windows import change_to_late_window
 from general_circuits.registered import REGISTERED
 
@@ -63,7 +64,7 @@ def specifications(
     registered: Mapping[str, str],
     failures: Mapping[str, pd.Series],
     unit: str,
-    threshold: float,
+    rule: Rule,
 ) -> pd.DataFrame:
     """Return the `specification` table of one claim without the claim's name: every combination of options.
 
@@ -75,7 +76,7 @@ def specifications(
         registered: the combination that the claim is registered with.
         failures: by control, words on why a combination (the index) means nothing although it has numbers.
         unit: the unit of the changes.
-        threshold: the threshold of the verdict.
+        rule: thresholds of the claim.
     """
     rows = []
     for control, of_control in changed.items():
@@ -97,7 +98,8 @@ def specifications(
                     "control": control,
                     "registered": {**names, "control": control} == dict(registered),
                     "unit": unit,
-                    "threshold": threshold,
+                    "supported_beyond": rule.supported,
+                    "contradicted_beyond": rule.contradicted,
                     "estimate": estimate.mean,
                     "low": estimate.low,
                     "high": estimate.high,

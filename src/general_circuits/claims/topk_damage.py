@@ -188,5 +188,5 @@ def specify(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         REGISTERED_CHOICES,
         {},
         "share of accuracy",
-        RISE.supported,
+        RISE,
     )

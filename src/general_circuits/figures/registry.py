@@ -63,10 +63,11 @@ FIGURES = {
         ("specification",),
         "Above: the claim's estimate under every combination of the choices that could have been made, in ascending"
         " order. Lines are 95 % intervals over replicas (Student's t); the widest may leave the panel. Colours say"
-        " whether the whole interval lies above the claim's threshold, below minus it (dashed), or neither. The"
-        " diamond is the registered combination. The striped stretch has the combinations without an estimate. Below:"
-        " the options of each combination. If there are many combinations, darker means that more of those at that"
-        " place have the option. At the right: the median estimate under each option, in the registered one's unit."
+        " whether the whole interval lies above the claim's threshold of support, below its threshold of contradiction"
+        " (dashed), or neither. The diamond is the registered combination. The striped stretch has the combinations"
+        " without an estimate. Below: the options of each combination. If there are many combinations, darker means"
+        " that more of those at that place have the option. At the right: the median estimate under each option, in the"
+        " registered one's unit."
         " The range is that of the medians over a choice's options; it is large where the choice matters. All"
         " combinations use the same networks, so their number is no evidence by itself.",
         "claim",
@@ -212,8 +213,8 @@ FIGURES = {
         "Losses around the peak",
         "Claim validation_leads",
         ("events", "losses"),
-        "Losses of grokking's replicas at every step from t_m on (grey). Above: validation loss, with its running median"
-        " over 51 steps. Below: training loss, with its floor, the running 10 % quantile. Shaded: the first nat that"
+        "Losses of grokking's replicas at every step from t_m on (grey). Above: validation loss, with its running"
+        " median over 51 steps. Below: training loss, with its floor, the running 10 % quantile. Shaded: the first nat that"
         " validation loss falls from its peak on the plateau, between 2 t_m and t_g. The source says that the floor"
         " stays where it is meanwhile.",
         claim="validation_leads",

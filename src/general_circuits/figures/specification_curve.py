@@ -22,7 +22,7 @@ from general_circuits.figures import style
 
 CHOICES = ("statistic", "method", "target", "normalisation", "layer", "split", "dead_units", "deletion", "control")
 SIDES = {"below": "contradicted", "neither": "undecided", "above": "supported"}
-"""Verdict whose colour an interval has, by its side of the threshold, in the order of sorted estimates."""
+"""Verdict whose colour an interval has, by its side of both thresholds, in the order of sorted estimates."""
 
 FEW = 240
 """Most specifications that are drawn with a mark each; more are drawn as shares of bins."""
@@ -79,13 +79,13 @@ def describe(tables: Mapping[str, pd.DataFrame], claim: str) -> str:
         return f"{count}, none with an estimate{why}."
     without = f"{len(failed):,} without an estimate{why}" if len(failed) else "all with an estimate"
     different = len(known.drop_duplicates(["estimate", "low", "high"]))
-    unit, threshold = _unit(rows), _threshold(rows)
+    unit, (against, support) = _unit(rows), _thresholds(rows)
     within = known[known["unit"] == unit]
     sides = known["side"].value_counts()
     counts = (
         f"{count}, {without}; different estimates: {different:,}; the interval lies"
-        f" above {_written(threshold)} in {_share(sides.get('above', 0), len(known))}"
-        f" and below {_written(-threshold)} in {_share(sides.get('below', 0), len(known))}."
+        f" above {_written(support)} in {_share(sides.get('above', 0), len(known))}"
+        f" and below {_written(against)} in {_share(sides.get('below', 0), len(known))}."
     )
     median = (
         f"The median{'' if len(within) == len(known) else ' of those in this unit'} is"
@@ -97,13 +97,13 @@ def describe(tables: Mapping[str, pd.DataFrame], claim: str) -> str:
 def _read(tables: Mapping[str, pd.DataFrame], claim: str) -> pd.DataFrame:
     """Return one claim's specifications in the order of their estimates; specifications without one come last.
 
-    Adds `rank`, which counts from 1, and `side`, the interval's place relative to the threshold, a key of `SIDES`.
+    Adds `rank`, which counts from 1, and `side`, the interval's place relative to both thresholds, a key of `SIDES`.
     """
     rows = tables["specification"]
     rows = rows[rows["claim"] == claim]
     rows = rows.astype({**dict.fromkeys(CHOICES, str), "registered": bool})
     rows = rows.sort_values(["estimate", *CHOICES], ignore_index=True)
-    above, below = rows["low"] > rows["threshold"], rows["high"] < -rows["threshold"]
+    above, below = rows["low"] > rows["supported_beyond"], rows["high"] < rows["contradicted_beyond"]
     side = np.select([above, below], ["above", "below"], default="neither")
     return rows.assign(side=side, rank=np.arange(1, len(rows) + 1))
 
@@ -114,9 +114,10 @@ def _unit(rows: pd.DataFrame) -> str:
     return str(registered.iloc[0] if len(registered) else rows["unit"].mode().iloc[0])
 
 
-def _threshold(rows: pd.DataFrame) -> float:
-    """Return the threshold in that unit."""
-    return float(rows.loc[rows["unit"] == _unit(rows), "threshold"].iloc[0])
+def _thresholds(rows: pd.DataFrame) -> tuple[float, float]:
+    """Return the thresholds of contradiction and of support in that unit."""
+    first = rows[rows["unit"] == _unit(rows)].iloc[0]
+    return float(first["contradicted_beyond"]), float(first["supported_beyond"])
 
 
 def _medians(rows: pd.DataFrame, choice: str) -> pd.Series:
@@ -149,11 +150,11 @@ def _squeezed(lines: list[tuple[str, str | None, float]]) -> float:
 def _curve(axes: Axes, rows: pd.DataFrame) -> None:
     """Draw estimates and intervals, and write how many lie on each side of the threshold."""
     known = rows[rows["estimate"].notna()]
-    threshold = _threshold(rows)
+    against, support = _thresholds(rows)
     if known.empty:
         axes.set_yticks([])
         return
-    for level in sorted({-threshold, 0.0, threshold}):
+    for level in sorted({against, 0.0, support}):
         axes.axhline(level, color=style.GREY, linewidth=0.6, linestyle="-" if level == 0 else (0, (4, 3)), zorder=1)
     width = style.WIDTH * 72 * 0.6 / len(rows)  # points that a specification has
     many = len(rows) > FEW
@@ -175,7 +176,7 @@ def _curve(axes: Axes, rows: pd.DataFrame) -> None:
         )
     _limits(axes, rows, known)
     places = {"below": (0.0, "left"), "neither": (0.5, "center"), "above": (1.0, "right")}
-    names = {"below": f"below {_written(-threshold)}", "neither": "neither", "above": f"above {_written(threshold)}"}
+    names = {"below": f"below {_written(against)}", "neither": "neither", "above": f"above {_written(support)}"}
     for side, (place, align) in places.items():
         text = f"{names[side]}: {(known['side'] == side).sum():,}"
         axes.annotate(
@@ -199,12 +200,13 @@ def _limits(axes: Axes, rows: pd.DataFrame, known: pd.DataFrame) -> None:
     label = f"change from $t_m$ to the late window,\n{units}"
     axes.set_ylabel(label, fontsize="small")
     sizes = known["estimate"].abs()
-    ends = [known["estimate"].min(), known["estimate"].max(), 0.0, -_threshold(rows), _threshold(rows)]
+    ends = [known["estimate"].min(), known["estimate"].max(), 0.0, *_thresholds(rows)]
     if known["low"].notna().any():
         ends += [known["low"].quantile(0.025), known["high"].quantile(0.975)]
     low, high = min(ends), max(ends)
-    if sizes.max() > 10 * max(sizes.median(), _threshold(rows)) > 0:
-        linear = float(f"{max(sizes.median(), _threshold(rows)):.1g}")
+    usual = max(sizes.median(), *np.abs(_thresholds(rows)))
+    if sizes.max() > 10 * usual > 0:
+        linear = float(f"{usual:.1g}")
         axes.set_yscale("symlog", linthresh=linear, linscale=1.5)
         axes.set_ylabel(f"{label}\n(log beyond ±{linear:g})", fontsize="small")
         axes.set_ylim(1.3 * low, 1.3 * high)

@@ -20,7 +20,8 @@ TABLE = Table(
     columns={
         "registered": FLAG,
         "unit": TEXT,
-        "threshold": NUMBER,
+        "supported_beyond": NUMBER,
+        "contradicted_beyond": NUMBER,
         "estimate": NUMBER,
         "low": NUMBER,
         "high": NUMBER,
@@ -40,17 +41,15 @@ TABLE = Table(
         "deletion": "value of a deleted unit: zero, mean or resample; none where the choice does not apply",
         "control": "comparison that is subtracted: random_labels, random_units, or none (the change itself)",
         "registered": (
-            "whether these are the registered choices, which one row per claim has. The verdict of topk_damage also"
-            " uses the same choices without a control"
+            "whether these are the registered choices, which one row per claim has. saliency_skew is also judged beyond"
+            " other random labels, and topk_damage without a control"
         ),
-        "unit": "unit of estimate, low, high and threshold",
-        "threshold": (
-            "bound, 0 or more; an interval counts for the claim if all of it is above the bound; it counts against the"
-            " claim if all of it is below minus the bound"
-        ),
+        "unit": "unit of estimate, low, high and the thresholds",
+        "supported_beyond": "the claim's threshold of support; an interval counts for the claim if all of it is above",
+        "contradicted_beyond": "its threshold of contradiction; an interval counts against it if all of it is below",
         "estimate": "mean over replicas; missing where there is none",
-        "low": FINDING_MEANINGS["low"],
-        "high": FINDING_MEANINGS["high"],
+        "low": "lower end of its 95 % interval over replicas (Student's t); missing below two replicas",
+        "high": "upper end of the same interval",
         "p_value": "two-sided p-value against 0 (Student's t), 0 to 1, not adjusted; missing below two replicas",
         "replicas": FINDING_MEANINGS["replicas"],
         "failure": "reason why there is no estimate, in words; empty where there is one",
