@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 STEPS = np.array([0, 500, 1000, 1500, 2000, 2500, 3000])
 EVENTS = {"memorised": 500.0, "onset": 1500.0, "generalised": 2000.0}
-IS_LATE = STEPS >= EVENTS["generalised"]
+IS_LATE = EVENTS["generalised"] <= STEPS
 HISTOGRAMS = (
     ("mean_magnitude", "excluded"),
     ("mean_magnitude", "included"),

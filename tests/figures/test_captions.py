@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import pytest
+from moment_tables import moments_table, partners
 
 from general_circuits.figures import captions
 
@@ -60,31 +61,51 @@ def series() -> pd.DataFrame:
     return frame.assign(condition=pd.Categorical(frame["condition"], categories=["grokking", "random_labels"]))
 
 
-def events(censored: Sequence[int] = ()) -> pd.DataFrame:
-    """Grokking memorises at step 10 and generalises at step 20, except in the censored replicas."""
-    return pd.DataFrame(
-        [
-            ("grokking", replica, event, step, event == "generalised" and replica in censored)
-            for replica in (0, 1)
-            for event, step in (("memorised", 10), ("generalised", 20))
-        ],
-        columns=["condition", "replica", "event", "step", "censored"],
-    )
+def moments(censored: Sequence[int] = (), memorised: float = 10) -> pd.DataFrame:
+    """Grokking memorises at step 10 and generalises at step 20, except in the censored replicas.
+
+    Args:
+        censored: replicas that never leave the plateau.
+        memorised: step at which random labels memorise.
+    """
+    steps = partners(2, {"memorised": 10, "onset": 15, "generalised": 20}, censored)
+    return moments_table(steps, {"grokking": 10, "random_labels": memorised}, last=30)
 
 
-def test_means_are_at_t_m_and_over_the_late_window_at_groks_steps() -> None:
+def of_labels(value: Sequence[float]) -> pd.DataFrame:
+    """Return `series` with these values of random labels at steps 0, 10, 20 and 30."""
+    frame = series()
+    is_control = frame["condition"] == "random_labels"
+    frame.loc[is_control, "value"] = np.tile(value, 2)
+    return frame
+
+
+def test_means_are_at_the_baseline_and_over_the_late_window_at_groks_steps() -> None:
     """The mean at t_m is (1 + 2) / 2. Medians over [20, 30] are 4 and 6, and their mean is 5."""
-    assert captions.from_memorised_to_late(series(), "value", events(), "L-skewness") == (
+    assert captions.from_memorised_to_late(series(), "value", moments(), "L-skewness") == (
         "Mean L-skewness over replicas, from t_m to the late window: grokking 1.50 to 5.00; random labels 0.50 to 0.50."
     )
 
 
+def test_a_control_that_memorises_later_is_read_from_there() -> None:
+    frame = of_labels([0.0, 1.0, 3.0, 4.0])
+    assert "random labels 1.00 to 3.50." in captions.from_memorised_to_late(frame, "value", moments(), "value")
+    later = captions.from_memorised_to_late(frame, "value", moments(memorised=20), "value")
+    assert "random labels 3.00 to 3.50." in later
+
+
+def test_a_baseline_that_was_not_measured_has_no_value() -> None:
+    """Nothing is interpolated between checkpoints."""
+    words = captions.from_memorised_to_late(series(), "value", moments(memorised=15), "value")
+    assert "random labels – to 0.50." in words
+
+
 def test_censored_replicas_are_left_out_and_a_dash_stands_for_no_replica() -> None:
-    assert "grokking 1.50 to 4.00;" in captions.from_memorised_to_late(series(), "value", events([1]), "value")
+    assert "grokking 1.50 to 4.00;" in captions.from_memorised_to_late(series(), "value", moments([1]), "value")
     assert "grokking 1.50 to –; random labels 0.50 to –." in captions.from_memorised_to_late(
-        series(), "value", events([0, 1]), "value"
+        series(), "value", moments([0, 1]), "value"
     )
 
 
 def test_without_grokking_there_are_no_steps_and_no_words() -> None:
-    assert captions.from_memorised_to_late(series(), "value", events()[:0], "value") == ""
+    assert captions.from_memorised_to_late(series(), "value", moments()[:0], "value") == ""

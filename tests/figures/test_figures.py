@@ -20,6 +20,7 @@ import pytest
 import variant_tables
 from duel_builders import planted_table, toy_table
 from matplotlib.transforms import Bbox
+from moment_tables import moments_table, partners
 from PIL import Image
 from specification_tables import specifications
 from verdict_tables import in_parts, two_claims, untestable
@@ -120,6 +121,7 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
         "progress": progress,
         "structure": structure,
         "reinforcement": reinforcement,
+        "moments": _moments(conditions, events_reached),
     }
     with_categories = {
         name: frame.assign(condition=pd.Categorical(frame["condition"], categories=list(conditions)))
@@ -137,6 +139,13 @@ def tables(events_reached: bool = True, conditions: tuple[str, ...] = CONDITIONS
         "toy": toy_table(),
         "planted": planted_table(),
     }
+
+
+def _moments(conditions: tuple[str, ...], events_reached: bool) -> pd.DataFrame:
+    """Return the moments of two replicas whose events are all at `STEPS`; none if they were not reached."""
+    reached = {"memorised": 10, "onset": 100, "generalised": 200}
+    steps = partners(2, reached if events_reached else dict.fromkeys(reached, np.nan))
+    return moments_table(steps, dict.fromkeys(conditions, 10.0 if events_reached else np.nan), STEPS[-1])
 
 
 @lru_cache

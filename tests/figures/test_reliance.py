@@ -8,17 +8,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from ablation_tables import deletions, events
+from ablation_tables import deletions
 from matplotlib.axes import Axes
+from moment_tables import moments_table
 
 from general_circuits.figures import reliance, style
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 CONDITIONS = ("grokking", "random_labels", "too_little_data", "no_delay")
-STEPS = (0, 100, 1000, 1250, 2500)
-REACHED = {"memorised": [90, 110, 100], "generalised": [1000, 1000, 2000]}
+STEPS = (0, 90, 100, 110, 1000, 1250, 2500)
+Reached = Mapping[str, list[float]]
+REACHED: Reached = {"memorised": [90, 110, 100], "generalised": [1000, 1000, 2000]}
 """Steps at which three replicas reach the events; their late steps are 1,250, 1,250 and 2,500."""
+NEVER = np.nan
 
 
 def left(condition: str, replica: int, step: int, ranking: str, share: float) -> float:
@@ -35,16 +38,15 @@ def left(condition: str, replica: int, step: int, ranking: str, share: float) ->
         ("no_delay", 1250): {"random": 2.0, "top": 0.75},
         ("no_delay", 2500): {"random": 2.0, "top": 0.75},
     }
-    known = breaks.get((condition, step), {})
+    known = breaks.get((condition, 100 if step in REACHED["memorised"] else step), {})
     return float(np.clip(1 - share / (2 * known.get(ranking, 0.01)), 0, 1))
 
 
-def tables(
-    conditions: tuple[str, ...] = CONDITIONS, reached: Mapping[str, list[float | None]] | None = None
-) -> dict[str, pd.DataFrame]:
+def tables(conditions: tuple[str, ...] = CONDITIONS, reached: Reached = REACHED) -> dict[str, pd.DataFrame]:
+    partner = pd.DataFrame({**reached, "onset": reached["generalised"]}, index=pd.RangeIndex(3, name="replica"))
     return {
         "ablation": deletions(conditions, left, STEPS),
-        "events": events(conditions, dict(reached if reached is not None else REACHED)),
+        "moments": moments_table(partner, dict.fromkeys(conditions, reached["memorised"]), last=STEPS[-1]),
     }
 
 
@@ -110,6 +112,13 @@ def test_names_start_with_the_network_that_bears_most_random_deletions() -> None
     assert texts[2::3][1] == "half lost (median): random 75 %, top 25 %"
 
 
+def test_a_memorised_network_is_read_exactly_at_t_m() -> None:
+    """A checkpoint nearby may be of a network that had not memorised yet."""
+    frames = tables(reached={**REACHED, "memorised": [95, 95, 95]})
+    assert [kind for kind, _ in curves(drawn(frames)[1])] == ["-", "-", "-"]
+    assert "grokking memorised" not in reliance.describe(frames, "accuracy")
+
+
 @pytest.mark.parametrize(
     ("curve", "share"),
     [
@@ -143,11 +152,13 @@ def test_without_grokking_the_first_condition_is_shown_without_controls_of_itsel
 
 
 def test_a_replica_that_did_not_generalise_is_left_out_and_without_any_the_figure_says_so() -> None:
-    one = tables(reached={"memorised": [90, 110, 100], "generalised": [1000, None, None]})
+    one = tables(reached={"memorised": [90, 110, 100], "generalised": [1000, NEVER, NEVER]})
     assert "grokking late, 75 %" in reliance.describe(one, "accuracy")
-    only_memorised = tables(reached={"memorised": [90, 110, 100], "generalised": [None] * 3})
+    only_memorised = tables(reached={"memorised": [90, 110, 100], "generalised": [NEVER] * 3})
     assert reliance.describe(only_memorised, "accuracy").count(";") == 0
-    none = tables(reached={"memorised": [None] * 3, "generalised": [None] * 3})
+    none = tables(reached={"memorised": [NEVER] * 3, "generalised": [NEVER] * 3})
     assert reliance.describe(none, "accuracy") == "No replica memorised or generalised."
     assert [text.get_text() for axes in drawn(none) for text in axes.texts] == ["no replica memorised or generalised"]
-    assert reliance.describe({**none, "events": none["events"][:0]}, "margin") == "No replica memorised or generalised."
+    assert (
+        reliance.describe({**none, "moments": none["moments"][:0]}, "margin") == "No replica memorised or generalised."
+    )

@@ -1,4 +1,4 @@
-"""Tables of deletions and of events that several tests share."""
+"""Tables of deletions that several tests share."""
 
 from __future__ import annotations
 
@@ -47,16 +47,3 @@ def deletions(
     others = [frame.assign(split="validation", accuracy=0.2), frame.assign(site="head_outputs", accuracy=0.3, layer=1)]
     table = pd.concat([frame, *others], ignore_index=True)
     return table.assign(condition=pd.Categorical(table["condition"], categories=list(conditions)))
-
-
-def events(conditions: Sequence[str], steps: dict[str, Sequence[float]]) -> pd.DataFrame:
-    """Build an `events` table from the steps of each event, one step per replica, or None for a censored event."""
-    return pd.DataFrame(
-        [
-            (condition, replica, event, step or 0, step is None)
-            for condition in conditions
-            for event, of_replicas in steps.items()
-            for replica, step in enumerate(of_replicas)
-        ],
-        columns=["condition", "replica", "event", "step", "censored"],
-    )

@@ -10,6 +10,7 @@ import pandas as pd
 from general_circuits.analysis.moments import moments
 
 EVENTS = ("memorised", "onset", "generalised")
+COLUMNS = ("condition", "replica", "moment", "step", "is_cut", "train_accuracy", "validation_accuracy")
 
 
 def moments_table(
@@ -35,7 +36,7 @@ def moments_table(
             frames.append(
                 rows.assign(condition=condition, replica=replica, train_accuracy=reached, validation_accuracy=0.0)
             )
-    table = pd.concat(frames, ignore_index=True)
+    table = pd.concat(frames, ignore_index=True).reindex(columns=COLUMNS)
     return table.assign(
         condition=pd.Categorical(table["condition"], categories=list(memorised)),
         moment=table["moment"].astype("category"),

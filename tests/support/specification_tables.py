@@ -26,9 +26,7 @@ EFFECTS = {"method": 0.02, "target": 0.01, "normalisation": 0.06, "statistic": -
 """Amount that each further option of a choice adds to the estimate."""
 
 
-def specifications(
-    count: int, failing: int = 0, claim: str = "saliency_skew", seed: int = 0
-) -> pd.DataFrame:
+def specifications(count: int, failing: int = 0, claim: str = "saliency_skew", seed: int = 0) -> pd.DataFrame:
     """Return a claim's table: the registered combination and `count` − 1 others.
 
     Args:

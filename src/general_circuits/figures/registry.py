@@ -122,13 +122,13 @@ FIGURES = {
     "reliance": Figure(
         "Reliance on random and on salient units",
         "Claim topk_damage",
-        ("events", "ablation"),
+        ("moments", "ablation"),
         "Accuracy or margin left on training examples when a share of the last layer's MLP units is set to zero. Left:"
         " random units (mean over draws); memorising networks can spare fewer of them (Morcos et al. 2018). Right: the"
         " units with the largest mean |saliency|; the hypothesis says that generalising networks lean on these."
-        " Grokking is shown at t_m (dashed) and in the middle of the late window, 1.25 t_g, each replica at its"
-        f" nearest checkpoint. Random labels and no delay are shown at their partner's late steps. {BANDS}. A dot"
-        " marks where a mean has lost half of the whole network's value.",
+        " Grokking is shown at t_m (dashed), from weights that a replay made there. It is also shown at the checkpoint"
+        " nearest to the middle of the late window, 1.25 t_g. Random labels and no delay are shown at their partner's"
+        f" late steps. {BANDS}. A dot marks where a mean has lost half of the whole network's value.",
         "lost",
         ("accuracy", "margin"),
     ),
@@ -214,9 +214,9 @@ FIGURES = {
         "Claim validation_leads",
         ("events", "losses"),
         "Losses of grokking's replicas at every step from t_m on (grey). Above: validation loss, with its running"
-        " median over 51 steps. Below: training loss, with its floor, the running 10 % quantile. Shaded: the first nat that"
-        " validation loss falls from its peak on the plateau, between 2 t_m and t_g. The source says that the floor"
-        " stays where it is meanwhile.",
+        " median over 51 steps. Below: training loss, with its floor, the running 10 % quantile. Shaded: the first nat"
+        " that validation loss falls from its peak on the plateau, between 2 t_m and t_g. The source says that the"
+        " floor stays where it is meanwhile.",
         claim="validation_leads",
     ),
     "confidence": Figure(

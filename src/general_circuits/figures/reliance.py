@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from general_circuits.analysis.windows import steps_of_events
+from general_circuits.analysis.moments import BASELINE, steps_of
 from general_circuits.figures import style
 from general_circuits.formatting import UNKNOWN
 from general_circuits.registered import REGISTERED, in_last_layer, rows_of
@@ -58,7 +58,7 @@ class Line:
 def draw(tables: Mapping[str, pd.DataFrame], left: str) -> Figure:
     """Draw the `accuracy` or `margin` left in grokking and two controls.
 
-    A study without grokking shows its first condition. Reads `ablation` and `events`.
+    A study without grokking shows its first condition. Reads `ablation` and `moments`.
     """
     lines = _lines(tables, left)
     colours = style.condition_colours(list(tables["ablation"]["condition"].cat.categories))
@@ -124,16 +124,19 @@ def _lines(tables: Mapping[str, pd.DataFrame], left: str) -> list[Line]:
     ablation = tables["ablation"]
     conditions = list(ablation["condition"].cat.categories)
     condition = "grokking" if "grokking" in conditions else conditions[0]
-    steps = steps_of_events(tables["events"], condition).reindex(columns=["memorised", "generalised"])
+    steps = steps_of(tables["moments"], condition)
     late = LATE * steps["generalised"]
     wanted = [
-        (condition, MEMORISED, steps["memorised"]),
+        (condition, MEMORISED, steps[BASELINE]),
         (condition, GENERALISED, late),
         *((name, YOKED, late) for name in CONTROLS if name in conditions and name != condition),
     ]
     lines = []
     for name, moment, at in wanted:
-        rows = _at(_registered(ablation, name), at.dropna())
+        rows = _registered(ablation, name)
+        # The middle of the window is no moment, so no replay made weights there.
+        read = at if moment == MEMORISED else _nearest(rows, at.dropna())
+        rows = rows[rows["step"] == rows["replica"].map(read)]
         curves = {ranking: _left(rows, ranking, COLUMNS[left]) for ranking in RANKINGS}
         if not all(curve.empty for curve in curves.values()):
             lines.append(Line(name, moment, curves))
@@ -146,15 +149,14 @@ def _registered(ablation: pd.DataFrame, condition: str) -> pd.DataFrame:
     return in_last_layer(rows)
 
 
-def _at(rows: pd.DataFrame, steps: pd.Series) -> pd.DataFrame:
-    """Return each replica's rows at its checkpoint nearest to its own step."""
-    parts = [rows.iloc[:0]]
+def _nearest(rows: pd.DataFrame, steps: pd.Series) -> pd.Series:
+    """Return each replica's checkpoint nearest to its own step."""
+    nearest = {}
     for replica, step in steps.items():
-        of_replica = rows[rows["replica"] == replica]
-        measured = np.sort(of_replica["step"].unique())
+        measured = np.sort(rows.loc[rows["replica"] == replica, "step"].unique())
         if len(measured):
-            parts.append(of_replica[of_replica["step"] == measured[np.abs(measured - step).argmin()]])
-    return pd.concat(parts)
+            nearest[replica] = measured[np.abs(measured - step).argmin()]
+    return pd.Series(nearest, dtype=float)
 
 
 def _left(rows: pd.DataFrame, ranking: str, left: str) -> pd.DataFrame:
