@@ -23,7 +23,7 @@ import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor
 
-from general_circuits import devices, formatting
+from general_circuits import devices, formatting, machine
 from general_circuits.measurements.ablation.answers import recomputed
 from general_circuits.measurements.ablation.nested import Nested
 from general_circuits.measurements.ablation.rankings import sizes
@@ -35,7 +35,6 @@ from general_circuits.models.build import build
 from general_circuits.models.layer import Layer
 from general_circuits.models.network import Network, Place
 from general_circuits.models.presets import PRESETS
-from general_circuits.pipeline import launch
 from general_circuits.pipeline.readme import between
 from general_circuits.tasks.vocabulary import Vocabulary
 
@@ -214,7 +213,7 @@ def _markdown(costs: dict[str, float]) -> str:
     ]
     return (
         f"{formatting.markdown_table(('what', 'goal', 'measured', 'made of'), rows)}\n"
-        f"On one thread of {launch.machine()}. Captum's saliency and the product's differ by at most"
+        f"On one thread of {machine.description()}. Captum's saliency and the product's differ by at most"
         f" {costs['largest_difference']:.0e} of the largest.\n"
     )
 

@@ -37,7 +37,7 @@ def test_an_interval_has_two_signed_ends_and_is_a_dash_if_it_is_unknown() -> Non
 
 
 @pytest.mark.parametrize(
-    ("unit", "text"), [("accuracy", "+0.30"), ("general share", "0.30"), ("general share of it", "0.30")]
+    ("unit", "text"), [("accuracy", "+0.30"), ("general share of the margin", "0.30"), ("ratio of variances", "0.30")]
 )
 def test_a_change_has_its_sign_and_a_share_has_none(unit: str, text: str) -> None:
     assert formatting.of_unit(0.3, unit) == text

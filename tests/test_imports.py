@@ -20,7 +20,7 @@ ORDER = (
     ("storage",),
     ("models", "claims", "figures"),
     ("tasks", "analysis"),
-    ("seeds", "records", "devices", "registered", "formatting"),
+    ("seeds", "records", "devices", "registered", "formatting", "machine"),
 )
 """Rooms from the top down. A room imports only rooms below it, and none on its own floor."""
 FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
@@ -37,6 +37,7 @@ MAY_NOT = {
     "devices": ("seeds", "records", "registered", "formatting"),
     "registered": ("seeds", "records", "devices", "formatting"),
     "formatting": ("seeds", "records", "devices", "registered"),
+    "machine": ("seeds", "records", "devices", "registered", "formatting"),
 }
 """Rooms and outside packages that a room imports neither directly nor through others, in addition to the order."""
 OF_MEASUREMENTS = ("saliency", "ablation", "progress", "updates", "answers")

@@ -27,9 +27,20 @@ def interval(low: float, high: float, digits: int = 2, is_change: bool = True) -
     return f"{number(low, digits)} to {number(high, digits)}" if np.isfinite(low) else UNKNOWN
 
 
+LEVELS = (
+    "general share of the margin",
+    "share of its start",
+    "share of the training time",
+    "share of mirrored examples",
+    "share of replicas",
+    "ratio of variances",
+)
+"""Units of estimates that are no changes."""
+
+
 def is_change(unit: str) -> bool:
-    """Return whether an estimate in this unit is a change, which is written with its sign. A share has none."""
-    return not unit.startswith("general share")
+    """Return whether an estimate in this unit is a change, which is written with its sign. A level has none."""
+    return unit not in LEVELS
 
 
 def of_unit(value: float, unit: str) -> str:

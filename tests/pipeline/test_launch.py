@@ -12,7 +12,7 @@ from general_circuits.pipeline import launch
 
 
 def test_every_launch_adds_a_line_below_one_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "machine", lambda: "A processor, 2 cores, 8 GB")
+    monkeypatch.setattr(launch.machine, "description", lambda: "A processor, 2 cores, 8 GB")
     launch._record(tmp_path, 12.34, 2)
     launch._record(tmp_path, 100.0, 16)
     assert (tmp_path / launch.LAUNCHES).read_text(encoding="utf-8").splitlines() == [
@@ -24,8 +24,8 @@ def test_every_launch_adds_a_line_below_one_header(tmp_path: Path, monkeypatch: 
 
 
 def test_a_machine_is_one_line_without_a_tab() -> None:
-    assert not set("\t\n") & set(launch.machine())
-    assert f"{os.cpu_count()} cores" in launch.machine()
+    assert not set("\t\n") & set(launch.machine.description())
+    assert f"{os.cpu_count()} cores" in launch.machine.description()
 
 
 @pytest.mark.parametrize("path", ["figures/forest-all.svg", "report/front.html", "report/verdicts.html"])

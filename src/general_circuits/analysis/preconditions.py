@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 
 ENOUGH = 0.8
 """Least share of the replicas that must meet a precondition."""
+MOST_CENSORED = 0.2
+"""Largest share of censored times in a slope over levels."""
 DELAY = 2.0
 """Least ratio of t_o to t_m in a replica that generalises after a delay."""
 MEMORISED = 0.99

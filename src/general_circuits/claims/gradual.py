@@ -24,7 +24,7 @@ import pandas as pd
 from general_circuits.analysis import variant_outcomes
 from general_circuits.analysis.accuracy_rise import Rise, rises
 from general_circuits.analysis.decisions import decide
-from general_circuits.analysis.preconditions import DELAY, unmet
+from general_circuits.analysis.preconditions import delayed, unmet
 from general_circuits.analysis.variant_outcomes import START
 from general_circuits.analysis.variants import BASE, PERTURBATION, Conditions, differences
 from general_circuits.analysis.windows import steps_of_events
@@ -99,11 +99,7 @@ def _longer(rise: Rise) -> float:
 
 def _registered(shares: list[float], events: pd.DataFrame) -> Finding:
     steps = steps_of_events(events, BASE)
-    checks = {
-        "validation accuracy rose by 95 %": np.isfinite(shares),
-        f"there was a delay (t_o of {DELAY:g} t_m or later)": steps["onset"] >= DELAY * steps["memorised"],
-    }
-    if reason := unmet(checks):
+    if reason := unmet({"validation accuracy rose by 95 %": np.isfinite(shares), **delayed(steps)}):
         return not_testable(reason)
     decision = decide(shares, RULE)
     words = {

@@ -45,7 +45,7 @@ import pandas as pd
 from general_circuits.analysis import rate_change, variant_outcomes
 from general_circuits.analysis.decisions import decide
 from general_circuits.analysis.estimates import Array
-from general_circuits.analysis.preconditions import ENOUGH, unmet
+from general_circuits.analysis.preconditions import ENOUGH, MOST_CENSORED, unmet
 from general_circuits.analysis.rate_change import Shift
 from general_circuits.analysis.survival import Slopes
 from general_circuits.analysis.variant_outcomes import Rate
@@ -66,8 +66,8 @@ from general_circuits.claims.findings import (
 )
 
 SPEED, DIP, GAP = Rule(-0.8, -0.2, is_below=True), Rule(0.2, 0.1), Rule(0.1, 0.2, is_below=True)
-MOST_CENSORED, LEAST_RATES, LEAST_EVALUATIONS = 0.2, 3, 10
-"""Largest share of censored times and least number of rates of a slope; least number of evaluations around a dip."""
+LEAST_RATES, LEAST_EVALUATIONS = 3, 10
+"""Least number of rates of a slope, and of evaluations around a dip."""
 SLOPE_UNIT = "power of the multiplier"
 UNITS = {
     "dip": "training accuracy lost",

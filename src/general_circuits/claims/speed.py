@@ -28,7 +28,7 @@ import pandas as pd
 
 from general_circuits.analysis import variant_outcomes
 from general_circuits.analysis.decisions import decide
-from general_circuits.analysis.preconditions import grokked, unmet
+from general_circuits.analysis.preconditions import MOST_CENSORED, grokked, unmet
 from general_circuits.analysis.survival import Slopes, median_time
 from general_circuits.analysis.variant_outcomes import START
 from general_circuits.analysis.variants import AT, BASE, BATCH, DECAY, NOISE, differences
@@ -48,8 +48,8 @@ from general_circuits.claims.findings import (
     written,
 )
 
-LEAST_LEVELS, MOST_CENSORED = 3, 0.2
-"""Least number of levels in a slope, and largest share of their runs that may be censored."""
+LEAST_LEVELS = 3
+"""Least number of levels in a slope."""
 SPEED = part("speed")
 RATIO = "log10 of the ratio to grokking"
 

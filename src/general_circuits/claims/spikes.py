@@ -34,6 +34,7 @@ import pandas as pd
 
 from general_circuits.analysis.decisions import least_favourable
 from general_circuits.analysis.estimates import Array, estimate
+from general_circuits.analysis.preconditions import unmet
 from general_circuits.analysis.variants import BASE
 from general_circuits.analysis.windows import steps_of_events
 from general_circuits.claims.findings import (
@@ -56,8 +57,8 @@ RULE = Rule(supported=0.02, contradicted=0.0)
 UNIT = "share of the margin"
 CONTROLS = {"quiet": "quiet windows", "kick": "kicks"}
 """Windows that spikes are compared with, and their names for a reader."""
-ENOUGH_SPIKES, MOST = 3, 0.8
-"""Least number of spikes that a replica needs, and least share of the replicas that need them."""
+ENOUGH_SPIKES = 3
+"""Least number of spikes that a replica needs."""
 INTERVALS = 3
 """Least number of intervals between spikes whose variation is measured."""
 
@@ -120,11 +121,11 @@ def _by_replica(rows: pd.DataFrame, values: pd.Series, replicas: Sequence[int]) 
 def _registered(beyond: Mapping[str, Array]) -> Finding:
     """Judge the gain beyond each control, (replica) by kind of window; both have the same replicas."""
     known = np.isfinite(next(iter(beyond.values())))
-    if known.sum() < max(ENOUGH_REPLICAS, MOST * len(known)):
-        return not_testable(
-            f"on the plateau, {known.sum()} of {len(known)} replicas have three spikes or more with quiet windows"
-            " beside them"
-        )
+    met = "three spikes or more on the plateau have quiet windows beside them"
+    if reason := unmet({met: known}):
+        return not_testable(reason)
+    if known.sum() < ENOUGH_REPLICAS:
+        return not_testable(f"{met} in {known.sum()} replicas; three must")
     decision = least_favourable({CONTROLS[kind]: values for kind, values in beyond.items()}, RULE)
     words = {
         SUPPORTED: "circuits are unified around spikes",

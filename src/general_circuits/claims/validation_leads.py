@@ -33,6 +33,7 @@ import pandas as pd
 from general_circuits.analysis.decisions import decide
 from general_circuits.analysis.estimates import Estimate, estimate
 from general_circuits.analysis.loss_floor import Lead, leads
+from general_circuits.analysis.preconditions import unmet
 from general_circuits.analysis.survival import median_time
 from general_circuits.analysis.variants import BASE
 from general_circuits.analysis.windows import steps_of_events
@@ -54,8 +55,6 @@ from general_circuits.formatting import MINUS
 
 RULE = Rule(supported=-0.1, contradicted=-0.5)
 UNIT = "change of log training loss"
-MOST = 0.8
-"""Least share of the replicas that has to meet each precondition."""
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
@@ -65,28 +64,21 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     changes = [lead.change if lead else np.nan for lead in of_replicas.values()]
     first_nats = [np.log10(lead.first_nat) if lead else np.nan for lead in of_replicas.values()]
     later = [lead.change if lead and lead.plateau.rises else np.nan for lead in of_replicas.values()]
-    reason = _unmet(steps_of_events(tables["events"], BASE), of_replicas)
+    reason = unmet(
+        {
+            "training examples were memorised": steps_of_events(tables["events"], BASE)["memorised"].notna(),
+            "there was a delay, with t_g or the end of training after 2 t_m": [
+                lead is not None for lead in of_replicas.values()
+            ],
+            "validation loss fell by a nat from its peak on the plateau": np.isfinite(first_nats),
+        }
+    )
     return [
         not_testable(reason) if reason else _registered(changes),
         beside("where the peak comes later than 2 t_m", UNIT, later),
         beside("steps of the first nat", "log10 steps", first_nats, is_change=False),
         _lead_in_steps(fallen),
     ]
-
-
-def _unmet(events: pd.DataFrame, of_replicas: Mapping[int, Lead | None]) -> str:
-    """Return the first precondition that too few replicas meet, in words with their numbers; empty if all are met."""
-    met = {
-        "memorised": int(events["memorised"].notna().sum()),
-        "have a delay, with t_g after 2 t_m": sum(lead is not None for lead in of_replicas.values()),
-        "have a validation loss that falls by a nat from its peak on the plateau": sum(
-            lead is not None and np.isfinite(lead.first_nat) for lead in of_replicas.values()
-        ),
-    }
-    for words, n in met.items():
-        if n < MOST * len(of_replicas) or n == 0:
-            return f"{n} of {len(of_replicas)} replicas {words}"
-    return ""
 
 
 def _registered(changes: list[float]) -> Finding:

@@ -30,6 +30,9 @@ HEAD = 2.4
 VALUES, NARROW = 100, 96
 """Width of estimates and intervals beside a panel, and beside one of two columns, points."""
 
+SHARE = "general share of the margin"
+"""Unit in which a half says that both sides are equal."""
+
 IN_ONE_COLUMN = 10
 """Most panels in one column; more are in two."""
 
@@ -124,7 +127,9 @@ def _panel(axes: Axes, claim: str, rows: pd.DataFrame, is_narrow: bool) -> None:
             annotation_clip=False,
         )
     if unit:
-        axes.axvline(0 if is_change(unit) else 0.5, color=style.GREY, linewidth=0.6)
+        nothing = 0.0 if is_change(unit) else 0.5 if unit == SHARE else None
+        if nothing is not None:
+            axes.axvline(nothing, color=style.GREY, linewidth=0.6)
     else:  # nothing has an estimate, so numbers below the panel would mean nothing
         axes.xaxis.set_visible(False)
         axes.spines["bottom"].set_visible(False)

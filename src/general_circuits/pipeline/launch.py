@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
-import platform
 import subprocess
 import sys
 import time
@@ -14,6 +12,8 @@ from pathlib import Path
 
 import psutil
 import yaml
+
+from general_circuits import machine
 
 
 class LaunchError(RuntimeError):
@@ -60,16 +60,7 @@ def _record(results: Path, seconds: float, cores: int) -> None:
     with path.open("a", encoding="utf-8") as file:
         if is_new:
             file.write("s\tcores\tmachine\n")
-        file.write(f"{seconds:.1f}\t{cores}\t{machine()}\n")
-
-
-def machine() -> str:
-    """Describe this machine in words: processor, cores, memory."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    processor = names[0] if names else platform.processor() or platform.machine()
-    return f"{processor}, {os.cpu_count()} cores, {psutil.virtual_memory().total / 1e9:.0f} GB"
+        file.write(f"{seconds:.1f}\t{cores}\t{machine.description()}\n")
 
 
 def target(study: str, path: str, root: Path) -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from general_circuits import __version__, formatting
+from general_circuits import __version__, formatting, machine
 from general_circuits.claims import display
 from general_circuits.claims.findings import is_registered
 from general_circuits.claims.registry import CLAIMS
@@ -169,7 +169,7 @@ def versions(frames: Frames, about: About) -> str:
     required = sorted(re.split(r"[^\w.-]", line)[0] for line in requires(PACKAGE) or [] if "extra ==" not in line)
     known = [(PACKAGE, __version__), ("python", platform.python_version())]
     known += [(name, version(name)) for name in required]
-    known += [("platform", platform.platform())]
+    known += [("platform", platform.platform()), ("processor", machine.processor())]
     return _table("versions", pd.DataFrame(known, columns=["what", "version"]))
 
 

@@ -57,7 +57,13 @@ PAGES = {
     "settings": Page(
         "Settings", "Provenance", (), "Every setting of every condition, with defaults and presets filled in."
     ),
-    "versions": Page("Versions", "Provenance", (), "Software and platform with which this page was written."),
+    "versions": Page(
+        "Versions",
+        "Provenance",
+        (),
+        "Software, platform and processor with which this page was written. Another kind of processor rounds"
+        " differently, and training makes such differences grow.",
+    ),
     "run_times": Page(
         "Run times",
         "Provenance",

@@ -21,8 +21,8 @@ TABLE = Table(
         ),
         "energy": "mean square, over answers and classes, of its part of the mean logits by right answer",
         "is_key": (
-            "whether it is a key frequency. Key frequencies are the fewest with 95 % of the energy at the last checkpoint"
-            " or, in a branch, at its first"
+            "whether it is a key frequency. Key frequencies are the fewest with 95 % of the energy at the last"
+            " checkpoint or, in a branch, at its first"
         ),
     },
     measurement="progress",
