@@ -103,9 +103,8 @@ GAINS = {"spike": 0.3, "quiet": 0.1, "kick": 0.2}
 def test_replicas_with_two_spikes_do_not_count() -> None:
     finding = registered(GAINS, (PEAKS[:2],) * 5)
     assert finding.verdict == NOT_TESTABLE
-    assert finding.reason == (
-        "on the plateau, 0 of 5 replicas have three spikes or more with quiet windows beside them"
-    )
+    met = "three spikes or more on the plateau have quiet windows beside them"
+    assert finding.reason == f"{met} in 0 of 5 replicas; four fifths must"
 
 
 def test_four_fifths_of_the_replicas_need_three_spikes() -> None:
@@ -117,7 +116,9 @@ def test_four_fifths_of_the_replicas_need_three_spikes() -> None:
 
 
 def test_two_replicas_are_too_few_though_they_are_all() -> None:
-    assert registered(GAINS, (PEAKS,) * 2).verdict == NOT_TESTABLE
+    finding = registered(GAINS, (PEAKS,) * 2)
+    assert finding.verdict == NOT_TESTABLE
+    assert finding.reason.endswith("in 2 replicas; three must")
 
 
 def test_a_spike_without_quiet_windows_does_not_count() -> None:

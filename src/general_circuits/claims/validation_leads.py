@@ -67,9 +67,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     reason = unmet(
         {
             "training examples were memorised": steps_of_events(tables["events"], BASE)["memorised"].notna(),
-            "there was a delay, with t_g or the end of training after 2 t_m": [
-                lead is not None for lead in of_replicas.values()
-            ],
+            "t_g, or the end of training, came after 2 t_m": [lead is not None for lead in of_replicas.values()],
             "validation loss fell by a nat from its peak on the plateau": np.isfinite(first_nats),
         }
     )
