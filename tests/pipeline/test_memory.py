@@ -237,8 +237,8 @@ def test_answers_and_spikes_fit_their_predictions(trained: Callable[[str], Train
     size, told = memory.Size.of(setting), {"settings": to_json(setting)}
     recorded = peak_mb("record_answers", **of_block(folder), **told, steps=1, output=folder / "answers.parquet")
     assert recorded <= size.answers_mb(1, 1) <= MOST * recorded
-    events = pd.DataFrame({"condition": "case", "replica": 0, "event": ["memorised"], "step": 1, "censored": False})
-    tables.write(folder / "memorised.parquet", EVENTS, events.assign(after=0))
+    events = pd.DataFrame({"condition": "case", "replica": 0, "event": ["memorised", "generalised"], "after": 0})
+    tables.write(folder / "memorised.parquet", EVENTS, events.assign(step=[1, 3], censored=[False, True]))
     again = {"training_code": "0", "states": folder / "state", "threshold": 2.0, "most": 1}
     files = {"events": folder / "memorised.parquet", "output": folder / "spikes.parquet"}
     watched = peak_mb("watch_spikes", **of_block(folder), **told, **again, **files)

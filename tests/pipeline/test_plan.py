@@ -30,6 +30,9 @@ CLAIMED = {
     "duels": {"toy": {}, "planted": {}},
 }
 
+AT_MOMENTS = {"replay_moments", "extract_saliency", "describe_saliency", "ablate_neurons"}
+IN_EVERY_WAY = {"extract_saliency_all_ways", "describe_saliency_all_ways", "ablate_neurons_all_ways"}
+
 
 @pytest.mark.parametrize(
     ("claim", "conditions", "rules"),
@@ -38,6 +41,9 @@ CLAIMED = {
         ("learning_rate", ["grokking", "division", "fast", "divided"], set()),
         ("partial_generalisation", ["grokking", "division"], {"record_answers"}),
         ("gradual", ["grokking", "division"], set()),
+        ("weight_decay", ["grokking"], {"replay_moments", "measure_progress"}),
+        ("topk_damage", ["grokking", "random_labels"], AT_MOMENTS | IN_EVERY_WAY),
+        ("saliency_skew", ["grokking", "random_labels"], AT_MOMENTS - {"ablate_neurons"} | IN_EVERY_WAY),
     ],
 )
 def test_the_plan_of_a_claim_has_its_conditions_and_the_measurements_that_it_reads(

@@ -42,7 +42,8 @@ def test_the_plan_counts_branches_and_the_measurements_of_each_condition(tmp_pat
     assert plan(load(tiny), seconds=0.0)["jobs"].to_dict() == expected
     assert expected["train_block"] == 10
     assert expected["extract_saliency"] == expected["measure_progress"] == 4
-    assert expected["replay_onset"] == 2
+    # Both measured conditions are replayed to their moments, but no branch is.
+    assert expected["replay_moments"] == 4
 
 
 def test_answers_and_spikes_are_measured_only_where_claims_read_them(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_a_changed_loss_retrains_exactly_the_conditions_that_use_it(project: Pro
     """Only random_labels has the hinge loss. It has two blocks."""
     project.edit("src/general_circuits/training/losses/hinge.py", "torch.relu(1.0", "torch.relu(2.0")
     planned = project.planned()
-    assert planned["train_block"] == planned["extract_saliency"] == planned["replay_onset"] == 2
+    assert planned["train_block"] == planned["extract_saliency"] == planned["replay_moments"] == 2
     retrained = project.snakemake("--dry-run", "--until", "train_block").stdout
     assert "Training random_labels, block 0" in retrained
     assert "Training grokking" not in retrained

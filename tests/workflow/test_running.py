@@ -95,7 +95,7 @@ def test_the_rule_graph_runs_downhill(finished: Project) -> None:
         assert rule in graph
     for rule in ("duel_toys", "split_modules", "train_modules", "duel_modules"):
         assert rule in graph
-    for rule in ("replay_onset", "measure_progress", "track_updates"):
+    for rule in ("replay_moments", "measure_progress", "track_updates"):
         assert rule in graph
 
 
@@ -150,7 +150,7 @@ def test_the_verdict_of_a_claim_names_what_the_study_lacks(project: Project) -> 
 def test_a_study_without_updates_and_progress_has_none_of_their_jobs_and_figures(project: Project) -> None:
     project.configure(measurements=BRIEF["measurements"])
     planned = project.planned("--forceall")
-    assert not planned.keys() & {"replay_onset", "measure_progress", "track_updates"}
+    assert not planned.keys() & {"measure_progress", "track_updates"}
     assert planned["plot_figure"] == sum(
         not {"progress", "updates", "reinforcement"} & set(FIGURES[name].tables) for name, _ in TINY_DRAWINGS.values()
     )
