@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from general_circuits.analysis.preconditions import unmet
 from general_circuits.registered import rows_of
 
 SIDES = ("general", "shallow")
@@ -16,8 +17,6 @@ CONTROLS = ("generalisers", "memorisers", "copy")
 """Kinds of duels between equals, in which neither side should win."""
 TRANSFER_UNIT = "relative change per 1,000 steps"
 SCALINGS = ("outside", "halfway", "inside")
-ENOUGH = 0.8
-"""Least share of the replicas that must be fit to be judged."""
 SETTLED, LAST = 0.002, 0.2
 """Largest drift of a settled share, per 100 steps, and the last share of a duel's steps over which it is taken."""
 BASE = ("batch", "initial_margin", "initial_share", "scaling", "label_noise", "order")
@@ -121,14 +120,14 @@ def unfit(fair: pd.Series, *of_duels: pd.DataFrame) -> str:
         fair: whether every module of a replica knows its examples, (replica).
         of_duels: rows of each duel that is judged.
     """
-    if fair.mean() < ENOUGH:
-        return f"all modules know their examples in only {fair.sum()} of {len(fair)} replicas"
+    if reason := unmet({"all modules know their examples": fair}):
+        return reason
     for rows in of_duels:
         if rows.empty:
             return "the study lacks one of the duels"
         alive = is_alive(rows).reindex(fair.index, fill_value=False)
-        if alive.mean() < ENOUGH:
-            return f"a duel stayed finite in only {alive.sum()} of {len(alive)} replicas"
+        if reason := unmet({"a duel stayed finite": alive}):
+            return reason
     return ""
 
 

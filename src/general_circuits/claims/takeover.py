@@ -32,6 +32,7 @@ import pandas as pd
 
 from general_circuits.analysis import duel_outcomes
 from general_circuits.analysis.decisions import decide
+from general_circuits.analysis.preconditions import unmet
 from general_circuits.claims.findings import (
     BETWEEN,
     CONTRADICTED,
@@ -135,13 +136,9 @@ def _registered(
 def _unsettled(rows: pd.DataFrame, fair: pd.Series) -> str:
     """Return that too few shares have settled, in words; empty if enough have."""
     settled = duel_outcomes.is_settled(rows).reindex(fair.index, fill_value=False)
-    if settled.mean() >= duel_outcomes.ENOUGH:
-        return ""
+    reason = unmet({f"the share had settled by step {rows['step'].max():,}": settled})
     drift = plain(float(duel_outcomes.drifts(rows).abs().max()), digits=4)
-    return (
-        f"the share has settled in only {settled.sum()} of {len(settled)} replicas by step {rows['step'].max():,}; it"
-        f" still changes by up to {drift} per 100 steps"
-    )
+    return f"{reason}; it still changes by up to {drift} per 100 steps" if reason else ""
 
 
 def _beside(
