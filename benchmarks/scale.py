@@ -25,7 +25,10 @@ TABLE, PAGE = ROOT / "results" / "benchmarks_scale.parquet", ROOT / "docs" / "sl
 REPLICAS = 10
 TURNS = {1_000: 10, 10_000: 2}
 """Number of times that each study is planned, by its number of blocks."""
-CHAIN = ("split_examples", "train_block", "find_events", "extract_saliency", "describe_saliency", "ablate_neurons")
+CHAIN = (
+    *("split_examples", "train_block", "find_events", "replay_moments"),
+    *("extract_saliency", "describe_saliency", "ablate_neurons"),
+)
 """Jobs of a block."""
 
 

@@ -70,6 +70,8 @@ def test_weights_that_the_config_does_not_keep_are_removed_after_the_measurement
     assert run.returncode == 0, run.stdout + run.stderr
     left = {path.name for path in (project.results / "runs/grokking/0").iterdir()}
     assert left == {"split.parquet", "metrics.parquet", "events.parquet"}
+    assert list(project.results.rglob("weights-*")) == []
+    assert (project.results / "moments/grokking/0.parquet").is_file()
     assert all((project.root / table).is_file() for table in measured)
     assert list((project.results / ".state").rglob("*.safetensors")) == []
     assert "train_block" not in project.planned()

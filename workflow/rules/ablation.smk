@@ -24,5 +24,6 @@ rule ablate_neurons:
     message:
         "Ablating neurons of {wildcards.condition}, block {wildcards.block}"
     shell:
-        "python -m general_circuits.stages.ablate_neurons --split {input.split} --saliency {input.saliency} --moments={params.moments}"
-        " --condition {wildcards.condition} --deletions {params.deletions:q} --device {params.device} --ablation {output.ablation} --damage {output.damage} > {log} 2>&1"
+        "python -m general_circuits.stages.ablate_neurons --split {input.split} --saliency {input.saliency}"
+        " --moments={params.moments} --condition {wildcards.condition} --deletions {params.deletions:q}"
+        " --device {params.device} --ablation {output.ablation} --damage {output.damage} > {log} 2>&1"

@@ -25,7 +25,8 @@ rule extract_saliency:
         "Extracting saliency of {wildcards.condition}, block {wildcards.block}"
     shell:
         "python -m general_circuits.stages.extract_saliency --split {input.split}"
-        " --condition {wildcards.condition} --questions {params.questions:q} {params.how} --moments={params.moments} --reads {params.reads}"
+        " --condition {wildcards.condition} --questions {params.questions:q} {params.how}"
+        " --moments={params.moments} --reads {params.reads}"
         " --output {output.saliency} --attribution {output.attribution} > {log} 2>&1"
 
 
