@@ -180,7 +180,7 @@ def test_a_branch_fits_its_prediction(trained: Callable[[str], Trained], name: s
 
 
 def test_a_replay_to_moments_fits_its_prediction(trained: Callable[[str], Trained]) -> None:
-    """It keeps every step of a run that itself kept every step."""
+    """The run kept every step, and the replay does so too."""
     setting, folder, _ = trained("many checkpoints")
     events = pd.DataFrame({"condition": "case", "replica": 0, "event": ["memorised", "onset", "generalised"]})
     events = events.assign(step=[2, 30, 40], after=[1, 29, 39], censored=False)

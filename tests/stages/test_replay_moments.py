@@ -147,7 +147,7 @@ def test_a_block_without_any_moment_has_a_table_without_rows(job: Job, tmp_path:
 
 
 def test_a_control_is_read_at_its_partners_moments_from_the_later_of_both_t_m(job: Job, control: Path) -> None:
-    """It has no onset of its own, so that no steps around one are kept."""
+    """The control has no onset of its own, so that no steps around one are kept."""
     assert steps_by_replica(control) == {0: {name: [step] for name, step in {**BY_HAND, "baseline": 90}.items()}}
     assert weights(control)["steps"].tolist() == sorted({90, *BY_HAND.values()})
     assert_equal_to_run(weights(control), job)

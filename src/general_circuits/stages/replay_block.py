@@ -16,9 +16,9 @@ from general_circuits.stages.interruption import room_for
 from general_circuits.storage import checkpoints, tables
 from general_circuits.storage.blocks import Block
 from general_circuits.storage.schemas.metrics import TABLE as METRICS
-from general_circuits.storage.training_states import States, folder_of
+from general_circuits.storage.training_states import State, States, folder_of
 from general_circuits.training import loop
-from general_circuits.training.replay import replay
+from general_circuits.training.replay import Nearest, replay
 from general_circuits.training.settings import Condition
 
 
@@ -84,13 +84,18 @@ def main(job: Replay) -> None:
             # One state is read. From the first step on, each step is the next one's beginning.
             state = States(folder, say).nearest(job.first - 1)
             say(f"replays from {f'the state at step {state.step:,}' if state else 'its seed'}")
-            run = replay(condition, examples, block.vocabulary, replica, job.observed, lambda limit, state=state: state)
+            run = replay(condition, examples, block.vocabulary, replica, job.observed, _always(state))
             path = job.metrics.parent / checkpoints.file_name(position)
             checkpoints.write(path, replica, run.weights, run.steps, run.model)
             before = of_replica[of_replica["step"] < job.first]
             diverged = run.metrics["diverged"] | before["diverged"].any()
             frames.append(run.metrics.assign(condition=job.condition, replica=replica, diverged=diverged))
         tables.write(job.metrics, METRICS, tables.joined(METRICS, frames), {"condition": json.loads(job.settings)})
+
+
+def _always(state: State | None) -> Nearest:
+    """Return the function that returns this state, whatever the step."""
+    return lambda limit: state
 
 
 if __name__ == "__main__":
