@@ -56,7 +56,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     right.set_yticks(range(len(branches)), [style.readable(name) for name in branches], fontsize="x-small")
     right.set_ylim(len(branches) - 0.5, -0.5)
     if any(rows_of["steps"].notna().any() for rows_of in branches.values()):
-        right.set_xscale("log")
+        steps_left.label_times(right, is_vertical=False)
     right.set_xlabel("steps left to generalise")
     return figure
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from general_circuits.analysis import damage, moments
 from general_circuits.figures import style
@@ -46,7 +48,8 @@ def draw(tables: Mapping[str, pd.DataFrame], lost: str) -> Figure:
                 style.draw_band(axes, table, colours[ranking], STYLES[ranking])
         axes.axvline(SHARE * rows["k"].max(), color=style.GREY, linewidth=0.6, linestyle=(0, (1, 2)))
         axes.set_xscale("log")
-        axes.set_title(name, fontsize="medium")
+        axes.xaxis.set_minor_formatter(NullFormatter())  # a layer with few units would have names on names
+        axes.set_title(re.sub("t_.", r"$\g<0>$", name), fontsize="medium", fontweight="normal")
         axes.set_xlabel("deleted units k")
         if lost == "accuracy":
             axes.set_ylim(-0.02, 1.02)

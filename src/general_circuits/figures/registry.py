@@ -64,12 +64,11 @@ FIGURES = {
         "Above: the claim's estimate under every combination of the choices that could have been made, in ascending"
         " order. Lines are 95 % intervals over replicas (Student's t); the widest may leave the panel. Colours say"
         " whether the whole interval lies above the claim's threshold of support, below its threshold of contradiction"
-        " (dashed), or neither. The diamond is the registered combination. The striped stretch has the combinations"
-        " without an estimate. Below: the options of each combination. If there are many combinations, darker means"
-        " that more of those at that place have the option. At the right: the median estimate under each option, in the"
-        " registered one's unit."
-        " The range is that of the medians over a choice's options; it is large where the choice matters. All"
-        " combinations use the same networks, so their number is no evidence by itself.",
+        " (dashed, or 0), or neither. The diamond is the registered combination. The striped stretch has the"
+        " combinations without an estimate. Below: the options of each combination. If there are many combinations,"
+        " darker means that more of those at that place have the option. At the right: the median estimate under each"
+        " option, in the registered one's unit. The range is that of the medians over a choice's options; it is large"
+        " where the choice matters. All combinations use the same networks, so their number is no evidence by itself.",
         "claim",
         ("saliency_skew", "topk_damage"),
     ),
@@ -273,11 +272,11 @@ FIGURES = {
         "Claim spikes",
         ("losses", "spikes", "spike_effects"),
         "Left: both losses of grokking's first replicas at every step from t_m on. Triangles are spikes of the"
-        " training loss, filled on the plateau: from 2 t_m on, and before t_g and the first nat that validation loss"
-        " falls. Strokes are the quiet windows beside the spikes that were measured, all on the plateau. Right: the"
-        " gain, from 50 steps before to 200 after, of the share of training margins that unseen examples show. It is"
-        " measured in spikes, in quiet windows, and after random kicks of the weights that raise the training loss as"
-        " much. Dots are windows, diamonds means over replicas with 95 % intervals.",
+        " training loss. Filled ones are on the plateau: from 2 t_m on, before t_g and before the first nat that"
+        " validation loss falls. Strokes are the quiet windows beside the spikes that were measured, all on the"
+        " plateau. Right: the gain, from 50 steps before to 200 after, of the share of training margins that unseen"
+        " examples show. It is measured in spikes, in quiet windows, and after random kicks of the weights that raise"
+        " the training loss as much. Dots are windows, diamonds means over replicas with 95 % intervals.",
         claim="spikes",
     ),
     "mirror_images": Figure(

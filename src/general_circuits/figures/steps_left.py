@@ -55,12 +55,16 @@ def label_levels(axes: Axes, *drawn: Mapping[float, pd.DataFrame]) -> None:
     label_times(axes)
 
 
-def label_times(axes: Axes) -> None:
-    """Set a vertical log axis of steps, in whole numbers."""
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps:,.0f}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+def label_times(axes: Axes, is_vertical: bool = True) -> None:
+    """Set a log axis of steps, in whole numbers."""
+    if is_vertical:
+        axes.set_yscale("log")
+    else:
+        axes.set_xscale("log")
+    axis = axes.yaxis if is_vertical else axes.xaxis
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps:,.0f}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def is_bound(rows: pd.DataFrame) -> bool:
