@@ -396,6 +396,24 @@ def test_growth_lists_conditions_with_a_slope_and_marks_phases_without_one() -> 
     assert "after" not in module.describe(frames, "weights")
 
 
+def test_damage_curves_have_a_panel_for_each_moment_and_read_each_replica_at_its_own_step() -> None:
+    """Accuracy lost is k / 8 wherever it is read, but for replica 1 at step 200, its t_m here."""
+    frames = dict(tables())
+    moments, ablation = frames["moments"], frames["ablation"]
+    is_t_m = (moments["moment"] == "memorised") & (moments["replica"] == 1)
+    frames["moments"] = moments.assign(step=moments["step"].mask(is_t_m, 200))[moments["moment"] != "late_end"]
+    is_own = (ablation["replica"] == 1) & (ablation["step"] == 200) & (ablation["k"] > 0)
+    frames["ablation"] = ablation.assign(accuracy=ablation["accuracy"].mask(is_own, 0.25))
+    module = importlib.import_module("general_circuits.figures.damage_curves")
+    with style.theme():
+        figure = module.draw(frames, "accuracy")
+        titles = [axes.get_title(loc="left") for axes in figure.axes]
+        lines = [dict(axes.lines[0].get_xydata()) for axes in figure.axes]
+        plt.close(figure)
+    assert titles == ["$t_m$", "$t_o$", "$t_g$"]
+    assert [line[2] for line in lines] == [(2 / 8 + 0.75) / 2, 2 / 8, (2 / 8 + 0.75) / 2]
+
+
 @pytest.mark.parametrize("measure", ["accuracy", "loss"])
 def test_curves_are_named_once_where_they_can_be_told_apart(measure: str) -> None:
     """No place is left where they are one line, where one has a loss of 0, or where one has diverged."""

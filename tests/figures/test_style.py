@@ -90,3 +90,16 @@ def test_events_are_marked_if_most_replicas_reached_them() -> None:
         }
     )
     assert style.median_steps(events, "grokking") == {"memorised": 20, "onset": 200}
+
+
+def test_curves_over_training_have_only_steps_that_all_replicas_of_a_condition_have() -> None:
+    """Moments are steps of single replicas, whose values are no mean over replicas."""
+    rows = [(replica, step, value) for replica in (0, 1) for step, value in ((0, 1.0), (100, 2.0), (200, 3.0))]
+    frame = pd.DataFrame([*rows, (0, 37, 50.0), (1, 142, 60.0)], columns=["replica", "step", "value"])
+    frame = frame.assign(condition=pd.Categorical(["grokking"] * len(frame)))
+    events = pd.DataFrame({"condition": [], "event": [], "step": [], "censored": np.array([], dtype=bool)})
+    with style.theme():
+        figure = style.over_training(frame, "value", events, "a value")
+        line = figure.axes[0].lines[0].get_xydata().tolist()
+        plt.close(figure)
+    assert line == [[0, 1], [100, 2], [200, 3]]
