@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from checkouts import BRIEF, TINY, TINY_DRAWINGS, TINY_FIGURES, Project, checkout
 
+from general_circuits.analysis.moments import AROUND_ONSET
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.figures.registry import FIGURES
 from general_circuits.report.registry import PAGES
@@ -38,11 +39,32 @@ def test_every_table_keeps_its_contract(finished: Project) -> None:
 def test_every_claim_has_a_verdict(finished: Project) -> None:
     verdicts = read(finished.results / "claims/verdicts.parquet", VERDICTS).set_index("claim")
     assert set(verdicts.index) == set(CLAIMS)
-    assert verdicts.loc["takeover", "contrast"] == "registered, sgd"
+    assert verdicts["contrast"].str.startswith("registered").all()
+    assert set(verdicts.loc["saliency_skew", "contrast"]) == {"registered, breadth", "registered, skewness"}
     unmeasured = [name for name, claim in CLAIMS.items() if not claim.is_measured]
     assert len(unmeasured) == 5
     assert (verdicts.loc[unmeasured, "verdict"] == "not measured").all()
     assert not verdicts.loc[verdicts.index.difference(unmeasured), "verdict"].isin(["", "not measured"]).any()
+
+
+def test_a_control_is_measured_at_its_own_and_its_partners_memorisation(tmp_path: Path) -> None:
+    """Both memorise in these steps, and the control does so later. Neither generalises."""
+    project = checkout(tmp_path / "fresh")
+    quick = {"steps": 300, "learning_rate": 0.01, "weight_decay": 0.0, "d_model": 32, "d_mlp": 64}
+    spacings = {"checkpoints": {"log": 1, "every": 100}, "metrics": {"log": 1, "every": 1}}
+    project.configure(**BRIEF, defaults={**TINY["defaults"], **quick, **spacings})
+    names = [f"{table}/{condition}/0.parquet" for table in ("moments", "ablation") for condition in TINY["conditions"]]
+    run = project.snakemake("--cores", "2", *(f"results/tiny/{name}" for name in names))
+    assert run.returncode == 0, run.stdout + run.stderr
+    frames = [pd.read_parquet(project.results / name) for name in names]
+    rows = [frame[frame["moment"] != AROUND_ONSET] for frame in frames[:2]]
+    own, control = (dict(zip(frame["moment"], frame["step"], strict=True)) for frame in rows)
+    memorised = own["memorised"]
+    assert own == {"baseline": memorised, "memorised": memorised}
+    assert control == {"baseline": control["baseline"], "memorised": memorised}
+    assert control["baseline"] > memorised > 1
+    for moments, measured in zip((own, control), frames[2:], strict=True):
+        assert set(measured["step"]) == {0, 1, 100, 200, 300, *moments.values()}
 
 
 def test_metadata_carries_the_resolved_condition(finished: Project) -> None:
