@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import variant_tables
-from moment_tables import moments_table, partners
+from moment_tables import moments_table, partners, without
 from scipy import stats
 
 from general_circuits.analysis.decisions import LOOKS
@@ -179,6 +179,15 @@ def test_networks_that_did_not_grok_judge_nothing() -> None:
         assert "validation accuracy left its plateau in 3 of 5 replicas" in findings[contrast].reason
         assert not findings[contrast].is_lacking
     assert findings["skewness, without a control"].estimate.n == 3
+
+
+def test_replicas_that_never_memorised_count() -> None:
+    given = tables(planted({"grokking": 0.2}))
+    one = judged({**given, "moments": without(given["moments"], [3])})[SKEWNESS]
+    assert (one.verdict, one.estimate.n, len(one.values)) == (SUPPORTED, 4, 5)
+    two = judged({**given, "moments": without(given["moments"], [0, 3])})[SKEWNESS]
+    assert two.verdict == NOT_TESTABLE
+    assert two.reason == "training examples were memorised in 3 of 5 replicas; four fifths must"
 
 
 def test_a_study_without_a_kind_of_random_labels_says_which() -> None:

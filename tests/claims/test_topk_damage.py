@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 import pytest
-from moment_tables import moments_table, partners
+from moment_tables import moments_table, partners, without
 from scipy import stats
 
 from general_circuits.analysis.decisions import LOOKS
@@ -103,8 +103,15 @@ def test_a_rise_that_is_fastest_while_generalising_is_supported_in_each_part() -
 
 
 def test_the_rates_by_hand() -> None:
-    """The rate is 0.4 per 1,000 steps within [t_o, t_g], 0.02 before it and 0.05 after it."""
-    findings = judged(tables(planted(rising(0.02, 0.4, 0.05), noise=1e-5), replicas=3))
+    """The mean rate is 0.4 per 1,000 steps within [t_o, t_g], 0.02 before it and 0.05 after it.
+
+    All differences of rates vary alike between replicas, so the smallest one is the least favourable.
+    """
+
+    def curve(condition: str, ranking: str, replica: int) -> np.ndarray:
+        return rising(0.02, 0.39 + 0.01 * replica, 0.05) if ranking == "top" else np.full(len(STEPS), 0.1)
+
+    findings = judged(tables(curve, replicas=3))
     assert findings["rate of damage while generalising minus before"].estimate.mean == pytest.approx(0.38, abs=1e-3)
     assert findings["rate of excess while generalising minus after"].estimate.mean == pytest.approx(0.35, abs=1e-3)
     assert findings[TIMING].estimate.mean == pytest.approx(0.35, abs=1e-3)
@@ -165,6 +172,14 @@ def test_networks_that_did_not_grok_judge_nothing() -> None:
     findings = judged(tables(planted(rising(0.02, 0.4, 0.02)), censored=[0, 1]))
     assert verdicts(findings) == [NOT_TESTABLE] * 3
     assert "validation accuracy left its plateau in 3 of 5 replicas" in findings[DAMAGE].reason
+
+
+def test_replicas_that_never_memorised_count() -> None:
+    given = tables(planted(rising(0.02, 0.4, 0.02)))
+    one = judged({**given, "moments": without(given["moments"], [3])})[DAMAGE]
+    assert (one.verdict, one.estimate.n, len(one.values)) == (SUPPORTED, 4, 5)
+    two = judged({**given, "moments": without(given["moments"], [0, 3])})[DAMAGE]
+    assert two.reason == "training examples were memorised in 3 of 5 replicas; four fifths must"
 
 
 def test_a_baseline_that_is_not_memorised_is_refused() -> None:

@@ -43,6 +43,11 @@ def moments_table(
     )
 
 
+def without(moments: pd.DataFrame, replicas: Sequence[int]) -> pd.DataFrame:
+    """Return the moments of a study in which these replicas of grokking never memorised: they have none."""
+    return moments[~moments["replica"].isin(replicas)]
+
+
 def partners(replicas: int, steps: Mapping[str, float], censored: Sequence[int] = ()) -> pd.DataFrame:
     """Return steps of grokking's events, the same in each replica; `censored` replicas never leave the plateau."""
     frame = pd.DataFrame(

@@ -76,7 +76,8 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     distribution, table = registered_rows(tables["distribution"]), tables["moments"]
     conditions = variant_outcomes.settings(tables["conditions"])
     measured = [name for name in distribution["condition"].cat.categories if name in set(table["condition"])]
-    replicas = moments.steps_of(table, BASE).index
+    # A replica that never memorised has no moments, and counts all the same.
+    replicas = pd.Index(distribution.loc[distribution["condition"] == BASE, "replica"].unique()).sort_values()
 
     @cache
     def change(condition: str, measure: str, statistic: str, dead_units: str = "excluded") -> Array:
@@ -86,8 +87,8 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         return over_replicas(rows, measure, steps, change_to_late_window)
 
     family = [name for name in RANDOM_LABELS.of(conditions) if name in measured]
-    counting = [name for name in family if not _does_not_count(table, name)]
-    untestable = _untestable(table, conditions, family)
+    counting = [name for name in family if not _does_not_count(table, name, replicas)]
+    untestable = _untestable(table, conditions, family, replicas)
     parts = (("skewness", UNIT, ("l_skewness", "mean_magnitude")), ("breadth", BREADTH_UNIT, ("median", "breadth")))
     findings = []
     for name, unit, measure in parts:
@@ -107,22 +108,23 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     return [*findings, *accuracies(table, measured)]
 
 
-def _does_not_count(table: pd.DataFrame, control: str) -> str:
+def _does_not_count(table: pd.DataFrame, control: str, replicas: pd.Index) -> str:
     """Return why a control does not count; empty if it does."""
-    return preconditions.unmet(
-        {f"{control} had memorised at its baseline, before t_g": moments.has_baseline(table, control)}
-    )
+    has_baseline = moments.has_baseline(table, control).reindex(replicas, fill_value=False)
+    return preconditions.unmet({f"{control} had memorised at its baseline, before t_g": has_baseline})
 
 
-def _untestable(table: pd.DataFrame, conditions: Conditions, family: list[str]) -> Callable[[str], Finding | None]:
+def _untestable(
+    table: pd.DataFrame, conditions: Conditions, family: list[str], replicas: pd.Index
+) -> Callable[[str], Finding | None]:
     """Return the function that gives the finding of a part that cannot be judged, or None where it can."""
     kinds = {name: conditions[name][LABELS_BY] for name in family}
     absent = [words for kind, words in KINDS.items() if kind not in kinds.values()]
     if absent:
         return lambda contrast: lacking(f"no random labels {' and none '.join(absent)}", contrast)
-    reason = preconditions.unmet(preconditions.grokked(moments.steps_of(table, BASE)))
+    reason = preconditions.unmet(preconditions.grokked(moments.steps_of(table, BASE).reindex(replicas)))
     for kind in KINDS:
-        faults = [_does_not_count(table, name) for name in family if kinds[name] == kind]
+        faults = [_does_not_count(table, name, replicas) for name in family if kinds[name] == kind]
         if all(faults):
             reason = reason or faults[0]
     return lambda contrast: not_testable(reason, contrast) if reason else None

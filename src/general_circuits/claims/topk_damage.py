@@ -68,7 +68,8 @@ PARTS = {"damage": "top", "excess": "excess"}
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Findings from the `moments` and `damage` tables of grokking and its controls."""
     areas, table = damage.areas(tables["damage"]), tables["moments"]
-    replicas = moments.steps_of(table, BASE).index
+    # A replica that never memorised has no moments, and counts all the same.
+    replicas = pd.Index(areas.loc[areas["condition"] == BASE, "replica"].unique()).sort_values()
 
     def values(condition: str, column: str, contrast: Contrast) -> Array:
         """Return one number per replica of grokking, NaN where there is none."""
@@ -81,7 +82,7 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
         for when, contrast in (("before", rate_against_before), ("after", rate_against_after))
     }
     rises = {name: values(BASE, column, change_to_late_window) for name, column in PARTS.items()}
-    reason, cut = _unmet(table), late_windows_cut(table)
+    reason, cut = _unmet(table, replicas), late_windows_cut(table)
     if reason:
         findings = [not_testable(reason, part(name)) for name in (*PARTS, "timing")]
     else:
@@ -120,10 +121,10 @@ def _rate(series: pd.Series, start: float, end: float) -> float:
     return 1000 * (value_at(series, end) - value_at(series, start)) / (end - start) if end > start else float("nan")
 
 
-def _unmet(table: pd.DataFrame) -> str:
+def _unmet(table: pd.DataFrame, replicas: pd.Index) -> str:
     """Return the precondition that fails, in words; empty if none does."""
-    steps = moments.steps_of(table, BASE)
-    has_baseline = moments.accuracy_at(table, BASE) >= preconditions.MEMORISED
+    steps = moments.steps_of(table, BASE).reindex(replicas)
+    has_baseline = moments.accuracy_at(table, BASE).reindex(replicas) >= preconditions.MEMORISED
     return preconditions.unmet(
         {**preconditions.grokked(steps), "training accuracy at t_m was 0.99 or more": has_baseline}
     )
