@@ -150,7 +150,7 @@ def _needed(supports: float, contradicts: float, spread: float, replicas: int) -
 def _spreads() -> Array:
     """Return how many spreads a mean must lie beyond a threshold, for each number of replicas up to the largest."""
     n = np.arange(ENOUGH_REPLICAS, MOST_REPLICAS + 1)
-    levels = np.array([level_of(replicas) for replicas in n])
+    levels = np.array([level_of(int(replicas)) for replicas in n])
     spreads: Array = (stdtrit(n - 1, 1 - levels) + ndtri(POWER)) / np.sqrt(n)
     return spreads
 

@@ -34,8 +34,16 @@ def draw_levels(axes: Axes, left: Mapping[float, pd.DataFrame], colour: object, 
             axes.plot(level, steps, "^", color=colour, markersize=6, markerfacecolor="none")
             # The words stand on the side that is inside the axes.
             offset, side = (-5, "right") if level == max(left) else (5, "left")
-            beside = {"xytext": (offset, 3), "textcoords": "offset points", "ha": side, "va": "top"}
-            axes.annotate(f"none by\n{steps:,.0f}", (level, steps), fontsize="x-small", color=colour, **beside)
+            axes.annotate(
+                f"none by\n{steps:,.0f}",
+                (level, steps),
+                xytext=(offset, 3),
+                textcoords="offset points",
+                ha=side,
+                va="top",
+                fontsize="x-small",
+                color=colour,
+            )
             continue
         for is_censored, mark in ((False, "o"), (True, "^")):
             chosen = known.loc[known["censored"] == is_censored, "steps"]
