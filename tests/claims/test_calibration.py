@@ -19,15 +19,7 @@ from scipy import stats
 from general_circuits.analysis.decisions import LOOKS, Decision, Rule, decide, least_favourable
 from general_circuits.analysis.estimates import Array
 from general_circuits.claims import saliency_skew, topk_damage
-from general_circuits.claims.findings import (
-    BETWEEN,
-    CONTRADICTED,
-    NOT_TESTABLE,
-    SUPPORTED,
-    UNDECIDED,
-    Finding,
-    part,
-)
+from general_circuits.claims.findings import BETWEEN, CONTRADICTED, NOT_TESTABLE, SUPPORTED, UNDECIDED, Finding, part
 from general_circuits.registered import REGISTERED as REGISTERED_CHOICES
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -85,6 +77,13 @@ def counted(decisions: Iterable[Decision], verdict: str) -> int:
 def at_most(count: int, trials: int, probability: float) -> bool:
     """Tell whether a count of errors is no larger than chance allows at this probability."""
     return bool(count <= stats.binom.ppf(0.999, trials, probability))
+
+
+def errors(rule: Rule) -> list[tuple[float, tuple[str, str]]]:
+    """Return both thresholds and the middle between them, each with the verdicts that are wrong there."""
+    middle = (rule.supported + rule.contradicted) / 2
+    at_thresholds = (rule.supported, (SUPPORTED, BETWEEN)), (rule.contradicted, (CONTRADICTED, BETWEEN))
+    return [*at_thresholds, (middle, (SUPPORTED, CONTRADICTED))]
 
 
 def nominal(replicas: int) -> float:
@@ -180,14 +179,7 @@ def test_skew_intervals_cover_nearly_as_often_where_replicas_vary_skewedly(repli
 
 
 @REPLICAS
-@pytest.mark.parametrize(
-    ("change", "wrong"),
-    [
-        (SKEW.supported, (SUPPORTED, BETWEEN)),
-        (SKEW.contradicted, (CONTRADICTED, BETWEEN)),
-        (0.0, (SUPPORTED, CONTRADICTED)),
-    ],
-)
+@pytest.mark.parametrize(("change", "wrong"), errors(SKEW))
 def test_skewness_is_judged_wrongly_no_more_often_than_the_look_allows(
     change: float, wrong: Sequence[str], replicas: int
 ) -> None:
@@ -343,14 +335,7 @@ def test_damage_intervals_cover_nearly_as_often_where_replicas_vary_skewedly(nam
 
 @REPLICAS
 @DAMAGE_PARTS
-@pytest.mark.parametrize(
-    ("rise", "wrong"),
-    [
-        (DAMAGE.supported, (SUPPORTED, BETWEEN)),
-        (DAMAGE.contradicted, (CONTRADICTED, BETWEEN)),
-        (0.025, (SUPPORTED, CONTRADICTED)),
-    ],
-)
+@pytest.mark.parametrize(("rise", "wrong"), errors(DAMAGE))
 def test_damage_is_judged_wrongly_no_more_often_than_the_look_allows(
     name: str, rise: float, wrong: Sequence[str], replicas: int
 ) -> None:
