@@ -1,4 +1,4 @@
-"""Decisions of two one-sided tests: exact values, error rates over the registered looks, and replicas that are needed."""
+"""Decisions of two one-sided tests: exact values, error rates over the registered looks, and needed replicas."""
 
 from __future__ import annotations
 

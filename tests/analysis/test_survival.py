@@ -172,7 +172,7 @@ LOWEST_CUT = 2000 * 0.5**-0.6 * np.exp(1.04 * np.hypot(0.15, 0.15))
 def test_the_interval_covers_the_slope_as_often_as_it_says(
     replicas: int, levels: list[float], slope: float, at_1: float, horizon: float, censored: tuple[float, float]
 ) -> None:
-    """In 200 studies, a coverage of 95 % has a standard error of 1.5 %."""
+    """A coverage of 95 % in 200 studies has a standard error of 1.5 %."""
     x, lower, upper = simulated(levels, slope, at_1, horizon, replicas, studies=200)
     assert censored[0] <= np.isinf(upper[:, :, 0]).mean() <= censored[1]
     found = [estimate(values) for values in pseudo_values(x, lower, upper)]

@@ -100,8 +100,8 @@ from general_circuits.config.study import Study
         ),
         (
             {"operation": "x/y", "label_noise": 1.0, "label_noise_by": "latin_square"},
-            "defaults.label_noise_by = 'latin_square': should be example or pair: a Latin square of 59 symbols needs all"
-            " 3,481 pairs and 59 answers, and there are 3,422 examples and 59 answers",
+            "defaults.label_noise_by = 'latin_square': should be example or pair: a Latin square of 59 symbols needs"
+            " all 3,481 pairs and 59 answers, and there are 3,422 examples and 59 answers",
         ),
         ({"perturbation": -1e-7}, "defaults.perturbation = -1e-07: should be greater than or equal to 0"),
         ({"perturbation": 0.1}, "defaults.perturbation = 0.1: should be less than or equal to 0.01"),

@@ -48,7 +48,7 @@ def test_the_page_of_results_explains_every_column_in_the_section_of_its_table(n
 
 def test_a_default_of_several_settings_is_shown_as_in_yaml() -> None:
     page = reference.page()
-    assert "`{sgd: {learning_rate: 2.0, weight_decays: [0.001]}, adamw: {learning_rate: 0.002" in page
+    assert "`{sgd: {learning_rate: 2.0, weight_decays: [0.001]}, momentum: {learning_rate: 0.2" in page
     assert "Settings(" not in page
 
 

@@ -58,7 +58,7 @@ def test_key_frequencies_are_those_of_the_chosen_checkpoint(
 
 
 def test_the_former_choice_misses_what_the_branch_has_lost(folder: Path, tmp_path: Path) -> None:
-    """In the branch, the restricted part loses a frequency. In the frequencies that are left, it loses less."""
+    """The restricted part loses a frequency in the branch. In the frequencies that are left, it loses less."""
     lost = {}
     for general_at in ("first", "last"):
         rows = measured(folder, tmp_path / general_at, general_at)["progress"]

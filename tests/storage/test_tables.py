@@ -127,7 +127,8 @@ def test_missing_and_unknown_columns_are_named_with_the_file(tmp_path: Path) -> 
 def test_another_table_is_not_read_as_this_one(tmp_path: Path) -> None:
     path = tmp_path / "split.parquet"
     tables.write(path, registry.table("split"), example("split"))
-    with pytest.raises(ValueError, match=r"split\.parquet: not a events table: missing columns \['after', 'censored', 'event'"):
+    message = r"split\.parquet: not a events table: missing columns \['after', 'censored', 'event'"
+    with pytest.raises(ValueError, match=message):
         tables.read(path, registry.table("events"))
 
 

@@ -4,15 +4,15 @@ Two parts, registered before their results were seen:
 
 - skewness, the surrogate of the source's words: L-skewness, over alive units of the last layer, of the mean |saliency|
   on training examples. Supported beyond +0.05, contradicted below −0.05.
-- breadth, the source's own mechanism, since a general circuit serves many examples: the median over alive units of the
-  participation ratio, the share of the training examples on which a unit matters. Supported beyond +0.05, contradicted
-  below −0.05, as for skewness.
+- breadth, the source's own mechanism, since a general circuit serves many examples. It is the median over alive units
+  of the participation ratio: the share of the training examples on which a unit matters. Supported beyond +0.05,
+  contradicted below −0.05, as for skewness.
 - Each change is the median over the late window minus the value at the baseline. The weights there are made by a
   replay. In the first version the value at t_m was interpolated between checkpoints, at which the network had not
   memorised yet.
 - The same change in a control with random labels is subtracted, replica by replica. There is a family of controls.
   Labels are random by example, random by unordered pair, or a random commutative Latin square. Each kind trains on
-  grokking's own inputs, and on fewer inputs, so that it memorises at the same time. Both parts must hold beyond every
+  grokking's own inputs, and on fewer inputs if it would memorise these later. Both parts must hold beyond every
   control, so the least favourable one decides. In the first version there was one control: by example, on fewer inputs.
 - A control is read from its own t_m or its partner's, whichever is later. It counts if at least four fifths of its
   replicas had a training accuracy of 0.99 there, before their partner's t_g. Each kind needs a control that counts.

@@ -89,8 +89,8 @@ class Intervention:
         mask: share of the numbers of each matrix, the smallest in size, that stay 0 from the start of the branch on.
         temperature: number by which the loss divides logits.
         ignore_above: probability of the label from which on an example has no part in the loss.
-        noise_instead: size of noise that replaces the gradient. After the steps that the branch lasts, it has moved the
-            weights as far as a weight decay of this number would. 0 means no gradient at all.
+        noise_instead: size of noise that replaces the gradient. By the end of the branch it has moved the weights as
+            far as a weight decay of this size would. At 0 there is no gradient at all.
         noise_examples: number of examples. The noise is that of minibatches of so many examples; None: Gaussian.
         batch_noise: number of examples. Gaussian noise is added to the gradient. In every tensor it is as large as the
             difference between the gradient of so many random examples and the batch's gradient.
