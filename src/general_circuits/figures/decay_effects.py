@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from general_circuits import formatting
 from general_circuits.analysis import duel_outcomes
 from general_circuits.analysis.estimates import Estimate, estimate
+from general_circuits.analysis.windows import at_common_steps
 from general_circuits.figures import style
 
 CONDITIONS = 3
@@ -94,7 +95,7 @@ def _of_training(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
     The general side is the unseen component, the shallow side is the margin without it.
     """
-    rows = rows[(rows["split"] == "train") & rows["is_scheduled"]]
+    rows = at_common_steps(rows[(rows["split"] == "train") & rows["is_scheduled"]])
     components = {name: rows[rows["component"] == name] for name in ("all", "unseen")}
     parts = {name: style.wide(component, "part_of_margin") for name, component in components.items()}
     # The table has effects relative to each component. In logits they can be subtracted.

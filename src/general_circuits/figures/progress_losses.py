@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from general_circuits.analysis.estimates import Array
-from general_circuits.analysis.windows import over_replicas, steps_of_events, value_at
+from general_circuits.analysis.windows import at_common_steps, over_replicas, steps_of_events, value_at
 from general_circuits.figures import captions, style
 from general_circuits.formatting import NO_DATA
 
@@ -122,6 +122,6 @@ def _of(frame: pd.DataFrame, condition: str, events: pd.DataFrame, steps: str) -
     """Return one condition's rows: spaced over training, or around onset with `step` counted from the onset."""
     rows = frame[frame["condition"] == condition]
     if steps == "training":
-        return rows[rows["is_scheduled"]]
+        return at_common_steps(rows[rows["is_scheduled"]])
     rows = rows[rows["around_onset"]]
     return rows.assign(step=rows["step"] - rows["replica"].map(steps_of_events(events, condition)["onset"]))

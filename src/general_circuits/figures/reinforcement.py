@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from general_circuits import formatting
+from general_circuits.analysis.windows import at_common_steps
 from general_circuits.figures import style
 from general_circuits.formatting import NO_DATA
 
@@ -37,7 +38,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     conditions = [name for name in names if name in known][:COLUMNS] or names[:1]
     figure, grid = plt.subplots(1, len(conditions), figsize=(style.WIDTH, 3.0), sharey=True, squeeze=False)
     for axes, condition in zip(grid[0], conditions, strict=True):
-        effects = relative[relative["condition"] == condition]
+        effects = at_common_steps(relative[relative["condition"] == condition])
         for part, colour in PARTS.items():
             for source, line in SOURCES.items():
                 style.draw_band(axes, style.wide(effects, f"{part} by {source}"), colour, line)
