@@ -190,7 +190,7 @@ class AblationSettings(Settings):
 class SpecificationSettings(AttributionSettings):
     """Other ways to measure what the claims read, for their specification curves: all combinations of all choices.
 
-    They are measured only at the checkpoints that the claims read: around t_m and in the late window. The numbers of
+    They are measured only at the checkpoints that the claims read: at t_m and in the late window. The numbers of
     examples and of random draws are those of `ablation`.
     """
 
