@@ -161,6 +161,6 @@ def _panel(axes: Axes, claim: str, rows: pd.DataFrame, is_narrow: bool) -> None:
         fontsize=medium,
     )
     if is_narrow:
-        axes.locator_params("x", nbins=4)
+        axes.locator_params("x", nbins=2)
         title.set_x(0.01)  # where the column begins
         title.set_transform(blended_transform_factory(axes.figure.transSubfigure, title.get_transform()))

@@ -20,7 +20,7 @@ from general_circuits.storage.moments import steps_by_replica
 from general_circuits.storage.schemas.ablation import TABLE as ABLATION
 from general_circuits.storage.schemas.damage import TABLE as DAMAGE
 from general_circuits.storage.schemas.saliency import TABLE as SALIENCY
-from general_circuits.training.schedule import evenly_chosen
+from general_circuits.training.schedule import evenly_chosen_of_each
 
 
 @dataclass(frozen=True)
@@ -78,18 +78,23 @@ def main(job: Ablation) -> None:
     salience = rows_of(tables.read(job.saliency, SALIENCY), **settings.ranked_by)
     replays = steps_by_replica(Path(job.moments)) if job.moments else {}
     moments = {replica: {step for some in steps.values() for step in some} for replica, steps in replays.items()}
+    ranked = {replica: set(rows["step"]) for replica, rows in salience.groupby("replica")}
+    block = Block(job.split, device)
+    of_block = checkpoints.steps_of_block(job.split.parent)
+    with_saliency = {
+        replica: [step for step in of_block[position] if step in ranked.get(replica, ())]
+        for position, replica, _ in block.replicas()
+    }
+    # Fewer checkpoints may be chosen, but never fewer moments, which claims read.
+    chosen = evenly_chosen_of_each(with_saliency, settings.checkpoints or None)
     areas: list[pd.DataFrame] = []
 
     def parts() -> Iterator[pd.DataFrame]:
-        for position, replica, examples in Block(job.split, device).replicas():
+        for position, replica, examples in block.replicas():
             measured = {name: examples[name] for name in settings.splits}
             of_replica = salience[salience["replica"] == replica]
-            stored = set(checkpoints.Checkpoints(job.split.parent / checkpoints.file_name(position)).steps())
-            ranked = sorted(of_replica["step"].unique())
-            # Fewer checkpoints may be chosen, but never fewer moments, which claims read.
-            scheduled = evenly_chosen([step for step in ranked if step in stored], settings.checkpoints or None)
-            others = [step for step in ranked if step in moments.get(replica, ())]
-            networks = checkpoints.merged(job.split.parent, job.moments, position, scheduled, others, device)
+            others = sorted(ranked.get(replica, set()) & moments.get(replica, set()))
+            networks = checkpoints.merged(job.split.parent, job.moments, position, chosen[replica], others, device)
             for step, model in networks:
                 print(f"{job.condition}, replica {replica}: step {step:,}", flush=True)
                 at_step = of_replica[of_replica["step"] == step]

@@ -22,7 +22,7 @@ from general_circuits.storage.schemas.progress import TABLE as PROGRESS
 from general_circuits.storage.schemas.reinforcement import TABLE as REINFORCEMENT
 from general_circuits.storage.schemas.spectrum import TABLE as SPECTRUM
 from general_circuits.storage.schemas.structure import TABLE as STRUCTURE
-from general_circuits.training.schedule import evenly_chosen
+from general_circuits.training.schedule import evenly_chosen, evenly_chosen_of_each
 from general_circuits.training.settings import Condition
 
 TABLES = {"progress": PROGRESS, "structure": STRUCTURE, "matrices": MATRICES, "spectrum": SPECTRUM}
@@ -64,9 +64,10 @@ def main(job: Progress) -> None:
     precision = torch.float64 if condition.optimiser.loss_precision == "float64" else torch.float32
     moments = steps_by_replica(Path(job.moments)) if job.moments else {}
     frames: dict[str, list[pd.DataFrame]] = {name: [] for name in [*TABLES, "reinforcement"]}
+    chosen = evenly_chosen_of_each(checkpoints.steps_of_block(job.split.parent), job.steps or None)
     for position, replica, splits in block.replicas():
         stored = checkpoints.Checkpoints(job.split.parent / checkpoints.file_name(position))
-        scheduled = evenly_chosen(stored.steps(), job.steps or None)
+        scheduled = chosen[position]
         if not scheduled:  # a replica of a branch whose parent never reached it
             continue
         first = weights(next(stored.models(stored.steps()[:1], device))[1])

@@ -16,7 +16,7 @@ from general_circuits.storage import checkpoints, tables
 from general_circuits.storage.blocks import Block
 from general_circuits.storage.moments import steps_by_replica
 from general_circuits.storage.schemas.updates import TABLE as UPDATES
-from general_circuits.training.schedule import evenly_chosen
+from general_circuits.training.schedule import evenly_chosen_of_each
 from general_circuits.training.settings import Condition
 
 
@@ -29,9 +29,9 @@ def main(split: Path, moments: str, condition: str, settings: str, steps: int, d
     replays = steps_by_replica(Path(moments)) if moments else {}
 
     def parts() -> Iterator[pd.DataFrame]:
+        chosen = evenly_chosen_of_each(checkpoints.steps_of_block(split.parent), steps or None)
         for position, replica, examples in Block(split, torch_device).replicas():
-            stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
-            scheduled = evenly_chosen(stored.steps(), steps or None)
+            scheduled = chosen[position]
             of_replica = replays.get(replica, {})
             around, replayed = of_replica.get(AROUND_ONSET, ()), [step for some in of_replica.values() for step in some]
             networks = checkpoints.merged(split.parent, moments, position, scheduled, replayed, torch_device)
