@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from general_circuits.training.schedule import Schedule, Spacing, evenly_chosen, evenly_chosen_of_each, log_spaced
+from general_circuits.training.schedule import Schedule, Spacing, evenly_chosen, log_spaced
 
 
 def test_steps_are_spaced_geometrically_and_evenly_at_a_worked_example():
@@ -82,14 +82,3 @@ def test_a_run_of_no_steps_has_its_start_alone():
 )
 def test_a_replica_ends_with_its_partner_but_not_after_its_schedule(until, generalised, last):
     assert Schedule(2000, Spacing(1, 100), Spacing(1, 100), until).last(generalised) == last
-
-
-def test_runs_that_end_at_different_steps_share_the_chosen_ones_and_keep_their_last():
-    steps = {0: list(range(0, 1001, 100)), 1: [*range(0, 401, 100), 450], 2: []}
-    assert evenly_chosen_of_each(steps, 6) == {0: [0, 200, 400, 600, 800, 1000], 1: [0, 200, 400, 450], 2: []}
-    assert evenly_chosen_of_each(steps, None) == steps
-
-
-def test_runs_that_begin_at_different_steps_are_chosen_from_one_by_one():
-    steps = {0: [70, 100, 120], 1: [74, 100, 124]}
-    assert evenly_chosen_of_each(steps, 2) == {0: [70, 120], 1: [74, 124]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +21,8 @@ from general_circuits.storage.moments import steps_by_replica
 from general_circuits.storage.schemas.ablation import TABLE as ABLATION
 from general_circuits.storage.schemas.damage import TABLE as DAMAGE
 from general_circuits.storage.schemas.saliency import TABLE as SALIENCY
-from general_circuits.training.schedule import evenly_chosen_of_each
+from general_circuits.storage.shared_steps import shared, steps_of_block
+from general_circuits.training.schedule import evenly_chosen
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,13 @@ def main(job: Ablation) -> None:
     moments = {replica: {step for some in steps.values() for step in some} for replica, steps in replays.items()}
     ranked = {replica: set(rows["step"]) for replica, rows in salience.groupby("replica")}
     block = Block(job.split, device)
-    of_block = checkpoints.steps_of_block(job.split.parent)
+    of_block = steps_of_block(job.split.parent)
     with_saliency = {
         replica: [step for step in of_block[position] if step in ranked.get(replica, ())]
         for position, replica, _ in block.replicas()
     }
     # Fewer checkpoints may be chosen, but never fewer moments, which claims read.
-    chosen = evenly_chosen_of_each(with_saliency, settings.checkpoints or None)
+    chosen = shared(with_saliency, partial(evenly_chosen, how_many=settings.checkpoints or None))
     areas: list[pd.DataFrame] = []
 
     def parts() -> Iterator[pd.DataFrame]:

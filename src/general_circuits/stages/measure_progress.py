@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +23,8 @@ from general_circuits.storage.schemas.progress import TABLE as PROGRESS
 from general_circuits.storage.schemas.reinforcement import TABLE as REINFORCEMENT
 from general_circuits.storage.schemas.spectrum import TABLE as SPECTRUM
 from general_circuits.storage.schemas.structure import TABLE as STRUCTURE
-from general_circuits.training.schedule import evenly_chosen, evenly_chosen_of_each
+from general_circuits.storage.shared_steps import shared, steps_of_block
+from general_circuits.training.schedule import evenly_chosen
 from general_circuits.training.settings import Condition
 
 TABLES = {"progress": PROGRESS, "structure": STRUCTURE, "matrices": MATRICES, "spectrum": SPECTRUM}
@@ -64,7 +66,7 @@ def main(job: Progress) -> None:
     precision = torch.float64 if condition.optimiser.loss_precision == "float64" else torch.float32
     moments = steps_by_replica(Path(job.moments)) if job.moments else {}
     frames: dict[str, list[pd.DataFrame]] = {name: [] for name in [*TABLES, "reinforcement"]}
-    chosen = evenly_chosen_of_each(checkpoints.steps_of_block(job.split.parent), job.steps or None)
+    chosen = shared(steps_of_block(job.split.parent), partial(evenly_chosen, how_many=job.steps or None))
     for position, replica, splits in block.replicas():
         stored = checkpoints.Checkpoints(job.split.parent / checkpoints.file_name(position))
         scheduled = chosen[position]

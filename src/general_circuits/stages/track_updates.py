@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +17,8 @@ from general_circuits.storage import checkpoints, tables
 from general_circuits.storage.blocks import Block
 from general_circuits.storage.moments import steps_by_replica
 from general_circuits.storage.schemas.updates import TABLE as UPDATES
-from general_circuits.training.schedule import evenly_chosen_of_each
+from general_circuits.storage.shared_steps import shared, steps_of_block
+from general_circuits.training.schedule import evenly_chosen
 from general_circuits.training.settings import Condition
 
 
@@ -29,7 +31,7 @@ def main(split: Path, moments: str, condition: str, settings: str, steps: int, d
     replays = steps_by_replica(Path(moments)) if moments else {}
 
     def parts() -> Iterator[pd.DataFrame]:
-        chosen = evenly_chosen_of_each(checkpoints.steps_of_block(split.parent), steps or None)
+        chosen = shared(steps_of_block(split.parent), partial(evenly_chosen, how_many=steps or None))
         for position, replica, examples in Block(split, torch_device).replicas():
             scheduled = chosen[position]
             of_replica = replays.get(replica, {})

@@ -12,7 +12,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from safetensors import safe_open
@@ -31,8 +30,8 @@ HEADER = "checkpoints"
 safetensors writes several keys in an order that changes from run to run; equal work must give equal bytes."""
 
 
-def file_name(position: int | Literal["*"]) -> str:
-    """Return the name of a replica's weights file, by its position in its block; "*" gives the pattern of all names."""
+def file_name(position: int) -> str:
+    """Return the name of a replica's weights file, by the replica's position in its block."""
     return f"weights-{position}.safetensors"
 
 
@@ -99,12 +98,6 @@ class Checkpoints:
                 weights = {name: file.get_slice(name)[places[step]] for name in model.state_dict()}
                 model.load_state_dict(weights)
                 yield step, model
-
-
-def steps_of_block(folder: Path) -> dict[int, list[int]]:
-    """Read the steps of all replicas of a block, by their position in it."""
-    paths = {int(path.stem.split("-")[1]): path for path in folder.glob(file_name("*"))}
-    return {position: Checkpoints(path).steps() for position, path in sorted(paths.items())}
 
 
 def merged(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 STATE_EVERY = 500
@@ -43,23 +43,6 @@ def evenly_chosen(steps: Sequence[int], how_many: int | None) -> list[int]:
     if how_many == 1:
         return [steps[-1]]
     return [steps[round(i * (len(steps) - 1) / (how_many - 1))] for i in range(how_many)]
-
-
-def evenly_chosen_of_each(steps: Mapping[int, Sequence[int]], how_many: int | None) -> dict[int, list[int]]:
-    """Return `how_many` steps for each of several runs, or fewer for runs that end early; all of them for None.
-
-    Runs that begin at the same step share the chosen steps, so means over runs are of the same steps. Each run also
-    keeps its last step. Runs that begin at different steps, such as branches, are chosen from one by one.
-
-    Args:
-        steps: ascending steps by run.
-        how_many: number of steps of the longest run.
-    """
-    if len({run[0] for run in steps.values() if run}) > 1:
-        return {name: evenly_chosen(run, how_many) for name, run in steps.items()}
-    longest = max(steps.values(), key=lambda run: run[-1] if run else -1, default=())
-    chosen = set(evenly_chosen(longest, how_many))
-    return {name: [step for step in run if step in chosen or step == run[-1]] for name, run in steps.items()}
 
 
 @dataclass(frozen=True)
