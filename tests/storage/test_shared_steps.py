@@ -1,4 +1,4 @@
-"""Steps at which the replicas of a block are measured: shared where replicas begin together, each one's own elsewhere."""
+"""Steps at which the replicas of a block are measured: shared where replicas begin together, else each one's own."""
 
 from __future__ import annotations
 
