@@ -46,7 +46,6 @@ KEPT = {
     "accuracy_rise": "accuracy_rise-all",
     "loss_floor": "loss_floor-all",
     "confidence": "confidence-all",
-    "learning_rates": "learning_rates-all",
     "decay_times": "decay_times-all",
     "fraction_times": "fraction_times-all",
     "batch_times": "batch_times-all",

@@ -113,3 +113,7 @@ def of_any(kinds: Collection[Variants], conditions: Conditions) -> list[str]:
     """Return the names of the conditions of any of these kinds, in the study's order."""
     names = {name for kind in kinds for name in kind.of(conditions)}
     return [name for name in conditions if name in names]
+
+
+RANDOM_LABELS = Variants("random labels", (NOISY_LABELS,), (LABELS_BY, FRACTION), {NOISY_LABELS: 1.0})
+"""Family of controls without anything to generalise to."""

@@ -15,11 +15,10 @@ from general_circuits.analysis.variants import (
     FRACTION,
     INSTEAD,
     KICK,
-    LABELS_BY,
     NOISE,
     NOISE_EXAMPLES,
-    NOISY_LABELS,
     PERTURBATION,
+    RANDOM_LABELS,
     RATE,
     WARM_UP,
     Conditions,
@@ -35,8 +34,6 @@ MOVED_ALONE = Variants(
     (AT, DECAY, NOISE_EXAMPLES, *HOW_LONG, "optimiser.optimiser", "optimiser.decay"),
 )
 """Branches in which no gradient moves the weights."""
-RANDOM_LABELS = Variants("random labels", (NOISY_LABELS,), (LABELS_BY, FRACTION), {NOISY_LABELS: 1.0})
-"""Family of controls without anything to generalise to."""
 BY_EXAMPLE = {"split.split_by": "example"}
 BARE = {DECAY: 0.0, BATCH: "full"}
 """Settings of training without regularisation: no decay, and no noise of batches."""

@@ -34,7 +34,7 @@ import pandas as pd
 from general_circuits.analysis import moments, preconditions, variant_outcomes
 from general_circuits.analysis.decisions import Rule, least_favourable
 from general_circuits.analysis.estimates import Array, estimate
-from general_circuits.analysis.variants import BASE, LABELS_BY, Conditions
+from general_circuits.analysis.variants import BASE, LABELS_BY, RANDOM_LABELS, Conditions
 from general_circuits.analysis.windows import change_to_late_window, over_replicas
 from general_circuits.claims.baselines import accuracies, late_windows_cut
 from general_circuits.claims.findings import (
@@ -51,7 +51,6 @@ from general_circuits.claims.findings import (
     primary,
     written,
 )
-from general_circuits.claims.registry import RANDOM_LABELS
 from general_circuits.claims.specifications import (
     NONE,
     REGISTERED_SALIENCY,
