@@ -85,7 +85,8 @@ def test_the_target_of_a_claim_runs_only_the_jobs_that_the_claim_needs(tmp_path:
     judged = {"list_conditions": 1, "judge_claim": 1, "plot_figure": 1, "claim_learning_rate": 1}
     assert project.planned("claim_learning_rate") == {**both, **judged}
     one = {"generate_task": 1, "split_examples": 2, "train_block": 2, "find_events": 2}
-    assert project.planned("claim_gradual") == {**one, "judge_claim": 1, "plot_figure": 1, "claim_gradual": 1}
+    judged = {"list_conditions": 1, "judge_claim": 1, "plot_figure": 1, "claim_gradual": 1}
+    assert project.planned("claim_gradual") == {**one, **judged}
     # The study lacks this claim's conditions, so its verdict needs no training.
     assert project.planned("claim_weight_decay") == {"judge_claim": 1, "claim_weight_decay": 1}
 

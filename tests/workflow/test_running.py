@@ -211,7 +211,7 @@ def test_a_condition_trained_again_by_itself_has_the_same_bytes(finished: Projec
         for file in again.results.rglob("*.*")
         if file.suffix in (".parquet", ".safetensors")
     ]
-    assert len(files) == 9  # the training state among them
+    assert len(files) == 12  # the training state and the moments among them
     for file in files:
         assert (again.results / file).read_bytes() == (finished.results / file).read_bytes(), file
 
