@@ -4,9 +4,16 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of NumPy and of jobs that tests start, as Snakemake sets it; read when imported
 
+import pytest
 import torch
 from hypothesis import settings
 
 torch.set_num_threads(1)
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def subnormal_numbers_are_kept() -> None:
+    """Undo what a job in the same process has set: Hypothesis refuses to draw numbers where subnormal ones are 0."""
+    torch.set_flush_denormal(False)

@@ -97,8 +97,8 @@ def test_an_unknown_interval_is_left_out_of_the_front_page() -> None:
     ],
 )
 def test_the_colour_of_a_verdict_does_not_depend_on_its_explanation(verdict: str, kind: str) -> None:
-    (shown,) = re.findall(r'<td class="(verdict [^"]*)">([^<]*)</td>', front(verdict=verdict))
-    assert shown == (f"verdict {kind}", verdict)
+    (shown,) = re.findall(r'<td class="(verdict [^"]*)" title="([^"]*)">([^<]*)</td>', front(verdict=verdict))
+    assert shown == (f"verdict {kind}", verdict, kind.replace("-", " "))
 
 
 def test_verdicts_have_the_same_colours_on_the_front_page_and_in_figures() -> None:
