@@ -202,9 +202,9 @@ class Dag:
         """Return the files of `example_saliency`, one for each chosen checkpoint of each block."""
         table, n_steps, paths = schemas.table("example_saliency"), self.study.measurements.saliency.by_example, []
         for name in self.study.measured("saliency") if n_steps else ():
-            if name in self.branches:
-                continue  # the checkpoints of a branch are known only when its parent has been trained
             schedule = self.conditions[name].schedule
+            if name in self.branches or schedule.until is not None:
+                continue  # its checkpoints are known only when its parent or its partner has been trained
             steps = evenly_chosen(schedule.checkpoints.steps(schedule.steps), n_steps)
             axes = {"condition": [name], "block": self.axes["block"], "step": steps}
             paths += [f"<results>/{file}" for file in files(table, axes)]
