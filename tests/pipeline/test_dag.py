@@ -562,6 +562,6 @@ def test_a_reader_depends_on_the_schemas_of_its_tables(modules: Callable[[str], 
 
 
 def test_a_condition_that_ends_with_grokking_has_no_saliency_of_single_examples() -> None:
-    """Its last checkpoints are known only when grokking has been trained."""
+    """The last checkpoints of such a condition are known only when grokking has been trained."""
     of = dag(conditions={"grokking": {}, "control": {"until": 1.5}}, measurements={"saliency": {"by_example": 1}})
     assert {path.split("/")[2] for path in of.example_saliency()} == {"grokking"}
