@@ -34,7 +34,7 @@ def front(**changes: str) -> str:
         "verdict": "supported",
         **changes,
     }
-    kinds = {"one": row["verdict"].split(" (")[0].replace(" ", "-")}
+    kinds = {"one": row["verdict"].split(" (")[0]}
     sentences = {"one": "It rose."}
     return rendered("front", rows=[row], sentences=sentences, kinds=kinds, rest="", unknown="–", pictures=[])
 

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 
 from general_circuits.analysis import variant_outcomes
+from general_circuits.analysis.accuracy_rise import plateau_level
 from general_circuits.analysis.windows import steps_of_events
 
 HORIZON = 5
 """Horizon over grokking's t_g."""
-AT_PLATEAU = 3
-"""Number of evaluations from t_m on that the plateau is the mean of, as in the definition of t_g."""
 
 
 def gains(metrics: pd.DataFrame, events: pd.DataFrame, condition: str, horizons: pd.Series) -> pd.DataFrame:
@@ -53,5 +52,5 @@ def _read(
     has_memorised, is_alive = bool(memorised <= at), not diverged.any()
     gain = np.nan
     if has_memorised and is_alive and np.isfinite(horizon):
-        gain = float(accuracy[at] - accuracy.loc[memorised:].iloc[:AT_PLATEAU].mean())
+        gain = float(accuracy[at] - plateau_level(accuracy, memorised))
     return last, has_memorised, is_alive, gain

@@ -12,6 +12,8 @@ from general_circuits.analysis.windows import crossing, steps_of_events
 
 FROM, TO = 0.05, 0.95
 """Shares of the way to 1 at which a rise begins and ends."""
+AT_PLATEAU = 3
+"""Number of evaluations from t_m on that the plateau is the mean of."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,7 @@ def _rise(metrics: pd.DataFrame, condition: str, replica: int, memorised: float)
     memorisation = _ends(accuracy["train"], float(accuracy["train"].iloc[0]) if len(accuracy) else np.nan)
     start = end = float("nan")
     if np.isfinite(memorised):
-        # The plateau is the mean of the three evaluations from t_m on.
-        after = accuracy["validation"].loc[memorised:]
-        start, end = _ends(after, float(after.iloc[:3].mean()))
+        start, end = _ends(accuracy["validation"].loc[memorised:], plateau_level(accuracy["validation"], memorised))
     travelled = np.interp([start, end], distance.index, distance.to_numpy()) if np.isfinite(end) else [np.nan, np.nan]
     return Rise(
         start,
@@ -63,6 +63,16 @@ def _rise(metrics: pd.DataFrame, condition: str, replica: int, memorised: float)
         _share(*memorisation),
         memorisation[1] - memorisation[0],
     )
+
+
+def plateau_level(accuracy: pd.Series, memorised: float) -> float:
+    """Return the accuracy of the plateau after t_m, as in the definition of t_g: the mean of three evaluations.
+
+    Args:
+        accuracy: accuracy by ascending step.
+        memorised: t_m; NaN gives NaN.
+    """
+    return float(accuracy[accuracy.index >= memorised].iloc[:AT_PLATEAU].mean())
 
 
 def _ends(series: pd.Series, level: float) -> tuple[float, float]:

@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 
 from general_circuits.analysis import variant_outcomes
+from general_circuits.analysis.accuracy_rise import plateau_level
 from general_circuits.analysis.decisions import decide
 from general_circuits.analysis.estimates import Array
 from general_circuits.analysis.preconditions import unmet
@@ -50,8 +51,6 @@ ENOUGH_MIRRORED = 20
 """Least number of mirrored examples of a replica."""
 SPLIT_BY = "split.split_by"
 FREE, SHARE = "share of mirrored examples", "share of examples"
-AT_PLATEAU = 3
-"""Number of evaluations from t_m on that the plateau is the mean of."""
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
@@ -82,8 +81,8 @@ def _plateau(tables: Mapping[str, pd.DataFrame], condition: str, split: str) -> 
     metrics = tables["metrics"]
     rows = metrics[(metrics["condition"] == condition) & (metrics["split"] == split)]
     for replica, memorised in steps_of_events(tables["events"], condition)["memorised"].items():
-        after = rows[(rows["replica"] == replica) & (rows["step"] >= memorised)].sort_values("step")
-        plateaus.append(float(after["accuracy"].iloc[:AT_PLATEAU].mean()))
+        accuracy = rows[rows["replica"] == replica].set_index("step")["accuracy"].sort_index()
+        plateaus.append(plateau_level(accuracy, memorised))
     return np.array(plateaus)
 
 

@@ -84,7 +84,7 @@ def front(verdicts: pd.DataFrame, pictures: Sequence[Picture]) -> str:
     return TEMPLATES.get_template("front").render(
         rows=display.shown(verdicts).to_dict("records"),
         sentences=dict(zip(names, judged["sentence"], strict=True)),
-        kinds={name: verdict.replace(" ", "-") for name, verdict in zip(names, judged["verdict"], strict=True)},
+        kinds=dict(zip(names, judged["verdict"], strict=True)),
         rest=display.rest(verdicts),
         unknown=formatting.UNKNOWN,
         pictures=pictures,

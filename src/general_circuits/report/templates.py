@@ -75,7 +75,7 @@ the training examples are memorised. By the hypothesis, general circuits then re
 <td title="{{ sentences[row.claim] }}"><b>{{ row.found }}</b>
 {% if row.interval != unknown %}<br>({{ row.interval }}){% endif %}</td>
 <td>{{ row.replicas }} replicas</td>
-<td class="verdict {{ kinds[row.claim] }}" title="{{ row.verdict }}">{{ kinds[row.claim] | replace("-", " ") }}</td>
+<td class="verdict {{ kinds[row.claim] | replace(" ", "-") }}" title="{{ row.verdict }}">{{ kinds[row.claim] }}</td>
 </tr>
 {% endfor %}
 </tbody>

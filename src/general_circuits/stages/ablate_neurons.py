@@ -17,7 +17,7 @@ from general_circuits.registered import REGISTERED, rows_of
 from general_circuits.stages.command import run
 from general_circuits.storage import checkpoints, tables
 from general_circuits.storage.blocks import Block
-from general_circuits.storage.moments import steps_by_replica
+from general_circuits.storage.moments import all_steps, steps_by_replica
 from general_circuits.storage.schemas.ablation import TABLE as ABLATION
 from general_circuits.storage.schemas.damage import TABLE as DAMAGE
 from general_circuits.storage.schemas.saliency import TABLE as SALIENCY
@@ -78,8 +78,7 @@ def main(job: Ablation) -> None:
     """Measure the damage of deletions to every network of a block."""
     device, settings = devices.set_up(job.device), from_json(Deletions, job.deletions)
     salience = rows_of(tables.read(job.saliency, SALIENCY), **settings.ranked_by)
-    replays = steps_by_replica(Path(job.moments)) if job.moments else {}
-    moments = {replica: {step for some in steps.values() for step in some} for replica, steps in replays.items()}
+    moments = steps_by_replica(job.moments)
     ranked = {replica: set(rows["step"]) for replica, rows in salience.groupby("replica")}
     block = Block(job.split, device)
     of_block = steps_of_block(job.split.parent)
@@ -95,7 +94,7 @@ def main(job: Ablation) -> None:
         for position, replica, examples in block.replicas():
             measured = {name: examples[name] for name in settings.splits}
             of_replica = salience[salience["replica"] == replica]
-            others = sorted(ranked.get(replica, set()) & moments.get(replica, set()))
+            others = sorted(ranked.get(replica, set()) & all_steps(moments.get(replica, {})))
             networks = checkpoints.merged(job.split.parent, job.moments, position, chosen[replica], others, device)
             for step, model in networks:
                 print(f"{job.condition}, replica {replica}: step {step:,}", flush=True)

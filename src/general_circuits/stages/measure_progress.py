@@ -17,7 +17,7 @@ from general_circuits.records import from_json
 from general_circuits.stages.command import run
 from general_circuits.storage import checkpoints, tables
 from general_circuits.storage.blocks import Block
-from general_circuits.storage.moments import steps_by_replica
+from general_circuits.storage.moments import all_steps, steps_by_replica
 from general_circuits.storage.schemas.matrices import TABLE as MATRICES
 from general_circuits.storage.schemas.progress import TABLE as PROGRESS
 from general_circuits.storage.schemas.reinforcement import TABLE as REINFORCEMENT
@@ -64,7 +64,7 @@ def main(job: Progress) -> None:
     device, condition = devices.set_up(job.device), from_json(Condition, job.settings)
     block = Block(job.split, device)
     precision = torch.float64 if condition.optimiser.loss_precision == "float64" else torch.float32
-    moments = steps_by_replica(Path(job.moments)) if job.moments else {}
+    moments = steps_by_replica(job.moments)
     frames: dict[str, list[pd.DataFrame]] = {name: [] for name in [*TABLES, "reinforcement"]}
     chosen = shared(steps_of_block(job.split.parent), partial(evenly_chosen, how_many=job.steps or None))
     for position, replica, splits in block.replicas():
@@ -79,8 +79,8 @@ def main(job: Progress) -> None:
             forwards = stored.models(stored.steps(), device)
             general, after = learned.general(condition, splits, block.vocabulary, forwards), general
         steps_of_examples = evenly_chosen(scheduled, job.examples_steps)
-        replayed = [step for steps in moments.get(replica, {}).values() for step in steps]
-        around = moments.get(replica, {}).get(AROUND_ONSET, ())
+        of_replica = moments.get(replica, {})
+        around, replayed = of_replica.get(AROUND_ONSET, ()), sorted(all_steps(of_replica))
         networks = checkpoints.merged(job.split.parent, job.moments, position, scheduled, replayed, device)
         for step, model in networks:
             print(f"{job.condition}, replica {replica}: step {step:,}", flush=True)

@@ -15,7 +15,7 @@ from general_circuits.records import from_json
 from general_circuits.stages.command import run
 from general_circuits.storage import checkpoints, tables
 from general_circuits.storage.blocks import Block
-from general_circuits.storage.moments import steps_by_replica
+from general_circuits.storage.moments import all_steps, steps_by_replica
 from general_circuits.storage.schemas.updates import TABLE as UPDATES
 from general_circuits.storage.shared_steps import shared, steps_of_block
 from general_circuits.training.schedule import evenly_chosen
@@ -28,14 +28,14 @@ def main(split: Path, moments: str, condition: str, settings: str, steps: int, d
     SETTINGS (JSON) are the settings of training. MOMENTS is empty if nothing is replayed.
     """
     torch_device, optimiser = devices.set_up(device), from_json(Condition, settings).optimiser
-    replays = steps_by_replica(Path(moments)) if moments else {}
+    replays = steps_by_replica(moments)
 
     def parts() -> Iterator[pd.DataFrame]:
         chosen = shared(steps_of_block(split.parent), partial(evenly_chosen, how_many=steps or None))
         for position, replica, examples in Block(split, torch_device).replicas():
             scheduled = chosen[position]
             of_replica = replays.get(replica, {})
-            around, replayed = of_replica.get(AROUND_ONSET, ()), [step for some in of_replica.values() for step in some]
+            around, replayed = of_replica.get(AROUND_ONSET, ()), sorted(all_steps(of_replica))
             networks = checkpoints.merged(split.parent, moments, position, scheduled, replayed, torch_device)
             for step, rows in track(networks, examples["train"], optimiser, replica):
                 print(f"{condition}, replica {replica}: step {step:,}", flush=True)
