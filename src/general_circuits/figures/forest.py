@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
+from general_circuits.analysis.decisions import BETWEEN, CONTRADICTED, SUPPORTED, UNDECIDED
 from general_circuits.figures import style
 from general_circuits.formatting import NO_DATA, interval, is_change, of_unit
 
@@ -21,7 +22,7 @@ BESIDE, ROWS = 7, 45
 NOT_TESTABLE = "not testable"
 """Verdict on runs that fail a precondition."""
 
-KINDS = ("supported", "contradicted", "between", "undecided", NOT_TESTABLE)
+KINDS = (SUPPORTED, CONTRADICTED, BETWEEN, UNDECIDED, NOT_TESTABLE)
 """All verdicts, in the order in which they are counted."""
 
 HEAD = 2.4
