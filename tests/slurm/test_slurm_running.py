@@ -48,6 +48,7 @@ def test_only_long_jobs_are_submitted_and_jobs_of_one_rule_form_an_array(finishe
         "rule_ablate_neurons",
         "rule_extract_example_saliency",
         "rule_extract_saliency",
+        "rule_replay_moments",
         "rule_splits_split_examples",
         "rule_train_block",
     ]
