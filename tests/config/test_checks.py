@@ -291,7 +291,10 @@ def test_conditions_of_a_study_with_an_impossible_branch_are_not_checked() -> No
             {"grokking": {}, "fast": {"branch": {"from": "grokking", "at": "onset", "change": {"until": 1.5}}}},
             "conditions.fast.branch.change.until = 1.5: should not be set for a branch",
         ),
-        ({"grokking": {}, "other": {"until": 0}}, "conditions.other.until = 0: should be greater than 0"),
+        ({"grokking": {}, "other": {"until": 0}}, "conditions.other.until = 0: should be a number above 0"),
+        ({"grokking": {"until": "0.5 generalised"}}, "'0.5 generalised': should be .* with at least 1"),
+        ({"grokking": {"until": "1.5 memorised"}}, "'1.5 memorised': should be a number above 0, or as in"),
+        ({"grokking": {"until": ["1.5 generalised"]}}, r"grokking.until = \['1.5 generalised'\]: "),
     ],
 )
 def test_training_ends_with_grokkings_only_where_there_is_another_such_condition(
@@ -304,3 +307,11 @@ def test_training_ends_with_grokkings_only_where_there_is_another_such_condition
 def test_a_control_may_end_with_grokking() -> None:
     loaded = load(study(conditions={"grokking": {}, "control": {"until": 1.5}}))
     assert loaded.conditions["control"].resolve().schedule.until == 1.5
+
+
+def test_grokking_may_end_itself_and_its_branches_then_train_on() -> None:
+    fast = {"branch": {"from": "grokking", "at": "onset", "change": {"learning_rate": "x2"}}}
+    loaded = load(study(conditions={"grokking": {"until": "1.5 generalised"}, "fast": fast}))
+    schedule = loaded.conditions["grokking"].resolve().schedule
+    assert (schedule.until, schedule.whose) == (1.5, "own")
+    assert loaded.conditions["fast"].until is None

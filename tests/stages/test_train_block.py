@@ -18,8 +18,7 @@ from jobs import Job, wait_until
 
 from general_circuits.storage import tables
 from general_circuits.storage.schemas.events import TABLE as EVENTS
-from general_circuits.training.loop import STATE_EVERY
-from general_circuits.training.schedule import Spacing
+from general_circuits.training.schedule import LEAST_BETWEEN_STATES, Spacing
 from general_circuits.training.settings import Condition
 
 KILLS = int(os.environ.get("KILLS", "3"))
@@ -69,7 +68,7 @@ def test_an_undisturbed_run_keeps_its_states_and_no_records_or_temporary_files(u
     assert "goes on" not in undisturbed.log()
     assert undisturbed.results().keys() == {"metrics.parquet", "weights-0.safetensors"}
     steps = [int(path.name.split("-")[1]) for path in undisturbed.state_files()]
-    assert steps == list(range(STATE_EVERY, 3001, STATE_EVERY))
+    assert steps == list(range(LEAST_BETWEEN_STATES, 3001, LEAST_BETWEEN_STATES))
     assert undisturbed.state_files(kind="record") == []
     assert undisturbed.temporary() == []
 
@@ -82,7 +81,11 @@ def test_a_job_killed_at_random_moments_ends_with_the_same_bytes(inputs: Path, t
     kills, runs = 0, 0
     while kills < KILLS:
         job = Job(inputs, tmp_path / f"run-{runs}", settings(steps))
-        aims = sorted(rng.sample(range(STATE_EVERY, steps - STATE_EVERY, STATE_EVERY), min(5, KILLS - kills)))
+        aims = sorted(
+            rng.sample(
+                range(LEAST_BETWEEN_STATES, steps - LEAST_BETWEEN_STATES, LEAST_BETWEEN_STATES), min(5, KILLS - kills)
+            )
+        )
         while aims and killed_at_random(job, aims.pop(0), rng):
             kills += 1
         if not job.metrics.exists():
@@ -172,7 +175,7 @@ def test_a_job_of_other_settings_inputs_or_code_starts_anew_and_removes_old_stat
     process.kill()
     process.join()
     assert "goes on" not in job.log()
-    assert int(job.state_files()[0].name.split("-")[1]) == STATE_EVERY
+    assert int(job.state_files()[0].name.split("-")[1]) == LEAST_BETWEEN_STATES
     (new,) = (job.states / "replica-0").iterdir()
     assert new.name != old.name
 

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from general_circuits.storage import training_states as states_module
 from general_circuits.storage.training_states import State, States, folder_of
-from general_circuits.training.schedule import STATE_EVERY
 
+EVERY = 500
+"""Steps between two states."""
 STEPS = (500, 1000, 1500, 2000, 2500)
 """Steps of the states that `kept` holds."""
 
@@ -137,7 +138,7 @@ def test_an_empty_folder_has_no_state_to_go_on_from(tmp_path):
     states = States(tmp_path / "never made")
     assert states.resume() is None
     assert states.nearest(10**6) is None
-    states.thin(3, STATE_EVERY)
+    states.thin(3, EVERY)
     assert not (tmp_path / "never made").exists()
 
 
@@ -362,7 +363,7 @@ def test_the_nearest_state_is_a_whole_one(kept):
 
 
 def test_the_nearest_state_needs_no_records_and_removes_nothing(kept):
-    kept.states.thin(5, STATE_EVERY)
+    kept.states.thin(5, EVERY)
     assert same(kept.states.nearest(1700), state(1500))
     assert kept.steps("state") == list(STEPS)
 
@@ -381,10 +382,10 @@ def test_the_nearest_state_needs_no_records_and_removes_nothing(kept):
     ],
 )
 def test_thinning_keeps_the_given_number_of_states_and_no_record(kept, how_many, expected):
-    kept.states.thin(how_many, STATE_EVERY)
+    kept.states.thin(how_many, EVERY)
     assert kept.steps("state") == expected
     assert kept.steps("record") == []
-    kept.states.thin(how_many, STATE_EVERY)
+    kept.states.thin(how_many, EVERY)
     assert kept.steps("state") == expected
 
 
@@ -394,7 +395,7 @@ def test_thinning_keeps_the_given_number_of_states_evenly_with_the_last(tmp_path
             states = States(tmp_path / f"{n} {how_many}")
             for i in range(1, n + 1):
                 states._write("state", State(500 * i, {"weights.W": torch.zeros(1)}, {}))
-            states.thin(how_many, STATE_EVERY)
+            states.thin(how_many, EVERY)
             steps = sorted(int(path.name.split("-")[1]) // 500 for path in states.folder.iterdir())
             assert len(steps) == how_many
             assert steps[-1] == n
@@ -404,7 +405,7 @@ def test_thinning_keeps_the_given_number_of_states_evenly_with_the_last(tmp_path
 
 def test_no_run_goes_on_from_thinned_states(kept):
     """Thinning removes records, so a job that has to run again trains from the start."""
-    kept.states.thin(5, STATE_EVERY)
+    kept.states.thin(5, EVERY)
     assert kept.resumed() is None
 
 

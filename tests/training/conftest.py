@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from general_circuits.training import loop
+from general_circuits.training.schedule import Schedule
 
 
 @pytest.fixture
 def a_state_every_seven(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep states at multiples of 7 steps."""
-    monkeypatch.setattr(loop, "STATE_EVERY", 7)
+    monkeypatch.setattr(Schedule, "state_every", 7)

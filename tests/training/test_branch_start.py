@@ -21,6 +21,7 @@ from general_circuits.storage.training_states import States, folder_of
 from general_circuits.training import loop
 from general_circuits.training.branch_start import BranchStart, step_of
 from general_circuits.training.replica import Replica
+from general_circuits.training.schedule import Schedule
 
 SETTINGS = condition(30, metrics=EVERY_STEP)
 CODE = "c0de"
@@ -61,7 +62,7 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> Parent:
     split_examples.main(folder / "task.parquet", to_json(SETTINGS.split), "tiny", **drawn)
     block, frames = Block(folder / "split.parquet", torch.device("cpu")), []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "STATE_EVERY", 7)
+        patch.setattr(Schedule, "state_every", 7)
         for position, seed, examples in block.replicas():
             kept = folder_of(folder / "states", position, CODE, to_json(SETTINGS), "cpu", block.split)
             run = loop.train(SETTINGS, examples, block.vocabulary, seed, states=States(kept))

@@ -21,6 +21,7 @@ from general_circuits.seeds import stream_seed
 from general_circuits.storage.training_states import States
 from general_circuits.tasks.examples import SPLITS
 from general_circuits.training import loop
+from general_circuits.training.events import events_of_run
 from general_circuits.training.loop import Observed, Stopped
 from general_circuits.training.replica import COLUMNS, build_network
 from general_circuits.training.schedule import Spacing
@@ -426,3 +427,55 @@ def test_a_diverged_run_that_goes_on_stays_diverged(tmp_path: Path):
     run = trained(setting, states=states)
     assert_same_run(run, trained(setting))
     assert run.metrics["diverged"].iloc[-1]
+
+
+# Ending at the replica's own t_g
+
+
+def with_known_validation(setting, **more):
+    """Train a replica whose validation examples are its training examples, so that it generalises as it memorises."""
+    examples = addition()["train"]
+    return loop.train(setting, dict.fromkeys(SPLITS, examples), VOCABULARY, 0, **more)
+
+
+WHOLE = condition(200, Spacing(1, 30), Spacing(1, 10), learning_rate=0.01, weight_decay=0.5, batch_size="full")
+
+
+def ending(until: float):
+    return replace(WHOLE, schedule=replace(WHOLE.schedule, until=until, whose="own"))
+
+
+@pytest.mark.parametrize("until", [1.0, 1.25, 1.5, 2.0, 100.0])
+def test_a_run_that_ends_itself_is_the_beginning_of_the_whole_run(until):
+    """It ends at so many times t_g; t_g is known two evaluations after t_m, which is t_g here."""
+    whole, run = with_known_validation(WHOLE), with_known_validation(ending(until))
+    generalised = events_of_run(whole.metrics)["generalised"]
+    assert generalised is not None
+    assert events_of_run(run.metrics)["generalised"] == generalised
+    last = min(200, max(math.floor(until * generalised), generalised + 20))
+    assert run.metrics["step"].max() == last
+    assert run.steps == [*(step for step in whole.steps if step < last), last]
+    same = run.metrics[run.metrics["step"].isin(whole.metrics["step"])].reset_index(drop=True)
+    expected = whole.metrics[whole.metrics["step"].isin(same["step"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(same, expected, check_exact=True)
+    shared = [step for step in run.steps if step in whole.steps]
+    for name, weight in run.weights.items():
+        assert len(weight) == len(run.steps)
+        for step in shared:
+            assert torch.equal(weight[run.steps.index(step)], whole.weights[name][whole.steps.index(step)])
+        assert torch.equal(weight[-1], run.model.state_dict()[name])
+
+
+@pytest.mark.usefixtures("a_state_every_seven")
+@pytest.mark.parametrize("stop_after", [5, 68, 75, 93, 100, 101])
+def test_a_run_that_ends_itself_goes_on_to_the_same_end(stop_after, tmp_path: Path):
+    """Stops come before t_m, before t_g is known, and on the way to the end."""
+    expected, states = with_known_validation(ending(1.5)), States(tmp_path)
+    with pytest.raises(Stopped):
+        with_known_validation(ending(1.5), states=states, is_stopped=after(stop_after))
+    assert_same_run(with_known_validation(ending(1.5), states=states), expected)
+    assert_same_run(with_known_validation(ending(1.5), states=states), expected)
+
+
+def test_a_run_that_never_generalises_trains_all_of_its_steps():
+    assert_same_run(trained(replace(LONG, schedule=replace(LONG.schedule, until=1.5, whose="own"))), trained(LONG))

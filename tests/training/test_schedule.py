@@ -82,3 +82,17 @@ def test_a_run_of_no_steps_has_its_start_alone():
 )
 def test_a_replica_ends_with_its_partner_but_not_after_its_schedule(until, generalised, last):
     assert Schedule(2000, Spacing(1, 100), Spacing(1, 100), until).last(generalised) == last
+
+
+@pytest.mark.parametrize(("steps", "every"), [(0, 100), (3500, 100), (6000, 200), (40_000, 1000), (100_000, 2500)])
+def test_a_run_keeps_about_forty_states_at_most(steps, every):
+    assert Schedule(steps, Spacing(1, 100), Spacing(1, 100)).state_every == every
+
+
+@pytest.mark.parametrize(("until", "whose", "waits", "ends_itself"), [
+    (None, "partner", False, False), (1.5, "partner", True, False), (1.5, "own", False, True),
+])  # fmt: skip
+def test_a_run_waits_for_its_partner_only_where_that_ends_it(until, whose, waits, ends_itself):
+    schedule = Schedule(2000, Spacing(1, 100), Spacing(1, 100), until, whose)
+    assert (schedule.waits_for_partner, schedule.ends_itself) == (waits, ends_itself)
+    assert schedule.end_key(750) == ("until 750" if waits else "")

@@ -188,12 +188,12 @@ def _labels(trained: Trained) -> Iterator[KeyFault]:
 
 def _until(trained: Trained) -> Iterator[KeyFault]:
     """Yield a fault if training ends with grokking's, but there is no other condition to wait for."""
-    until, settings = trained.resolved.schedule.until, trained.settings
+    until, settings = trained.settings.until, trained.settings
     if until is None:
         return
     if isinstance(settings, StudyCondition) and settings.branch:
         yield "until", until, "should not be set for a branch: its `for` says how long it lasts"
-    elif trained.study.conditions.get(BASE) in (None, settings):
+    elif trained.resolved.schedule.waits_for_partner and trained.study.conditions.get(BASE) in (None, settings):
         yield "until", until, f"should be set only in conditions beside one named {BASE}, with which they end"
 
 

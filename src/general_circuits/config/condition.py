@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from general_circuits.models.compatibility import why_not_reduced
 from general_circuits.models.presets import PRESETS
@@ -245,15 +247,27 @@ class OptimiserSettings(Settings):
     )
 
 
+OWN_END = re.compile(r"(\d+(?:\.\d+)?) generalised")
+
+
+def _end(until: float | str | None) -> float | str | None:
+    """Return `until` if it names an end of training; otherwise refuse it."""
+    own = OWN_END.fullmatch(until) if isinstance(until, str) else None
+    is_fault = not (own and float(own[1]) >= 1) if isinstance(until, str) else until is not None and until <= 0
+    if is_fault:
+        raise PydanticCustomError("end", "should be a number above 0, or as in '1.5 generalised' with at least 1")
+    return until
+
+
 class ScheduleSettings(Settings):
     """Length of training, and the steps at which it is recorded."""
 
     steps: int = Field(6000, ge=0, description="number of updates; with 0, the starting weights are measured")
-    until: float | None = Field(
+    until: Annotated[Number | str | None, AfterValidator(_end)] = Field(
         None,
-        gt=0,
-        description="training ends earlier, at so many times t_g of grokking's replica with the same number. This saves"
-        " time in controls, which claims read up to 1.5 t_g",
+        description="training ends earlier. With a number such as `1.5`, it ends at so many times t_g of grokking's"
+        " replica with the same number. This saves time in controls, which claims read up to 1.5 t_g. With"
+        " `1.5 generalised`, each replica ends at so many times its own t_g. A branch does not inherit this key",
     )
     checkpoints: SpacingSettings = Field(
         SpacingSettings(log=10, every=250), description="steps at which weights are kept"
@@ -295,11 +309,14 @@ class ConditionSettings(TaskSettings, SplitSettings, ModelSettings, OptimiserSet
         task = registry.resolve(self)
         if values["arithmetic"] is None:
             values["arithmetic"] = "plain" if why_not_reduced(model, registry.n_inputs(task)) else "reduced"
+        # Its pattern was checked: the text begins with a number.
+        times, is_own = (float(self.until.split()[0]), True) if isinstance(self.until, str) else (self.until, False)
         schedule = Schedule(
             steps=self.steps,
             checkpoints=Spacing(**values["checkpoints"]),
             metrics=Spacing(**values["metrics"]),
-            until=self.until,
+            until=times,
+            whose="own" if is_own else "partner",
         )
         return Condition(task, part(Split), model, self.perturbation, part(Optimiser), schedule)
 

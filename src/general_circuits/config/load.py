@@ -88,7 +88,7 @@ def _branched(own: Mapping[str, Any], parent: Any, written: Any) -> dict[str, An
     # A parent that is missing or a branch itself is refused later; until then the branch inherits nothing.
     if not isinstance(parent, Mapping) or branch_in(written) is not None:
         parent = {}
-    kept = {key: value for key, value in parent.items() if key not in ("branch", "measurements")}
+    kept = {key: value for key, value in parent.items() if key not in ("branch", "measurements", "until")}
     return {**_merged(kept, multiplied(change_in(own), kept)), **own}
 
 

@@ -191,7 +191,7 @@ class Dag:
 
     def ends_with(self, condition: str) -> list[str]:
         """Return the events by which training ends early; none for a condition that trains all of its steps."""
-        return [] if self.conditions[condition].schedule.until is None else [self.partner_events(condition)]
+        return [self.partner_events(condition)] if self.conditions[condition].schedule.waits_for_partner else []
 
     def partner_events(self, condition: str) -> str:
         """Return the events of the same block of grokking, or of the condition itself without such a condition."""

@@ -27,7 +27,6 @@ from general_circuits.tasks.counts import counts
 from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training.optimisers import HISTORY
 from general_circuits.training.reduced import EXAMPLES_PER_SLICE
-from general_circuits.training.schedule import STATE_EVERY
 from general_circuits.training.settings import Condition
 
 MB = 10**6
@@ -172,7 +171,7 @@ class Size:
             weights: whether checkpoints are kept.
             states: largest number of training states that are kept.
         """
-        made = -(-self.condition.schedule.steps // STATE_EVERY)
+        made = -(-self.condition.schedule.steps // self.condition.schedule.state_every)
         return weights * self.weights_bytes + min(states, made) * self.state_bytes
 
     def training_mb(self, is_branch: bool = False, kept: int | None = None) -> int:

@@ -32,7 +32,7 @@ from general_circuits.pipeline.memory import FLOAT, MB, Size
 from general_circuits.pipeline.timings import Rates
 from general_circuits.report.registry import PAGES
 from general_circuits.storage.schemas import registry as schemas
-from general_circuits.training.schedule import STATE_EVERY, evenly_chosen
+from general_circuits.training.schedule import evenly_chosen
 from general_circuits.training.settings import Condition
 from general_circuits.training.spikes import LATER
 
@@ -197,9 +197,10 @@ class _Planner:
         at_moments = ("saliency", "ablation", "progress", "updates")
         if name in self.dag.branches or not any(name in study.measured(what) for what in at_moments):
             return
-        onset, steps = study.measurements.onset, self.dag.conditions[name].schedule.steps
+        onset, schedule = study.measurements.onset, self.dag.conditions[name].schedule
+        steps = schedule.steps
         # Each moment, and the first step around onset, is reached from the last kept state before it.
-        between_states = (steps // max(1, study.keep.states) + STATE_EVERY) // 2
+        between_states = (steps // max(1, study.keep.states) + schedule.state_every) // 2
         replayed = min(steps, onset.before + onset.after + (len(MOMENTS) + 1) * between_states)
         kept = len(MOMENTS) + onset.steps
         seconds = self.with_torch + self.block * replayed * self.rates(name).step

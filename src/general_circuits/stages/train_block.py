@@ -27,7 +27,6 @@ from general_circuits.training import loop
 from general_circuits.training.branch import Branched
 from general_circuits.training.branch_start import BranchStart
 from general_circuits.training.replica import Replica
-from general_circuits.training.schedule import STATE_EVERY
 from general_circuits.training.settings import Branch, Condition
 
 
@@ -112,7 +111,7 @@ def main(job: Training) -> None:
         tables.write(job.metrics, METRICS, tables.joined(METRICS, frames), {"condition": json.loads(job.settings)})
     # After the table is written: an interrupted job still needs all states and records.
     for states in all_states:
-        states.thin(job.keep_states, STATE_EVERY)
+        states.thin(job.keep_states, condition.schedule.state_every)
 
 
 def _ends(partner: Path, condition: Condition) -> dict[int, int]:

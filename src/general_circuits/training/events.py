@@ -12,6 +12,8 @@ EVENTS = ("memorised", "validation_loss_peak", "onset", "generalised")
 
 BRANCHED = "branched"
 """Name of the event at which a branch leaves its parent."""
+GENERALISED = 0.99
+"""Share of the way from the plateau to full validation accuracy at which a replica has generalised."""
 LEARNED = ("memorised", "onset", "generalised")
 """Events that a branch keeps from its parent if they came before it left."""
 
@@ -106,7 +108,7 @@ def events_of_run(
         memorised = events["memorised"] = int(steps[three_in_a_row[0]])
     if plateau is None:
         plateau = _plateau(run, memorised)
-    for event, share in (("onset", 0.05), ("generalised", 0.99)):
+    for event, share in (("onset", 0.05), ("generalised", GENERALISED)):
         is_reached = (steps >= memorised) & (accuracy >= plateau + share * (1 - plateau))
         if events[event] is None and is_reached.any():
             events[event] = int(steps[np.argmax(is_reached)])

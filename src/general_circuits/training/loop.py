@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,9 @@ from general_circuits.storage.training_states import State, States
 from general_circuits.tasks.examples import SPLITS, Examples
 from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training.branch import Branched
+from general_circuits.training.events import GENERALISED, events_of_run
 from general_circuits.training.replica import COLUMNS, Replica, updates
-from general_circuits.training.schedule import STATE_EVERY
+from general_circuits.training.schedule import LEAST_BETWEEN_STATES
 from general_circuits.training.settings import Condition
 
 
@@ -33,11 +35,15 @@ class Observed:
         last: last step of training.
         checkpoints: steps whose weights are copied.
         metrics: steps at which the network is evaluated.
+        until: training ends earlier, at so many times the replica's own t_g; None means that it does not.
+        state_every: steps between two kept states.
     """
 
     last: int
     checkpoints: Collection[int]
     metrics: Collection[int]
+    until: float | None = None
+    state_every: int = LEAST_BETWEEN_STATES
 
     @classmethod
     def of(cls, condition: Condition, first: int = 0, last: int | None = None) -> Observed:
@@ -51,12 +57,22 @@ class Observed:
         schedule = condition.schedule
         end = max(first, schedule.steps if last is None else min(last, schedule.steps))
         spacings = [spacing.steps(schedule.steps) for spacing in (schedule.checkpoints, schedule.metrics)]
-        return cls(end, *(frozenset({first, end, *(s for s in steps if first < s < end)}) for steps in spacings))
+        checkpoints, metrics = (frozenset({first, end, *(s for s in steps if first < s < end)}) for steps in spacings)
+        until = schedule.until if schedule.ends_itself else None
+        return cls(end, checkpoints, metrics, until, schedule.state_every)
 
     @classmethod
     def between(cls, first: int, last: int, checkpoints_every: int, metrics_every: int) -> Observed:
         """Return the first step, the last step, and one step in every few between them."""
-        return cls(last, *({last, *range(first, last, every)} for every in (checkpoints_every, metrics_every)))
+        checkpoints, metrics = ({last, *range(first, last, every)} for every in (checkpoints_every, metrics_every))
+        return cls(last, checkpoints, metrics)
+
+    def ending(self, last: int) -> Observed:
+        """Return the same with an earlier last step, which is observed too."""
+        checkpoints, metrics = (
+            frozenset({last, *(step for step in steps if step < last)}) for steps in (self.checkpoints, self.metrics)
+        )
+        return replace(self, last=last, checkpoints=checkpoints, metrics=metrics, until=None)
 
 
 @dataclass(frozen=True)
@@ -131,15 +147,17 @@ def follow(
         log.look(replica)
     progress = _Progress(replica.step, observed.last, report)
     # Gradient norms are measured only at the steps of metrics: at others nobody reads them.
-    for step in updates(replica, observed.last, observed.metrics.__contains__):
+    for step in updates(replica, log.observed.last, lambda reached: reached in log.observed.metrics):
         log.look(replica)
-        if step in observed.metrics:
+        if step in log.metrics:
             progress.update(step, log.metrics[step])
-        is_last, stops = step == observed.last, is_stopped()
-        # A request to stop keeps a state too, or all steps since the last multiple of STATE_EVERY would be lost.
-        if states and (step % STATE_EVERY == 0 or is_last or stops):
+        is_last, stops = step == log.observed.last, is_stopped()
+        # A request to stop keeps a state too, or all steps since the last kept one would be lost.
+        if states and (step % observed.state_every == 0 or is_last or stops):
             states.keep(replica.state(), log.record(step))
-        if stops and not is_last:
+        if is_last:
+            break
+        if stops:
             raise Stopped(f"stopped at step {step:,}, which is kept")
     return log.run(replica.model)
 
@@ -154,6 +172,7 @@ class Log:
         replica: replica that will be trained.
 
     Attributes:
+        observed: steps to observe, up to the earlier end once it is known.
         parts: names of the parts that are evaluated, in the order of the rows of `Replica.evaluate`.
         metrics: metrics (part, column) by step.
         places: position of each step's checkpoint in `weights`.
@@ -164,7 +183,7 @@ class Log:
     def __init__(self, observed: Observed, replica: Replica | Branched) -> None:
         self.observed, self.parts = observed, list(replica.parts)
         self.metrics: dict[int, Tensor] = {}
-        self.places = {step: i for i, step in enumerate(sorted(observed.checkpoints))}
+        self.places = _places(observed)
         self.weights = {
             name: torch.empty(len(self.places), *weight.shape, dtype=weight.dtype)
             for name, weight in replica.model.state_dict().items()
@@ -172,12 +191,29 @@ class Log:
         self.recorded: int | None = None
 
     def look(self, replica: Replica | Branched) -> None:
-        """Copy the weights and evaluate the network, if the replica's step is to be observed."""
+        """Evaluate the network and copy the weights, if the replica's step is to be observed."""
+        if replica.step in self.observed.metrics:
+            self.metrics[replica.step] = row = replica.evaluate()
+            # Below this accuracy no replica has generalised, whatever its plateau.
+            if row[self.parts.index("validation"), COLUMNS.index("accuracy")] >= GENERALISED:
+                self._end_early()
         if replica.step in self.places:
             for name, weight in replica.model.state_dict().items():
                 self.weights[name][self.places[replica.step]] = weight
-        if replica.step in self.observed.metrics:
-            self.metrics[replica.step] = replica.evaluate()
+
+    def _end_early(self) -> None:
+        """Bring the end forward, if the replica's own t_g ends training and has come."""
+        if self.observed.until is None:
+            return
+        generalised = events_of_run(self._metrics_frame())["generalised"]
+        if generalised is None:
+            return
+        # t_g is known only two evaluations after t_m, since these make the plateau. Then the end may have passed.
+        last = max(math.floor(self.observed.until * generalised), *self.metrics)
+        if last < self.observed.last:
+            self.observed = self.observed.ending(last)
+            # Places of earlier checkpoints stay as they are; there are fewer later ones.
+            self.places = _places(self.observed)
 
     def record(self, step: int) -> State:
         """Return everything observed since the last record, under the step of the state that it goes with."""
@@ -192,22 +228,31 @@ class Log:
 
     def restore(self, records: list[State]) -> None:
         """Take back the observations of earlier records."""
-        for record in records:
-            for name, tensor in record.tensors.items():
-                # At most two splits: names of weights have dots too.
-                kind, step, *weight = name.split(".", 2)
-                if kind == "metrics":
-                    self.metrics[int(step)] = tensor
-                else:
-                    self.weights[weight[0]][self.places[int(step)]] = tensor
+        # At most two splits: names of weights have dots too.
+        found = [(name.split(".", 2), tensor) for record in records for name, tensor in record.tensors.items()]
+        self.metrics |= {int(step): tensor for (kind, step, *_), tensor in found if kind == "metrics"}
+        self._end_early()
+        for (kind, step, *weight), tensor in found:
+            if kind != "metrics":
+                self.weights[weight[0]][self.places[int(step)]] = tensor
         self.recorded = records[-1].step
 
     def run(self, model: Network) -> Run:
         """Return all observations, with the network after the last step."""
+        weights = {name: stack[: len(self.places)] for name, stack in self.weights.items()}
+        return Run(self._metrics_frame(), weights, sorted(self.places), model)
+
+    def _metrics_frame(self) -> pd.DataFrame:
+        """Return the table of metrics so far."""
+        if not self.metrics:
+            return pd.DataFrame()
         steps = sorted(self.metrics)
-        rows = [self.metrics[step].cpu() for step in steps]
-        metrics = _metrics_frame(rows, steps, self.parts) if steps else pd.DataFrame()
-        return Run(metrics, self.weights, sorted(self.places), model)
+        return _metrics_frame([self.metrics[step].cpu() for step in steps], steps, self.parts)
+
+
+def _places(observed: Observed) -> dict[int, int]:
+    """Return the position of each checkpoint among all of a replica, by step."""
+    return {step: i for i, step in enumerate(sorted(observed.checkpoints))}
 
 
 def _metrics_frame(rows: list[Tensor], steps: list[int], parts: Sequence[str]) -> pd.DataFrame:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-STATE_EVERY = 500
-"""Steps between two states of training. It is fixed, so states do not depend on when a run was killed."""
+LEAST_BETWEEN_STATES = 100
+"""Least number of steps between two states of training. Writing one takes about as long as one of these steps."""
 
 
 def log_spaced(how_many: int, last: int) -> set[int]:
@@ -53,24 +54,41 @@ class Schedule:
         steps: number of updates.
         checkpoints: steps whose weights are kept.
         metrics: steps at which the network is evaluated.
-        until: training ends earlier, at so many times t_g of the replica of grokking with the same number, if that
-            comes before `steps`; None trains all steps.
+        until: training ends earlier, at so many times t_g, if that comes before `steps`; None trains all steps.
+        whose: the replica whose t_g that is: the replica's "own", or its "partner", which is the replica of grokking
+            with the same number.
     """
 
     steps: int
     checkpoints: Spacing
     metrics: Spacing
     until: float | None = None
+    whose: Literal["own", "partner"] = "partner"
 
-    def last(self, partner_generalised: float) -> int:
-        """Return the last step of a replica, given its partner's t_g; NaN if the partner never generalised."""
-        if self.until is None or not math.isfinite(partner_generalised):
+    @property
+    def waits_for_partner(self) -> bool:
+        """Whether the partner must have been trained before this run, since it ends this run."""
+        return self.until is not None and self.whose == "partner"
+
+    @property
+    def ends_itself(self) -> bool:
+        """Whether the run's own t_g ends it."""
+        return self.until is not None and self.whose == "own"
+
+    @property
+    def state_every(self) -> int:
+        """Steps between two states of training: at most about forty. They do not depend on when a run was killed."""
+        return max(LEAST_BETWEEN_STATES, round(self.steps / 40, -2))
+
+    def last(self, generalised: float) -> int:
+        """Return the last step of a replica, given the t_g that ends it; NaN if that never comes."""
+        if self.until is None or not math.isfinite(generalised):
             return self.steps
-        return min(self.steps, math.floor(self.until * partner_generalised))
+        return min(self.steps, math.floor(self.until * generalised))
 
     def end_key(self, last: int) -> str:
         """Return the part of the key of training states that says where a replica ends; empty if its settings say it.
 
         A run that goes on from a state after its end would have the wrong checkpoints.
         """
-        return "" if self.until is None else f"until {last}"
+        return f"until {last}" if self.waits_for_partner else ""
