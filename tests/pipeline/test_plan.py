@@ -8,6 +8,7 @@ import pytest
 
 from general_circuits.config.load import load
 from general_circuits.pipeline import plan, timings
+from general_circuits.pipeline.dag import Dag
 
 CLAIMED = {
     "study": "claimed",
@@ -59,6 +60,23 @@ def test_the_plan_of_a_claim_has_its_conditions_and_the_measurements_that_it_rea
     assert table.loc["train_block", "jobs"] == len(conditions) * 3
     for rule in rules:
         assert table.loc[rule, "core_hours"] > 0
+
+
+def test_planned_steps_end_with_the_generalisation_that_ends_a_run_or_with_a_branch() -> None:
+    """Whoever ends a run is taken to generalise half-way through its own steps."""
+    change = {"learning_rate": "x5"}
+    conditions = {
+        "grokking": {"steps": 1000},
+        "control": {"steps": 1000, "until": 1.5},
+        "short": {"steps": 300, "until": 1.5},
+        "ends_itself": {"steps": 4000, "until": "1 generalised"},
+        "to_the_end": {"branch": {"from": "grokking", "at": "onset", "change": change}},
+        "for_a_while": {"branch": {"from": "grokking", "at": "onset", "change": change, "for": 50, "then": "stop"}},
+        "and_back": {"branch": {"from": "grokking", "at": "onset", "change": change, "for": 50}},
+    }
+    dag = Dag(load({"study": "ends", "conditions": conditions}))
+    steps = {name: plan.trained_steps(dag, name) for name in conditions}
+    assert list(steps.values()) == [1000, 750, 300, 2000, 1000, 50, 1000]
 
 
 @pytest.mark.parametrize("preset", ["power", "nanda", "pre_norm", "quadratic_mlp", "mlp"])

@@ -38,9 +38,10 @@ def draw(tables: Mapping[str, pd.DataFrame], measure: str) -> Figure:
     for axes in np.ravel(places[len(conditions) :]):
         axes.set_visible(False)
     replicas = {condition: _replicas(metrics[metrics["condition"] == condition], measure) for condition in conditions}
-    # Medians over replicas: step × split, by condition.
+    # Medians over replicas: step × split, by condition. A replica that ended early keeps its last value there. Without
+    # it, the median would fall back to the replicas that learn late.
     medians = {
-        condition: pd.DataFrame({split: table.median(axis=1) for split, table in curves.items()})
+        condition: pd.DataFrame({split: table.ffill().median(axis=1) for split, table in curves.items()})
         for condition, curves in replicas.items()
     }
     # Lines are named once, in the condition whose two curves are furthest apart.
@@ -80,7 +81,7 @@ def describe(tables: Mapping[str, pd.DataFrame], measure: str) -> str:
     for condition in metrics["condition"].cat.categories:
         steps = steps_of_events(tables["events"], condition)
         rows = metrics[(metrics["condition"] == condition) & (metrics["split"] == "validation")]
-        last = captions.span(rows.loc[rows["step"] == rows["step"].max(), measure], form)
+        last = captions.span(rows.sort_values("step").groupby("replica")[measure].last(), form)
         name = style.readable(condition)
         times.append(
             f"{name} memorised {captions.reached(steps['memorised'])} and generalised"

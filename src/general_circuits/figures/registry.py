@@ -77,7 +77,8 @@ FIGURES = {
         "Training",
         ("metrics", "events"),
         "Training examples (dashed) and validation examples (solid) in every condition. Steps are on a log axis above"
-        " and on a linear axis below. Thin lines are replicas, thick lines their median. Marks show median steps:"
+        " and on a linear axis below. Thin lines are replicas, thick lines their median, in which a"
+        " replica that ended early keeps its last value. Marks show median steps:"
         " training examples are memorised at t_m, validation accuracy leaves its plateau at t_o, and generalisation is"
         " complete at t_g. What looks like a jump on the log axis takes a large part of training on the linear one.",
         "measure",

@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 
 from general_circuits.analysis.moments import MOMENTS
+from general_circuits.analysis.variants import BASE
 from general_circuits.analysis.windows import steps_read
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.config.duels import DuelSettings
@@ -121,6 +122,16 @@ def plan(study: Study, seconds: float = 0.5) -> pd.DataFrame:
     return table.rename_axis(None)
 
 
+def trained_steps(dag: Dag, name: str) -> int:
+    """Return the steps that a condition trains, if the run that ends it generalised half-way through its own steps."""
+    schedule = dag.conditions[name].schedule
+    if name in dag.branches:
+        # A branch without an end of its own trains what is left of its steps; nobody knows yet when it leaves.
+        return min(schedule.steps, dag.branches[name].last(0) or schedule.steps)
+    ends = dag.conditions[BASE].schedule if schedule.waits_for_partner else schedule
+    return schedule.last(ends.steps / 2)
+
+
 class _Planner:
     """List of a study's jobs, with the time that their work takes.
 
@@ -182,8 +193,9 @@ class _Planner:
     def training(self, name: str) -> Iterator[Jobs]:
         """Yield the jobs that split a condition's examples, train it and find its events."""
         size, rates, schedule = self.dag.sizes[name], self.rates(name), self.dag.conditions[name].schedule
-        evaluations = len(schedule.metrics.steps(schedule.steps))
-        seconds = self.with_torch + self.block * (schedule.steps * rates.step + evaluations * rates.evaluation)
+        steps = trained_steps(self.dag, name)
+        evaluations = sum(step <= steps for step in schedule.metrics.steps(schedule.steps))
+        seconds = self.with_torch + self.block * (steps * rates.step + evaluations * rates.evaluation)
         keep = self.study.keep
         left = size.kept_bytes(keep.weights, keep.states) + 2 * evaluations * ROW_BYTES["metrics"]
         split = self.block * size.n_examples * ROW_BYTES["split"]
@@ -197,10 +209,10 @@ class _Planner:
         at_moments = ("saliency", "ablation", "progress", "updates")
         if name in self.dag.branches or not any(name in study.measured(what) for what in at_moments):
             return
-        onset, schedule = study.measurements.onset, self.dag.conditions[name].schedule
-        steps = schedule.steps
+        onset, steps = study.measurements.onset, trained_steps(self.dag, name)
         # Each moment, and the first step around onset, is reached from the last kept state before it.
-        between_states = (steps // max(1, study.keep.states) + schedule.state_every) // 2
+        state_every = self.dag.conditions[name].schedule.state_every
+        between_states = (steps // max(1, study.keep.states) + state_every) // 2
         replayed = min(steps, onset.before + onset.after + (len(MOMENTS) + 1) * between_states)
         kept = len(MOMENTS) + onset.steps
         seconds = self.with_torch + self.block * replayed * self.rates(name).step
