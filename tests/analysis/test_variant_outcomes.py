@@ -129,6 +129,7 @@ def test_rates_are_named_by_what_else_they_change() -> None:
             "held": {AT: "onset", RATE: 1e-2, DECAY: 0.1},
             "odd": {AT: "onset", RATE: 5e-3, DECAY: 0.1},
             "annealed": {AT: "onset", RATE: 5e-3, "branch.lasts": 100, "branch.then": "anneal"},
+            "stopping": {AT: "onset", RATE: 3e-3, "branch.lasts": 100, "branch.then": "stop"},
             "brief": {AT: "onset", RATE: 2e-3, "branch.lasts": 100},
             "kicked": {AT: "memorised", KICK: 0.1},
             "strong": {DECAY: 2.0},
@@ -139,11 +140,12 @@ def test_rates_are_named_by_what_else_they_change() -> None:
         "kicked": "kick",
         "brief": "for a while",
         "odd": "with another decay",
+        "stopping": "free",
         "annealed": "annealed",
         "fast": "free",
         "held": "held",
     }
-    assert [rate.multiplier for rate in rates] == pytest.approx([1, 2, 5, 5, 10, 10])
+    assert [rate.multiplier for rate in rates] == pytest.approx([1, 2, 3, 5, 5, 10, 10])
     assert [rate.condition for rate in rates if not rate.is_branch] == ["fast"]
 
 

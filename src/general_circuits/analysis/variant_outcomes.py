@@ -17,8 +17,10 @@ from general_circuits.analysis.variants import (
     DECAY,
     FRACTION,
     KICK,
+    LASTS,
     PARENT,
     RATE,
+    THEN,
     WARM_UP,
     Conditions,
     differences,
@@ -176,9 +178,9 @@ def rates(conditions: Conditions, of: str = BASE) -> list[Rate]:
         rate, decay = (float(conditions[name][key]) for key in (RATE, DECAY))
         if KICK in changed:
             how = "kick"
-        elif changed.get("branch.then") == "anneal":
+        elif changed.get(THEN) == "anneal":
             how = "annealed"
-        elif "branch.lasts" in changed:
+        elif LASTS in changed:
             how = "for a while"
         elif DECAY not in changed:
             how = "free"

@@ -25,11 +25,12 @@ NOISY_LABELS, LABELS_BY = "split.label_noise", "split.label_noise_by"
 KICK, INSTEAD, NOISE_EXAMPLES, NOISE = (
     f"branch.intervention.{name}" for name in ("kick", "noise_instead", "noise_examples", "batch_noise")
 )
+HOW_LONG = (LASTS, THEN) = ("branch.lasts", "branch.then")
 ASIDE = ("schedule.", "measurements", "examples.")
 """Prefixes of settings that count as no difference."""
 UNTOUCHED: Mapping[str, Any] = {
-    "branch.lasts": None,
-    "branch.then": "back",
+    LASTS: None,
+    THEN: "back",
     "branch.intervention.kick": 0.0,
     "branch.intervention.mask": 0.0,
     "branch.intervention.temperature": 1.0,
@@ -99,14 +100,21 @@ def differences(conditions: Conditions, name: str, base: str = BASE) -> dict[str
     """Return the settings of a condition that `base` lacks or has with another value.
 
     A branch of `base` differs in the place at which it leaves it, and in its changes. A branch of a third condition
-    also differs in `branch.parent`.
+    also differs in `branch.parent`. Where a branch stops with its change, the length of the change is a schedule.
     """
     flat, other = conditions[name], conditions[base]
     changed = {key: value for key, value in flat.items() if key not in other or other[key] != value}
     changed = {key: value for key, value in changed.items() if not key.startswith(ASIDE)}
     if flat.get(PARENT) == base:
         del changed[PARENT]
+    if stops_with_change(flat):
+        changed = {key: value for key, value in changed.items() if key not in HOW_LONG}
     return {key: value for key, value in changed.items() if key not in UNTOUCHED or UNTOUCHED[key] != value}
+
+
+def stops_with_change(flat: Mapping[str, Any]) -> bool:
+    """Tell whether a condition is a branch that trains only as long as its change lasts."""
+    return flat.get(THEN) == "stop"
 
 
 def of_any(kinds: Collection[Variants], conditions: Conditions) -> list[str]:

@@ -28,7 +28,7 @@ from general_circuits.analysis import variant_outcomes
 from general_circuits.analysis.decisions import decide
 from general_circuits.analysis.estimates import Array, estimate
 from general_circuits.analysis.preconditions import DELAY, delayed, unmet
-from general_circuits.analysis.variants import AT, BASE, differences
+from general_circuits.analysis.variants import AT, BASE, differences, stops_with_change
 from general_circuits.analysis.windows import steps_of_events, time_mean
 from general_circuits.claims.findings import (
     BETWEEN,
@@ -47,7 +47,6 @@ from general_circuits.claims.findings import (
 
 RULE = Rule(supported=-2.0, contradicted=-3.0)
 UNIT = "log10 of 1 − p"
-THEN = "branch.then"
 LEAST = 1e-17
 """Least value of 1 − p: in double precision no number nearer to 1 than about 1e-16 differs from 1."""
 
@@ -65,8 +64,8 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     conditions = variant_outcomes.settings(tables["conditions"])
     for name in conditions:
         changed = differences(conditions, name)
-        # A branch that stops with its change has no time to generalise.
-        if name != BASE and AT in changed and changed.get(THEN) != "stop":
+        # A branch that stops with its change may have no time to generalise.
+        if name != BASE and AT in changed and not stops_with_change(conditions[name]):
             findings.append(_steps_left(events, name, variant_outcomes.place(changed)))
     return findings
 

@@ -29,8 +29,8 @@ Registered before this rule was applied to any result:
 - Beside it for each multiplier at t_m: the dip, the difference on the way back and half-way, and the length of the way.
   Also the correlation of both losses before and after, and a kick of the weights that makes training accuracy fall as
   low.
-- A replica that does not generalise is censored at its end. One that never gets to the place is left out; the sentence
-  counts such replicas.
+- A replica that does not generalise is censored at its end; a branch may stop earlier than its base. A replica that
+  never gets to the place is left out; the sentence counts such replicas.
 """
 
 from __future__ import annotations

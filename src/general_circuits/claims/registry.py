@@ -13,6 +13,7 @@ from general_circuits.analysis.variants import (
     BATCH,
     DECAY,
     FRACTION,
+    HOW_LONG,
     INSTEAD,
     KICK,
     NOISE,
@@ -27,7 +28,6 @@ from general_circuits.analysis.variants import (
 )
 
 OPTIMISER = "optimiser.optimiser"
-HOW_LONG = ("branch.lasts", "branch.then")
 MOVED_ALONE = Variants(
     "decay or noise alone",
     (INSTEAD,),

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from general_circuits.analysis import variant_outcomes
-from general_circuits.analysis.variants import AT, BASE, differences
+from general_circuits.analysis.variants import AT, BASE, differences, stops_with_change
 from general_circuits.figures import steps_left, style
 
 QUANTILES = {
@@ -27,24 +28,13 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
 
     Reads `conditions`, `events` and `metrics`.
     """
-    metrics, branches = tables["metrics"], _left(tables)
+    branches = _left(tables)
+    if len(branches) == 1:  # grokking alone says nothing about what drives it
+        figure, axes = plt.subplots(figsize=(style.WIDTH, 2.9))
+        _draw_doubts(axes, tables)
+        return figure
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, 2.9), width_ratios=[3, 2])
-    rows = metrics[(metrics["condition"] == BASE) & (metrics["split"] == "train")]
-    palette = style.condition_colours(list(QUANTILES))
-    for column, name in QUANTILES.items():
-        doubts = (1 - style.wide(rows, column)).clip(lower=LEAST)
-        style.draw_band(left, doubts, palette[column], is_logged=True)
-        left.plot([], [], color=palette[column], label=name)
-    for level in (1e-2, 1e-3):
-        left.axhline(level, color="black", linewidth=0.8, linestyle=":")
-    left.set_yscale("log")
-    left.set_ylim(LEAST / 2, 2)
-    left.set_xlim(0, rows["step"].max())
-    left.set_xlabel("step")
-    left.set_ylabel("1 − probability of the right answer")
-    style.linear_steps(left, 5)
-    style.mark_events(left, style.median_steps(tables["events"], BASE))
-    left.legend(fontsize="x-small", loc="upper right")
+    _draw_doubts(left, tables)
     for row, rows_of in enumerate(branches.values()):
         known = rows_of.dropna(subset=["steps"])
         for is_censored, mark in ((False, "o"), (True, ">")):
@@ -61,6 +51,28 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     return figure
 
 
+def _draw_doubts(axes: Axes, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Draw 1 − p of grokking's training examples over steps."""
+    metrics = tables["metrics"]
+    rows = metrics[(metrics["condition"] == BASE) & (metrics["split"] == "train")]
+    palette = style.condition_colours(list(QUANTILES))
+    for column, name in QUANTILES.items():
+        doubts = (1 - style.wide(rows, column)).clip(lower=LEAST)
+        style.draw_band(axes, doubts, palette[column], is_logged=True)
+        axes.plot([], [], color=palette[column], label=name)
+    for level in (1e-2, 1e-3):
+        axes.axhline(level, color="black", linewidth=0.8, linestyle=":")
+    axes.set_yscale("log")
+    axes.set_ylim(LEAST / 2, 2)
+    axes.set_xlim(0, rows["step"].max())
+    axes.set_xlabel("step")
+    axes.set_ylabel("1 − probability of the right answer")
+    style.linear_steps(axes, 5)
+    style.mark_events(axes, style.median_steps(tables["events"], BASE))
+    # Spikes reach the top and the bottom, so that no place inside stays free.
+    axes.legend(fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=3)
+
+
 def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
     """Give the median steps left."""
     medians = {name: steps_left.medians({0.0: rows})[0.0] for name, rows in _left(tables).items()}
@@ -72,9 +84,9 @@ def _left(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Return what was left in grokking from the place where the first branch leaves it, and in each branch."""
     conditions = variant_outcomes.settings(tables["conditions"])
     branches = {name: differences(conditions, name) for name in conditions if name != BASE}
-    # A branch that stops with its change has no time to generalise.
+    # A branch that stops with its change may have no time to generalise.
     branches = {
-        name: changed for name, changed in branches.items() if AT in changed and changed.get("branch.then") != "stop"
+        name: changed for name, changed in branches.items() if AT in changed and not stops_with_change(conditions[name])
     }
     places = [variant_outcomes.place(changed) for changed in branches.values()] or ["memorised"]
     grokking = {BASE: variant_outcomes.left(tables["events"], BASE, places[0])}

@@ -29,7 +29,8 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     without = by_decay.get(0.0)
     if without is not None and without["steps"].notna().any():
         ended = int((~without["censored"]).sum())
-        text = f"without decay: {ended} of {len(without)} generalise by {without['steps'].max():,.0f}"
+        trained = " to ".join(dict.fromkeys(f"{end:,.0f}" for end in (without["steps"].min(), without["steps"].max())))
+        text = f"without decay: {ended} of {len(without)} generalise within {trained} steps"
         left.set_title(text, fontsize="small", fontweight="normal")
     steps_left.draw_lost(right, moved_alone.alone(tables["progress"], variant_outcomes.settings(tables["conditions"])))
     return figure

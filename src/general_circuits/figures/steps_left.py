@@ -128,7 +128,8 @@ def draw_lost(axes: Axes, lost: Mapping[str, pd.DataFrame]) -> None:
     axes.set_ylim(max(len(lost), 1) - 0.5, -0.6)
     axes.set_xlabel("share of the part lost")
     if lost:
-        axes.legend(fontsize="x-small", loc="lower right")
+        # Beside the panel there is no room, and inside it intervals may reach any place.
+        axes.legend(fontsize="x-small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
 
 SIDES = {"general": style.VERDICT_COLOURS["supported"], "shallow": style.VERDICT_COLOURS["contradicted"]}
