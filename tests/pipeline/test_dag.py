@@ -527,6 +527,9 @@ def test_the_modules_of_training_are_those_that_training_imports() -> None:
             losses_module.module_of(settings.loss),
             updater.module_of(settings.optimiser),
         ]
+    ends = {"grokking": {}, "control": {"until": 1.5}, "ends_itself": {"until": "1 generalised"}}
+    of = dag(conditions=ends)
+    assert [name for name in ends if "general_circuits.training.events" in of.training_modules(name)] == ["ends_itself"]
 
 
 def test_training_reads_the_stage_a_loss_and_a_rule(modules: Callable[[str], set[str]]) -> None:

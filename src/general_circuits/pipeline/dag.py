@@ -443,11 +443,11 @@ class Dag:
     # Code.
 
     def training_modules(self, condition: str) -> list[str]:
-        """Return the modules that training imports by names in the settings: the loss and the update rule."""
-        settings = self.conditions[condition].optimiser
+        """Return the modules that training imports by name: the loss, the update rule, and events that end it."""
+        settings, ends_itself = self.conditions[condition].optimiser, self.conditions[condition].schedule.ends_itself
         # By their names, since importing them would load torch in every Snakemake; a test ties both.
-        training = "general_circuits.training"
-        return [f"{training}.losses.{settings.loss}", f"{training}.optimisers.{settings.optimiser}"]
+        names = [f"losses.{settings.loss}", f"optimisers.{settings.optimiser}", *["events"] * ends_itself]
+        return [f"general_circuits.training.{name}" for name in names]
 
     @cache  # noqa: B019
     def training_code(self, condition: str) -> str:

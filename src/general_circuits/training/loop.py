@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -17,7 +18,6 @@ from general_circuits.storage.training_states import State, States
 from general_circuits.tasks.examples import SPLITS, Examples
 from general_circuits.tasks.vocabulary import Vocabulary
 from general_circuits.training.branch import Branched
-from general_circuits.training.events import GENERALISED, events_of_run
 from general_circuits.training.replica import COLUMNS, Replica, updates
 from general_circuits.training.schedule import LEAST_BETWEEN_STATES
 from general_circuits.training.settings import Condition
@@ -194,18 +194,24 @@ class Log:
         """Evaluate the network and copy the weights, if the replica's step is to be observed."""
         if replica.step in self.observed.metrics:
             self.metrics[replica.step] = row = replica.evaluate()
-            # Below this accuracy no replica has generalised, whatever its plateau.
-            if row[self.parts.index("validation"), COLUMNS.index("accuracy")] >= GENERALISED:
-                self._end_early()
+            self._end_early(float(row[self.parts.index("validation"), COLUMNS.index("accuracy")]))
         if replica.step in self.places:
             for name, weight in replica.model.state_dict().items():
                 self.weights[name][self.places[replica.step]] = weight
 
-    def _end_early(self) -> None:
-        """Bring the end forward, if the replica's own t_g ends training and has come."""
+    def _end_early(self, accuracy: float = 1.0) -> None:
+        """Bring the end forward, if the replica's own t_g ends training and has come.
+
+        Args:
+            accuracy: validation accuracy of the last evaluation. A low one says that t_g is not now.
+        """
         if self.observed.until is None:
             return
-        generalised = events_of_run(self._metrics_frame())["generalised"]
+        # By name: where events are defined in another way, only runs that end by them are trained again.
+        events = importlib.import_module("general_circuits.training.events")
+        if accuracy < events.GENERALISED:
+            return
+        generalised = events.events_of_run(self._metrics_frame())["generalised"]
         if generalised is None:
             return
         # t_g is known only two evaluations after t_m, since these make the plateau. Then the end may have passed.
