@@ -290,7 +290,7 @@ class Size:
             width = 4 * (model.d_mlp + model.d_model) + 8 * model.d_model
             positions = 1 if model.n_layers == 1 else self._positions
         numbers = together * (positions * width * 2 + 8 * self.vocabulary.n_classes)
-        return _mb(MODULES_BASE + FLOAT * 5 * numbers // 2 + self.weights_bytes // 2)
+        return _mb(MODULES_BASE + FLOAT * 11 * numbers // 4 + self.weights_bytes // 2)
 
     def answers_mb(self, checkpoints: int, replicas: int) -> int:
         """Return the peak memory of `record_answers`, MB.
