@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from configs import study
 from snakemake.exceptions import WorkflowError
 
@@ -267,6 +268,12 @@ def test_a_claim_says_in_words_what_the_study_lacks(claim: str, changes: dict[st
     assert of.lacks(claim) == words
     assert bool(of.claim_reads(claim)) == (words == "")
     assert bool(of.claim_tables(claim)) == (words == "")
+
+
+@pytest.mark.parametrize("claim", [name for name, claim in CLAIMS.items() if claim.is_measured])
+def test_the_study_that_is_named_for_a_claim_lacks_nothing_of_it(claim: str) -> None:
+    config = ROOT / f"config/{CLAIMS[claim].study}.yaml"
+    assert Dag(load(yaml.safe_load(config.read_text(encoding="utf-8")))).lacks(claim) == ""
 
 
 def test_a_claim_reads_the_tables_beside_it_where_one_of_its_conditions_has_them() -> None:

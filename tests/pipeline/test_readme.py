@@ -171,13 +171,12 @@ def test_the_large_study_is_planned_for_measured_claims_that_could_not_be_tested
     asked = []
     monkeypatch.setattr(plan, "of_claim", lambda study, claim: asked.append((study.study, claim)))
     monkeypatch.setattr(plan, "plan", lambda study, seconds: pd.DataFrame({"core_hours": [1.0, 2.5]}))
-    shutil.copyfile(ROOT / readme.LARGE, root / readme.LARGE)
-    rows = [
-        {"claim": claim, "is_lacking": is_lacking}
-        for claim, is_lacking in (("spikes", True), ("spikes", False), ("complexity", False), ("gradual", False))
-    ]
-    assert readme._costs(root, rows) == {"spikes": 3.5}
-    assert asked == [("full", "spikes")]
+    for study in ("full", "comments"):
+        shutil.copyfile(ROOT / f"config/{study}.yaml", root / f"config/{study}.yaml")
+    are_lacking = {"spikes": True, "complexity": False, "gradual": False, "learning_rate": True}
+    rows = [{"claim": claim, "is_lacking": is_lacking} for claim, is_lacking in are_lacking.items()]
+    assert readme._costs(root, rows) == {"learning_rate": 3.5, "spikes": 3.5}
+    assert asked == [("comments", "learning_rate"), ("full", "spikes")]
 
 
 def test_a_readme_shows_pictures_that_are_there(root: Path) -> None:

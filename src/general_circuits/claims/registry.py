@@ -59,6 +59,7 @@ class Claim:
         beside: control conditions shown beside it where the study has them.
         needs_variants: kinds of variants; at least one variant of each kind is needed.
         variants_beside: kinds of variants shown beside it where the study has them.
+        study: the smallest study of config/ that has what the claim needs, for studies that lack it.
     """
 
     statement: str
@@ -71,6 +72,7 @@ class Claim:
     beside: tuple[str, ...] = ()
     needs_variants: tuple[Variants, ...] = ()
     variants_beside: tuple[Variants, ...] = ()
+    study: str = "full"
 
     @property
     def is_measured(self) -> bool:
@@ -223,6 +225,7 @@ CLAIMS = {
             Variants("other learning rates in branches of others", (RATE,), (AT, DECAY, *HOW_LONG), parents="others"),
             Variants("kicks in branches of others", (KICK,), (AT,), parents="others"),
         ),
+        study="comments",
     ),
     "commutativity": Claim(
         "with x+y in training and y+x in validation, about half of validation is free",
@@ -242,6 +245,7 @@ CLAIMS = {
         tables=("conditions", "events", "metrics"),
         needs=("grokking",),
         needs_variants=(Variants("condition on full batches without decay", (DECAY,), UNREGULARISED, BARE),),
+        study="comments",
     ),
     "imperfect_confidence": Claim(
         "memorisation stops short of full confidence, and the leftover gradient drives generalisation",

@@ -43,8 +43,6 @@ MEASUREMENTS: Mapping[str, str] = {
     "spikes": "watched spikes",
 }
 """Measurements that a study can leave out, with words for messages."""
-LARGEST = "full"
-"""Name of the study that has the data for every measured claim."""
 PARENT_FILES = ("metrics", "split", "events")
 """Tables of its parent that a branch reads. Rules rely on metrics as the first one."""
 WEIGHTS = {
@@ -268,8 +266,9 @@ class Dag:
 
     def elsewhere(self, claim: str) -> str:
         """Return a sentence about a study that can test a claim that this one cannot test."""
-        cost = f"general-circuits plan --study {LARGEST} --claim {claim}"
-        return f"config/{LARGEST}.yaml has it. This command predicts the cost: {cost}."
+        study = CLAIMS[claim].study
+        cost = f"general-circuits plan --study {study} --claim {claim}"
+        return f"config/{study}.yaml has it. This command predicts the cost: {cost}."
 
     def claim_reads(self, claim: str) -> list[str]:
         """Return the names of the tables that a claim reads; none if the study lacks something that it needs."""

@@ -18,6 +18,7 @@ import yaml
 
 import general_circuits
 from general_circuits.claims import display
+from general_circuits.claims.registry import CLAIMS
 from general_circuits.config.errors import ConfigError
 from general_circuits.config.load import load
 from general_circuits.config.study import Study
@@ -29,7 +30,7 @@ from general_circuits.storage import tables
 from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS
 
 README, RECORD, PICTURES = Path("README.md"), Path("docs/results.json"), Path("docs/figures")
-RESULTS, CONFIG, LARGE = Path("results/workstation"), Path("config/config.yaml"), Path("config/full.yaml")
+RESULTS, CONFIG = Path("results/workstation"), Path("config/config.yaml")
 TRAINED_BY = ("training/losses", "training/optimisers")
 STAGES: dict[str, tuple[str, ...]] = {
     "generate_task": ("tasks",),
@@ -222,15 +223,15 @@ def _kept(drawn: Mapping[str, tuple[str, str]]) -> dict[str, str]:
 
 
 def _costs(root: Path, verdicts: list[dict[str, Any]]) -> dict[str, float]:
-    """Return the core-hours that the large study would take for each measured claim that this one could not test.
+    """Return the core-hours that a larger study would take for each measured claim that this one could not test.
 
     Claims that it could test only in part are among them.
     """
     from general_circuits.pipeline.plan import of_claim, plan  # imports torch, which a check does not need
 
     lacking = {row["claim"] for row in verdicts if row["is_lacking"]}
-    full = _study(root, LARGE) if lacking else None
-    return {claim: float(plan(of_claim(full, claim), 0.0)["core_hours"].sum()) for claim in sorted(lacking) if full}
+    larger = {claim: _study(root, Path(f"config/{CLAIMS[claim].study}.yaml")) for claim in sorted(lacking)}
+    return {claim: float(plan(of_claim(study, claim), 0.0)["core_hours"].sum()) for claim, study in larger.items()}
 
 
 def _picture(name: str, record: dict[str, Any]) -> str:
