@@ -54,8 +54,9 @@ def test_adam_and_a_line_search_in_double_precision_are_judged_at_the_horizon() 
         "single": bare("adamw", **SINGLE),
         "double": bare("adamw"),
         "search": bare("line_search"),
+        "descent": bare("sgd"),
     }
-    findings = judged(variants, {"grokking": 1.0, "single": 0.0, "double": 0.4, "search": 0.0})
+    findings = judged(variants, {"grokking": 1.0, "single": 0.0, "double": 0.4, "search": 0.0, "descent": 0.3})
     assert {name: findings[f"registered, {name}"].verdict for name in PARTS} == dict.fromkeys(PARTS, SUPPORTED)
     assert findings["registered, groks"].estimate.mean == pytest.approx(0.4)
     assert findings["registered, less"].estimate.mean == pytest.approx(0.6)
@@ -71,6 +72,16 @@ def test_a_gain_decides_both_parts(gain: float, verdicts: tuple[str, str]) -> No
     findings = judged({"double": bare("adamw")}, {"grokking": 1.0, "double": gain})
     assert tuple(findings[f"registered, {name}"].verdict for name in PARTS[:2]) == verdicts
     assert findings["registered, step size"].is_lacking
+
+
+def test_a_line_search_prevents_nothing_where_a_fixed_rate_does_not_grok_either() -> None:
+    variants = {"search": bare("line_search"), "descent": bare("sgd")}
+    found = judged(variants, {"search": 0.0, "descent": 0.05})["registered, step size"]
+    assert (found.verdict, found.is_lacking) == (NOT_TESTABLE, False)
+    assert found.reason == "gradient descent with a fixed rate gains more than 0.1 in 0 of 5 replicas; four fifths must"
+    alone = judged({"search": bare("line_search")}, {"search": 0.0})["registered, step size"]
+    assert alone.is_lacking
+    assert "no gradient descent with a fixed rate beside its line search" in alone.reason
 
 
 def test_a_line_search_that_gains_contradicts_that_it_prevents_grokking() -> None:

@@ -12,7 +12,10 @@ weight decay.
 - less: grokking's gain minus that gain, at the same horizon. Supported above 0.1, contradicted below 0. Where
   grokking's run ends before its horizon, it is read at its end, which is after t_g.
 - step size: the gain with gradient descent and a line search, of cross-entropy in float64 too. Supported below 0.05: a
-  line search then prevents grokking. Contradicted above 0.1.
+  line search then prevents grokking. Contradicted above 0.1. Precondition, unless it is contradicted: at least four
+  fifths of the replicas of gradient descent with a fixed rate gain more than 0.1, since a line search cannot prevent
+  what does not happen. This was added after a result was seen: the part was supported, though a fixed rate gained
+  nothing either.
 - Preconditions, each in at least four fifths of the replicas: grokking generalises; the condition trains up to the
   horizon; it memorises by then; and it does not diverge. A replica that fails one has no value.
 - Beside it, for every optimiser, precision and loss: the gain at the horizon, or at the end of a shorter run; and t_g
@@ -56,7 +59,7 @@ UNIT = "validation accuracy gained"
 OPTIMISER, LOSS, PRECISION = "optimiser.optimiser", "optimiser.loss", "optimiser.loss_precision"
 ADAM = ("adamw", "adam")
 """Update rules that count as Adam; without decay they are the same."""
-SEARCH = ("line_search",)
+SEARCH, FIXED_RATE = ("line_search",), ("sgd",)
 
 
 def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
@@ -65,11 +68,11 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     bare = [name for name in conditions if conditions[name][DECAY] == 0 and conditions[name][BATCH] == "full"]
     t_g = steps_of_events(tables["events"], BASE)["generalised"]
     read = {name: gains(tables["metrics"], tables["events"], name, HORIZON * t_g) for name in [BASE, *bare]}
-    adam, search = (read.get(_first(conditions, bare, rules)) for rules in (ADAM, SEARCH))
+    adam, search, fixed = (read.get(_first(conditions, bare, rules)) for rules in (ADAM, SEARCH, FIXED_RATE))
     findings = [
         _finding("groks", adam, t_g, GROKS),
         _finding("less", adam, t_g, LESS, than=read[BASE]["gain"]),
-        _finding("step size", search, t_g, PREVENTED),
+        _step_size(search, fixed, t_g),
     ]
     for name in bare:
         findings += _beside(name, conditions[name], read[name], tables["events"], t_g)
@@ -134,6 +137,18 @@ def _finding(what: str, arm: pd.DataFrame | None, t_g: pd.Series, rule: Rule, th
         f" {outcome(decision, WORDS[what])}."
     )
     return primary(part(what), UNIT, decision, sentence)
+
+
+def _step_size(search: pd.DataFrame | None, fixed: pd.DataFrame | None, t_g: pd.Series) -> Finding:
+    """Judge the part on the step size; arguments as in `_finding`, `fixed` of gradient descent with a fixed rate."""
+    found = _finding("step size", search, t_g, PREVENTED)
+    if found.reason or found.verdict == CONTRADICTED:
+        return found
+    if fixed is None:
+        return lacking("no gradient descent with a fixed rate beside its line search", found.contrast)
+    groks = fixed["gain"].where(fixed["last"] >= HORIZON * t_g) > GROKS.supported
+    reason = unmet({f"gradient descent with a fixed rate gains more than {GROKS.supported}": groks})
+    return not_testable(reason, found.contrast) if reason else found
 
 
 def _unmet(arm: pd.DataFrame, t_g: pd.Series) -> str:
