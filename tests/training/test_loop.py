@@ -23,7 +23,7 @@ from general_circuits.tasks.examples import SPLITS
 from general_circuits.training import loop
 from general_circuits.training.events import events_of_run
 from general_circuits.training.loop import Observed, Stopped
-from general_circuits.training.replica import COLUMNS, build_network
+from general_circuits.training.replica import COLUMNS, Replica, build_network
 from general_circuits.training.schedule import Spacing
 
 ARITHMETIC = pytest.mark.parametrize("arithmetic", ["reduced", "plain"])
@@ -475,6 +475,31 @@ def test_a_run_that_ends_itself_goes_on_to_the_same_end(stop_after, tmp_path: Pa
         with_known_validation(ending(1.5), states=states, is_stopped=after(stop_after))
     assert_same_run(with_known_validation(ending(1.5), states=states), expected)
     assert_same_run(with_known_validation(ending(1.5), states=states), expected)
+
+
+@pytest.mark.parametrize("stop_after", [85, 91, 95])
+def test_a_run_that_forgets_at_once_ends_where_it_would_have_ended_without_a_stop(
+    stop_after, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It generalises at t_m. Before that is known, two evaluations later, its validation accuracy falls again."""
+    whole = with_known_validation(WHOLE)
+    generalised = events_of_run(whole.metrics)["generalised"]
+    evaluate = Replica.evaluate
+
+    def forgetting(self) -> torch.Tensor:
+        row = evaluate(self)
+        if self.step > generalised:
+            row[PARTS.index("validation"), COLUMNS.index("accuracy")] = 0.5
+        return row
+
+    monkeypatch.setattr(Replica, "evaluate", forgetting)
+    run = with_known_validation(ending(1.0))
+    assert run.metrics["step"].max() == generalised + 20
+    states = States(tmp_path)
+    if stop_after < generalised + 20:
+        with pytest.raises(Stopped):
+            with_known_validation(ending(1.0), states=states, is_stopped=after(stop_after))
+    assert_same_run(with_known_validation(ending(1.0), states=states), run)
 
 
 def test_a_run_that_never_generalises_trains_all_of_its_steps():

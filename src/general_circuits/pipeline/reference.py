@@ -43,9 +43,10 @@ INTRODUCTION = """\
 <!-- Generated from src/general_circuits/config/ by `make reference`. -->
 
 A config describes one study. Its `defaults` are settings that all conditions share. Its `conditions` have names and
-override the defaults. The number of `replicas` is the same for each condition. Four studies are here: `config.yaml`
-is the study `workstation`, which runs by default; `smoke.yaml` is a tiny study that runs every rule; `comments.yaml`
-has two claims that need longer runs; `full.yaml` is a large study. To change an experiment, change a line. To add an experiment, add a condition:
+override the defaults. The number of `replicas` is the same for each condition. Four studies are here: `config.yaml` is
+the study `workstation`, which runs by default; `smoke.yaml` is a tiny study that runs every rule; `comments.yaml` has
+two claims that need longer runs; `full.yaml` is a large study. To change an experiment, change a line. To add an
+experiment, add a condition:
 
 ```yaml
 study: mine

@@ -178,6 +178,7 @@ class Log:
         places: position of each step's checkpoint in `weights`.
         weights: checkpoints (checkpoint, …) by name of the weight.
         recorded: step of the last record; None before the first.
+        best: largest validation accuracy so far, in runs that end by their own t_g.
     """
 
     def __init__(self, observed: Observed, replica: Replica | Branched) -> None:
@@ -189,27 +190,30 @@ class Log:
             for name, weight in replica.model.state_dict().items()
         }
         self.recorded: int | None = None
+        self.best = 0.0
 
     def look(self, replica: Replica | Branched) -> None:
         """Evaluate the network and copy the weights, if the replica's step is to be observed."""
         if replica.step in self.observed.metrics:
-            self.metrics[replica.step] = row = replica.evaluate()
-            self._end_early(float(row[self.parts.index("validation"), COLUMNS.index("accuracy")]))
+            self.metrics[replica.step] = replica.evaluate()
+            self._end_early(replica.step)
         if replica.step in self.places:
             for name, weight in replica.model.state_dict().items():
                 self.weights[name][self.places[replica.step]] = weight
 
-    def _end_early(self, accuracy: float = 1.0) -> None:
+    def _end_early(self, *steps: int) -> None:
         """Bring the end forward, if the replica's own t_g ends training and has come.
 
         Args:
-            accuracy: validation accuracy of the last evaluation. A low one says that t_g is not now.
+            steps: newly evaluated steps.
         """
         if self.observed.until is None:
             return
         # By name: where events are defined in another way, only runs that end by them are trained again.
         events = importlib.import_module("general_circuits.training.events")
-        if accuracy < events.GENERALISED:
+        column = self.parts.index("validation"), COLUMNS.index("accuracy")
+        self.best = max(self.best, *(float(self.metrics[step][column]) for step in steps))
+        if self.best < events.GENERALISED:  # then t_g has not come, whatever the plateau is; to look is slow
             return
         generalised = events.events_of_run(self._metrics_frame())["generalised"]
         if generalised is None:
@@ -237,7 +241,7 @@ class Log:
         # At most two splits: names of weights have dots too.
         found = [(name.split(".", 2), tensor) for record in records for name, tensor in record.tensors.items()]
         self.metrics |= {int(step): tensor for (kind, step, *_), tensor in found if kind == "metrics"}
-        self._end_early()
+        self._end_early(*self.metrics)
         for (kind, step, *weight), tensor in found:
             if kind != "metrics":
                 self.weights[weight[0]][self.places[int(step)]] = tensor
