@@ -1,6 +1,6 @@
 # All targets work on a fresh machine with Python ≥ 3.11, git and make. Each target sets up what it needs.
 #
-#   make figures [STUDY=smoke|workstation|full] [CORES=8]   run a study, make its figures, tables and report
+#   make figures [STUDY=smoke|workstation|comments|full] [CORES=8]   run a study, make its figures, tables and report
 #   make figures PROFILE=slurm                              the same, with jobs sent to a cluster: docs/slurm.md
 #   make test                                               the whole suite
 #   make test-slurm [ONLY=…]                                start a SLURM cluster here; test a study and faults on it

@@ -14,6 +14,9 @@ from general_circuits.analysis.survival import median_time
 from general_circuits.figures import style
 from general_circuits.formatting import UNKNOWN
 
+APART = 0.09
+"""Least distance of two labels on an axis, as a share of its length."""
+
 
 def draw_levels(axes: Axes, left: Mapping[float, pd.DataFrame], colour: object, label: str = "") -> None:
     """Draw each replica's steps at its level, a triangle if it is censored, and a line through medians (Kaplan–Meier).
@@ -53,12 +56,20 @@ def draw_levels(axes: Axes, left: Mapping[float, pd.DataFrame], colour: object, 
 
 
 def label_levels(axes: Axes, *drawn: Mapping[float, pd.DataFrame]) -> None:
-    """Set log axes with the levels themselves as ticks; do nothing if no replica has steps."""
+    """Set log axes with the levels themselves as ticks; do nothing if no replica has steps.
+
+    A level too near to the last one with a label has a tick alone.
+    """
     if not any(rows["steps"].notna().any() for left in drawn for rows in left.values()):
         return
     levels = sorted({level for left in drawn for level in left})
+    labels, last = [], 0.0
+    for level in levels:
+        is_apart = last <= 0 or np.log(level / last) >= APART * np.log(levels[-1] / levels[0])
+        labels.append(f"{level:g}" if is_apart else "")
+        last = level if is_apart else last
     axes.set_xscale("log")
-    axes.set_xticks(levels, [f"{level:g}" for level in levels])
+    axes.set_xticks(levels, labels)
     axes.xaxis.set_minor_formatter(NullFormatter())
     label_times(axes)
 
