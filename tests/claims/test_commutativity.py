@@ -50,22 +50,24 @@ def judged(mirrored: float, unmirrored: float = CHANCE) -> dict[str, Finding]:
 
 
 @pytest.mark.parametrize(
-    ("mirrored", "free", "verdict"), [(1.0, 1.0, SUPPORTED), (0.46, 0.4, BETWEEN), (CHANCE, 0.0, CONTRADICTED)]
+    ("mirrored", "free", "verdict"), [(1.0, 0.9, SUPPORTED), (0.5, 0.4, BETWEEN), (CHANCE, 0.0, CONTRADICTED)]
 )
 def test_the_estimate_is_the_share_of_mirrored_examples_that_are_free(
     mirrored: float, free: float, verdict: str
 ) -> None:
-    """The split by pair gets 0.9 wrong. Of these, 0.36 are right at 0.46: a share of 0.4."""
+    """A tenth of the others are right, so no more than 0.9 can be free."""
     finding = judged(mirrored)["registered"]
     assert finding.verdict == verdict
     assert finding.estimate.mean == pytest.approx(free, abs=1e-9)
     assert "Over all 5 replicas" in finding.sentence
 
 
-def test_examples_without_a_mirror_image_have_no_part_in_it() -> None:
-    """Unmirrored examples are all right, too. The former estimate is 1.8, and the registered one is still 1."""
+def test_nothing_is_free_where_the_others_are_right_as_well() -> None:
+    """The former estimates are 1.8 and 1: they compare with another network, which has other training examples."""
     findings = judged(1.0, unmirrored=1.0)
-    assert findings["registered"].estimate.mean == pytest.approx(1.0)
+    assert findings["registered"].verdict == CONTRADICTED
+    assert findings["registered"].estimate.mean == pytest.approx(0.0)
+    assert findings["mirrored examples right beyond grokking's plateau"].estimate.mean == pytest.approx(1.0)
     former = findings["higher plateau over the share mirrored, all validation examples"]
     assert former.estimate.mean == pytest.approx((1 - CHANCE) / 0.5)
 

@@ -1,17 +1,19 @@
 """Claim: with x + y in training and y + x in validation, about half of validation is free.
 
-Registered before this rule was applied to any result, for the condition that differs from grokking only in a split by
-example:
+Registered for the condition that differs from grokking only in a split by example:
 
 - The plateau is the mean accuracy of the three evaluations from t_m on. Mirrored examples are the validation examples
-  whose mirror image trains. Grokking is split by pair, so it has none: its plateau is what is right without them.
-- The estimate is the share of mirrored examples that are free. It is their plateau minus grokking's plateau, divided
-  by 1 minus grokking's plateau. It is 1 if all of them are free, and 0 if none are. Supported above 0.5, contradicted
-  below 0.25.
+  whose mirror image trains.
+- The estimate is the share of mirrored examples that are free: their plateau minus that of unmirrored examples of the
+  same network, which says what is right without a mirror image. It is 1 if only mirrored examples are right, and all of
+  them. Supported above 0.5, contradicted below 0.25.
 - Precondition: both conditions memorise in at least four fifths of the replicas, and each replica has at least 20
-  mirrored examples. A plateau without memorisation, or of a few examples, says nothing.
-- The first version divided the difference of both plateaus by the share of examples that are mirrored. All validation
-  examples took part, so unmirrored examples above chance moved it, and 1 was not its largest value. It stands beside.
+  examples of both kinds. A plateau without memorisation, or of a few examples, says nothing.
+- The first version divided the difference of grokking's plateau and this one by the share of examples that are
+  mirrored. All validation examples took part, so unmirrored examples above chance moved it, and 1 was not its largest
+  value. The second version took the plateau of grokking, which is split by pair, for what is right without a mirror
+  image. That is another network, with other training examples. Both stand beside. The third version was registered
+  after the second one's result was seen; it is the stricter one, and no verdict changed.
 - Beside it: the plateau of mirrored examples, and of the others; and the share that is mirrored. Other operations with
   a split by example are shown, too; x / y and composition in S5 do not commute.
 - A replica without t_m has no plateau; the sentence counts such replicas.
@@ -47,8 +49,8 @@ from general_circuits.claims.findings import (
 )
 
 RULE = Rule(supported=0.5, contradicted=0.25)
-ENOUGH_MIRRORED = 20
-"""Least number of mirrored examples of a replica."""
+ENOUGH = 20
+"""Least number of mirrored examples of a replica, and of unmirrored ones."""
 SPLIT_BY = "split.split_by"
 FREE, SHARE = "share of mirrored examples", "share of examples"
 
@@ -58,11 +60,15 @@ def judge(tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
     conditions = variant_outcomes.settings(tables["conditions"])
     by_example = [name for name in conditions if conditions[name][SPLIT_BY] == "example"]
     registered = next(name for name in by_example if differences(conditions, name).keys() == {SPLIT_BY})
-    chance = _plateau(tables, BASE, "validation")
-    findings = [_registered(tables, registered, chance)]
-    gained = _plateau(tables, registered, "validation") - chance
+    of_grokking = _plateau(tables, BASE, "validation")
+    beyond = (_plateau(tables, registered, "validation_mirrored") - of_grokking) / (1 - of_grokking)
+    gained = _plateau(tables, registered, "validation") - of_grokking
     former = gained / _shares(_mirrored(tables["split"], registered))
-    findings.append(beside("higher plateau over the share mirrored, all validation examples", FREE, former))
+    findings = [
+        _registered(tables, registered),
+        beside("mirrored examples right beyond grokking's plateau", FREE, beyond),
+        beside("higher plateau over the share mirrored, all validation examples", FREE, former),
+    ]
     for name in by_example:
         parts = {
             "share whose mirror image trains": _shares(_mirrored(tables["split"], name)),
@@ -102,15 +108,16 @@ def _shares(mirrored: list[Array]) -> Array:
     return np.array([float(np.mean(of_replica)) for of_replica in mirrored])
 
 
-def _registered(tables: Mapping[str, pd.DataFrame], condition: str, chance: Array) -> Finding:
+def _registered(tables: Mapping[str, pd.DataFrame], condition: str) -> Finding:
     steps = {name: steps_of_events(tables["events"], name)["memorised"] for name in (BASE, condition)}
     if reason := unmet({f"{name} memorised": of.notna() for name, of in steps.items()}):
         return not_testable(reason)
-    fewest = min(int(of_replica.sum()) for of_replica in _mirrored(tables["split"], condition))
-    if fewest < ENOUGH_MIRRORED:
-        return not_testable(f"a replica has {fewest} mirrored examples, fewer than {ENOUGH_MIRRORED}")
-    free = (_plateau(tables, condition, "validation_mirrored") - chance) / (1 - chance)
-    decision = decide(free, RULE)
+    for kind, are in (("mirrored", True), ("unmirrored", False)):
+        fewest = min(int((of_replica == are).sum()) for of_replica in _mirrored(tables["split"], condition))
+        if fewest < ENOUGH:
+            return not_testable(f"a replica has {fewest} {kind} examples, fewer than {ENOUGH}")
+    mirrored, unmirrored = (_plateau(tables, condition, f"validation_{kind}") for kind in ("mirrored", "unmirrored"))
+    decision = decide(mirrored - unmirrored, RULE)
     words = {
         SUPPORTED: "most of them are free",
         CONTRADICTED: "few of them are free",
@@ -118,7 +125,7 @@ def _registered(tables: Mapping[str, pd.DataFrame], condition: str, chance: Arra
         UNDECIDED: "it is not shown how many are free",
     }
     sentence = (
-        "At the plateau after memorisation, the share of free examples among validation examples whose mirror image"
-        f" trains is {written(decision.estimate, is_change=False)}: {outcome(decision, words)}."
+        "At the plateau after memorisation, validation examples whose mirror image trains are right more often than"
+        f" the others of the same network, by {written(decision.estimate)}: {outcome(decision, words)}."
     )
     return primary(REGISTERED, FREE, decision, sentence)

@@ -231,7 +231,7 @@ CLAIMS = {
         "with x+y in training and y+x in validation, about half of validation is free",
         "comments",
         predicts="after memorisation, more than half of the validation examples whose mirror image trains are right,"
-        " beyond what is right in a split by pair",
+        " beyond the share of the others",
         tables=("conditions", "events", "metrics", "split"),
         needs=("grokking",),
         needs_variants=(Variants("condition split by example", ("split.split_by",)),),
