@@ -42,7 +42,7 @@ def test_a_replay_of_an_untrained_condition_trains_it_first_and_starts_from_its_
     assert run.returncode == 0, run.stdout + run.stderr
     log = project.results / f"logs/replay_block/{name}.log"
     assert log.read_text() == "grokking, replica 1: replays from the state at step 1,000\n"
-    assert len(list(project.results.glob(".state/grokking/1/replica-0/*/state-*"))) == 3
+    assert len(list(project.results.glob(".state/grokking/1/replica-0/*/state-*"))) == 8
 
 
 def test_states_lie_in_the_results_even_where_study_and_condition_have_the_same_name(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_an_unknown_study_is_refused_with_a_list_of_the_known_ones(fresh: Projec
     _, errors = launched.communicate(timeout=60)
     assert launched.returncode == 1
     assert "config/tiny.yaml" in errors
-    assert "known: full, smoke, tuning, workstation" in errors
+    assert "known: comments, full, smoke, tuning, workstation" in errors
 
 
 def _last_step(states: Path) -> int:
