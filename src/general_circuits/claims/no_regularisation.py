@@ -13,8 +13,8 @@ weight decay.
   grokking's run ends before its horizon, it is read at its end, which is after t_g.
 - step size: the gain with gradient descent and a line search, of cross-entropy in float64 too. Supported below 0.05: a
   line search then prevents grokking. Contradicted above 0.1. Precondition, unless it is contradicted: at least four
-  fifths of the replicas of gradient descent with a fixed rate gain more than 0.1, since a line search cannot prevent
-  what does not happen. This was added after a result was seen: the part was supported, though a fixed rate gained
+  fifths of the replicas of gradient descent with a fixed rate gain more than 0.1. A line search cannot prevent what
+  does not happen. This was added after a result was seen: the part was supported, though a fixed rate gained
   nothing either.
 - Preconditions, each in at least four fifths of the replicas: grokking generalises; the condition trains up to the
   horizon; it memorises by then; and it does not diverge. A replica that fails one has no value.

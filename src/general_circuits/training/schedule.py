@@ -67,18 +67,18 @@ class Schedule:
 
     @property
     def waits_for_partner(self) -> bool:
-        """Whether the partner must have been trained before this run, since it ends this run."""
+        """Tell whether the partner must have been trained before this run, since it ends this run."""
         return self.until is not None and self.whose == "partner"
 
     @property
     def ends_itself(self) -> bool:
-        """Whether the run's own t_g ends it."""
+        """Tell whether the run's own t_g ends it."""
         return self.until is not None and self.whose == "own"
 
     @property
     def state_every(self) -> int:
         """Steps between two states of training: at most about forty. They do not depend on when a run was killed."""
-        return max(LEAST_BETWEEN_STATES, round(self.steps / 40, -2))
+        return max(LEAST_BETWEEN_STATES, 100 * round(self.steps / 4000))
 
     def last(self, generalised: float) -> int:
         """Return the last step of a replica, given the t_g that ends it; NaN if that never comes."""
