@@ -5,8 +5,8 @@ Registered for the condition that differs from grokking only in a split by examp
 - The plateau is the mean accuracy of the three evaluations from t_m on. Mirrored examples are the validation examples
   whose mirror image trains.
 - The estimate is the share of mirrored examples that are free: their plateau minus that of unmirrored examples of the
-  same network. The latter says what is right without a mirror image. The estimate is 1 if only mirrored examples are right, and all of
-  them. Supported above 0.5, contradicted below 0.25.
+  same network. The latter says what is right without a mirror image. The estimate is 1 if only mirrored examples are
+  right, and all of them. Supported above 0.5, contradicted below 0.25.
 - Precondition: both conditions memorise in at least four fifths of the replicas, and each replica has at least 20
   examples of both kinds. A plateau without memorisation, or of a few examples, says nothing.
 - The first version divided the difference of grokking's plateau and this one by the share of examples that are
