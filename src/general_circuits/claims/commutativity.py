@@ -112,8 +112,9 @@ def _registered(tables: Mapping[str, pd.DataFrame], condition: str) -> Finding:
     steps = {name: steps_of_events(tables["events"], name)["memorised"] for name in (BASE, condition)}
     if reason := unmet({f"{name} memorised": of.notna() for name, of in steps.items()}):
         return not_testable(reason)
-    for kind, are in (("mirrored", True), ("unmirrored", False)):
-        fewest = min(int((of_replica == are).sum()) for of_replica in _mirrored(tables["split"], condition))
+    are_mirrored = _mirrored(tables["split"], condition)
+    for kind, is_kind in (("mirrored", True), ("unmirrored", False)):
+        fewest = min(int((of_replica == is_kind).sum()) for of_replica in are_mirrored)
         if fewest < ENOUGH:
             return not_testable(f"a replica has {fewest} {kind} examples, fewer than {ENOUGH}")
     mirrored, unmirrored = (_plateau(tables, condition, f"validation_{kind}") for kind in ("mirrored", "unmirrored"))

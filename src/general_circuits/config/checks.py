@@ -188,7 +188,8 @@ def _labels(trained: Trained) -> Iterator[KeyFault]:
 
 def _until(trained: Trained) -> Iterator[KeyFault]:
     """Yield a fault if training ends with grokking's, but there is no other condition to wait for."""
-    until, settings = trained.settings.until, trained.settings
+    settings = trained.settings
+    until = settings.until
     if until is None:
         return
     if isinstance(settings, StudyCondition) and settings.branch:

@@ -250,10 +250,20 @@ class OptimiserSettings(Settings):
 OWN_END = re.compile(r"(\d+(?:\.\d+)?) generalised")
 
 
+def _times(until: float | str) -> float:
+    """Return the multiple of t_g in `until`; 0 if it names none."""
+    if not isinstance(until, str):
+        return until
+    own = OWN_END.fullmatch(until)
+    return float(own[1]) if own else 0.0
+
+
 def _end(until: float | str | None) -> float | str | None:
     """Return `until` if it names an end of training; otherwise refuse it."""
-    own = OWN_END.fullmatch(until) if isinstance(until, str) else None
-    is_fault = not (own and float(own[1]) >= 1) if isinstance(until, str) else until is not None and until <= 0
+    if until is None:
+        return None
+    # A replica's own t_g is known only when it has come, so its end cannot be earlier.
+    is_fault = _times(until) < 1 if isinstance(until, str) else until <= 0
     if is_fault:
         raise PydanticCustomError("end", "should be a number above 0, or as in '1.5 generalised' with at least 1")
     return until
@@ -309,14 +319,12 @@ class ConditionSettings(TaskSettings, SplitSettings, ModelSettings, OptimiserSet
         task = registry.resolve(self)
         if values["arithmetic"] is None:
             values["arithmetic"] = "plain" if why_not_reduced(model, registry.n_inputs(task)) else "reduced"
-        # Its pattern was checked: the text begins with a number.
-        times, is_own = (float(self.until.split()[0]), True) if isinstance(self.until, str) else (self.until, False)
         schedule = Schedule(
             steps=self.steps,
             checkpoints=Spacing(**values["checkpoints"]),
             metrics=Spacing(**values["metrics"]),
-            until=times,
-            whose="own" if is_own else "partner",
+            until=None if self.until is None else _times(self.until),
+            whose="own" if isinstance(self.until, str) else "partner",
         )
         return Condition(task, part(Split), model, self.perturbation, part(Optimiser), schedule)
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from general_circuits.analysis import moved_alone, variant_outcomes
 from general_circuits.analysis.variant_outcomes import START
 from general_circuits.analysis.variants import DECAY
-from general_circuits.figures import steps_left, style
+from general_circuits.figures import captions, steps_left, style
 
 
 def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
@@ -29,7 +29,7 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
     without = by_decay.get(0.0)
     if without is not None and without["steps"].notna().any():
         ended = int((~without["censored"]).sum())
-        trained = " to ".join(dict.fromkeys(f"{end:,.0f}" for end in (without["steps"].min(), without["steps"].max())))
+        trained = captions.span(without["steps"])
         text = f"without decay: {ended} of {len(without)} generalise within {trained} steps"
         left.set_title(text, fontsize="small", fontweight="normal")
     steps_left.draw_lost(right, moved_alone.alone(tables["progress"], variant_outcomes.settings(tables["conditions"])))

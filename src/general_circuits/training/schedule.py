@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 LEAST_BETWEEN_STATES = 100
-"""Least number of steps between two states of training. Writing one takes about as long as one of these steps."""
+"""Least number of steps between two states of training. Replays go on from the nearest one."""
 
 
 def log_spaced(how_many: int, last: int) -> set[int]:
