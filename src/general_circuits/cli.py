@@ -219,14 +219,13 @@ def _print_table(table: pd.DataFrame) -> None:
 
 def _study(name: str) -> Study:
     """Return a study by its name. End the command if there is no such study, or if it cannot run."""
-    import yaml
-
     from general_circuits.config.errors import ConfigError
     from general_circuits.config.load import load
+    from general_circuits.config.read import read
     from general_circuits.pipeline.launch import LaunchError, config_file
 
     try:
-        return load(yaml.safe_load(config_file(name, Path.cwd()).read_text(encoding="utf-8")))
+        return load(read(config_file(name, Path.cwd())))
     except (ConfigError, LaunchError) as error:
         raise _refusal(error) from None
 

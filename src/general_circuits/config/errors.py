@@ -14,6 +14,16 @@ class ConfigError(ValueError):
     """Refusal of a config that cannot run. The message lists every fault."""
 
 
+LONGEST = 60
+"""Number of letters after which a message cuts a value."""
+
+
+def cut(value: Any, quoted: bool = True) -> str:
+    """Return a value as a message shows it: on one line, and without the end if it is long."""
+    text = repr(value) if quoted or not isinstance(value, str) else repr(value)[1:-1]
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
 def explained(fault: Any, raw: Mapping[str, Any], root: type[BaseModel]) -> str:
     """Return the message for one of pydantic's errors.
 

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-import yaml
 
 from general_circuits import machine
+from general_circuits.config.errors import ConfigError
+from general_circuits.config.read import read
 
 
 class LaunchError(RuntimeError):
@@ -117,8 +118,8 @@ def _name(config: Path) -> str:
     A config without one gets its file's name here. Snakemake then refuses it and says why.
     """
     try:
-        return str(yaml.safe_load(config.read_text(encoding="utf-8"))["study"])
-    except (yaml.YAMLError, KeyError, TypeError):
+        return str(read(config)["study"])
+    except (ConfigError, KeyError):
         return config.stem
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 import general_circuits
 from general_circuits.claims import display
 from general_circuits.claims.registry import CLAIMS
 from general_circuits.config.errors import ConfigError
 from general_circuits.config.load import load
+from general_circuits.config.read import read
 from general_circuits.config.study import Study
 from general_circuits.figures.registry import FIGURES
 from general_circuits.pipeline.dag import Dag
@@ -153,7 +153,7 @@ def _must_be_there(root: Path, *paths: Path) -> None:
 def _study(root: Path, config: Path = CONFIG) -> Study:
     """Return the study of a config under `root`."""
     try:
-        return load(yaml.safe_load((root / config).read_text(encoding="utf-8")))
+        return load(read(root / config))
     except ConfigError as error:
         raise ReadmeError(f"{config}: {error}") from None
 

@@ -1,0 +1,230 @@
+"""Reading of config files: YAML in which everything means what it looks like. All else is refused, by line and key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import DocumentStartEvent
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from general_circuits.config.errors import ConfigError, cut
+
+LARGEST, DEEPEST, MOST = 200_000, 20, 100_000
+"""Limits of a file: bytes, levels of nesting, and values once every alias is written out."""
+
+CONTROL = re.compile(r"[^\n\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+"""Letters that cannot be seen. Tabs are among them, since YAML forbids them in some places."""
+
+PLAIN_KINDS = ("str", "int", "float", "bool", "null")
+"""Kinds of values without quotes. Others, such as dates, mean nothing in a config."""
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the mapping in a config file.
+
+    Raises:
+        ConfigError: the file cannot be read, is no mapping, or has YAML that other programs read differently. The
+            message names the file, and for every fault its line and key.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST:
+        raise ConfigError(f"{path}: is larger than {LARGEST:,} bytes, the largest config that is read")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        wrong = f"the byte {content[error.start]:#04x} is no UTF-8; save the file as UTF-8"
+        raise ConfigError(f"{path}, line {line}: {wrong}") from None
+    value = parsed(text, str(path))
+    if not isinstance(value, dict):
+        found = "is empty" if value is None else f"holds {cut(value)}"
+        raise ConfigError(f"{path}: {found}; it should have keys with values, such as study: mine")
+    return value
+
+
+def parsed(text: str, source: str) -> Any:
+    """Return the value that a YAML text describes.
+
+    Args:
+        text: one YAML document.
+        source: its place in the words of messages, such as the name of a file.
+
+    Raises:
+        ConfigError: as for `read`.
+    """
+    text = text.replace("\r\n", "\n")
+    if unseen := CONTROL.search(text):
+        line = text.count("\n", 0, unseen.start()) + 1
+        names = {"\t": "a tab; indent with spaces", "\ufeff": "a byte-order mark; save the file without one"}
+        named = names.get(unseen[0], f"the control character U+{ord(unseen[0]):04X}; remove it")
+        raise ConfigError(f"{source}, line {line}: has {named}")
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        _check_events(yaml, text, source)
+        node = yaml.compose(text)
+        if node is None:
+            return None
+        if faults := [f"line {line}: {fault}" for line, fault in _faults(node, (), (), set())]:
+            raise ConfigError("\n  ".join([f"{source} cannot be used:", *dict.fromkeys(faults)]))
+        if _size(node, {}) > MOST:
+            raise ConfigError(f"{source}: has more than {MOST:,} values once its aliases are written out")
+        return yaml.constructor.construct_document(node)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f", line {mark.line + 1}" if mark else ""
+        wrong = " ".join(str(part) for part in (error.context, error.problem) if part)
+        raise ConfigError(f"{source}{where}: is no valid YAML: {wrong}") from None
+    except (YAMLError, ValueError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"{source}: is no valid YAML: {cut(str(error))}") from None
+
+
+def _check_events(yaml: YAML, text: str, source: str) -> None:
+    """Refuse, before anything is built, text that is too deep, and YAML that asks for another reading."""
+    depth, documents = 0, 0
+    for event in yaml.parse(text):
+        line = event.start_mark.line + 1
+        depth += {"Sequence": 1, "Mapping": 1}.get(type(event).__name__.removesuffix("StartEvent"), 0)
+        depth -= type(event).__name__ in ("SequenceEndEvent", "MappingEndEvent")
+        if depth > DEEPEST:
+            raise ConfigError(f"{source}, line {line}: is nested more than {DEEPEST} levels deep")
+        if isinstance(event, DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                raise ConfigError(f"{source}, line {line}: begins a second document; a config is one document")
+            if event.version or event.tags:
+                raise ConfigError(f"{source}, line {line}: has a % directive; remove it, since configs are YAML 1.2")
+        if getattr(event, "tag", None):
+            raise ConfigError(f"{source}, line {line}: has the tag {cut(str(event.tag))}; a config has no tags")
+
+
+def _faults(node: Node, path: tuple[str, ...], around: tuple[int, ...], known: set[int]) -> Iterator[tuple[int, str]]:
+    """Yield line and reason of everything below a node that does not mean what it looks like.
+
+    Args:
+        node: a node of the document.
+        path: keys that lead to it.
+        around: identities of the nodes that it stands in.
+        known: identities of nodes that were seen before, and that an alias repeats; this one is added.
+    """
+    line, here = node.start_mark.line + 1, ".".join(path) or "the config"
+    if id(node) in around:
+        yield line, f"{here}: the alias stands for something that contains the alias itself"
+    if id(node) in known:
+        return
+    known.add(id(node))
+    if isinstance(node, SequenceNode):
+        for item in node.value:
+            yield from _faults(item, path, (*around, id(node)), known)
+    elif isinstance(node, MappingNode):
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            if fault := _key_fault(key):
+                yield key.start_mark.line + 1, f"{'.'.join((*path, fault))}"
+                continue
+            if key.value in seen:
+                name, first = ".".join((*path, cut(key.value, quoted=False))), seen[key.value]
+                yield key.start_mark.line + 1, f"{name}: is written twice, first on line {first}; keep one"
+            seen.setdefault(key.value, key.start_mark.line + 1)
+            yield from _faults(value, (*path, cut(key.value, quoted=False)), (*around, id(node)), known)
+    elif fault := _plain_fault(node):
+        yield line, f"{here} = {cut(node.value, quoted=False)}: {fault}"
+
+
+def _key_fault(key: Node) -> str | None:
+    """Return a key and why it cannot be one; `None` if it can."""
+    if not isinstance(key, ScalarNode):
+        return "a list or a mapping cannot be a key"
+    kinds = _kinds(key)
+    if key.style is None and key.value != "<<" and kinds != ("str", "str"):
+        kind = next(kind for kind in kinds if kind != "str")
+        name = cut(key.value, quoted=False) or "a key"
+        return f"{name}: YAML can read this key as {_in_words(kind)}; choose another name"
+    return None
+
+
+def _plain_fault(node: Node) -> str | None:
+    """Return why a value without quotes may be read as something else; `None` if it may not."""
+    # Few readers take y and n for booleans, and both are formulas.
+    if node.style is not None or node.value in ("y", "n", "Y", "N"):
+        return None
+    new, old = _kinds(node)
+    if re.fullmatch(r"[-+]?0[0-9_]+", node.value):
+        return "some YAML readers take a leading zero for an octal number; leave it out, or write quotes around text"
+    if new not in PLAIN_KINDS or new != old:
+        right = "write true or false, or quotes around text" if old == "bool" else "write quotes around text"
+        return f"some YAML readers take this for {_in_words(old)}; {right}"
+    return None
+
+
+def _in_words(kind: str) -> str:
+    """Return a kind of value as a user calls it."""
+    words = {"bool": "true or false", "int": "a number", "float": "a number", "null": "nothing", "timestamp": "a date"}
+    return words.get(kind, "text" if kind == "str" else "something else")
+
+
+def _kinds(node: Node) -> tuple[str, str]:
+    """Return the kinds of value that YAML 1.2 and YAML 1.1 read a text without quotes as."""
+    if node.style is not None:
+        return "str", "str"
+    new, old = (
+        str(_resolver(version).resolve(ScalarNode, node.value, (True, False))).rsplit(":", 1)[-1]
+        for version in ((1, 2), (1, 1))
+    )
+    return new, old
+
+
+@cache
+def _resolver(version: tuple[int, int]) -> Any:
+    """Return the part of a reader of this version of YAML that tells kinds of values apart."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.version = version  # type: ignore[assignment]
+    return yaml.resolver
+
+
+def _size(node: Node, known: dict[int, int]) -> int:
+    """Return the number of values in a node without a loop, counting every use of an alias."""
+    if id(node) not in known:
+        parts = node.value if isinstance(node, SequenceNode) else []
+        parts = [part for pair in node.value for part in pair] if isinstance(node, MappingNode) else parts
+        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(node)]
+
+
+def merged(files: Sequence[Path], changes: Sequence[str]) -> dict[str, Any]:
+    """Return the config of several files, later ones first, with changes from the command line.
+
+    Args:
+        files: config files. Mappings of a later file are merged into those of an earlier one.
+        changes: texts `key=value`, as for Snakemake's option `--config`; a value is YAML.
+
+    Raises:
+        ConfigError: as for `read`, or a change is no `key=value`.
+    """
+    config: dict[str, Any] = {}
+    for file in files:
+        config = _merged(config, read(file))
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise ConfigError(f"--config {cut(change, quoted=False)}: should be key=value")
+        config = _merged(config, {key: parsed(value, f"--config {cut(key, quoted=False)}")})
+    return config
+
+
+def _merged(earlier: Any, later: Any) -> Any:
+    """Return `later` with the keys of `earlier` that it does not have, also inside mappings."""
+    if not isinstance(earlier, dict) or not isinstance(later, dict):
+        return later
+    return {**earlier, **{key: _merged(earlier.get(key), value) for key, value in later.items()}}
