@@ -10,12 +10,13 @@ import general_circuits
 from general_circuits.config.errors import ConfigError
 from general_circuits.config.load import load
 from general_circuits.figures.registry import DRAWINGS
-from general_circuits.pipeline import slurm
+from general_circuits.pipeline import configs, slurm
 from general_circuits.pipeline.dag import Dag, options, or_all
 from general_circuits.records import to_json
 from general_circuits.pipeline.fingerprints import fingerprint
 from general_circuits.pipeline.memory import SNAKEMAKE_MB, machine_mb
 from general_circuits.report.registry import PAGES
+from general_circuits.storage.files import CONFIG
 from general_circuits.storage.schemas import registry as schemas
 
 # SLURM starts every task of a job array with the first task's command. The other tasks switch to their own command.
@@ -23,7 +24,7 @@ if command := slurm.own_command(sys.argv, os.environ):
     os.execlp("sh", "sh", "-c", command)
 
 try:
-    JOBS = Dag(load(config))
+    JOBS = Dag(load(configs.written(workflow)))
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
@@ -37,6 +38,8 @@ ANSWERS, SPIKES = MEASUREMENTS.answers_and_spikes
 os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
     PYTHONPATH=str(Path(general_circuits.__file__).parents[1]),
+    # A job that refuses a file names the command that makes it anew, with this study's config.
+    **{CONFIG: " ".join(os.path.relpath(file) for file in workflow.config_settings.configfiles)},
 )
 
 # Jobs that run here at once never need more memory than this machine has, however many cores they get. Jobs sent to a
