@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def write(path: Path, run: loop.Run) -> None:
 
 def test_every_weight_of_every_step_comes_back_exactly(tmp_path, run):
     write(tmp_path / "weights.safetensors", run)
-    stored = Checkpoints(tmp_path / "weights.safetensors")
+    stored = Checkpoints(tmp_path / "weights.safetensors", 3)
     assert stored.steps() == run.steps == [0, 1, 3, 5, 10, 12]
     steps = []
     for step, model in stored.models(run.steps, CPU):
@@ -52,7 +53,7 @@ def test_every_weight_of_every_step_comes_back_exactly(tmp_path, run):
 def test_chosen_steps_come_in_the_order_of_the_request(tmp_path, run):
     write(tmp_path / "weights.safetensors", run)
     embeddings = {}
-    for step, model in Checkpoints(tmp_path / "weights.safetensors").models([10, 0, 3], CPU):
+    for step, model in Checkpoints(tmp_path / "weights.safetensors", 3).models([10, 0, 3], CPU):
         assert not model.training
         embeddings[step] = model.embed.W_E.detach().clone()
     assert list(embeddings) == [10, 0, 3]
@@ -62,7 +63,7 @@ def test_chosen_steps_come_in_the_order_of_the_request(tmp_path, run):
 
 def test_the_last_checkpoint_answers_as_the_trained_network(tmp_path, run):
     write(tmp_path / "weights.safetensors", run)
-    ((_, model),) = Checkpoints(tmp_path / "weights.safetensors").models([12], CPU)
+    ((_, model),) = Checkpoints(tmp_path / "weights.safetensors", 3).models([12], CPU)
     tokens = addition()["validation"].tokens
     assert torch.equal(model.answer(tokens), run.model.answer(tokens))
     assert model.settings == run.model.settings
@@ -71,7 +72,7 @@ def test_the_last_checkpoint_answers_as_the_trained_network(tmp_path, run):
 def test_a_step_that_was_not_kept_is_an_error(tmp_path, run):
     write(tmp_path / "weights.safetensors", run)
     with pytest.raises(KeyError, match="7"):
-        list(Checkpoints(tmp_path / "weights.safetensors").models([7], CPU))
+        list(Checkpoints(tmp_path / "weights.safetensors", 3).models([7], CPU))
 
 
 def test_the_file_is_safetensors_with_steps_first_and_settings_in_its_header(tmp_path, run):
@@ -85,7 +86,9 @@ def test_the_file_is_safetensors_with_steps_first_and_settings_in_its_header(tmp
     assert shapes["embed.W_E"] == (6, MODULUS + has_equals, run.model.settings.d_model)
     assert list(metadata) == [checkpoints.HEADER]
     model = dataclasses.asdict(run.model.settings)
-    assert json.loads(metadata[checkpoints.HEADER]) == {
+    header = json.loads(metadata[checkpoints.HEADER])
+    assert re.fullmatch("general-circuits-sha256:[0-9a-f]{64}", header.pop("file").pop("seal"))
+    assert header == {
         "replica": 3,
         "vocabulary": dataclasses.asdict(VOCABULARY),
         "model": model,
@@ -111,7 +114,7 @@ def test_weights_that_are_not_contiguous_come_back_exactly(tmp_path):
     }
     assert not weights["embed.W_E"].is_contiguous()
     checkpoints.write(tmp_path / "weights", 0, weights, [0, 9], model)
-    ((_, stored),) = Checkpoints(tmp_path / "weights").models([9], CPU)
+    ((_, stored),) = Checkpoints(tmp_path / "weights", 0).models([9], CPU)
     assert all(torch.equal(weight, -model.state_dict()[name]) for name, weight in stored.state_dict().items())
 
 
@@ -147,7 +150,7 @@ def test_file_names_have_the_replicas_position():
 
 def test_checkpoints_are_read_backwards_from_the_last(tmp_path, run):
     write(tmp_path / "weights.safetensors", run)
-    steps = [step for step, _ in Checkpoints(tmp_path / "weights.safetensors").backwards(CPU)]
+    steps = [step for step, _ in Checkpoints(tmp_path / "weights.safetensors", 3).backwards(CPU)]
     assert steps == [12, 10, 5, 3, 1, 0]
 
 
@@ -156,7 +159,7 @@ def test_a_run_without_checkpoints_is_a_file_without_steps(tmp_path):
     weights = checkpoints.none_of(model)
     assert weights["embed.W_E"].shape == (0, *model.state_dict()["embed.W_E"].shape)
     checkpoints.write(tmp_path / "weights", 0, weights, [], model)
-    assert Checkpoints(tmp_path / "weights").steps() == []
+    assert Checkpoints(tmp_path / "weights", 0).steps() == []
 
 
 def test_others_may_read_weights_as_they_may_read_any_new_file(tmp_path, run):
@@ -191,7 +194,8 @@ def test_steps_of_a_run_and_of_its_replay_come_in_the_order_of_training(
     name = checkpoints.file_name(1)
     write_some(tmp_path / name, run, [0, 5, 12])
     write_some(tmp_path / "moments/0" / name, run, [3, 5, 10, 12], scale=2.0)
-    networks = checkpoints.merged(tmp_path, str(tmp_path / "moments/0.parquet"), 1, scheduled, replayed, CPU)
+    stored, moments = (Checkpoints(folder / name, 3) for folder in (tmp_path, tmp_path / "moments/0"))
+    networks = checkpoints.merged(stored, moments, scheduled, replayed, CPU)
     found = {step: model.state_dict()["unembed.W_U"].clone() for step, model in networks}
     assert list(found) == sorted(from_run + from_replay)
     for steps, scale in ((from_run, 1.0), (from_replay, 2.0)):
@@ -200,13 +204,17 @@ def test_steps_of_a_run_and_of_its_replay_come_in_the_order_of_training(
 
 
 def test_without_a_replay_the_run_is_read_alone(tmp_path: Path, run) -> None:
-    write_some(tmp_path / checkpoints.file_name(0), run, [0, 5, 12])
-    assert [step for step, _ in checkpoints.merged(tmp_path, "", 0, [0, 12], [], CPU)] == [0, 12]
+    write_some(tmp_path / "weights", run, [0, 5, 12])
+    networks = checkpoints.merged(Checkpoints(tmp_path / "weights", 3), None, [0, 12], [], CPU)
+    assert [step for step, _ in networks] == [0, 12]
 
 
 def test_a_step_that_was_not_replayed_is_refused(tmp_path: Path, run) -> None:
-    name = checkpoints.file_name(0)
-    write_some(tmp_path / name, run, [0, 12])
-    write_some(tmp_path / "0" / name, run, [5])
+    write_some(tmp_path / "run", run, [0, 12])
+    write_some(tmp_path / "moments", run, [5])
     with pytest.raises(KeyError):
-        list(checkpoints.merged(tmp_path, str(tmp_path / "0.parquet"), 0, [0, 12], [3], CPU))
+        list(
+            checkpoints.merged(
+                Checkpoints(tmp_path / "run", 3), Checkpoints(tmp_path / "moments", 3), [0, 12], [3], CPU
+            )
+        )

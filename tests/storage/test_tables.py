@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 
 from general_circuits import __version__
 from general_circuits.storage import tables
+from general_circuits.storage.files import UnusableFileError
 from general_circuits.storage.schemas import registry
 
 EVENTS = pd.DataFrame(
@@ -105,11 +108,15 @@ def test_metadata_come_back_with_the_version_and_nothing_else(tmp_path: Path) ->
     path = tmp_path / "events.parquet"
     metadata = {"n_symbols": 97, "condition": {"task": {"operation": "x+y"}}}
     tables.write(path, registry.table("events"), EVENTS, metadata)
-    assert tables.read_metadata(path) == metadata
+    read = tables.read_metadata(path)
+    assert re.fullmatch("general-circuits-sha256:[0-9a-f]{64}", read[tables.WRITTEN].pop("seal"))
+    assert read == {**metadata, "replicas": [0, 1], "file": {"place": "", "rows": len(EVENTS)}}
+    assert tables.inherited(path) == {**metadata, "replicas": [0, 1]}
     assert pq.read_schema(path).metadata == {
         b"n_symbols": b"97",
         b"condition": json.dumps(metadata["condition"]).encode(),
         b"general_circuits": __version__.encode(),
+        b"replicas": b"[0, 1]",
     }
     assert socket.gethostname().encode() not in path.read_bytes()
 
@@ -127,20 +134,20 @@ def test_missing_and_unknown_columns_are_named_with_the_file(tmp_path: Path) -> 
 def test_another_table_is_not_read_as_this_one(tmp_path: Path) -> None:
     path = tmp_path / "split.parquet"
     tables.write(path, registry.table("split"), example("split"))
-    message = r"split\.parquet: not a events table: missing columns \['after', 'censored', 'event'"
-    with pytest.raises(ValueError, match=message):
+    message = r"split\.parquet: is not a events table: missing columns \['after', 'censored', 'event'"
+    with pytest.raises(UnusableFileError, match=message):
         tables.read(path, registry.table("events"))
 
 
 def test_columns_of_another_type_are_named_with_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "events.parquet"
-    pq.write_table(pa.Table.from_pandas(EVENTS, preserve_index=False), path)
-    with pytest.raises(ValueError, match="another type") as refused:
-        tables.read(path, registry.table("events"))
-    message = str(refused.value)
-    assert message.startswith(f"{path}: not a events table")
-    assert all(f"'{column}'" in message for column in ("condition", "replica", "event", "step"))
-    assert "'censored'" not in message
+    path, events = tmp_path / "events.parquet", registry.table("events")
+    other = {**events.columns, "step": tables.NUMBER}
+    tables.write(path, replace(events, columns=other), EVENTS)
+    with pytest.raises(UnusableFileError, match="another type") as refused:
+        tables.read(path, events)
+    assert str(refused.value).startswith(
+        f"{path}: is not a events table: columns of another type: {{'step': 'double'}};"
+    )
 
 
 def test_a_value_that_does_not_fit_its_column_leaves_no_file(tmp_path: Path) -> None:
@@ -156,45 +163,15 @@ def test_a_writer_that_fails_leaves_the_old_file_alone(tmp_path: Path, monkeypat
     tables.write(path, registry.table("events"), EVENTS)
     before = path.read_bytes()
 
-    def half_way(table: pa.Table, where: Path, **_: object) -> None:
+    def half_way(where: Path, *_: object, **__: object) -> None:
         Path(where).write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(pq, "write_table", half_way)
+    monkeypatch.setattr(pq, "ParquetWriter", half_way)
     with pytest.raises(OSError, match="disk full"):
         tables.write(path, registry.table("events"), EVENTS.assign(step=1))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_an_interrupted_writer_leaves_nothing(tmp_path: Path) -> None:
-    def interrupted() -> None:
-        with tables.replacing(tmp_path / "sub" / "new.csv") as temporary:
-            temporary.write_text("half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert list((tmp_path / "sub").iterdir()) == []
-
-
-def test_two_writers_at_once_use_two_names_and_the_last_to_finish_stays(tmp_path: Path) -> None:
-    path = tmp_path / "new.csv"
-    with tables.replacing(path) as one:
-        with tables.replacing(path) as two:
-            assert one != two
-            one.write_text("one")
-            two.write_text("two")
-        assert path.read_text() == "two"
-    assert path.read_text() == "one"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_file_that_is_still_written_is_not_taken_for_a_table(tmp_path: Path) -> None:
-    with tables.replacing(tmp_path / "new.parquet") as temporary:
-        temporary.write_text("")
-        assert temporary.parent == tmp_path
-        assert not list(tmp_path.glob("*.parquet"))
 
 
 def parts_of(frame: pd.DataFrame, table: tables.Table) -> list[pd.DataFrame]:
@@ -206,7 +183,7 @@ def parts_of(frame: pd.DataFrame, table: tables.Table) -> list[pd.DataFrame]:
 @pytest.mark.parametrize("name", registry.names())
 def test_a_table_written_in_parts_equals_one_written_at_once(name: str, tmp_path: Path) -> None:
     table, frame = registry.table(name), example(name)
-    metadata = {"n_symbols": 97}
+    metadata = {"n_symbols": 97, "replicas": [0]}
     tables.write(tmp_path / "whole.parquet", table, frame, metadata)
     tables.write_in_parts(tmp_path / "parts.parquet", table, parts_of(frame, table), metadata)
     whole, parts = (tables.read(tmp_path / f"{which}.parquet", table) for which in ("whole", "parts"))
@@ -265,7 +242,7 @@ def test_conditions_of_a_study_keep_the_given_order(conditions: list[str], tmp_p
 
 def test_a_missing_block_is_named(tmp_path: Path) -> None:
     written_study(tmp_path)
-    with pytest.raises(FileNotFoundError, match="events"):
+    with pytest.raises(UnusableFileError, match="events/2.parquet|2/events.parquet: is missing"):
         tables.read_study(tmp_path, registry.table("events"), {"condition": ["alpha"], "block": range(3)})
 
 

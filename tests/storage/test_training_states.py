@@ -182,7 +182,7 @@ def test_files_are_named_by_step_and_digest(kept):
 def test_equal_states_are_equal_bytes(tmp_path):
     files = set()
     for i in range(20):
-        folder = Kept(tmp_path / str(i)).states.folder
+        folder = Kept(tmp_path / str(i) / "replica").states.folder
         files.add(tuple((path.name, path.read_bytes()) for path in sorted(folder.iterdir())))
     assert len(files) == 1
 

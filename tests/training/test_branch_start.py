@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -139,7 +140,7 @@ def fallen(path: Path, accuracies: list[float], diverged: list[bool], metrics: p
     for split, shift in (("train", 0.0), ("validation", -0.5)):  # only training accuracy counts
         rows.loc[rows["split"] == split, "accuracy"] = [accuracy + shift for accuracy in accuracies]
         rows.loc[rows["split"] == split, "diverged"] = diverged
-    tables.write(path, METRICS, rows)
+    tables.write(path, METRICS, rows, {"replicas": [4, 5]})
     return path
 
 
@@ -169,6 +170,7 @@ def test_a_branch_has_diverged_if_its_parent_did_before_the_step(parent: Parent,
     metrics = tables.read(parent.folder / "metrics.parquet", METRICS)
     is_lost = (metrics["replica"] == 4) & (metrics["step"] >= 12)
     tables.write(tmp_path / "metrics.parquet", METRICS, metrics.assign(diverged=is_lost))
+    shutil.copy(parent.folder / "split.parquet", tmp_path)
     start = replace(parent.start(), runs=tmp_path)
     assert [start.has_diverged(4, step) for step in (0, 12, 13, 30)] == [False, False, True, True]
     assert not start.has_diverged(5, 30)

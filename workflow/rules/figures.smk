@@ -25,6 +25,7 @@ rule plot_figure:
         caption=lambda wildcards: JOBS.figure(wildcards.drawing).caption,
         results=results_folder,
         reads=lambda wildcards: ",".join(JOBS.figure(wildcards.drawing).tables),
+        indexed=lambda wildcards: JOBS.figure_indexed(wildcards.drawing),
         axes=lambda wildcards: JOBS.axes_option(
             JOBS.figure(wildcards.drawing).tables, JOBS.figure_axes(wildcards.drawing)
         ),
@@ -35,5 +36,6 @@ rule plot_figure:
         "Drawing the figure {wildcards.drawing}"
     shell:
         "python -m general_circuits.stages.plot_figure --figure {params.figure} --view {params.view}"
-        " --title {params.title:q} --results {params.results} --reads {params.reads} --axes <(echo {params.axes:q})"
+        " --title {params.title:q} --results {params.results} --reads {params.reads} --indexed={params.indexed}"
+        " --axes <(echo {params.axes:q})"
         " --svg {output.svg} --png {output.png} --description {output.description} > {log} 2>&1"

@@ -19,6 +19,7 @@ rule write_page:
     params:
         results=results_folder,
         reads=lambda wildcards: ",".join(PAGES[wildcards.page].tables),
+        indexed=lambda wildcards: JOBS.indexed(PAGES[wildcards.page].tables),
         axes=lambda wildcards: JOBS.axes_option(PAGES[wildcards.page].tables, JOBS.axes),
         settings=lambda wildcards: JOBS.study_option,
         caption=lambda wildcards: PAGES[wildcards.page].caption,
@@ -28,7 +29,8 @@ rule write_page:
         "Writing the page {wildcards.page}"
     shell:
         "python -m general_circuits.stages.write_page --page {wildcards.page} --results {params.results}"
-        " --reads={params.reads} --axes <(echo {params.axes:q}) --settings <(echo {params.settings:q})"
+        " --reads={params.reads} --indexed={params.indexed}"
+        " --axes <(echo {params.axes:q}) --settings <(echo {params.settings:q})"
         " --output {output} > {log} 2>&1"
 
 

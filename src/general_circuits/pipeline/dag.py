@@ -27,6 +27,7 @@ from general_circuits.pipeline import memory
 from general_circuits.pipeline.fingerprints import fingerprint
 from general_circuits.pipeline.memory import Size
 from general_circuits.records import flat, to_json
+from general_circuits.storage.files import WEIGHTS
 from general_circuits.storage.schemas import registry as schemas
 from general_circuits.storage.tables import files
 from general_circuits.tasks import registry as tasks
@@ -45,14 +46,6 @@ MEASUREMENTS: Mapping[str, str] = {
 """Measurements that a study can leave out, with words for messages."""
 PARENT_FILES = ("metrics", "split", "events")
 """Tables of its parent that a branch reads. Rules rely on metrics as the first one."""
-WEIGHTS = {
-    "train_block": "runs/{condition}/{block}",
-    "replay_block": "replays/{condition}/{block}/{replay}",
-    "replay_moments": "moments/{condition}/{block}",
-    "watch_spikes": "spikes/{condition}/{block}",
-}
-"""Folders of the weights that rules write."""
-
 Axes = dict[str, list[Any]]
 """A study's values, in order, of each name in the paths of tables: `condition`, `block`, `claim`."""
 
@@ -93,6 +86,7 @@ class Dag:
         self.axes: Axes = {
             "condition": list(self.conditions),
             "block": list(range(study.blocks)),
+            "replica": list(range(study.first_seed, study.first_seed + study.replicas)),
             "claim": self.measured_claims,
             "optimiser": list(toy.rules) if toy else [],
         }
@@ -236,8 +230,16 @@ class Dag:
 
     def axes_option(self, names: Iterable[str], axes: Axes) -> str:
         """Return the axes of each of these tables as the JSON that stages take."""
-        along = {name: self.axes_of(name, axes) for name in names}
-        return json.dumps({name: {axis: along[name][axis] for axis in schemas.table(name).axes} for name in along})
+        option = {}
+        for name in names:
+            along, own = self.axes_of(name, axes), schemas.table(name).axes
+            # Readers of a block's files know the seeds that they ask for.
+            option[name] = {axis: along[axis] for axis in [*own, *["replica"] * ("block" in own)]}
+        return json.dumps(option)
+
+    def indexed(self, names: Iterable[str]) -> str:
+        """Return those of these tables that have an index, separated by commas."""
+        return ",".join(name for name in names if name in self.tables_of_blocks)
 
     # Claims.
 
@@ -329,6 +331,11 @@ class Dag:
         if figure.claim:
             return self.files_of(figure.tables, self.figure_axes(drawing))
         return self.whole_tables(figure.tables)
+
+    def figure_indexed(self, drawing: str) -> str:
+        """Return those tables of a figure that it reads by their index, separated by commas."""
+        figure = self.figure(drawing)
+        return "" if figure.claim else self.indexed(figure.tables)
 
     def figure_labels(self, drawing: str) -> dict[str, str]:
         """Return the labels of a drawing in the report. A label with several values becomes a toggle."""

@@ -77,11 +77,11 @@ class Ablation:
 def main(job: Ablation) -> None:
     """Measure the damage of deletions to every network of a block."""
     device, settings = devices.set_up(job.device), from_json(Deletions, job.deletions)
-    salience = rows_of(tables.read(job.saliency, SALIENCY), **settings.ranked_by)
-    moments = steps_by_replica(job.moments)
-    ranked = {replica: set(rows["step"]) for replica, rows in salience.groupby("replica")}
     block = Block(job.split, device)
-    of_block = steps_of_block(job.split.parent)
+    salience = rows_of(tables.read(job.saliency, SALIENCY, block.seeds), **settings.ranked_by)
+    moments = steps_by_replica(job.moments, block.seeds)
+    ranked = {replica: set(rows["step"]) for replica, rows in salience.groupby("replica")}
+    of_block = steps_of_block(block)
     with_saliency = {
         replica: [step for step in of_block[position] if step in ranked.get(replica, ())]
         for position, replica, _ in block.replicas()
@@ -95,7 +95,8 @@ def main(job: Ablation) -> None:
             measured = {name: examples[name] for name in settings.splits}
             of_replica = salience[salience["replica"] == replica]
             others = sorted(ranked.get(replica, set()) & all_steps(moments.get(replica, {})))
-            networks = checkpoints.merged(job.split.parent, job.moments, position, chosen[replica], others, device)
+            stored, replayed = checkpoints.stored(block, position), checkpoints.replayed(block, job.moments, position)
+            networks = checkpoints.merged(stored, replayed, chosen[replica], others, device)
             for step, model in networks:
                 print(f"{job.condition}, replica {replica}: step {step:,}", flush=True)
                 at_step = of_replica[of_replica["step"] == step]
@@ -106,7 +107,7 @@ def main(job: Ablation) -> None:
                 yield curves.assign(**names).sort_values(list(ABLATION.key))
 
     # One checkpoint at a time, since all curves of a block together need too much memory.
-    metadata = tables.read_metadata(job.saliency)
+    metadata = tables.inherited(job.saliency)
     tables.write_in_parts(job.ablation, ABLATION, parts(), metadata)
     tables.write(job.damage, DAMAGE, tables.joined(DAMAGE, areas), metadata)
 

@@ -14,11 +14,15 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from general_circuits.storage.files import UnusableFileError
+
 Stage = Callable[..., None]
 
 
 def with_options(main: Stage) -> Stage:
     """Return `main` as a function whose arguments typer reads from required options.
+
+    A file that it cannot use ends the process with one sentence.
 
     Args:
         main: function of a stage, with arguments of any number or with one dataclass. It has no defaults.
@@ -33,10 +37,13 @@ def with_options(main: Stage) -> Stage:
 
     @functools.wraps(main)
     def command(**arguments: Any) -> None:
-        if record is not None:
-            main(record(**arguments))
-        else:
-            main(**arguments)
+        try:
+            if record is not None:
+                main(record(**arguments))
+            else:
+                main(**arguments)
+        except UnusableFileError as error:
+            raise SystemExit(str(error)) from None
 
     # Typer reads a function's signature, so the command gets one of keyword-only options.
     options = [

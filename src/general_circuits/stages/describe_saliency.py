@@ -13,7 +13,7 @@ from general_circuits.storage.schemas.saliency import TABLE as SALIENCY
 
 def main(saliency: Path, output: Path) -> None:
     """Describe the histogram of every layer, step and kind of saliency in SALIENCY."""
-    metadata = tables.read_metadata(saliency)
+    metadata = tables.inherited(saliency)
     tables.write(output, DISTRIBUTION, histograms.describe(tables.read(saliency, SALIENCY)), metadata)
 
 

@@ -20,10 +20,11 @@ from general_circuits.storage.schemas.example_saliency import TABLE
 def main(split: Path, condition: str, step: int, questions: str, device: str, output: Path) -> None:
     """Measure the saliency that QUESTIONS (JSON) describe, of the weights beside SPLIT at one STEP."""
     torch_device, settings = devices.set_up(device), from_json(Questions, questions)
+    block = Block(split, torch_device)
 
     def parts() -> Iterator[pd.DataFrame]:
-        for position, replica, examples in Block(split, torch_device).replicas():
-            stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
+        for position, replica, examples in block.replicas():
+            stored = checkpoints.stored(block, position)
             if step not in stored.steps():
                 raise SystemExit(f"step={step}: {condition} has no such checkpoint; it has {stored.steps()}")
             for _, model in stored.models([step], torch_device):
@@ -39,7 +40,7 @@ def main(split: Path, condition: str, step: int, questions: str, device: str, ou
                     }
                     yield pd.DataFrame({**constant, **rows})
 
-    tables.write_in_parts(output, TABLE, parts(), tables.read_metadata(split))
+    tables.write_in_parts(output, TABLE, parts(), tables.inherited(split))
 
 
 def _constant(value: object, n: int) -> object:

@@ -52,13 +52,15 @@ class Extraction:
 def main(job: Extraction) -> None:
     """Measure the saliency of every neuron in the networks of a block."""
     device, settings = devices.set_up(job.device), from_json(Questions, job.questions)
-    moments = steps_of(tables.read(Path(job.moments), MOMENTS), job.condition) if job.moments else pd.DataFrame()
+    block, moments = Block(job.split, device), pd.DataFrame()
+    if job.moments:
+        moments = steps_of(tables.read(Path(job.moments), MOMENTS, block.seeds), job.condition)
     layers: list[pd.DataFrame] = []
 
     def parts() -> Iterator[pd.DataFrame]:
-        for position, replica, examples in Block(job.split, device).replicas():
-            stored = checkpoints.Checkpoints(job.split.parent / checkpoints.file_name(position)).steps()
-            scheduled = evenly_chosen(stored, job.steps or None)
+        for position, replica, examples in block.replicas():
+            stored = checkpoints.stored(block, position)
+            scheduled = evenly_chosen(stored.steps(), job.steps or None)
             others: list[int] = []
             if replica in moments.index:
                 of_replica = moments.loc[replica]
@@ -68,7 +70,9 @@ def main(job: Extraction) -> None:
                     scheduled, others = ([step for step in steps if step in read] for steps in (scheduled, others))
             elif job.reads == "claims":
                 scheduled = scheduled[-1:]
-            networks = checkpoints.merged(job.split.parent, job.moments, position, scheduled, others, device)
+            networks = checkpoints.merged(
+                stored, checkpoints.replayed(block, job.moments, position), scheduled, others, device
+            )
             for step, model in networks:
                 print(f"{job.condition}, replica {replica}: step {step:,}", flush=True)
                 names = {"condition": job.condition, "replica": replica, "step": step}
@@ -77,7 +81,7 @@ def main(job: Extraction) -> None:
                 yield neurons.sort_values(list(SALIENCY.key))
 
     # One checkpoint at a time: small tables of many checkpoints would keep the allocator from returning their memory.
-    metadata = tables.read_metadata(job.split)
+    metadata = tables.inherited(job.split)
     tables.write_in_parts(job.output, SALIENCY, parts(), metadata)
     tables.write(job.attribution, ATTRIBUTION, tables.joined(ATTRIBUTION, layers), metadata)
 

@@ -13,12 +13,13 @@ from general_circuits.training import events
 
 def main(metrics: Path, condition: str, parent: str, output: Path) -> None:
     """Find the events of CONDITION in METRICS. For a branch, PARENT is the table of its parent's metrics."""
-    rows = tables.read(metrics, METRICS)
+    rows, metadata = tables.read(metrics, METRICS), tables.inherited(metrics)
     if parent:
-        event_rows = events.find_of_branch(rows, tables.read(Path(parent), METRICS), condition)
+        of_parent = tables.read(Path(parent), METRICS, metadata["replicas"])
+        event_rows = events.find_of_branch(rows, of_parent, condition)
     else:
         event_rows = events.find(rows)
-    tables.write(output, EVENTS, event_rows, tables.read_metadata(metrics))
+    tables.write(output, EVENTS, event_rows, metadata)
 
 
 if __name__ == "__main__":

@@ -64,11 +64,11 @@ def main(job: Progress) -> None:
     device, condition = devices.set_up(job.device), from_json(Condition, job.settings)
     block = Block(job.split, device)
     precision = torch.float64 if condition.optimiser.loss_precision == "float64" else torch.float32
-    moments = steps_by_replica(job.moments)
+    moments = steps_by_replica(job.moments, block.seeds)
     frames: dict[str, list[pd.DataFrame]] = {name: [] for name in [*TABLES, "reinforcement"]}
-    chosen = shared(steps_of_block(job.split.parent), partial(evenly_chosen, how_many=job.steps or None))
+    chosen = shared(steps_of_block(block), partial(evenly_chosen, how_many=job.steps or None))
     for position, replica, splits in block.replicas():
-        stored = checkpoints.Checkpoints(job.split.parent / checkpoints.file_name(position))
+        stored = checkpoints.stored(block, position)
         scheduled = chosen[position]
         if not scheduled:  # a replica of a branch whose parent never reached it
             continue
@@ -81,7 +81,9 @@ def main(job: Progress) -> None:
         steps_of_examples = evenly_chosen(scheduled, job.examples_steps)
         of_replica = moments.get(replica, {})
         around, replayed = of_replica.get(AROUND_ONSET, ()), sorted(all_steps(of_replica))
-        networks = checkpoints.merged(job.split.parent, job.moments, position, scheduled, replayed, device)
+        networks = checkpoints.merged(
+            stored, checkpoints.replayed(block, job.moments, position), scheduled, replayed, device
+        )
         for step, model in networks:
             print(f"{job.condition}, replica {replica}: step {step:,}", flush=True)
             names = {"condition": job.condition, "replica": replica, "step": step}
@@ -92,7 +94,7 @@ def main(job: Progress) -> None:
             if step in steps_of_examples and job.examples:
                 rows = single_examples(model, general.examples, general, precision, job.examples, replica)
                 frames["reinforcement"].append(rows.assign(**names))
-    metadata = tables.read_metadata(job.split)
+    metadata = tables.inherited(job.split)
     for name, table in {**TABLES, "reinforcement": REINFORCEMENT}.items():
         path = job.output if name == "progress" else job.output.with_name(f"{job.output.stem}-{name}.parquet")
         tables.write(path, table, tables.joined(table, frames[name]), metadata)

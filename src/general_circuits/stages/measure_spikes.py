@@ -21,16 +21,16 @@ from general_circuits.training.settings import Condition
 def main(split: Path, spikes: Path, weights: Path, condition: str, settings: str, device: str, output: Path) -> None:
     """Measure the windows of SPIKES with the folder WEIGHTS. The last weights beside SPLIT define what is general."""
     resolved, torch_device = from_json(Condition, settings), devices.set_up(device)
-    table, block = tables.read(spikes, SPIKES), Block(split, torch_device)
+    block = Block(split, torch_device)
+    table = tables.read(spikes, SPIKES, block.seeds)
     frames = []
     for position, replica, splits in block.replicas():
         of_replica = table[(table["replica"] == replica) & table["first_observation"].notna()]
         if of_replica.empty:
             continue
-        name = checkpoints.file_name(position)
-        trained = checkpoints.Checkpoints(split.parent / name).backwards(torch_device)
+        trained = checkpoints.stored(block, position).backwards(torch_device)
         general = learned.general(resolved, splits, block.vocabulary, trained)
-        stored = checkpoints.Checkpoints(weights / name)
+        stored = checkpoints.Checkpoints(weights / checkpoints.file_name(position), replica)
         observations = [Shares.of(model, general) for _, model in stored.models(stored.steps(), torch_device)]
         rows = []
         for row in of_replica.itertuples():
@@ -39,7 +39,7 @@ def main(split: Path, spikes: Path, weights: Path, condition: str, settings: str
             rows.append({"spike": row.spike, "kind": row.kind, "step": row.step, **effects(of_window)})
         print(f"{condition}, replica {replica}: {len(rows)} windows", flush=True)
         frames.append(pd.DataFrame(rows).assign(condition=condition, replica=replica))
-    tables.write(output, EFFECTS, tables.joined(EFFECTS, frames), tables.read_metadata(split))
+    tables.write(output, EFFECTS, tables.joined(EFFECTS, frames), tables.inherited(split))
 
 
 if __name__ == "__main__":

@@ -26,16 +26,17 @@ def main(split: Path, condition: str, settings: str, steps: int, device: str, ou
     """
     torch_device, optimiser = devices.set_up(device), from_json(Condition, settings).optimiser
     precision = torch.float64 if optimiser.loss_precision == "float64" else torch.float32
+    block = Block(split, torch_device)
     frames: list[pd.DataFrame] = []
     decile_frames: list[pd.DataFrame] = []
-    for position, replica, splits in Block(split, torch_device).replicas():
-        stored = checkpoints.Checkpoints(split.parent / checkpoints.file_name(position))
+    for position, replica, splits in block.replicas():
+        stored = checkpoints.stored(block, position)
         for step, model in stored.models(evenly_chosen(stored.steps(), steps or None), torch_device):
             print(f"{condition}, replica {replica}: step {step:,}", flush=True)
             names = {"condition": condition, "replica": replica, "step": step}
             frames.append(answers.answers(model, splits).assign(**names))
             decile_frames.append(answers.deciles(model, splits, precision).assign(**names))
-    metadata = tables.read_metadata(split)
+    metadata = tables.inherited(split)
     tables.write(output, ANSWERS, tables.joined(ANSWERS, frames), metadata)
     beside = output.with_name(f"{output.stem}-deciles.parquet")
     tables.write(beside, DECILES, tables.joined(DECILES, decile_frames), metadata)

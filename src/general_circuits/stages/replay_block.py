@@ -73,7 +73,7 @@ def main(job: Replay) -> None:
     condition = from_json(Condition, job.settings)
     job.check(condition.schedule.steps)
     block = Block(job.split, devices.set_up(job.device))
-    finished = tables.read(job.finished, METRICS)
+    finished = tables.read(job.finished, METRICS, block.seeds)
     frames: list[pd.DataFrame] = []
     with room_for(job.condition):
         for position, replica, examples in block.replicas():
@@ -90,7 +90,8 @@ def main(job: Replay) -> None:
             before = of_replica[of_replica["step"] < job.first]
             diverged = run.metrics["diverged"] | before["diverged"].any()
             frames.append(run.metrics.assign(condition=job.condition, replica=replica, diverged=diverged))
-        tables.write(job.metrics, METRICS, tables.joined(METRICS, frames), {"condition": json.loads(job.settings)})
+        metadata = {"condition": json.loads(job.settings), "replicas": block.seeds}
+        tables.write(job.metrics, METRICS, tables.joined(METRICS, frames), metadata)
 
 
 def _always(state: State | None) -> Nearest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -61,14 +62,14 @@ def main(job: Moments) -> None:
     """Replay every replica of a block to its moments, to the bytes of the run."""
     condition = from_json(Condition, job.settings)
     block = Block(job.split, devices.set_up(job.device))
-    own, partner = _steps(job.events), _steps(job.partner)
+    own, partner = _steps(job.events, block.seeds), _steps(job.partner, block.seeds)
     frames: list[pd.DataFrame] = []
     with room_for(job.condition):
         for position, replica, examples in block.replicas():
             say = partial(print, f"{job.condition}, replica {replica}:", flush=True)
             # Training may have ended before its schedule, at its partner's late window.
             name = checkpoints.file_name(position)
-            last = max(checkpoints.Checkpoints(job.split.parent / name).steps(), default=0)
+            last = max(checkpoints.stored(block, position).steps(), default=0)
             around = _around(own.loc[replica, "onset"], job, last)
             rows = pd.concat([moments(own.loc[replica], partner.loc[replica], last), around], ignore_index=True)
             steps = frozenset(rows["step"]) if len(rows) else frozenset()
@@ -81,12 +82,12 @@ def main(job: Moments) -> None:
             checkpoints.write(path, replica, trained.weights, trained.steps, trained.model)
             if len(rows):
                 frames.append(_measured(rows, trained.metrics).assign(condition=job.condition, replica=replica))
-        tables.write(job.output, MOMENTS, tables.joined(MOMENTS, frames), tables.read_metadata(job.split))
+        tables.write(job.output, MOMENTS, tables.joined(MOMENTS, frames), tables.inherited(job.split))
 
 
-def _steps(events: Path) -> pd.DataFrame:
+def _steps(events: Path, seeds: Sequence[int]) -> pd.DataFrame:
     """Read the steps of events: a row per replica, a column per event."""
-    rows = tables.read(events, EVENTS)
+    rows = tables.read(events, EVENTS, seeds)
     return steps_of_events(rows, rows["condition"].iloc[0])
 
 

@@ -22,7 +22,7 @@ def main(task: Path, split: str, condition: str, first_seed: int, block: int, re
     settings = from_json(Split, split)
     examples = tables.read(task, TASK)
     pair, target = examples["pair"].to_numpy(), examples["target"].to_numpy()
-    metadata = tables.read_metadata(task)
+    metadata = tables.inherited(task)
     n_classes = metadata["vocabulary"]["n_classes"]
     first_replica = first_seed + block * replicas
     frames = [

@@ -28,22 +28,25 @@ def main(split: Path, moments: str, condition: str, settings: str, steps: int, d
     SETTINGS (JSON) are the settings of training. MOMENTS is empty if nothing is replayed.
     """
     torch_device, optimiser = devices.set_up(device), from_json(Condition, settings).optimiser
-    replays = steps_by_replica(moments)
+    block = Block(split, torch_device)
+    replays = steps_by_replica(moments, block.seeds)
 
     def parts() -> Iterator[pd.DataFrame]:
-        chosen = shared(steps_of_block(split.parent), partial(evenly_chosen, how_many=steps or None))
-        for position, replica, examples in Block(split, torch_device).replicas():
-            scheduled = chosen[position]
+        chosen = shared(steps_of_block(block), partial(evenly_chosen, how_many=steps or None))
+        for position, replica, examples in block.replicas():
+            stored, scheduled = checkpoints.stored(block, position), chosen[position]
             of_replica = replays.get(replica, {})
             around, replayed = of_replica.get(AROUND_ONSET, ()), sorted(all_steps(of_replica))
-            networks = checkpoints.merged(split.parent, moments, position, scheduled, replayed, torch_device)
+            networks = checkpoints.merged(
+                stored, checkpoints.replayed(block, moments, position), scheduled, replayed, torch_device
+            )
             for step, rows in track(networks, examples["train"], optimiser, replica):
                 print(f"{condition}, replica {replica}: step {step:,}", flush=True)
                 flags = {"is_scheduled": step in scheduled, "around_onset": step in around}
                 yield rows.assign(condition=condition, replica=replica, **flags)
 
     # One checkpoint at a time, so that at most two networks are in memory.
-    tables.write_in_parts(output, UPDATES, parts(), tables.read_metadata(split))
+    tables.write_in_parts(output, UPDATES, parts(), tables.inherited(split))
 
 
 if __name__ == "__main__":

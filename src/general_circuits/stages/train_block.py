@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -81,7 +81,7 @@ def main(job: Training) -> None:
     condition = from_json(Condition, job.settings)
     block = Block(job.split, devices.set_up(job.device))
     key = branch_start.key() if branch_start else ""
-    ends = _ends(Path(job.partner), condition) if job.partner else {}
+    ends = _ends(Path(job.partner), block.seeds, condition) if job.partner else {}
     frames: list[pd.DataFrame] = []
     all_states: list[States] = []
     with room_for(job.condition):
@@ -108,15 +108,16 @@ def main(job: Training) -> None:
             had_diverged = branch_start is not None and branch_start.has_diverged(replica, start.step)
             diverged = run.metrics["diverged"] | had_diverged
             frames.append(run.metrics.assign(condition=job.condition, replica=replica, diverged=diverged))
-        tables.write(job.metrics, METRICS, tables.joined(METRICS, frames), {"condition": json.loads(job.settings)})
+        metadata = {"condition": json.loads(job.settings), "replicas": block.seeds}
+        tables.write(job.metrics, METRICS, tables.joined(METRICS, frames), metadata)
     # After the table is written: an interrupted job still needs all states and records.
     for states in all_states:
         states.thin(job.keep_states, condition.schedule.state_every)
 
 
-def _ends(partner: Path, condition: Condition) -> dict[int, int]:
+def _ends(partner: Path, seeds: Sequence[int], condition: Condition) -> dict[int, int]:
     """Return the last step of each replica, from its partner's t_g."""
-    rows = tables.read(partner, EVENTS)
+    rows = tables.read(partner, EVENTS, seeds)
     generalised = steps_of_events(rows, rows["condition"].iloc[0])["generalised"]
     return {int(replica): condition.schedule.last(step) for replica, step in generalised.items()}
 

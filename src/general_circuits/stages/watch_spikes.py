@@ -57,8 +57,8 @@ class Watch:
 def main(job: Watch) -> None:
     """Replay every replica of a block after it memorised; keep losses at every step and weights around spikes."""
     condition, device = from_json(Condition, job.settings), devices.set_up(job.device)
-    events = steps_of_events(tables.read(job.events, EVENTS), job.condition)
     block = Block(job.split, device)
+    events = steps_of_events(tables.read(job.events, EVENTS, block.seeds), job.condition)
     frames: list[pd.DataFrame] = []
     records: list[pd.DataFrame] = []
     with room_for(job.condition):
@@ -94,7 +94,7 @@ def main(job: Watch) -> None:
             path = job.output.parent / job.output.stem / checkpoints.file_name(position)
             observations = sum(len(window.observations) for window in windows)
             checkpoints.write(path, replica, weights, range(observations), model)
-        metadata = tables.read_metadata(job.split)
+        metadata = tables.inherited(job.split)
         beside = job.output.with_name(f"{job.output.stem}-losses.parquet")
         tables.write(beside, LOSSES, tables.joined(LOSSES, records), metadata)
         tables.write(job.output, SPIKES, tables.joined(SPIKES, frames), metadata)

@@ -7,6 +7,7 @@ from pathlib import Path
 from general_circuits.report import pages
 from general_circuits.stages.command import run
 from general_circuits.storage import tables
+from general_circuits.storage.files import replacing
 from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS
 
 
@@ -20,7 +21,7 @@ def main(verdicts: Path, titles: str, pictures: str, page: Path) -> None:
         for title, path in zip(titles.split("|"), map(Path, pictures.split(",")), strict=True)
     ]
     body = pages.front(tables.read(verdicts, VERDICTS), shown)
-    with tables.replacing(page) as temporary:
+    with replacing(page) as temporary:
         temporary.write_text(body, encoding="utf-8")
 
 

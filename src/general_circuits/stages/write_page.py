@@ -7,17 +7,20 @@ from pathlib import Path
 
 from general_circuits.report import pages
 from general_circuits.stages.command import run
-from general_circuits.storage import tables
+from general_circuits.storage.files import replacing
 from general_circuits.storage.schemas import registry
 
 
-def main(page: str, results: Path, reads: str, axes: Path, settings: Path, output: Path) -> None:
-    """Write PAGE from the tables it READS along AXES, and from the study's SETTINGS (both JSON files)."""
+def main(page: str, results: Path, reads: str, indexed: str, axes: Path, settings: Path, output: Path) -> None:
+    """Write PAGE from the tables it READS along AXES, and from the study's SETTINGS (both JSON files).
+
+    INDEXED are those of the tables whose files must be the ones that the study's indexes list.
+    """
     along = json.loads(axes.read_text(encoding="utf-8"))
     names = reads.split(",") if reads else []
-    frames = registry.read(results, names, along)
+    frames = registry.read(results, names, along, indexed.split(","))
     about = pages.About(**json.loads(settings.read_text(encoding="utf-8")), benchmarks=results / "benchmarks")
-    with tables.replacing(output) as temporary:
+    with replacing(output) as temporary:
         temporary.write_text(getattr(pages, page)(frames, about), encoding="utf-8")
 
 

@@ -27,6 +27,11 @@ class Block:
     device: torch.device
 
     @property
+    def seeds(self) -> list[int]:
+        """Seeds of the block's replicas, in order, as the table's metadata has them."""
+        return list(tables.read_metadata(self.split)["replicas"])
+
+    @property
     def vocabulary(self) -> Vocabulary:
         """Numbers of inputs, symbols and classes of the task, as the table's metadata has them."""
         return Vocabulary(**tables.read_metadata(self.split)["vocabulary"])

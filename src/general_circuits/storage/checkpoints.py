@@ -1,7 +1,7 @@
 """Weights on disk: one safetensors file per replica, each weight stacked over its checkpoints on a step axis.
 
-The file is written under another name and renamed. A job that is killed while it writes leaves no file, and never half
-of one. So a stage that finds a file can read it. The format holds numbers and JSON, and reading it runs no code.
+A file is written whole or not at all, and its seal is checked before it is read (storage/files.py). The format holds
+numbers and JSON, and reading it runs no code.
 """
 
 from __future__ import annotations
@@ -10,24 +10,38 @@ import dataclasses
 import heapq
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from general_circuits.models.build import build
 from general_circuits.models.network import Network
 from general_circuits.models.settings import Model
-from general_circuits.storage.tables import replacing
+from general_circuits.storage.blocks import Block
+from general_circuits.storage.files import (
+    UNSEALED,
+    WEIGHTS,
+    UnusableFileError,
+    check_place,
+    check_seal,
+    place_of,
+    replacing,
+    seal,
+)
 from general_circuits.tasks.vocabulary import Vocabulary
 
 HEADER = "checkpoints"
 """The only key of the file's metadata.
 
 safetensors writes several keys in an order that changes from run to run; equal work must give equal bytes."""
+
+PLACES = [f"{folder}/weights-{{position}}.safetensors" for folder in WEIGHTS.values()]
 
 
 def file_name(position: int) -> str:
@@ -45,7 +59,9 @@ def write(path: Path, replica: int, weights: Mapping[str, Tensor], steps: Sequen
         steps: the step of each checkpoint.
         model: a network of the same shape; its settings and vocabulary are kept in the header.
     """
+    place, names = place_of(path, PLACES)
     header = {
+        "file": {"place": place, **names, "seal": UNSEALED},
         "replica": replica,
         "model": dataclasses.asdict(model.settings),
         "vocabulary": dataclasses.asdict(model.vocabulary),
@@ -59,6 +75,7 @@ def write(path: Path, replica: int, weights: Mapping[str, Tensor], steps: Sequen
         )
         # safetensors makes files that only their owner may read. These get the permissions of any other new file.
         temporary.chmod(mode)
+        seal(temporary)
 
 
 def none_of(model: Network) -> dict[str, Tensor]:
@@ -68,13 +85,19 @@ def none_of(model: Network) -> dict[str, Tensor]:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoints of one replica, read one at a time."""
+    """The checkpoints of one replica, read one at a time.
+
+    Attributes:
+        path: the file.
+        replica: seed of the replica that they should be of.
+    """
 
     path: Path
+    replica: int
 
     def steps(self) -> list[int]:
         """Read the step of each checkpoint."""
-        with safe_open(self.path, "pt") as file:
+        with self._opened() as (file, _):
             return file.get_tensor("steps").tolist()
 
     def backwards(self, device: torch.device) -> Iterator[tuple[int, Network]]:
@@ -88,9 +111,9 @@ class Checkpoints:
 
         Raises:
             KeyError: a step has no checkpoint.
+            UnusableFileError: the file is damaged, or is not this replica's.
         """
-        with safe_open(self.path, "pt") as file:
-            header = json.loads(file.metadata()[HEADER])
+        with self._opened() as (file, header):
             model = build(Model(**header["model"]), Vocabulary(**header["vocabulary"])).to(device).eval()
             places = {step: i for i, step in enumerate(file.get_tensor("steps").tolist())}
             for step in steps:
@@ -99,24 +122,51 @@ class Checkpoints:
                 model.load_state_dict(weights)
                 yield step, model
 
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """Open the file, and yield it with its header, if it is the one that is asked for."""
+        check_seal(self.path)
+        try:
+            file = safe_open(self.path, "pt")
+            header = json.loads(file.metadata()[HEADER])
+        except (SafetensorError, KeyError, TypeError):
+            raise UnusableFileError(self.path, "is no file of weights") from None
+        check_place(self.path, PLACES, header["file"])
+        if header["replica"] != self.replica:
+            raise UnusableFileError(self.path, f"holds replica {header['replica']}, not {self.replica}")
+        with file:
+            yield file, header
+
+
+def stored(block: Block, position: int) -> Checkpoints:
+    """Return the checkpoints of one replica of a block, by its position. They lie beside the block's split."""
+    return Checkpoints(block.split.parent / file_name(position), block.seeds[position])
+
+
+def replayed(block: Block, moments: Path | str, position: int) -> Checkpoints | None:
+    """Return a replica's checkpoints beside the table `moments` of its block; None for an empty path."""
+    folder = Path(moments).with_suffix("")
+    return Checkpoints(folder / file_name(position), block.seeds[position]) if moments else None
+
 
 def merged(
-    run: Path, moments: str, position: int, scheduled: Sequence[int], replayed: Sequence[int], device: torch.device
+    run: Checkpoints,
+    moments: Checkpoints | None,
+    scheduled: Sequence[int],
+    others: Sequence[int],
+    device: torch.device,
 ) -> Iterator[tuple[int, Network]]:
     """Yield steps of a run and of its replay in ascending order, each with its network.
 
     Both files are read one network at a time. A step in both has equal weights, and comes once, from the run.
 
     Args:
-        run: folder of the run's weights.
-        moments: path of the table `moments`, which has the replayed weights beside it; empty if nothing is replayed.
-        position: number of the replica within its block.
+        run: checkpoints of the run.
+        moments: checkpoints at its moments; None if nothing is replayed.
         scheduled: steps to read from the run.
-        replayed: steps to read from the replay.
+        others: steps to read from the replay.
         device: where the networks are built.
     """
-    name = file_name(position)
-    of_run = Checkpoints(run / name).models(scheduled, device)
-    others = sorted({*replayed} - {*scheduled})
-    of_replay = Checkpoints(Path(moments).with_suffix("") / name).models(others, device) if others else iter(())
-    return heapq.merge(of_run, of_replay, key=lambda pair: pair[0])
+    others = sorted({*others} - {*scheduled})
+    of_replay = moments.models(others, device) if moments and others else iter(())
+    return heapq.merge(run.models(scheduled, device), of_replay, key=lambda pair: pair[0])

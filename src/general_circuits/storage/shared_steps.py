@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
-from general_circuits.storage.checkpoints import Checkpoints
+from general_circuits.storage.blocks import Block
+from general_circuits.storage.checkpoints import stored
 
 
-def steps_of_block(folder: Path) -> dict[int, list[int]]:
+def steps_of_block(block: Block) -> dict[int, list[int]]:
     """Read the steps of the checkpoints of all replicas of a block, by their position in it."""
-    paths = {int(path.stem.split("-")[1]): path for path in folder.glob("weights-*.safetensors")}
-    return {position: Checkpoints(path).steps() for position, path in sorted(paths.items())}
+    return {position: stored(block, position).steps() for position in range(len(block.seeds))}
 
 
 def shared(steps: Mapping[int, Sequence[int]], choose: Callable[[Sequence[int]], list[int]]) -> dict[int, list[int]]:

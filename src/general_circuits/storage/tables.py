@@ -1,18 +1,10 @@
-"""Parquet between stages: the kinds of table, atomic writes and checked reads. `schemas/` has the tables.
-
-Stages meet in files. A job can be killed at any time, and another job may read a file as soon as it exists. So no file
-may exist under its name until it is whole. It is written under another name and renamed, which is one step for the
-file system.
-"""
+"""Parquet between stages: the kinds of table, their writing, and their checked reading. `schemas/` has the tables."""
 
 from __future__ import annotations
 
 import itertools
 import json
-import os
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
@@ -23,7 +15,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from general_circuits import __version__
+from general_circuits.storage.files import (
+    UNSEALED,
+    UnusableFileError,
+    check_place,
+    check_seal,
+    place_of,
+    replacing,
+    seal,
+)
 
+WRITTEN = "file"
+"""Key of the metadata that a file has of itself: its place, the names in it, its number of rows, and its seal."""
 CATEGORY = pa.dictionary(pa.int32(), pa.string())
 INTEGER, NUMBER, FLAG, TEXT = pa.int32(), pa.float64(), pa.bool_(), pa.string()
 SINGLE = pa.float32()
@@ -82,6 +85,7 @@ class Table:
         meanings: each column's meaning, with unit and range; columns in `MEANINGS` may be left out.
         is_of_all: whether every condition has the table, and not only conditions of some claim.
         measurement: the measurement that makes the table, if a condition may do without it.
+        also: further paths at which stages write such a file.
     """
 
     name: str
@@ -92,6 +96,11 @@ class Table:
     meanings: Mapping[str, str]
     is_of_all: bool = True
     measurement: str = ""
+    also: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        return self.path, *self.also
 
     @property
     def axes(self) -> list[str]:
@@ -120,24 +129,6 @@ NEURONS: Mapping[str, pa.DataType] = {
 ATTRIBUTION: Mapping[str, pa.DataType] = {"method": CATEGORY, "target": CATEGORY, "normalisation": CATEGORY}
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Replace `path` in one step: give a temporary name to write under, renamed to `path` when the block ends well.
-
-    A reader sees the old file or the new one, and nothing in between. If the block fails, the old file stays as it was
-    and the new one is removed.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # In the same folder, since a rename is atomic only within a file system. The random part keeps two writers apart.
-    # The leading dot hides the file from patterns such as *.parquet.
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write(path: Path, table: Table, frame: pd.DataFrame, metadata: Mapping[str, Any] | None = None) -> None:
     """Write a frame as a table, sorted by its key.
 
@@ -145,22 +136,21 @@ def write(path: Path, table: Table, frame: pd.DataFrame, metadata: Mapping[str, 
         path: the file.
         table: the kind of table.
         frame: exactly the table's columns, in any order.
-        metadata: JSON values kept in the file's schema beside the package version. Equal work gives equal bytes, so
+        metadata: JSON values kept in the file beside its place, its number of rows and its seal. A table of a block has
+            `replicas`, the block's seeds: those in its rows, unless they are given. Equal work gives equal bytes, so
             nothing that changes between two equal runs belongs here.
 
     Raises:
         ValueError: columns are missing or unknown.
     """
-    schema = table.schema
     _check_columns(path, table, frame.columns.tolist())
     # Categories become plain strings first. A frame's order of categories and unused ones must not reach the bytes.
     frame = frame.astype(
         {column: str for column in frame.columns if isinstance(frame[column].dtype, pd.CategoricalDtype)}
     )
-    frame = frame.sort_values(list(table.key), ignore_index=True)
-    content = pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)
-    with replacing(path) as temporary:
-        pq.write_table(content.replace_schema_metadata(_texts(metadata)), temporary, compression="zstd")
+    if "replica" in table.key:
+        metadata = {"replicas": sorted({int(seed) for seed in frame["replica"]}), **(metadata or {})}
+    _write(path, table, [frame.sort_values(list(table.key), ignore_index=True)], metadata)
 
 
 def joined(table: Table, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -182,37 +172,84 @@ def write_in_parts(
     Raises:
         ValueError: columns are missing or unknown, or parts are out of order.
     """
-    schema = table.schema.with_metadata(_texts(metadata))
-    last: tuple[Any, ...] = ()
-    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+
+    def in_order() -> Iterator[pd.DataFrame]:
+        last: tuple[Any, ...] = ()
         for part in parts:
             _check_columns(path, table, part.columns.tolist())
             first, here = (tuple(part[list(table.key)].iloc[i]) for i in (0, -1))
             if not last <= first <= here:
                 raise ValueError(f"{path}: parts out of order: {first} to {here} after {last}")
             last = here
-            writer.write_table(pa.Table.from_pandas(part[schema.names], schema=schema, preserve_index=False))
+            yield part
+
+    _write(path, table, in_order(), metadata)
 
 
-def read(path: Path, table: Table) -> pd.DataFrame:
-    """Read a table.
+def _write(path: Path, table: Table, parts: Iterable[pd.DataFrame], metadata: Mapping[str, Any] | None) -> None:
+    """Write a table under its name in one step, with its place, its number of rows and its seal."""
+    texts = {key: json.dumps(value, sort_keys=True) for key, value in sorted((metadata or {}).items())}
+    schema, rows = table.schema.with_metadata({**texts, "general_circuits": __version__}), 0
+    place, names = place_of(path, table.places)
+    with replacing(path) as temporary:
+        # Other tools can check the pages too: their checksums are part of Parquet.
+        with pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as file:
+            for part in parts:
+                file.write_table(pa.Table.from_pandas(part[schema.names], schema=schema, preserve_index=False))
+                rows += len(part)
+            written = {"place": place, **names, "rows": rows, "seal": UNSEALED}
+            file.add_key_value_metadata({WRITTEN: json.dumps(written)})
+        seal(temporary)
+
+
+def read(path: Path, table: Table, replicas: Sequence[int] | None = None) -> pd.DataFrame:
+    """Read a table, if its bytes are those that were written, it lies where it was written, and it is this table.
+
+    Args:
+        path: the file.
+        table: the kind of table.
+        replicas: seeds of the block that the table should be of; any seeds if None.
 
     Raises:
-        ValueError: the file's columns or their types are not the table's.
+        UnusableFileError: the file is damaged, or is not the one that is asked for.
     """
-    content = pq.read_table(path)
-    _check_columns(path, table, content.column_names)
-    wrong = [field.name for field in table.schema if content.schema.field(field.name).type != field.type]
-    if wrong:
-        types = {column: str(content.schema.field(column).type) for column in wrong}
-        raise ValueError(f"{path}: not a {table.name} table: columns of another type: {types}")
-    return content.to_pandas()
+    check(path, table, replicas)
+    return pq.read_table(path, page_checksum_verification=True).to_pandas()
+
+
+def check(path: Path, table: Table, replicas: Sequence[int] | None = None) -> None:
+    """Check a table without reading its rows. Arguments and errors are those of `read`."""
+    metadata = read_metadata(path)
+    check_place(path, table.places, metadata[WRITTEN])
+    about = pq.read_metadata(path)
+    if about.num_rows != metadata[WRITTEN]["rows"]:
+        raise UnusableFileError(path, f"has {about.num_rows:,} of {metadata[WRITTEN]['rows']:,} rows")
+    types = {field.name: field.type for field in about.schema.to_arrow_schema()}
+    if wrong := _unlike(table, types):
+        raise UnusableFileError(path, f"is not a {table.name} table: {wrong}")
+    if replicas is not None and metadata.get("replicas") != list(replicas):
+        raise UnusableFileError(path, f"holds replicas {metadata.get('replicas')}, not {list(replicas)}")
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """Read the JSON values that `write` kept in the schema."""
-    metadata = pq.read_schema(path).metadata
-    return {key.decode(): json.loads(value) for key, value in metadata.items() if key != b"general_circuits"}
+    """Read the JSON values that `write` kept in the file; `WRITTEN` has its place and number of rows.
+
+    Raises:
+        UnusableFileError: the file is damaged, or is no table of this package.
+    """
+    check_seal(path)
+    try:
+        texts = pq.read_metadata(path).metadata
+        skipped = (b"general_circuits", b"ARROW:schema")
+        metadata = {key.decode(): json.loads(value) for key, value in texts.items() if key not in skipped}
+    except pa.ArrowInvalid:
+        raise UnusableFileError(path, "is not a Parquet file") from None
+    return metadata
+
+
+def inherited(path: Path) -> dict[str, Any]:
+    """Read the metadata that a table made from this one should have too."""
+    return {key: value for key, value in read_metadata(path).items() if key != WRITTEN}
 
 
 def files(table: Table, axes: Mapping[str, Sequence[Any]]) -> list[str]:
@@ -222,8 +259,22 @@ def files(table: Table, axes: Mapping[str, Sequence[Any]]) -> list[str]:
         table: the kind of table.
         axes: the study's values in order, by their names in a path (`condition`, `block`, `claim`).
     """
-    combinations = itertools.product(*(axes[name] for name in table.axes))
-    return [table.path.format(**dict(zip(table.axes, values, strict=True))) for values in combinations]
+    return [file for file, _ in files_and_seeds(table, axes)]
+
+
+def files_and_seeds(table: Table, axes: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, Sequence[int] | None]]:
+    """Yield a table's files in a study, each with the seeds of its block; None where `axes` does not tell them.
+
+    Args:
+        table: the kind of table.
+        axes: as for `files`; beside the numbers of blocks, `replica` has the seeds of all blocks in order.
+    """
+    blocks, seeds = axes.get("block", ()), axes.get("replica", ())
+    size = len(seeds) // max(1, len(blocks))
+    of_block = {block: seeds[i * size : (i + 1) * size] for i, block in enumerate(blocks)}
+    for values in itertools.product(*(axes[name] for name in table.axes)):
+        names = dict(zip(table.axes, values, strict=True))
+        yield table.path.format(**names), of_block.get(names.get("block")) or None
 
 
 def read_study(results: Path, table: Table, axes: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
@@ -232,23 +283,29 @@ def read_study(results: Path, table: Table, axes: Mapping[str, Sequence[Any]]) -
     Args:
         results: the study's folder, `results/{study}`.
         table: the kind of table.
-        axes: as for `files`; columns such as `condition` get these values as their categories.
+        axes: as for `files_and_seeds`; columns such as `condition` get these values as their categories.
+
+    Raises:
+        UnusableFileError: a file is damaged, or is not the one that is asked for.
     """
-    frames = [read(results / file, table) for file in files(table, axes)]
+    frames = [read(results / file, table, seeds) for file, seeds in files_and_seeds(table, axes)]
     categories = [name for name in table.axes if table.key.get(name) == CATEGORY]
     frame = pd.concat([part.astype(dict.fromkeys(categories, str)) for part in frames], ignore_index=True)
     return frame.assign(**{name: pd.Categorical(frame[name], categories=list(axes[name])) for name in categories})
 
 
-def _texts(metadata: Mapping[str, Any] | None) -> dict[str, str]:
-    """Return metadata as texts, with the package version."""
-    texts = {key: json.dumps(value, sort_keys=True) for key, value in sorted((metadata or {}).items())}
-    return {**texts, "general_circuits": __version__}
-
-
 def _check_columns(path: Path, table: Table, columns: Sequence[str]) -> None:
     """Refuse columns that are not exactly the table's."""
-    expected = table.schema.names
-    missing, unknown = sorted(set(expected) - set(columns)), sorted(set(columns) - set(expected))
+    known = {field.name: field.type for field in table.schema}
+    if wrong := _unlike(table, {name: known.get(name) for name in columns}):
+        raise ValueError(f"{path}: not a {table.name} table: {wrong}")
+
+
+def _unlike(table: Table, types: Mapping[str, pa.DataType]) -> str:
+    """Return in words how columns differ from a table's; empty text if they do not."""
+    expected = {field.name: field.type for field in table.schema}
+    missing, unknown = sorted(expected.keys() - types), sorted(types.keys() - expected)
     if missing or unknown:
-        raise ValueError(f"{path}: not a {table.name} table: missing columns {missing}, unknown columns {unknown}")
+        return f"missing columns {missing}, unknown columns {unknown}"
+    wrong = {name: str(types[name]) for name in expected if types[name] != expected[name]}
+    return f"columns of another type: {wrong}" if wrong else ""

@@ -25,10 +25,13 @@ from safetensors import safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
-from general_circuits.storage.tables import replacing
+from general_circuits.storage.files import replacing
 
 HEADER = "state"
 """The only key of a file's metadata, since safetensors writes several in no fixed order."""
+
+IS = "is"
+"""Key of a file's values that says what the file is, and of which folder: of which replica, code and settings."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ def folder_of(states: Path, position: int, code: str, settings: str, device: str
         split: the split table that training reads; its bytes count and its place does not.
         also: anything else that a branch depends on.
     """
-    digest = hashlib.sha256("\n".join([code, settings, device, torch.__version__, also]).encode())
+    causes = [str(position), code, settings, device, torch.__version__, also]
+    digest = hashlib.sha256("\n".join(causes).encode())
     digest.update(hashlib.sha256(split.read_bytes()).digest())
     return states / f"replica-{position}" / digest.hexdigest()[:16]
 
@@ -143,9 +147,12 @@ class States:
         """List files of this kind by step: names have steps of a fixed width, so that they sort as numbers do."""
         return sorted(self.folder.glob(f"{kind}-[0-9]*-*.safetensors"))
 
+    def _is(self, kind: str) -> str:
+        return f"a {kind} of {self.folder.name}"
+
     def _write(self, kind: str, state: State) -> None:
         # One JSON text with sorted keys, so that equal states give equal bytes, and with them equal names.
-        header = json.dumps({"step": state.step, **state.values}, sort_keys=True)
+        header = json.dumps({"step": state.step, IS: self._is(kind), **state.values}, sort_keys=True)
         content = save({name: tensor.contiguous() for name, tensor in state.tensors.items()}, metadata={HEADER: header})
         path = self.folder / f"{kind}-{state.step:09d}-{_digest(content)}.safetensors"
         with replacing(path) as temporary:
@@ -159,7 +166,11 @@ class States:
             return None
         with safe_open(path, "pt") as file:
             values = json.loads(file.metadata()[HEADER])
-        # The digest covers the bytes and not the step in the name: a renamed file is found out here.
+        # The digest covers the bytes and not their place: a file that was renamed or copied here is found out now.
+        kind = path.name.split("-")[0]
+        if (found := values.pop(IS, "nothing known")) != self._is(kind):
+            self.report(f"{path}: is {found} and not {self._is(kind)}; not used")
+            return None
         if values["step"] != _step(path):
             self.report(f"{path}: holds step {values['step']}, which is not the step in its name; not used")
             return None

@@ -90,11 +90,11 @@ class BranchStart:
 
     @cached_property
     def _events(self) -> pd.DataFrame:
-        return tables.read(self.runs / "events.parquet", EVENTS)
+        return tables.read(self.runs / "events.parquet", EVENTS, self._block.seeds)
 
     @cached_property
     def _metrics(self) -> pd.DataFrame:
-        return tables.read(self.runs / "metrics.parquet", METRICS)
+        return tables.read(self.runs / "metrics.parquet", METRICS, self._block.seeds)
 
     @cached_property
     def _block(self) -> Block:
@@ -127,7 +127,7 @@ class BranchStart:
         if not self.as_kicked:
             return None
         # After divergence, accuracies say nothing about how far a kick should go.
-        rows = tables.read(self.as_kicked, METRICS)
+        rows = tables.read(self.as_kicked, METRICS, self._block.seeds)
         accuracies = rows.loc[(rows["replica"] == replica) & (rows["split"] == "train") & ~rows["diverged"], "accuracy"]
         return float(accuracies.min()) if len(accuracies) else None
 

@@ -58,4 +58,5 @@ TABLE = Table(
         "matched_margin": "the margin divided by that scale; no unit",
     },
     measurement="ablation",
+    also=("specifications/ablation/{condition}/{block}.parquet",),
 )

@@ -44,4 +44,5 @@ TABLE = Table(
         ),
     },
     measurement="saliency",
+    also=("specifications/saliency/{condition}/{block}-attribution.parquet",),
 )

@@ -31,4 +31,5 @@ TABLE = Table(
         ),
     },
     measurement="ablation",
+    also=("specifications/damage/{condition}/{block}.parquet",),
 )

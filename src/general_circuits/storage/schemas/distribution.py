@@ -41,4 +41,5 @@ TABLE = Table(
         ),
     },
     measurement="saliency",
+    also=("specifications/distribution/{condition}/{block}.parquet",),
 )

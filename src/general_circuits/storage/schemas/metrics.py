@@ -53,4 +53,5 @@ TABLE = Table(
         ),
         "diverged": "whether a loss or the weight norm is not finite, here or at an earlier evaluation",
     },
+    also=("replays/{condition}/{block}/{replay}/metrics.parquet",),
 )

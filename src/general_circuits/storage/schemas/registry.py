@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from general_circuits.storage import schemas, tables
+from general_circuits.storage import index, schemas, tables
 from general_circuits.storage.tables import Table
 
 
@@ -42,7 +42,10 @@ def of_blocks() -> list[str]:
 
 
 def read(
-    results: Path, names: Iterable[str], axes: Mapping[str, Mapping[str, Sequence[Any]]]
+    results: Path,
+    names: Iterable[str],
+    axes: Mapping[str, Mapping[str, Sequence[Any]]],
+    indexed: Iterable[str] = (),
 ) -> dict[str, pd.DataFrame]:
     """Read tables by name.
 
@@ -53,10 +56,17 @@ def read(
         results: the study's folder, `results/{study}`.
         names: the tables' names.
         axes: for each table, the values of the names in its path.
+        indexed: names of those tables that are checked against the study's indexes.
 
     Returns:
         Each table's rows by its name.
+
+    Raises:
+        UnusableFileError: a file is damaged, or is not the one that is asked for.
     """
+    names = list(names)
+    for name in {*names} & {*indexed}:
+        index.verify(results, table(name), axes[name])
     frames = {name: tables.read_study(results, table(name), axes[name]) for name in names}
     conditions_of_tables = [along["condition"] for along in axes.values() if "condition" in along]
     shown = {condition for conditions in conditions_of_tables for condition in conditions}

@@ -34,4 +34,5 @@ TABLE = Table(
         ),
     },
     measurement="saliency",
+    also=("specifications/saliency/{condition}/{block}.parquet",),
 )

@@ -9,4 +9,5 @@ TABLE = replace(
     name="specified_damage",
     path="specifications/damage/{condition}/{block}.parquet",
     is_of_all=False,
+    also=(),
 )

@@ -9,4 +9,5 @@ TABLE = replace(
     name="specified_distribution",
     path="specifications/distribution/{condition}/{block}.parquet",
     is_of_all=False,
+    also=(),
 )

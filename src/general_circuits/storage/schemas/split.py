@@ -15,4 +15,5 @@ TABLE = Table(
         "target": "the right class, from 0",
         "label": "the class it counts as, from 0: its target, or a random class for training examples with label noise",
     },
+    also=("duels/{condition}/{block}/split.parquet",),
 )
