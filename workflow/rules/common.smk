@@ -6,11 +6,15 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+# This checkout's own code comes first, also in a copy whose environment still names the original.
+SOURCE = Path(str(workflow.current_basedir)).parents[1] / "src"
+sys.path.insert(0, str(SOURCE))
+
 import general_circuits
 from general_circuits.config.errors import ConfigError
 from general_circuits.config.load import load
 from general_circuits.figures.registry import DRAWINGS
-from general_circuits.pipeline import configs, slurm
+from general_circuits.pipeline import configs, environment, slurm
 from general_circuits.pipeline.dag import Dag, options, or_all
 from general_circuits.records import to_json
 from general_circuits.pipeline.fingerprints import fingerprint
@@ -18,6 +22,13 @@ from general_circuits.pipeline.memory import SNAKEMAKE_MB, machine_mb
 from general_circuits.report.registry import PAGES
 from general_circuits.storage.files import CONFIG
 from general_circuits.storage.schemas import registry as schemas
+
+if not Path(general_circuits.__file__).is_relative_to(SOURCE):
+    raise WorkflowError(
+        f"{general_circuits.__file__} would run instead of the code in {SOURCE}: start Snakemake in {SOURCE.parent}"
+    )
+if unfit := environment.unfit_python():
+    raise WorkflowError(unfit)
 
 # SLURM starts every task of a job array with the first task's command. The other tasks switch to their own command.
 if command := slurm.own_command(sys.argv, os.environ):
@@ -35,9 +46,10 @@ PROGRESS, ONSET, UPDATES = MEASUREMENTS.progress_and_updates
 ANSWERS, SPIKES = MEASUREMENTS.answers_and_spikes
 
 # Jobs use this interpreter and this checkout, even if no environment is activated.
+environment.settle()
 os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
-    PYTHONPATH=str(Path(general_circuits.__file__).parents[1]),
+    PYTHONPATH=str(SOURCE),
     # A job that refuses a file names the command that makes it anew, with this study's config.
     **{CONFIG: " ".join(os.path.relpath(file) for file in workflow.config_settings.configfiles)},
 )
