@@ -42,8 +42,13 @@ VERDICT_COLOURS = {"supported": "#0173b2", "contradicted": "#b8480a", "between":
 
 @contextmanager
 def theme() -> Iterator[None]:
-    """Set one style, and a backend that draws without a screen; equal figures give equal bytes."""
+    """Set one style, and a backend that draws without a screen; equal figures give equal bytes.
+
+    It starts from matplotlib's own defaults. So no setting of the user's changes a figure.
+    """
+    defaults = {name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")}
     settings = {
+        **defaults,
         **sns.axes_style("ticks"),
         **sns.plotting_context("paper"),
         "axes.spines.right": False,

@@ -9,7 +9,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 FIRST, LAST = (3, 11), (3, 13)
-"""Versions of Python that the tests ran on, from the first to the last. pyproject.toml and the Makefile name the same."""
+"""Versions of Python that the tests have run on. pyproject.toml and the Makefile name the same."""
 
 PERSONAL = frozenset(
     {
@@ -33,8 +33,8 @@ def unfit_python(version: tuple[int, ...] = sys.version_info[:2]) -> str:
     if FIRST <= version[:2] <= LAST:
         return ""
     return (
-        f"Python {version[0]}.{version[1]} is not supported: use Python {_dotted(FIRST)} to {_dotted(LAST)}, for example"
-        f" with make PYTHON=python{_dotted(LAST)}"
+        f"Python {version[0]}.{version[1]} is not supported: use Python {_dotted(FIRST)} to {_dotted(LAST)},"
+        f" for example make PYTHON=python{_dotted(LAST)}"
     )
 
 

@@ -8,70 +8,23 @@ from typing import IO, Any
 from snakemake.cli import get_argument_parser
 from snakemake.profiles import ProfileConfigFileParser
 
-HARMLESS = frozenset(
-    [
-        "benchmark-extended",
-        "conda-base-path",
-        "conda-frontend",
-        "conda-prefix",
-        "container-image",
-        "cores",
-        "debug-dag",
-        "default-res",
-        "default-resources",
-        "envvars",
-        "force-use-threads",
-        "greediness",
-        "group-components",
-        "groups",
-        "jn",
-        "job-deploy-sources",
-        "jobname",
-        "jobs",
-        "jobscript",
-        "js",
-        "latency-wait",
-        "local-cores",
-        "local-storage-prefix",
-        "logger",
-        "max-inventory-time",
-        "max-jobs-per-second",
-        "max-jobs-per-timespan",
-        "max-status-checks-per-second",
-        "max-threads",
-        "nocolor",
-        "output-wait",
-        "precommand",
-        "preemptible-retries",
-        "preemptible-rules",
-        "printshellcmds",
-        "queue-input-wait-time",
-        "quiet",
-        "remote-job-local-storage-prefix",
-        "report-stylesheet",
-        "res",
-        "resources",
-        "restart-times",
-        "retries",
-        "runtime-source-cache-path",
-        "scheduler",
-        "scheduler-greediness",
-        "scheduler-subsample",
-        "seconds-between-status-checks",
-        "set-resource-scopes",
-        "set-resources",
-        "show-failed-logs",
-        "verbose",
-        "wait-for-free-local-storage",
-    ]
-)
+_HARMLESS = """
+    benchmark-extended conda-base-path conda-frontend conda-prefix container-image cores debug-dag default-res
+    default-resources envvars force-use-threads greediness group-components groups jn job-deploy-sources jobname jobs
+    jobscript js latency-wait local-cores local-storage-prefix logger max-inventory-time max-jobs-per-second
+    max-jobs-per-timespan max-status-checks-per-second max-threads nocolor output-wait precommand preemptible-retries
+    preemptible-rules printshellcmds queue-input-wait-time quiet remote-job-local-storage-prefix report-stylesheet res
+    resources restart-times retries runtime-source-cache-path scheduler scheduler-greediness scheduler-subsample
+    seconds-between-status-checks set-resource-scopes set-resources show-failed-logs verbose
+    wait-for-free-local-storage"""
+HARMLESS = frozenset(_HARMLESS.split())
 """Options of Snakemake that say how jobs run, and not which. A user's or a site's own profile may set these."""
 
 
 def ignore_what_decides() -> None:
     """Ignore settings of a user's or a site's profile that decide what runs, and name them.
 
-    Profiles of this project call this. Snakemake reads the profile of the workflow first. All profiles after it are the user's or the site's.
+    Profiles of this project call this. Snakemake reads the workflow's own profile first, and then all others.
     """
     parse = ProfileConfigFileParser.parse
 
