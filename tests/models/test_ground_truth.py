@@ -51,7 +51,7 @@ def test_networks_built_by_hand_are_saved_and_read_like_any_other(tmp_path: Path
         path = tmp_path / f"{name}.safetensors"
         weights = {key: weight[None] for key, weight in model.state_dict().items()}
         checkpoints.write(path, 0, weights, [0], model)
-        ((step, read),) = checkpoints.Checkpoints(path).models([0], torch.device("cpu"))
+        ((step, read),) = checkpoints.Checkpoints(path, 0).models([0], torch.device("cpu"))
         tokens = addition()["train"].tokens
         assert step == 0
         assert torch.equal(read.answer(tokens), model.answer(tokens))

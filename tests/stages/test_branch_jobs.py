@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from builders import branch_of, condition
 from jobs import Job, wait_until
 from safetensors.torch import load_file
 
+from general_circuits.storage import tables
+from general_circuits.storage.schemas import registry as schemas
 from general_circuits.training.schedule import Spacing
 from general_circuits.training.settings import Condition
 
@@ -195,8 +195,8 @@ def test_a_branch_is_evaluated_on_its_own_examples_and_loss_until_it_returns(
 
 
 def write_like(source: Path, path: Path, frame: pd.DataFrame) -> None:
-    """Write a table with the schema and metadata of another one."""
-    pq.write_table(pa.Table.from_pandas(frame, schema=pq.read_schema(source), preserve_index=False), path)
+    """Write a table like another one of the same file name, with the same metadata."""
+    tables.write(path, schemas.table(source.stem), frame, tables.inherited(source))
 
 
 def test_a_parent_is_replayed_from_its_seed_if_its_states_are_of_another_code(

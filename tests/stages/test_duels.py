@@ -50,7 +50,7 @@ def test_duels_that_run_again_have_the_same_bytes(folder: Path, tmp_path: Path) 
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
     assert set(rows["replica"]) == {6, 7}
     assert set(rows["duel_kind"]) == {"duel", "generalisers", "memorisers", "copy"}
-    assert set(tables.read_metadata(tmp_path / "one.parquet")) == {"planting", "duels"}
+    assert set(tables.inherited(tmp_path / "one.parquet")) == {"planting", "duels", "replicas"}
 
 
 def test_toys_of_one_update_rule_are_one_table_with_equal_bytes_each_time(tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ def test_two_equal_replays_have_the_same_bytes(job: Job, grokking: Path, tmp_pat
     assert again.read_bytes() == grokking.read_bytes()
     for file in grokking.with_suffix("").iterdir():
         assert (again.with_suffix("") / file.name).read_bytes() == file.read_bytes()
-    assert tables.read_metadata(again) == tables.read_metadata(job.run / "split.parquet")
+    assert tables.inherited(again) == tables.inherited(job.run / "split.parquet")
 
 
 def test_states_change_no_bytes(job: Job, grokking: Path, tmp_path: Path) -> None:

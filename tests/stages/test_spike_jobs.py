@@ -170,10 +170,10 @@ def test_effects_are_measured_on_the_weights_of_the_windows(watched: Watched) ->
     key = ["spike", "kind", "step"]
     assert effects[key].to_dict("records") == windows[key].to_dict("records")
     split = watched.job.run / "split.parquet"
-    ((_, _, splits), *_) = Block(split, CPU).replicas()
-    stored = checkpoints.Checkpoints(watched.job.run / checkpoints.file_name(0))
+    ((_, seed, splits), *_) = Block(split, CPU).replicas()
+    stored = checkpoints.Checkpoints(watched.job.run / checkpoints.file_name(0), seed)
     general = learned.general(SETTINGS, splits, Block(split, CPU).vocabulary, stored.backwards(CPU))
-    observations = checkpoints.Checkpoints(watched.folder / "spikes" / checkpoints.file_name(0))
+    observations = checkpoints.Checkpoints(watched.folder / "spikes" / checkpoints.file_name(0), seed)
     row, window = effects.iloc[0], windows.iloc[0]
     ground = general.examples
     train = ground.rows["train"]

@@ -121,7 +121,7 @@ def test_equal_jobs_write_equal_bytes_with_the_metadata_of_the_split(
     again = tmp_path / "updates.parquet"
     track_updates.main(split, str(split.parent / "none.parquet"), "tiny", to_json(TRAINED), 0, "cpu", again)
     assert again.read_bytes() == (split.parent / "updates-0-none.parquet").read_bytes()
-    assert tables.read_metadata(again) == tables.read_metadata(split)
+    assert tables.inherited(again) == tables.inherited(split)
 
 
 def test_checkpoints_around_an_onset_are_merged_with_the_scheduled_ones(split: Path, rows: pd.DataFrame) -> None:

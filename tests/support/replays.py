@@ -41,7 +41,7 @@ def write_moments(
         kept = sorted({step for some in moments.values() for step in some})
         _write(path.with_suffix("") / checkpoints.file_name(position), replica, run, kept)
     columns = [*MOMENTS.key, "is_cut", "train_accuracy", "validation_accuracy"]
-    tables.write(path, MOMENTS, pd.DataFrame(rows, columns=columns))
+    tables.write(path, MOMENTS, pd.DataFrame(rows, columns=columns), {"replicas": list(runs)})
     return path
 
 

@@ -145,8 +145,9 @@ def stored(block: Block, position: int) -> Checkpoints:
 
 def replayed(block: Block, moments: Path | str, position: int) -> Checkpoints | None:
     """Return a replica's checkpoints beside the table `moments` of its block; None for an empty path."""
-    folder = Path(moments).with_suffix("")
-    return Checkpoints(folder / file_name(position), block.seeds[position]) if moments else None
+    if not moments:
+        return None
+    return Checkpoints(Path(moments).with_suffix("") / file_name(position), block.seeds[position])
 
 
 def merged(
