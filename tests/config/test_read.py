@@ -45,11 +45,14 @@ REFUSED = {
     "a: !!python/object/apply:os.system ['true']": "has the tag",
     "a: !!binary aGk=": "has the tag",
     "a: !mine 1": "has the tag '!mine'",
+    "a: !!str 1": "has the tag 'str'",
+    "a: !!set {b}": "has the tag 'set'",
+    "a: &x 1\nb: &x 2\nc: *x": "the anchor &x is written twice",
     "a:\n\tb: 1": "line 2: has a tab; indent with spaces",
     "\ufeffa: 1": "line 1: has a byte-order mark",
     "a: 1\nb: \x00": "line 2: has the control character U+0000",
-    "a: 1\n---\nb: 2": "line 2: begins a second document",
-    "%YAML 1.1\n---\na: 1": "has a % directive",
+    "a: 1\n---\nb: 2": "line 2: is no valid YAML: expected a single document",
+    "%YAML 1.1\n---\na: 1": "line 1: begins with %",
     "a: " + "[" * 3000 + "]" * 3000: f"line 1: is nested more than {DEEPEST} levels deep",
     "a: " + "{b: " * 3000 + "1" + "}" * 3000: f"nested more than {DEEPEST} levels deep",
     "- " * 3000 + "a": f"nested more than {DEEPEST} levels deep",
@@ -108,9 +111,10 @@ def test_configs_of_this_project_read_as_with_the_usual_reader(path: Path) -> No
         (b"# nothing\n", "mine.yaml: is empty"),
         (b"hello", "mine.yaml: holds 'hello'; it should have keys with values"),
         (b"[1, 2]", "mine.yaml: holds [1, 2]"),
-        (b"a: x\n" * LARGEST, "mine.yaml: is larger than 200,000 bytes"),
+        (b"a: x\n" * LARGEST, "mine.yaml: is larger than 1,000,000 bytes"),
+        (b"a: [" + b"1," * 100_000 + b"1]", "mine.yaml: has more than 45,000 keys and values"),
     ],
-    ids=["latin", "utf16", "empty", "comment", "text", "list", "huge"],
+    ids=["latin", "utf16", "empty", "comment", "text", "list", "huge", "long"],
 )
 def test_files_that_hold_no_mapping_are_refused(
     content: bytes, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -130,7 +134,7 @@ def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
 
 def test_aliases_that_multiply_are_refused_at_once() -> None:
     lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))]
-    with pytest.raises(ConfigError, match="more than 100,000 values"):
+    with pytest.raises(ConfigError, match="more than 200,000 values"):
         parsed("\n".join(lines), "mine.yaml")
 
 

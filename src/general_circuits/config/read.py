@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import DocumentStartEvent
+from ruamel.yaml.composer import MaxDepthExceededError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from general_circuits.config.errors import ConfigError, cut
 
-LARGEST, DEEPEST, MOST = 200_000, 20, 100_000
-"""Limits of a file: bytes, levels of nesting, and values once every alias is written out."""
+LARGEST, DEEPEST, LONGEST, MOST = 1_000_000, 20, 45_000, 200_000
+"""Limits of a file: bytes, levels of nesting, commas and colons, and values once every alias is written out.
+
+A sweep of 10,000 conditions is within them.
+"""
 
 CONTROL = re.compile(r"[^\n\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 """Letters that cannot be seen. Tabs are among them, since YAML forbids them in some places."""
@@ -52,8 +56,9 @@ def read(path: Path) -> dict[str, Any]:
     return value
 
 
+@cache
 def parsed(text: str, source: str) -> Any:
-    """Return the value that a YAML text describes.
+    """Return the value that a YAML text describes. Nobody may change it, since equal texts share it.
 
     Args:
         text: one YAML document.
@@ -68,10 +73,17 @@ def parsed(text: str, source: str) -> Any:
         names = {"\t": "a tab; indent with spaces", "\ufeff": "a byte-order mark; save the file without one"}
         named = names.get(unseen[0], f"the control character U+{ord(unseen[0]):04X}; remove it")
         raise ConfigError(f"{source}, line {line}: has {named}")
+    if text.count(",") + text.count(":") > LONGEST:
+        raise ConfigError(f"{source}: has more than {LONGEST:,} keys and values, the longest config that is read")
+    if directive := re.search("^%", text, re.MULTILINE):
+        line = text.count("\n", 0, directive.start()) + 1
+        raise ConfigError(f"{source}, line {line}: begins with %; configs are YAML 1.2 without directives")
     yaml = YAML(typ="safe", pure=True)
+    yaml.max_depth = DEEPEST
     try:
-        _check_events(yaml, text, source)
-        node = yaml.compose(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ReusedAnchorWarning)
+            node = yaml.compose(text)
         if node is None:
             return None
         if faults := [f"line {line}: {fault}" for line, fault in _faults(node, (), (), set())]:
@@ -79,6 +91,12 @@ def parsed(text: str, source: str) -> Any:
         if _size(node, {}) > MOST:
             raise ConfigError(f"{source}: has more than {MOST:,} values once its aliases are written out")
         return yaml.constructor.construct_document(node)
+    except ReusedAnchorWarning as error:
+        anchor = re.search("anchor '(.*)'", str(error))
+        raise ConfigError(f"{source}: the anchor &{anchor[1] if anchor else ''} is written twice; rename one") from None
+    except MaxDepthExceededError as error:
+        line = error.problem_mark.line + 1
+        raise ConfigError(f"{source}, line {line}: is nested more than {DEEPEST} levels deep") from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}" if mark else ""
@@ -88,25 +106,6 @@ def parsed(text: str, source: str) -> Any:
         if isinstance(error, ConfigError):
             raise
         raise ConfigError(f"{source}: is no valid YAML: {cut(str(error))}") from None
-
-
-def _check_events(yaml: YAML, text: str, source: str) -> None:
-    """Refuse, before anything is built, text that is too deep, and YAML that asks for another reading."""
-    depth, documents = 0, 0
-    for event in yaml.parse(text):
-        line = event.start_mark.line + 1
-        depth += {"Sequence": 1, "Mapping": 1}.get(type(event).__name__.removesuffix("StartEvent"), 0)
-        depth -= type(event).__name__ in ("SequenceEndEvent", "MappingEndEvent")
-        if depth > DEEPEST:
-            raise ConfigError(f"{source}, line {line}: is nested more than {DEEPEST} levels deep")
-        if isinstance(event, DocumentStartEvent):
-            documents += 1
-            if documents > 1:
-                raise ConfigError(f"{source}, line {line}: begins a second document; a config is one document")
-            if event.version or event.tags:
-                raise ConfigError(f"{source}, line {line}: has a % directive; remove it, since configs are YAML 1.2")
-        if getattr(event, "tag", None):
-            raise ConfigError(f"{source}, line {line}: has the tag {cut(str(event.tag))}; a config has no tags")
 
 
 def _faults(node: Node, path: tuple[str, ...], around: tuple[int, ...], known: set[int]) -> Iterator[tuple[int, str]]:
@@ -124,7 +123,11 @@ def _faults(node: Node, path: tuple[str, ...], around: tuple[int, ...], known: s
     if id(node) in known:
         return
     known.add(id(node))
-    if isinstance(node, SequenceNode):
+    kind = str(node.tag).rsplit(":", 1)[-1]
+    untagged = _kinds(node)[0] if isinstance(node, ScalarNode) else "map" if isinstance(node, MappingNode) else "seq"
+    if kind != untagged:
+        yield line, f"{here}: has the tag {cut(kind)}; a config has no tags"
+    elif isinstance(node, SequenceNode):
         for item in node.value:
             yield from _faults(item, path, (*around, id(node)), known)
     elif isinstance(node, MappingNode):
