@@ -1,4 +1,4 @@
-"""Launches: the record that they leave for the README, and the reports that they make again."""
+"""Launches: the record that they leave for the README, and names that they refuse."""
 
 from __future__ import annotations
 
@@ -26,20 +26,6 @@ def test_every_launch_adds_a_line_below_one_header(tmp_path: Path, monkeypatch: 
 def test_a_machine_is_one_line_without_a_tab() -> None:
     assert not set("\t\n") & set(launch.machine.description())
     assert f"{os.cpu_count()} cores" in launch.machine.description()
-
-
-@pytest.mark.parametrize("path", ["figures/forest-all.svg", "report/front.html", "report/verdicts.html"])
-def test_a_report_is_stale_where_something_it_shows_is_newer(path: str, tmp_path: Path) -> None:
-    report, shown = tmp_path / "report.html", tmp_path / path
-    assert launch._is_stale(report, tmp_path)
-    shown.parent.mkdir()
-    for file in (shown, report):
-        file.write_text("")
-    os.utime(report, (100, 100))
-    os.utime(shown, (99, 99))
-    assert not launch._is_stale(report, tmp_path)
-    os.utime(shown, (101, 101))
-    assert launch._is_stale(report, tmp_path)
 
 
 def test_an_unknown_profile_is_refused_with_the_known_ones() -> None:

@@ -1,10 +1,20 @@
-# Settings that keep Snakemake itself fast with thousands of blocks. docs/slurm.md has the measurements.
+# What reruns is decided by content. Other settings keep Snakemake itself fast with thousands of blocks. docs/slurm.md
+# has the measurements.
+import atexit
 import functools
 import gc
 from pathlib import Path
 
 import snakemake.common
 import snakemake.rules
+
+from general_circuits.pipeline.digests import Digests
+from general_circuits.pipeline.reruns import decide_by_content
+
+digests = Digests(Path(".snakemake/digests.json").absolute())
+decide_by_content(digests)
+if workflow.is_main_process:
+    atexit.register(lambda: workflow.dryrun or digests.save())
 
 # The DAG has millions of objects, and all of them stay. Python need not search them for garbage, now or later.
 gc.disable()

@@ -14,7 +14,10 @@ import psutil
 
 from general_circuits import machine
 from general_circuits.config.errors import ConfigError
+from general_circuits.config.load import load
 from general_circuits.config.read import read
+from general_circuits.pipeline import report_record
+from general_circuits.pipeline.dag import Dag
 
 
 class LaunchError(RuntimeError):
@@ -39,10 +42,12 @@ def launch(study: str, cores: int, root: Path, profile: str | None = None) -> Pa
         start, report = time.monotonic(), results / "report.html"
         try:
             _run([*snakemake, *how], study, root, lock)
-            if _is_stale(report, results):
+            dag = Dag(load(read(config_file(study, root))))
+            if not report_record.is_current(dag, root):
                 made = subprocess.run([*snakemake, "--report", str(report.relative_to(root))], cwd=root, check=False)
                 if made.returncode:
                     raise LaunchError(f"{study}: everything ran, but the report could not be made")
+                report_record.keep(dag, root)
         finally:
             if profile is None:
                 _record(results, time.monotonic() - start, cores)
@@ -170,11 +175,3 @@ def _snakemake_in(root: Path) -> int | None:
         except psutil.Error:  # the process has ended, or belongs to another user
             continue
     return None
-
-
-def _is_stale(report: Path, results: Path) -> bool:
-    """Return whether the report is missing, or older than a figure or a page that it shows."""
-    if not report.is_file():
-        return True
-    shown = [*results.glob("figures/*.svg"), *results.glob("report/*.html")]
-    return any(file.stat().st_mtime > report.stat().st_mtime for file in shown)
