@@ -22,6 +22,7 @@ from general_circuits.figures.registry import DRAWINGS
 from general_circuits.pipeline import plan, readme
 from general_circuits.pipeline.launch import LAUNCHES
 from general_circuits.storage import tables
+from general_circuits.storage.files import UnusableFileError, end_with_seal
 from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS
 
 ROOT = Path(__file__).parents[2]
@@ -88,9 +89,14 @@ def root(tmp_path: Path) -> Path:
     (results / LAUNCHES).write_text("s\tcores\tmachine\n1200.0\t4\tAnother\n960.4\t2\tA processor, 2 cores, 8 GB\n")
     (results / "figures").mkdir()
     for drawing in DRAWINGS:
-        (results / f"figures/{drawing}.png").write_bytes(drawing.encode())
-        (results / f"figures/{drawing}.txt").write_text(f"[{drawing}] was found.\n", encoding="utf-8")
+        describe(results / f"figures/{drawing}.png", drawing)
+        describe(results / f"figures/{drawing}.txt", f"[{drawing}] was found.\n")
     return tmp_path
+
+
+def describe(path: Path, words: str) -> None:
+    path.write_text(words, encoding="utf-8")
+    end_with_seal(path, path)
 
 
 def change_config(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -122,8 +128,17 @@ def test_a_refresh_records_settings_code_machine_and_verdicts(root: Path, digest
 
 def test_a_refresh_copies_each_figure_as_registered_and_of_every_claim(root: Path) -> None:
     readme.refresh(root)
+    drawn = {f"{name}.png": (root / readme.RESULTS / f"figures/{drawing}.png") for name, drawing in KEPT.items()}
     pictures = {file.name: file.read_bytes() for file in (root / readme.PICTURES).iterdir()}
-    assert pictures == {f"{name}.png": drawing.encode() for name, drawing in KEPT.items()}
+    assert pictures == {name: path.read_bytes() for name, path in drawn.items()}
+
+
+@pytest.mark.parametrize("kind", ["png", "txt"])
+def test_a_damaged_picture_or_description_is_refused(kind: str, root: Path) -> None:
+    path = next((root / readme.RESULTS / "figures").glob(f"forest-all.{kind}"))
+    path.write_bytes(path.read_bytes()[1:])
+    with pytest.raises(UnusableFileError, match="is damaged"):
+        readme.refresh(root)
 
 
 def test_a_refresh_writes_between_the_marks_only(root: Path) -> None:
@@ -199,7 +214,7 @@ def test_a_readme_shows_pictures_that_are_there(root: Path) -> None:
 def test_the_alternative_text_of_a_picture_is_its_title_and_one_sentence(
     description: str, words: str, root: Path
 ) -> None:
-    (root / readme.RESULTS / "figures/forest-all.txt").write_text(description, encoding="utf-8")
+    describe(root / readme.RESULTS / "figures/forest-all.txt", description)
     readme.refresh(root)
     page = (root / readme.README).read_text(encoding="utf-8")
     assert f"![Every claim and its controls. {words}](docs/figures/forest.png)" in page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,12 @@ from general_circuits.storage.files import (
     CONFIG,
     UNSEALED,
     UnusableFileError,
+    check_end,
     check_place,
     check_seal,
+    end_with_seal,
     place_of,
+    read_text,
     replacing,
     seal,
 )
@@ -113,6 +117,21 @@ def test_damage_is_found_though_size_and_date_stay_the_same(tmp_path: Path) -> N
     os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
     with pytest.raises(UnusableFileError):
         check_seal(path)
+
+
+def test_a_picture_and_a_text_carry_a_seal_at_their_end_and_know_their_name(tmp_path: Path) -> None:
+    (tmp_path / "figures").mkdir()
+    one, two = tmp_path / "figures/one.txt", tmp_path / "figures/two.txt"
+    for path in (one, two):
+        path.write_text("What is drawn.\nAll of it.\n")
+        end_with_seal(path, path)
+    assert read_text(one) == "What is drawn.\nAll of it."
+    shutil.copy(one, two)
+    with pytest.raises(UnusableFileError, match=r"two\.txt: was written as figures/one\.txt and copied here"):
+        read_text(two)
+    one.write_bytes(one.read_bytes()[:-1])
+    with pytest.raises(UnusableFileError, match="is damaged"):
+        check_end(one)
 
 
 # Places

@@ -14,6 +14,7 @@ from playwright.sync_api import Locator, Page, sync_playwright
 from general_circuits.claims import display
 from general_circuits.figures.registry import FIGURES, FRONT_PAGE
 from general_circuits.report.registry import PAGES
+from general_circuits.storage.files import read_text
 from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS
 from general_circuits.storage.tables import read
 
@@ -86,7 +87,7 @@ def test_pictures_of_the_front_page_load_and_carry_their_description(opened: Pag
     assert pictures.count() == len(FRONT_PAGE)
     for picture, drawing in zip(pictures.all(), FRONT_PAGE, strict=True):
         assert picture.evaluate("picture => picture.complete && picture.naturalWidth") > 0
-        words = (finished.results / f"figures/{drawing}.txt").read_text().strip()
+        words = read_text(finished.results / f"figures/{drawing}.txt")
         assert words
         assert words in (picture.get_attribute("alt") or "")
 
@@ -146,7 +147,7 @@ def test_a_figure_is_described_with_the_numbers_of_this_run(
     _listed(opened, figure.category, figure.title).get_by_role("link").last.click()
     caption = " ".join(opened.locator("nav .prose").inner_text().split())
     assert figure.caption in caption
-    words = (finished.results / f"figures/{name}-{figure.views[0]}.txt").read_text()
+    words = read_text(finished.results / f"figures/{name}-{figure.views[0]}.txt")
     assert " ".join(words.split()) in caption
     opened.screenshot(path=screenshots / f"{name}-described.png")
 

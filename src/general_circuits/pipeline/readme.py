@@ -27,6 +27,7 @@ from general_circuits.pipeline.dag import Dag
 from general_circuits.pipeline.fingerprints import fingerprint
 from general_circuits.pipeline.launch import LAUNCHES
 from general_circuits.storage import tables
+from general_circuits.storage.files import check_end, read_text
 from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS
 
 README, RECORD, PICTURES = Path("README.md"), Path("docs/results.json"), Path("docs/figures")
@@ -98,7 +99,7 @@ def refresh(root: Path) -> None:
         "machine": launched["machine"].iloc[-1],
         "cores": int(launched["cores"].iloc[-1]),
         "minutes": round(float(launched["s"].sum()) / 60),
-        "found": {name: path.read_text(encoding="utf-8").strip() for name, path in descriptions.items()},
+        "found": {name: read_text(path) for name, path in descriptions.items()},
         "verdicts": json.loads(display.as_json(tables.read(verdicts, VERDICTS))),
     }
     record["costs"] = _costs(root, record["verdicts"])
@@ -106,6 +107,7 @@ def refresh(root: Path) -> None:
     page = between((root / README).read_text(encoding="utf-8"), "results", block(record))
     (root / PICTURES).mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
+        check_end(picture)
         shutil.copyfile(picture, root / PICTURES / f"{name}.png")
     (root / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (root / README).write_text(page, encoding="utf-8")

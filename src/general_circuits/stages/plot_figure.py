@@ -8,7 +8,7 @@ from pathlib import Path
 
 from general_circuits.figures import style
 from general_circuits.stages.command import run
-from general_circuits.storage.files import replacing
+from general_circuits.storage.files import COMMENT, end_with_seal, replacing
 from general_circuits.storage.schemas import registry
 
 
@@ -36,8 +36,11 @@ def main(
         drawn = module.draw(frames, view)
         with replacing(svg) as new_svg, replacing(png) as new_png:
             style.save(drawn, {"svg": new_svg, "png": new_png}, title, words)
+            end_with_seal(new_svg, svg, *COMMENT)
+            end_with_seal(new_png, png)
     with replacing(description) as temporary:
         temporary.write_text(words + "\n", encoding="utf-8")
+        end_with_seal(temporary, description)
 
 
 if __name__ == "__main__":

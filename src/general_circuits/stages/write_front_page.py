@@ -7,7 +7,7 @@ from pathlib import Path
 from general_circuits.report import pages
 from general_circuits.stages.command import run
 from general_circuits.storage import tables
-from general_circuits.storage.files import replacing
+from general_circuits.storage.files import COMMENT, check_end, end_with_seal, read_text, replacing
 from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS
 
 
@@ -16,13 +16,14 @@ def main(verdicts: Path, titles: str, pictures: str, page: Path) -> None:
 
     PICTURES are PNG files, separated by commas, with descriptions in text files beside them. TITLES are separated by |.
     """
-    shown = [
-        pages.Picture(title, path.with_suffix(".txt").read_text(encoding="utf-8").strip(), path.read_bytes())
-        for title, path in zip(titles.split("|"), map(Path, pictures.split(",")), strict=True)
-    ]
+    shown = []
+    for title, path in zip(titles.split("|"), map(Path, pictures.split(",")), strict=True):
+        check_end(path)
+        shown.append(pages.Picture(title, read_text(path.with_suffix(".txt")), path.read_bytes()))
     body = pages.front(tables.read(verdicts, VERDICTS), shown)
     with replacing(page) as temporary:
-        temporary.write_text(body, encoding="utf-8")
+        temporary.write_text(body + "\n", encoding="utf-8")
+        end_with_seal(temporary, page, *COMMENT)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from general_circuits.report import pages
 from general_circuits.stages.command import run
-from general_circuits.storage.files import replacing
+from general_circuits.storage.files import COMMENT, end_with_seal, replacing
 from general_circuits.storage.schemas import registry
 
 
@@ -21,7 +21,8 @@ def main(page: str, results: Path, reads: str, indexed: str, axes: Path, setting
     frames = registry.read(results, names, along, indexed.split(","))
     about = pages.About(**json.loads(settings.read_text(encoding="utf-8")), benchmarks=results / "benchmarks")
     with replacing(output) as temporary:
-        temporary.write_text(getattr(pages, page)(frames, about), encoding="utf-8")
+        temporary.write_text(getattr(pages, page)(frames, about) + "\n", encoding="utf-8")
+        end_with_seal(temporary, output, *COMMENT)
 
 
 if __name__ == "__main__":

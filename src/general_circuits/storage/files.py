@@ -31,6 +31,8 @@ WEIGHTS: Mapping[str, str] = {
     "watch_spikes": "spikes/{condition}/{block}",
 }
 """Folders of the weights that rules write, in a study's folder."""
+COMMENT = ("<!-- ", " -->")
+"""Beginning and end of a comment in SVG and HTML."""
 CONFIG = "GENERAL_CIRCUITS_CONFIG"
 """Environment variable with the config files of the study that runs. The workflow sets it for its jobs."""
 
@@ -66,6 +68,42 @@ def seal(path: Path) -> None:
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
         start = content.find(MARK) + len(MARK)
         content[start : start + len(BLANK)] = hashlib.sha256(content).hexdigest().encode()
+
+
+def end_with_seal(path: Path, place: Path, before: str = "", after: str = "") -> None:
+    """Add a last line with the file's place and its seal. The file's format must ignore what stands there.
+
+    Args:
+        path: the file.
+        place: path that the file will have.
+        before, after: what makes the line a comment.
+    """
+    with path.open("ab") as file:
+        file.write(f"{before}{UNSEALED} {_end(place)}{after}\n".encode())
+    seal(path)
+
+
+def check_end(path: Path) -> None:
+    """Check a file that `end_with_seal` has sealed.
+
+    Raises:
+        UnusableFileError: the file is damaged, or belongs to another place.
+    """
+    check_seal(path)
+    last_line = path.read_bytes().rpartition(MARK)[2].decode()
+    if _end(path) not in last_line.split():
+        raise UnusableFileError(path, f"was written as {last_line.split()[1]} and copied here")
+
+
+def read_text(path: Path) -> str:
+    """Check a text that ends with a seal, and return it without the seal."""
+    check_end(path)
+    return path.read_text(encoding="utf-8").rpartition(MARK.decode())[0].strip()
+
+
+def _end(path: Path) -> str:
+    """Return the folder and the name of a file, by which it is known."""
+    return "/".join(path.parts[-2:])
 
 
 def check_seal(path: Path) -> None:
