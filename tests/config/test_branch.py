@@ -8,7 +8,7 @@ import pytest
 from configs import faults, undescribed
 
 from general_circuits.config.branch import ALL, BranchSettings, ChangeSettings, StudyCondition, multiplied
-from general_circuits.config.condition import Settings
+from general_circuits.config.kinds import Settings
 from general_circuits.config.load import load
 from general_circuits.config.study import Study
 from general_circuits.records import from_json, to_json

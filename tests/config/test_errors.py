@@ -101,10 +101,9 @@ def test_a_wrong_value_is_named_with_its_key_and_what_would_be_right(changes: di
 
 
 def test_a_batch_size_may_be_a_number_or_full() -> None:
-    assert set(faults(study(defaults={"batch_size": "half"}))) == {
-        "defaults.batch_size = 'half': should be a valid integer",
-        "defaults.batch_size = 'half': should be 'full'",
-    }
+    assert faults(study(defaults={"batch_size": "half"})) == [
+        "defaults.batch_size = 'half': should be a valid integer or 'full'"
+    ]
     assert load(study(defaults={"batch_size": "full"})).conditions["grokking"].resolve().optimiser.batch_size == "full"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from configs import undescribed
 
-from general_circuits.config.condition import Settings
+from general_circuits.config.kinds import Settings
 from general_circuits.config.measurements import (
     AblationSettings,
     AnswerSettings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from configs import study, undescribed
 
-from general_circuits.config.condition import Settings
+from general_circuits.config.kinds import Settings
 from general_circuits.config.load import load
 from general_circuits.config.study import KeepSettings, Study
 

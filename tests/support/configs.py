@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from general_circuits.config.condition import Settings
 from general_circuits.config.errors import ConfigError
+from general_circuits.config.kinds import Settings
 from general_circuits.config.load import load
 from general_circuits.training.settings import Condition
 

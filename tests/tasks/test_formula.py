@@ -151,3 +151,22 @@ def test_a_power_of_0_is_1_for_every_base() -> None:
     x, y = grid(5)
     values = formula.evaluate(formula.parse("(x^100)^0"), x, y, 5)
     assert values.reduced.tolist() == values.unreduced.tolist() == [1] * 25
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("x+y # sum", "has a comment; leave it out"),
+        ("x+y#", "has a comment"),
+        ("٣*x+y", r"the letter '\\u0663' is not on an English keyboard"),
+        ("x+y²", "is not on an English keyboard"),
+        ("𝑥+y", "is not on an English keyboard"),
+        ("x+\\\ny", "is not on an English keyboard"),
+        ("x\u00a0+y", "is not on an English keyboard"),
+        ("0x10+y", "begins with 0x; write it in digits"),
+        ("x+0B11", "begins with 0B; write it in digits"),
+    ],
+)
+def test_a_text_that_means_something_else_than_it_looks_is_no_formula(text: str, why: str) -> None:
+    with pytest.raises(FormulaError, match=why):
+        formula.parse(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -13,16 +14,13 @@ from pydantic_core import PydanticCustomError
 from general_circuits.config.condition import (
     LINE_SEARCHING,
     ConditionSettings,
-    Count,
     ModelSettings,
-    Name,
-    Number,
-    Settings,
 )
+from general_circuits.config.kinds import Count, Examples, Name, Number, Settings, Strength, Text, number
 from general_circuits.training.events import EVENTS
 from general_circuits.training.settings import STEP, Branch, Condition, Intervention
 
-TIMES = re.compile(r"[x×] ?(\d+(?:\.\d*)?(?:e[+-]?\d+)?)")
+TIMES = re.compile(r"[x×] ?([0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?)")
 """Pattern of a factor on the parent's value, such as x10."""
 
 Measurement = Literal["saliency", "ablation", "progress", "updates", "answers", "spikes"]
@@ -40,7 +38,7 @@ class ChangeSettings(Settings):
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
 
-    kick: Number | Name = Field(
+    kick: Strength | Name = Field(
         0.0,
         union_mode="left_to_right",
         description="one kick at the start, which moves every weight tensor in a random direction. A number is"
@@ -52,24 +50,26 @@ class ChangeSettings(Settings):
         0.0, ge=0, lt=1, description="share of each matrix's numbers that are held at 0: the smallest ones at the start"
     )
     temperature: Number = Field(
-        1.0, gt=0, description="the loss divides logits by this number; below 1 the same logits are more confident"
+        1.0,
+        ge=1e-6,
+        le=1e6,
+        description="the loss divides logits by this number; below 1 the same logits are more confident",
     )
     ignore_above: Number | None = Field(
         None, gt=0, le=1, description="the loss leaves out examples whose label has this probability or more"
     )
-    noise_instead: Number | None = Field(
+    noise_instead: Strength | None = Field(
         None,
-        ge=0,
         description="noise takes the place of the gradient. With sgd, and after the steps of `for`, it has moved the"
         " weights exactly as far as a decoupled weight decay of this number would. Gaussian noise moves each tensor"
         " that far, minibatches' noise all weights together. 0 means no gradient at all",
     )
-    noise_examples: Count | None = Field(
+    noise_examples: Examples | None = Field(
         None,
         description="makes the noise of `noise_instead` that of minibatches of this many examples: the gradient of a"
         " random minibatch less the mean gradient of an epoch of them. Without this key, the noise is Gaussian",
     )
-    batch_noise: Count | None = Field(
+    batch_noise: Examples | None = Field(
         None,
         description="adds Gaussian noise to the gradient. In each tensor, the noise is as large as the"
         " difference between the gradient of this many examples and the gradient of the batch",
@@ -98,7 +98,7 @@ class BranchSettings(Settings):
     parent: Name = Field(
         alias="from", description="the condition that the branch continues; it cannot be a branch itself"
     )
-    at: Annotated[str, AfterValidator(_place)] = Field(
+    at: Annotated[Text, AfterValidator(_place)] = Field(
         description=f"where the branch begins: at an event ({', '.join(EVENTS)}), each replica at its own step; or at a"
         " fixed step, such as `step 1000`",
     )
@@ -161,17 +161,18 @@ def change_in(settings: Any) -> Mapping[str, Any]:
 def multiplied(change: Mapping[str, Any], parent: Mapping[str, Any]) -> dict[str, Any]:
     """Return `change` with every factor, such as `x10`, worked out from the parent's raw settings.
 
-    A factor on something that is no number stays as it is, so that the models refuse it where it stands.
+    A factor on something that is no number, or of too large a product, stays as it is. The models refuse it there.
     """
     values = dict(change)
     for key, value in change.items():
         times = TIMES.fullmatch(value) if isinstance(value, str) else None
         field = ConditionSettings.model_fields.get(key)
         base = parent.get(key, field.default if field else None)
-        if isinstance(base, str):  # YAML 1.1 reads 1e-3 as text
-            base = float(base) if re.fullmatch(r"[\d.]+e[+-]?\d+", base) else base
+        base = number(base)
         if times and isinstance(base, (int, float)) and not isinstance(base, bool):
             product = base * float(times[1])
+            if not math.isfinite(product):
+                continue
             # Strict models refuse 32.0 where they want a whole number.
             values[key] = round(product) if isinstance(base, int) and product == round(product) else product
     return values

@@ -28,6 +28,9 @@ Fault = tuple[tuple[str, ...], Any, str]
 KeyFault = tuple[str, Any, str]
 """The key of a value in one condition, the value, and what would be right."""
 
+MOST_IN_TABLES, MOST_CHECKPOINTS, MOST_EVALUATIONS, MOST_TOYS = 60_000_000, 10_000, 100_000, 50_000
+"""Largest numbers of examples of all conditions, of steps of a run that are kept or evaluated, and of toys."""
+
 
 def contradictions(study: Study) -> Iterator[Fault]:
     """Yield every value that contradicts another one."""
@@ -35,15 +38,28 @@ def contradictions(study: Study) -> Iterator[Fault]:
         yield ("replicas",), study.replicas, f"should be a multiple of block = {study.block}"
     yield from _registered_choices(study.measurements)
     if study.duels.toy:
-        yield from _toy_sizes(study.duels.toy)
+        yield from _toy_sizes(study, study.duels.toy)
     wrong_branches = list(against_branches(study.conditions))
     yield from wrong_branches
     if wrong_branches:
         return  # a branch inherits its settings, so without a sound parent there is nothing to check
+    if (examples := sum(map(_table_size, study.conditions.values()))) > MOST_IN_TABLES:
+        right = f"have tasks of {examples:,} examples together; at most {MOST_IN_TABLES:,} are counted before a study"
+        yield ("conditions",), f"{len(study.conditions)} conditions", right
+        return
     for name, settings in study.conditions.items():
         yield from _condition(study, ("conditions", name), settings)
     if study.duels.planted:
         yield from _condition(study, ("duels", "planted"), study.duels.planted.condition)
+
+
+def _table_size(settings: ConditionSettings) -> int:
+    """Return a bound on the number of examples of a condition's task, without making its table."""
+    if settings.group is not None:
+        return 2**20 if isinstance(settings.group, str) else len(settings.group) ** 2
+    return {"sparse_parity": settings.examples, "boolean": 2**16, "digits": 2000}.get(
+        str(settings.operation), settings.modulus**2
+    )
 
 
 def _condition(study: Study, here: tuple[str, ...], settings: ConditionSettings) -> Iterator[Fault]:
@@ -186,6 +202,16 @@ def _labels(trained: Trained) -> Iterator[KeyFault]:
             yield "label_noise_by", by, f"{right}, and there are {has}"
 
 
+def _spacings(trained: Trained) -> Iterator[KeyFault]:
+    """Yield spacings with more steps than a job can hold at once."""
+    schedule = trained.resolved.schedule
+    for key, most in (("checkpoints", MOST_CHECKPOINTS), ("metrics", MOST_EVALUATIONS)):
+        spacing = getattr(schedule, key)
+        if (steps := schedule.steps // spacing.every + spacing.log) > most:
+            right = f"gives up to {steps:,} steps of {schedule.steps:,}; at most {most:,} can be. Raise `every`"
+            yield key, f"every {spacing.every}", right
+
+
 def _until(trained: Trained) -> Iterator[KeyFault]:
     """Yield a fault if training ends with grokking's, but there is no other condition to wait for."""
     settings = trained.settings
@@ -206,6 +232,7 @@ CHECKS: tuple[Callable[[Trained], Iterator[KeyFault]], ...] = (
     _line_search,
     _sizes,
     _labels,
+    _spacings,
     _until,
 )
 """Checks of every condition, in the order of their messages."""
@@ -218,6 +245,9 @@ def _planted(trained: Trained) -> Iterator[KeyFault]:
     for key in ("parts", "batch_sizes"):
         if any(number > trained.counts.n_training for number in getattr(planted, key)):
             yield key, getattr(planted, key), f"should be at most the {trained.counts.n_training} training examples"
+    if not round(planted.general_fraction * trained.counts.n_examples):
+        right = f"leaves the generaliser no example of {trained.counts.n_examples}"
+        yield "general_fraction", planted.general_fraction, right
     yield from _registered_duels(planted)
     initialisation = trained.resolved.model.initialisation
     if initialisation in ("fourier", "lookup_table"):
@@ -238,8 +268,17 @@ def _registered_duels(planted: PlantedSettings) -> Iterator[KeyFault]:
         yield "perturbation", planted.perturbation, "should be 0, since it moves the weights of conditions alone"
 
 
-def _toy_sizes(toy: ToySettings) -> Iterator[Fault]:
-    """Yield numbers of pairs that are larger than the number of all pairs."""
+def _toy_sizes(study: Study, toy: ToySettings) -> Iterator[Fault]:
+    """Yield numbers of pairs that are larger than the number of all pairs, and more toys or steps than a job holds."""
+    crossed = len(toy.attentions) * len(toy.sharings) * len(toy.coverages)
+    crossed *= max(len(rule.weight_decays) for rule in toy.rules.values())
+    varied = 1 + len(toy.batch_sizes) * study.replicas + len(toy.orders) * study.replicas
+    varied += len(toy.initial_shares) + len(toy.frequencies)
+    if (toys := crossed * varied) > MOST_TOYS:
+        yield ("duels", "toy"), f"{toys:,} toys", f"should be at most {MOST_TOYS:,}; shorten its lists"
+    if toy.steps // toy.block_steps > 1000:
+        right = f"should be at least {toy.steps // 1000}, a thousandth of its steps"
+        yield ("duels", "toy", "block_steps"), toy.block_steps, right
     for key in ("coverages", "batch_sizes"):
         if any(number > toy.pairs for number in getattr(toy, key)):
             yield ("duels", "toy", key), getattr(toy, key), f"should be at most pairs = {toy.pairs}"

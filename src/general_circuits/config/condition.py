@@ -6,9 +6,24 @@ import re
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from general_circuits.config.kinds import (
+    ASCII,
+    MOST_EXAMPLES,
+    MOST_STEPS,
+    Decay,
+    Few,
+    Number,
+    Pattern,
+    Rate,
+    Seed,
+    Settings,
+    Steps,
+    Strength,
+    Text,
+)
 from general_circuits.models.compatibility import why_not_reduced
 from general_circuits.models.presets import PRESETS
 from general_circuits.models.settings import Model
@@ -21,67 +36,53 @@ LINE_SEARCHING = ("line_search", "lbfgs")
 """Update rules that search for their step size: they evaluate the loss several times in a step."""
 
 
-def _number(value: Any) -> Any:
-    """Return text that spells a number as that number, and anything else as it is. YAML 1.1 reads 1e-3 as text."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
-
-
-Number = Annotated[float, BeforeValidator(_number)]
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0)] | Literal["replica"]
-# Names become folders, wildcards of rules and Python identifiers.
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-
-
-class Settings(BaseModel):
-    """Base of all settings: frozen, without unknown keys, silent conversions or NaN."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
 class SpacingSettings(Settings):
     """Steps of two spacings together: evenly on a log axis, and evenly on a linear axis. Step 0 and the last step are
     always included.
     """
 
-    log: int = Field(10, ge=1, description="number of steps that are evenly spaced on a log axis")
-    every: int = Field(250, ge=1, description="distance between steps that are evenly spaced on a linear axis")
+    log: Few = Field(10, description="number of steps that are evenly spaced on a log axis")
+    every: int = Field(
+        250, ge=1, le=MOST_STEPS, description="distance between steps that are evenly spaced on a linear axis"
+    )
+
+
+Row = Annotated[list[Annotated[int, Field(ge=0, lt=64)]], Field(max_length=64)]
+"""Row of a group's multiplication table."""
 
 
 class TaskSettings(Settings):
     """Task that the network learns: a table of examples. docs/tasks.md lists all tasks."""
 
-    operation: str | list[str] = Field(
+    operation: Text | Annotated[list[Text], Field(min_length=1, max_length=64)] = Field(
         "x+y",
         description="name of the operation: arithmetic modulo `modulus`, composition in `group`, or"
         " `sparse_parity`, `boolean` or `digits`. In a list of q operations, example (x, y) has the"
         " operation numbered x mod q",
     )
-    expression: str | list[str] | None = Field(
+    expression: Text | Annotated[list[Text], Field(min_length=1, max_length=64)] | None = Field(
         None,
         description="your own formula in x and y modulo `modulus`, or a list of formulas; it replaces `operation`",
     )
     modulus: int = Field(
         59, ge=2, le=1024, description="p. Operands run from 0 to p − 1. It must be prime if the formula has a /"
     )
-    group: str | list[list[int]] | None = Field(
+    group: Text | Annotated[list[Row], Field(min_length=2, max_length=64)] | None = Field(
         None,
         description="group for x*y, x*y*x^-1 and x*y*x: a name such as S5, D7 or C12, or a multiplication"
         " table, row by row",
     )
-    bits: int = Field(40, ge=1, le=256, description="number of inputs of `sparse_parity` and `boolean`")
+    bits: int = Field(40, ge=1, le=128, description="number of inputs of `sparse_parity` and `boolean`")
     relevant_bits: int = Field(
-        3, ge=1, description="for `sparse_parity`: number of bits that decide the answer, counted from the first"
+        3,
+        ge=1,
+        le=128,
+        description="for `sparse_parity`: number of bits that decide the answer, counted from the first",
     )
     examples: int = Field(
-        2000, ge=2, le=100_000, description="for `sparse_parity`: number of random inputs, both splits together"
+        2000, ge=2, le=50_000, description="for `sparse_parity`: number of random inputs, both splits together"
     )
-    function: str | None = Field(
+    function: Annotated[str, Field(pattern=ASCII, max_length=4096)] | None = Field(
         None,
         description="for `boolean`: and, or, parity or majority; or the function's values for all inputs, such as"
         " '0110'",
@@ -95,7 +96,9 @@ class SplitSettings(Settings):
     """
 
     train_fraction: Number = Field(0.6, gt=0, lt=1, description="share of the examples that the network trains on")
-    train_count: int | None = Field(None, ge=1, description="number of training examples; it replaces `train_fraction`")
+    train_count: int | None = Field(
+        None, ge=1, le=MOST_EXAMPLES, description="number of training examples; it replaces `train_fraction`"
+    )
     split_by: Literal["pair", "example"] = Field(
         "pair", description="`pair` keeps (a, b) and (b, a) in the same split; `example` draws each example by itself"
     )
@@ -143,12 +146,18 @@ class ModelSettings(Settings):
         None, ge=1, le=12, description="number of transformer blocks, or of an MLP's hidden layers"
     )
     d_model: int | None = Field(
-        None, ge=1, description="width of the residual stream, or of an MLP's embedding with `inputs: embedding`"
+        None,
+        ge=1,
+        le=4096,
+        description="width of the residual stream, or of an MLP's embedding with `inputs: embedding`",
     )
     n_heads: int | None = Field(
-        None, ge=1, description="for transformers: number of attention heads per block; it must divide `d_model`"
+        None,
+        ge=1,
+        le=256,
+        description="for transformers: number of attention heads per block; it must divide `d_model`",
     )
-    d_mlp: int | None = Field(None, ge=2, description="neurons per layer")
+    d_mlp: int | None = Field(None, ge=2, le=65_536, description="neurons per layer")
     activation: Literal["relu", "gelu", "quadratic"] | None = Field(
         None, description="activation function of the neurons"
     )
@@ -195,16 +204,14 @@ class OptimiserSettings(Settings):
     optimiser: Literal["adamw", "adam", "sgd", "line_search", "lbfgs"] = Field(
         "adamw", description="update rule; `line_search` and `lbfgs` need `batch_size: full`"
     )
-    learning_rate: Number = Field(
+    learning_rate: Rate = Field(
         1e-3,
-        gt=0,
         description="constant learning rate after warm-up. `line_search` tries it as the first step size of"
         " training. `lbfgs` tries it first in every step; 1 is usual there",
     )
-    warm_up: int = Field(10, ge=0, description="steps of linear warm-up; `line_search` and `lbfgs` never warm up")
-    weight_decay: Number = Field(
+    warm_up: Steps = Field(10, description="steps of linear warm-up; `line_search` and `lbfgs` never warm up")
+    weight_decay: Decay = Field(
         1.0,
-        ge=0,
         description="decay of the weights in `decay_on`. If it is decoupled, a step removes this share of them:"
         " learning rate × this number",
     )
@@ -213,26 +220,26 @@ class OptimiserSettings(Settings):
         description="`decoupled` decay acts beside the gradient, `coupled` decay inside it. By default it is"
         " decoupled for adamw and coupled for all other rules",
     )
-    decay_on: Literal["all"] | list[str] = Field(
+    decay_on: Literal["all"] | Annotated[list[Pattern], Field(min_length=1, max_length=100)] = Field(
         "all",
-        min_length=1,
         description="weights that decay: `all`, or patterns of their names, such as `[embed.W_E,"
         " blocks.*.mlp.*]`. A pattern that matches no weight is refused",
     )
     beta1: Number = Field(0.9, ge=0, lt=1, description="Adam's memory of the gradient")
     beta2: Number = Field(0.98, ge=0, lt=1, description="Adam's memory of the squared gradient")
-    epsilon: Number = Field(1e-8, gt=0, description="Adam's ε")
+    epsilon: Number = Field(1e-8, gt=0, le=1, description="Adam's ε")
     momentum: Number = Field(0.0, ge=0, lt=1, description="momentum of sgd")
-    gradient_noise: Number = Field(
+    gradient_noise: Strength = Field(
         0.0,
-        ge=0,
         description="standard deviation of the Gaussian noise that every step adds to each coordinate of the gradient",
     )
     grokfast_alpha: Number = Field(0.98, ge=0, lt=1, description="Grokfast's memory of the gradient (Lee et al. 2024)")
-    grokfast_lambda: Number = Field(
-        0.0, ge=0, description="factor with which Grokfast adds the remembered gradient; 0 adds nothing"
+    grokfast_lambda: Strength = Field(
+        0.0, description="factor with which Grokfast adds the remembered gradient; 0 adds nothing"
     )
-    batch_size: int | Literal["full"] = Field(512, description="examples per step, or `full`")
+    batch_size: Annotated[int, Field(ge=1, le=MOST_EXAMPLES)] | Literal["full"] = Field(
+        512, description="examples per step, or `full`"
+    )
     loss: Literal["cross_entropy", "mean_squared_error", "hinge", "stablemax"] | None = Field(
         None, description="loss that training minimises; by default the preset's loss"
     )
@@ -247,7 +254,7 @@ class OptimiserSettings(Settings):
     )
 
 
-OWN_END = re.compile(r"(\d+(?:\.\d+)?) generalised")
+OWN_END = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,9})?) generalised")
 
 
 def _times(until: float | str) -> float:
@@ -263,17 +270,16 @@ def _end(until: float | str | None) -> float | str | None:
     if until is None:
         return None
     # A replica's own t_g is known only when it has come, so its end cannot be earlier.
-    is_fault = _times(until) < 1 if isinstance(until, str) else until <= 0
-    if is_fault:
-        raise PydanticCustomError("end", "should be a number above 0, or as in '1.5 generalised' with at least 1")
+    if isinstance(until, str) and not 1 <= _times(until) <= 1000:
+        raise PydanticCustomError("end", "should be a number above 0, or as in '1.5 generalised' with 1 to 1000")
     return until
 
 
 class ScheduleSettings(Settings):
     """Length of training, and the steps at which it is recorded."""
 
-    steps: int = Field(6000, ge=0, description="number of updates; with 0, the starting weights are measured")
-    until: Annotated[Number | str | None, AfterValidator(_end)] = Field(
+    steps: Steps = Field(6000, description="number of updates; with 0, the starting weights are measured")
+    until: Annotated[Annotated[Number, Field(gt=0, le=1000)] | Text | None, AfterValidator(_end)] = Field(
         None,
         description="training ends earlier. With a number such as `1.5`, it ends at so many times t_g of grokking's"
         " replica with the same number. This saves time in controls, which claims read up to 1.5 t_g. With"

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from general_circuits.config.condition import (
     ConditionSettings,
-    Count,
     ModelSettings,
-    Number,
-    Settings,
     SplitSettings,
     TaskSettings,
 )
+from general_circuits.config.kinds import MOST_EXAMPLES, Choices, Count, Decay, Few, Number, Rate, Settings, each_once
 from general_circuits.duels import settings as duels
 from general_circuits.duels import toy_grid
 from general_circuits.training.settings import Condition
 
 # Numbers in lists, where a field's own bounds would be those of the list.
-Rate = Annotated[Number, Field(gt=0)]
-Decay = Annotated[Number, Field(ge=0)]
-Share = Annotated[Number, Field(gt=0, lt=1)]
+Margin = Annotated[Number, Field(ge=1e-3, le=50)]
+Share = Annotated[Number, Field(ge=1e-3, le=0.999)]
 Noise = Annotated[Number, Field(ge=0, lt=1)]
+
+Pairs = Annotated[int, Field(ge=1, le=64)]
+# Lists that may be empty: then a duel does not vary this setting.
+Item = TypeVar("Item")
+Short = Annotated[list[Item], Field(max_length=20), AfterValidator(each_once)]
 
 
 class RuleSettings(Settings):
     """Update rule of a duel: its learning rate, and the weight decays to try."""
 
     learning_rate: Rate = Field(description="constant learning rate")
-    weight_decays: list[Decay] = Field(
-        min_length=1,
+    weight_decays: Choices[Decay] = Field(
         description="weight decays to try one after another. As in torch, decay is decoupled for adamw and coupled"
         " for the other rules",
     )
@@ -47,37 +48,34 @@ class ToySettings(Settings):
     pairs: int = Field(
         8, ge=2, le=64, description="n, the number of input pairs to memorise; each pair has its own shallow circuit"
     )
-    margin: Rate = Field(
+    margin: Margin = Field(
         4.0,
         description="margin at the start, for pairs that both kinds of circuit answer: the right logit minus the"
         " other logits",
     )
-    coverages: list[Count] = Field(
-        [1, 2, 4, 8], min_length=1, description="numbers of pairs that the general circuit covers"
-    )
-    attentions: list[Literal["linear", "softmax"]] = Field(
+    coverages: Choices[Pairs] = Field([1, 2, 4, 8], description="numbers of pairs that the general circuit covers")
+    attentions: Choices[Literal["linear", "softmax"]] = Field(
         ["linear", "softmax"],
-        min_length=1,
         description="kinds of attention. `linear` has no softmax. `softmax` runs over both tokens and a third place"
         " called nothing",
     )
-    sharings: list[Literal["shared", "apart"]] = Field(
+    sharings: Choices[Literal["shared", "apart"]] = Field(
         ["shared", "apart"],
         min_length=1,
         description="forms of the general circuit. `shared` is one head, whose query serves all its pairs. `apart`"
         " has one head for each of its pairs",
     )
-    batch_sizes: list[Count] = Field([1, 4, 8], description="pairs per step; the number `pairs` means all pairs")
-    orders: list[Literal["shuffled", "sequential", "blocked"]] = Field(
+    batch_sizes: Short[Pairs] = Field([1, 4, 8], description="pairs per step; the number `pairs` means all pairs")
+    orders: Short[Literal["shuffled", "sequential", "blocked"]] = Field(
         ["shuffled", "sequential", "blocked"],
         description="orders in which pairs are shown. `shuffled` is a random order; `sequential` shows one pair at a"
         " time in a fixed order; `blocked` shows all pairs at once, but leaves the first pair out for"
         " `block_steps` steps, shows it for as many, and so on",
     )
-    initial_shares: list[Share] = Field(
+    initial_shares: Short[Share] = Field(
         [0.2, 0.5, 0.8], description="shares of the right logits that the general circuit gives at the start"
     )
-    frequencies: list[Count] = Field(
+    frequencies: Short[Annotated[int, Field(ge=1, le=1000)]] = Field(
         [1, 4, 16], description="frequencies of the first pair, in units of another pair's frequency"
     )
     rules: dict[Literal["sgd", "momentum", "adam", "adamw"], RuleSettings] = Field(
@@ -129,17 +127,20 @@ class PlantedSettings(TaskSettings, SplitSettings, ModelSettings):
         "quadratic_mlp", description="architecture of the modules"
     )
     d_mlp: int | None = Field(
-        128, ge=8, description="neurons of the generaliser; a memoriser of one of K parts has this number / √K"
+        128,
+        ge=8,
+        le=65_536,
+        description="neurons of the generaliser; a memoriser of one of K parts has this number / √K",
     )
     general_fraction: Share = Field(0.9, description="share of all examples that the generaliser trains on")
     planting_rate: Rate = Field(1e-2, description="AdamW's learning rate while modules are trained apart")
     planting_decay: Decay = Field(1.0, description="weight decay of the generaliser; memorisers have none")
     general_steps: Count = Field(5000, description="largest number of training steps of the generaliser")
     memory_steps: Count = Field(500, description="training steps of each memoriser")
-    parts: list[Count] = Field(
+    parts: Choices[Annotated[int, Field(ge=1, le=10_000)]] = Field(
         [1, 4, 16], min_length=1, description="numbers K of parts that the training examples are split into"
     )
-    label_noises: list[Noise] = Field(
+    label_noises: Choices[Noise] = Field(
         [0.0, 0.1], min_length=1, description="shares ξ of training examples with a wrong label"
     )
     rules: dict[Literal["sgd", "momentum", "adam", "adamw"], RuleSettings] = Field(
@@ -152,33 +153,33 @@ class PlantedSettings(TaskSettings, SplitSettings, ModelSettings):
         min_length=1,
         description="update rules of duels; each is also run without weight decay",
     )
-    batch_sizes: list[Annotated[int, Field(ge=0)]] = Field(
+    batch_sizes: Choices[Annotated[int, Field(ge=0, le=MOST_EXAMPLES)]] = Field(
         [64, 0], min_length=1, description="examples per step; 0 means all"
     )
-    margins: list[Rate] = Field(
+    margins: Choices[Margin] = Field(
         [4.0, 2.0, 8.0],
         min_length=1,
         description="margins of right answers at the start. A larger margin acts like a lower temperature and leaves"
         " less loss",
     )
-    initial_shares: list[Share] = Field(
+    initial_shares: Choices[Share] = Field(
         [0.5, 0.2, 0.8], min_length=1, description="shares of that margin that the general side gives at the start"
     )
-    scalings: list[Literal["outside", "halfway", "inside"]] = Field(
+    scalings: Choices[Literal["outside", "halfway", "inside"]] = Field(
         ["outside", "halfway", "inside"],
         min_length=1,
         description="places of the factor that matches the margins: `outside` the networks, `inside` their readout"
         " weights, or `halfway`, with its square root in each",
     )
     duel_steps: Count = Field(500, description="training steps of a duel; longer ones have effects measured up to here")
-    settling: dict[Literal["sgd", "momentum", "adam", "adamw"], Count] = Field(
+    settling: dict[Literal["sgd", "momentum", "adam", "adamw"], Annotated[int, Field(ge=1, le=1000)]] = Field(
         # Chosen on seeds 1000 to 1002 from drifts alone. At these ends none of one or sixteen parts is above 0.0014 per
         # 100 steps. Shares of adamw with decay turn twice on their way, so a small drift could not end a duel.
         {"sgd": 4, "momentum": 4, "adamw": 10},
         description="how many times `duel_steps` the duels last whose shares are judged, by update rule; 1 for a rule"
         " that is not named. Their shares must have settled at the end",
     )
-    evaluations: Count = Field(
+    evaluations: Few = Field(
         25,
         description="number of steps of a duel that are measured, evenly chosen from `duel_steps`. The further steps"
         " of longer duels are measured as often",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+import reprlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel
+
+from general_circuits.config.kinds import ALPHABETS
 
 
 class ConfigError(ValueError):
@@ -16,40 +19,92 @@ class ConfigError(ValueError):
 
 LONGEST = 60
 """Number of letters after which a message cuts a value."""
+WORDS = reprlib.Repr()
+"""Spelling of values that may be deep, long, or contain themselves."""
+WORDS.maxlevel, WORDS.maxstring, WORDS.maxother, WORDS.maxlong = 3, 4 * LONGEST, 4 * LONGEST, 4 * LONGEST
+Location = tuple[str | int, ...]
+"""Keys, and positions in lists, that lead to a value."""
 
 
 def cut(value: Any, quoted: bool = True) -> str:
     """Return a value as a message shows it: on one line, and without the end if it is long."""
-    text = repr(value) if quoted or not isinstance(value, str) else repr(value)[1:-1]
+    try:
+        text = WORDS.repr(value)
+    except ValueError:  # Python spells no whole number of more than 4,300 digits
+        text = "a number of thousands of digits"
+    text = text if quoted or not isinstance(value, str) else text[1:-1]
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
-def explained(fault: Any, raw: Mapping[str, Any], root: type[BaseModel]) -> str:
-    """Return the message for one of pydantic's errors.
+def explained(faults: Sequence[Any], raw: Mapping[str, Any], merged: Any, root: type[BaseModel]) -> Iterator[str]:
+    """Yield a message for each wrong value.
 
     Args:
-        fault: an entry of pydantic's `errors()`.
+        faults: pydantic's `errors()`. If a value may be of several kinds, each kind has a fault of its own.
         raw: the config as the user wrote it.
+        merged: the config with the settings that conditions inherit, which was checked.
         root: the model of a whole config, whose fields are the known keys.
     """
-    # Pydantic's locations also name validators and members of unions, which no user wrote.
-    location = tuple(str(part) for part in fault["loc"] if not str(part).startswith(("function-", "literal[")))
-    while location and re.fullmatch(r"int|float|str|\[key\]|list\[.*|constrained-.*", location[-1]):
-        location = location[:-1]
-    value, context = fault["input"], fault.get("ctx", {})
-    kind = fault["type"]
+    located: dict[Location, list[Any]] = {}
+    for fault in faults:
+        located.setdefault(_location(fault, merged), []).append(fault)
+    for location, here in located.items():
+        # A list that fits no kind is faulty itself, and its items are too: they say more.
+        if not any(other[: len(location)] == location for other in located if len(other) > len(location)):
+            yield _message(tuple(str(part) for part in location if not isinstance(part, int)), here, raw, root)
+
+
+def _location(fault: Any, merged: Any) -> Location:
+    """Return the keys that lead to a fault. Pydantic's also name validators and kinds, which no user wrote."""
+    keys: list[str | int] = []
+    value = merged
+    for part in fault["loc"]:
+        is_item = isinstance(value, list) and isinstance(part, int) and part < len(value)
+        if is_item or (isinstance(value, Mapping) and part in value):
+            keys.append(part)
+            value = value[part]
+    if fault["type"] == "missing":
+        keys.append(fault["loc"][-1])
+    return tuple(keys)
+
+
+def _message(location: tuple[str, ...], faults: Sequence[Any], raw: Mapping[str, Any], root: type[BaseModel]) -> str:
+    """Return the message for one value. It has several faults if it fits none of several kinds."""
+    kind, value = faults[0]["type"], faults[0]["input"]
     if kind == "extra_forbidden":
         return f"{place(location, raw)}: unknown key{_nearest(location[-1], list(_fields(location, root)))}"
     if kind == "missing":
         return f"{'.'.join(location)}: missing; {_fields(location, root)[location[-1]].description or 'needed'}"
-    reason = {
-        "too_short": "should not be empty",
-        "literal_error": f"should be {context.get('expected')}",
-        "string_pattern_mismatch": "should have lower-case letters, digits and underscores, and begin with a letter",
-        "model_type": "should be a mapping of keys to values",
-        "dict_type": "should be a mapping of keys to values",
-    }.get(kind, fault["msg"].replace("Input should be", "should be"))
-    return at(place(location, raw), value, reason)
+    # Where one kind fits and only its range does not, the other kinds say nothing.
+    telling = [fault for fault in faults if not fault["type"].endswith(("_type", "literal_error"))] or faults
+    reasons = list(dict.fromkeys(map(_reason, telling)))
+    if hint := next((reason for reason in reasons if reason.startswith("did you mean")), ""):
+        reasons = [hint]
+    others = [reason.removeprefix("should be ") for reason in reasons[1:]]
+    return at(place(location, raw), value, " or ".join([reasons[0], *others]))
+
+
+def _reason(fault: Any) -> str:
+    """Return in words what would be right in place of a wrong value."""
+    context = fault.get("ctx", {})
+    match fault["type"]:
+        case "literal_error":
+            known = re.findall("'([^']*)'", context["expected"])
+            close = difflib.get_close_matches(str(fault["input"]), known, n=1, cutoff=0.7)
+            return f"did you mean {close[0]}?" if close else f"should be {context['expected']}"
+        case "too_short":
+            return (
+                "should not be empty" if context["min_length"] == 1 else f"should have {context['min_length']} or more"
+            )
+        case "too_long":
+            return f"should have at most {context['max_length']:,} entries"
+        case "string_too_long":
+            return f"should have at most {context['max_length']:,} letters"
+        case "string_pattern_mismatch":
+            return ALPHABETS[context["pattern"]]
+        case "model_type" | "dict_type":
+            return "should be a mapping of keys to values"
+    return str(fault["msg"]).replace("Input should be", "should be")
 
 
 def place(location: tuple[str, ...], raw: Mapping[str, Any]) -> str:
@@ -63,17 +118,24 @@ def place(location: tuple[str, ...], raw: Mapping[str, Any]) -> str:
         raw: the config as the user wrote it.
     """
     if len(location) >= 3 and location[0] == "conditions":
-        conditions = raw.get("conditions") or {}
-        own, defaults = conditions.get(location[1]) or {}, raw.get("defaults") or {}
-        branch = own.get("branch") if isinstance(own, Mapping) else None
-        if isinstance(branch, Mapping) and location[2] not in ("branch", "measurements"):
+        conditions, defaults = mapping(raw.get("conditions")), mapping(raw.get("defaults"))
+        own = mapping(conditions.get(location[1]))
+        branch = mapping(own.get("branch"))
+        if branch and location[2] not in ("branch", "measurements"):
             if _has(branch.get("change"), location[2:]):
                 return ".".join((*location[:2], "branch", "change", *location[2:]))
-            if branch.get("from") in conditions and branch["from"] != location[1]:
-                return place(("conditions", branch["from"], *location[2:]), raw)
+            parent = branch.get("from")
+            # A branch of a branch is refused, and inherits nothing.
+            if isinstance(parent, str) and parent in conditions and not mapping(conditions[parent]).get("branch"):
+                return place(("conditions", parent, *location[2:]), raw)
         if not _has(own, location[2:]) and _has(defaults, location[2:]):
             return ".".join(("defaults", *location[2:]))
-    return ".".join(location)
+    return ".".join(cut(part, quoted=False) for part in location)
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Return a value if it is a mapping; an empty one otherwise."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _has(settings: Any, path: tuple[str, ...]) -> bool:
@@ -87,7 +149,7 @@ def _has(settings: Any, path: tuple[str, ...]) -> bool:
 
 def at(where: str, value: Any, right: str) -> str:
     """Return the message for one wrong value."""
-    return f"{where} = {value!r}: {right}"
+    return f"{where} = {cut(value)}: {right}"
 
 
 def listed(faults: Iterator[str]) -> str:

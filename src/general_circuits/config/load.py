@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from general_circuits.config.branch import branch_in, change_in, multiplied
 from general_circuits.config.checks import contradictions
-from general_circuits.config.errors import ConfigError, at, explained, listed, place
+from general_circuits.config.errors import ConfigError, at, cut, explained, listed, place
 from general_circuits.config.study import Study
 from general_circuits.models.compatibility import lacking
 
@@ -24,29 +24,30 @@ def load(raw: Mapping[str, Any]) -> Study:
         ConfigError: the study cannot run. The message lists every fault: the key, the value and what would be right.
     """
     if not isinstance(raw, Mapping):
-        raise ConfigError(f"config: {raw!r}: should be a mapping of keys to values")
+        raise ConfigError(f"config: {cut(raw)}: should be a mapping of keys to values")
     merged = dict(raw)
-    defaults = raw.get("defaults") or {}
+    defaults = {} if raw.get("defaults") is None else raw["defaults"]
     written = raw.get("conditions")
     # A section that is no mapping stays as it is, so that the models refuse it.
     if isinstance(defaults, Mapping) and isinstance(written, Mapping):
         merged["defaults"] = dict(defaults)
         merged["conditions"] = {
-            name: _inherited(defaults, settings or {}) if isinstance(settings or {}, Mapping) else settings
-            for name, settings in written.items()
+            name: _inherited(defaults, settings) if isinstance(settings, Mapping) else settings
+            for name, settings in ((name, {} if own is None else own) for name, own in written.items())
         }
         # Branches come second: they inherit from their parent, which has its defaults by now.
         for name, settings in written.items():
             branch = branch_in(settings)
             if branch is not None:
-                parent = written.get(branch.get("from"), {}) or {}
-                merged["conditions"][name] = _branched(settings, merged["conditions"].get(branch.get("from")), parent)
+                parent = branch.get("from") if isinstance(branch.get("from"), str) else None
+                inherited, own = merged["conditions"].get(parent), written.get(parent)
+                merged["conditions"][name] = _branched(settings, inherited, own)
     if misplaced := [*_both_given(raw), *_beside_branches(written)]:
         raise ConfigError(listed(iter(misplaced)))
     try:
         study = Study.model_validate(merged)
     except ValidationError as error:
-        raise ConfigError(listed(explained(fault, raw, Study) for fault in error.errors())) from None
+        raise ConfigError(listed(explained(error.errors(), raw, merged, Study))) from None
     faults = list(contradictions(study))
     if faults:
         raise ConfigError(listed(at(place(location, raw), value, right) for location, value, right in faults))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from general_circuits.config.condition import Count, Number, Settings
+from general_circuits.config.kinds import MOST_EXAMPLES, Choices, Count, Examples, Few, Number, Settings
 
 Method = Literal[
     "activation_gradient",
@@ -25,7 +25,7 @@ Site = Literal["mlp", "head_outputs", "heads"]
 class AttributionSettings(Settings):
     """Attribution of each answer to every neuron, by every combination of method, target, normalisation and site."""
 
-    methods: list[Method] = Field(
+    methods: Choices[Method] = Field(
         ["activation_gradient"],
         min_length=1,
         description="attribution methods. Integrated gradients start from zero activation, or from the mean"
@@ -33,27 +33,27 @@ class AttributionSettings(Settings):
         " effect sets one neuron to zero. Shapley values average over the orders in which neurons"
         " are set to zero",
     )
-    targets: list[TargetName] = Field(
+    targets: Choices[TargetName] = Field(
         ["right_minus_mean"],
         min_length=1,
         description="numbers that are attributed to neurons. `right_minus_mean` is the right logit minus the mean"
         " logit; `right_logit` is the right logit itself; `margin` is the right logit minus the largest"
         " other logit; `log_probability` is the label's",
     )
-    normalisations: list[Normalisation] = Field(
+    normalisations: Choices[Normalisation] = Field(
         ["raw", "matched"],
         min_length=1,
         description="units of the saliency. `raw` keeps the units of the target; `matched` divides logits by their"
         " scale, which makes checkpoints comparable; `per_example` divides by the total magnitude of an"
         " example's saliency",
     )
-    sites: list[Site] = Field(
+    sites: Choices[Site] = Field(
         ["mlp"],
         min_length=1,
         description="kinds of neurons: MLP units (`mlp`), units of the attention heads' outputs (`head_outputs`) or"
         " whole heads (`heads`). They are measured in every layer",
     )
-    examples: Count | Literal["all"] = Field(
+    examples: Examples | Literal["all"] = Field(
         256,
         description="number of examples for methods that need many passes, drawn once per replica. All other"
         " methods use all examples",
@@ -61,19 +61,24 @@ class AttributionSettings(Settings):
     integration_steps: int = Field(
         50,
         ge=2,
+        le=10_000,
         description="number of steps of conductance. Integrated gradients begin with this number, except where one"
         " step is exact",
     )
     most_integration_steps: int = Field(
         400,
         ge=2,
+        le=10_000,
         description="largest number of steps of integrated gradients, which double their steps until they are complete",
     )
     completeness_error: Number = Field(
-        1e-3, gt=0, description="largest relative error with which an attribution still counts as complete"
+        1e-3, gt=0, le=1, description="largest relative error with which an attribution still counts as complete"
     )
     permutations: int = Field(
-        32, ge=2, description="number of random orders for Shapley values. For up to ten neurons, the values are exact"
+        32,
+        ge=2,
+        le=10_000,
+        description="number of random orders for Shapley values. For up to ten neurons, the values are exact",
     )
 
     @property
@@ -96,10 +101,11 @@ class SaliencySettings(AttributionSettings):
     docs/saliency.md explains it.
     """
 
-    checkpoints: Count | Literal["all"] = Field("all", description="number of checkpoints, evenly chosen; or `all`")
+    checkpoints: Few | Literal["all"] = Field("all", description="number of checkpoints, evenly chosen; or `all`")
     by_example: int = Field(
         0,
         ge=0,
+        le=100,
         description="number of checkpoints at which the saliency of every example is also kept; docs/running.md says"
         " more",
     )
@@ -108,19 +114,19 @@ class SaliencySettings(AttributionSettings):
 class AblationSettings(Settings):
     """Deletion of the k most salient neurons and of k other neurons, and the damage. docs/ablation.md explains it."""
 
-    sites: list[Site] = Field(
+    sites: Choices[Site] = Field(
         ["mlp"],
         min_length=1,
         description="kinds of neurons: MLP units (`mlp`), units of the attention heads' outputs (`head_outputs`) or"
         " whole heads (`heads`). MLPs have only the first kind",
     )
-    deletions: list[Literal["zero", "mean", "resample"]] = Field(
+    deletions: Choices[Literal["zero", "mean", "resample"]] = Field(
         ["zero", "mean"],
         min_length=1,
         description="values of a deleted unit. `zero` is zero. `mean` is the unit's mean over training examples."
         " `resample` is its value on another training example",
     )
-    rankings: list[
+    rankings: Choices[
         Literal[
             "mean_magnitude",
             "median_magnitude",
@@ -137,25 +143,25 @@ class AblationSettings(Settings):
         " absolute value. Random orders are always added. `specifications` rank by the statistics of"
         " every saliency",
     )
-    dead_units: list[Literal["included", "excluded"]] = Field(
+    dead_units: Choices[Literal["included", "excluded"]] = Field(
         ["included"], min_length=1, description="whether neurons that fire on no training example are ranked"
     )
-    splits: list[Literal["train", "validation"]] = Field(
+    splits: Choices[Literal["train", "validation"]] = Field(
         ["train", "validation"],
         min_length=1,
         description="splits whose examples the network answers without the neurons; the claims read `train`",
     )
-    k_points: Annotated[int, Field(ge=2)] | Literal["all"] = Field(
+    k_points: Annotated[int, Field(ge=2, le=10_000)] | Literal["all"] = Field(
         20,
         description="number of sizes k in the table `ablation`, from 1 to all neurons, evenly spaced on a log axis; or"
         " `all`. Where the logits are linear in the neurons, the table `damage` also covers every k up to a"
         " quarter of the neurons",
     )
-    random_draws: int = Field(20, ge=1, description="number of random orders for comparison")
-    examples: int = Field(
-        1024, ge=1, description="number of examples per split, drawn once per replica; a smaller split is used whole"
+    random_draws: Few = Field(20, description="number of random orders for comparison")
+    examples: Examples = Field(
+        1024, description="number of examples per split, drawn once per replica; a smaller split is used whole"
     )
-    checkpoints: Count | Literal["all"] = Field(
+    checkpoints: Few | Literal["all"] = Field(
         "all", description="number of checkpoints, evenly chosen from the checkpoints with saliency; or `all`"
     )
 
@@ -194,37 +200,37 @@ class SpecificationSettings(AttributionSettings):
     examples and of random draws are those of `ablation`.
     """
 
-    methods: list[Method] = Field(
+    methods: Choices[Method] = Field(
         ["activation_gradient", "integrated_gradients", "integrated_gradients_from_mean", "ablation_effect"],
         min_length=1,
         description="as for saliency",
     )
-    targets: list[TargetName] = Field(
+    targets: Choices[TargetName] = Field(
         ["right_minus_mean", "right_logit", "margin", "log_probability"], min_length=1, description="as for saliency"
     )
-    normalisations: list[Normalisation] = Field(
+    normalisations: Choices[Normalisation] = Field(
         ["raw", "matched", "per_example"], min_length=1, description="as for saliency"
     )
-    sites: list[Site] = Field(["mlp", "head_outputs"], min_length=1, description="as for saliency")
-    damage_sites: list[Site] = Field(
+    sites: Choices[Site] = Field(["mlp", "head_outputs"], min_length=1, description="as for saliency")
+    damage_sites: Choices[Site] = Field(
         ["mlp"], min_length=1, description="sites out of `sites` at which neurons are deleted"
     )
-    statistics: list[Literal["mean_magnitude", "median_magnitude", "q95_magnitude", "median", "breadth"]] = Field(
+    statistics: Choices[Literal["mean_magnitude", "median_magnitude", "q95_magnitude", "median", "breadth"]] = Field(
         ["mean_magnitude", "median_magnitude", "q95_magnitude", "median"],
         min_length=1,
         description="statistics that rank the neurons; histograms always cover every statistic",
     )
-    splits: list[Literal["train", "validation"]] = Field(
+    splits: Choices[Literal["train", "validation"]] = Field(
         ["train", "validation"],
         min_length=1,
         description="splits whose examples the network answers without the neurons; histograms always cover both",
     )
-    dead_units: list[Literal["included", "excluded"]] = Field(
+    dead_units: Choices[Literal["included", "excluded"]] = Field(
         ["included", "excluded"],
         min_length=1,
         description="as for ablation; histograms always come with and without dead units",
     )
-    deletions: list[Literal["zero", "mean", "resample"]] = Field(
+    deletions: Choices[Literal["zero", "mean", "resample"]] = Field(
         ["zero", "mean", "resample"], min_length=1, description="as for ablation"
     )
 
@@ -235,11 +241,14 @@ class ProgressSettings(Settings):
     docs/progress.md explains them.
     """
 
-    checkpoints: Count | Literal["all"] = Field(20, description="number of checkpoints, evenly chosen; or `all`")
+    checkpoints: Few | Literal["all"] = Field(20, description="number of checkpoints, evenly chosen; or `all`")
     examples: int = Field(
-        8, ge=0, description="number of training examples whose own gradients are measured; 0 measures none"
+        8,
+        ge=0,
+        le=MOST_EXAMPLES,
+        description="number of training examples whose own gradients are measured; 0 measures none",
     )
-    examples_checkpoints: Count = Field(
+    examples_checkpoints: Few = Field(
         6, description="number of checkpoints at which gradients of single examples are measured, evenly chosen"
     )
 
@@ -265,7 +274,7 @@ class UpdateSettings(Settings):
     docs/progress.md explains them.
     """
 
-    checkpoints: Count | Literal["all"] = Field(20, description="number of checkpoints, evenly chosen; or `all`")
+    checkpoints: Few | Literal["all"] = Field(20, description="number of checkpoints, evenly chosen; or `all`")
 
 
 class AnswerSettings(Settings):
@@ -274,7 +283,7 @@ class AnswerSettings(Settings):
     They are recorded for conditions whose claims read them.
     """
 
-    checkpoints: Count | Literal["all"] = Field(30, description="number of checkpoints, evenly chosen; or `all`")
+    checkpoints: Few | Literal["all"] = Field(30, description="number of checkpoints, evenly chosen; or `all`")
 
 
 class SpikeSettings(Settings):
@@ -286,10 +295,13 @@ class SpikeSettings(Settings):
     threshold: Number = Field(
         2.0,
         gt=1,
+        le=1e6,
         description="smallest ratio of a spike: training loss divided by its median over the 50 steps before",
     )
-    most: Count = Field(
+    most: int = Field(
         5,
+        ge=1,
+        le=1000,
         description="largest number of spikes on the plateau that are measured in each replica, evenly chosen. Quiet"
         " windows and kicks are measured beside them. The claim needs three",
     )

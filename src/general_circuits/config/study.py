@@ -12,8 +12,9 @@ from pydantic import Field
 
 from general_circuits import records
 from general_circuits.config.branch import StudyCondition, as_json
-from general_circuits.config.condition import ConditionSettings, Name, Settings
+from general_circuits.config.condition import ConditionSettings
 from general_circuits.config.duels import DuelSettings
+from general_circuits.config.kinds import LARGEST_SEED, Name, Settings
 from general_circuits.config.measurements import MeasurementSettings
 from general_circuits.training.settings import Branch
 
@@ -28,6 +29,7 @@ class KeepSettings(Settings):
     states: int = Field(
         8,
         ge=0,
+        le=10_000,
         description="number of training states that are kept per replica, at evenly spaced steps. Replays start from"
         " them; with 0, replays start from the seed",
     )
@@ -37,11 +39,12 @@ class Study(Settings):
     """Study that a config describes: conditions, replicas, measurements."""
 
     study: Name = Field(description="name of the study; its results lie under results/{study}/")
-    replicas: int = Field(3, ge=1, description="seeds per condition")
-    block: int = Field(1, ge=1, description="replicas that one job trains; must divide `replicas`")
+    replicas: int = Field(3, ge=1, le=100, description="seeds per condition")
+    block: int = Field(1, ge=1, le=100, description="replicas that one job trains; must divide `replicas`")
     first_seed: int = Field(
         0,
         ge=0,
+        le=LARGEST_SEED,
         description="seed of the first replica; the next replicas have the next seeds. Seeds from 1000 on are for"
         " tuning",
     )
@@ -49,6 +52,7 @@ class Study(Settings):
     defaults: ConditionSettings = Field(ConditionSettings(), description="settings that all conditions share")
     conditions: dict[Name, StudyCondition] = Field(
         min_length=1,
+        max_length=20_000,
         description="conditions by name. Each has the settings that differ from `defaults`, or a `branch`",
     )
     measurements: MeasurementSettings = MeasurementSettings()

@@ -87,7 +87,15 @@ def parse(text: str) -> Formula:
     """
     if len(text) > LONGEST:
         raise FormulaError(f"is {len(text)} letters long; at most {LONGEST} are read")
-    choice = CHOICE.fullmatch(text.strip())
+    text = text.strip()
+    for letter in text:
+        if not " " <= letter <= "~":
+            raise FormulaError(f"is no formula: the letter {letter!a} is not on an English keyboard")
+    if "#" in text:
+        raise FormulaError("has a comment; leave it out")
+    if based := re.search(r"\b0[xbo]", text, re.IGNORECASE):
+        raise FormulaError(f"has a number that begins with {based[0]}; write it in digits")
+    choice = CHOICE.fullmatch(text)
     if not choice:
         tree = _tree(text)
         return Formula(_spelled(tree), tree)
@@ -185,10 +193,8 @@ def _reduced(tree: ast.expr, x: Integers, y: Integers, p: int, is_defined: NDArr
     """Return values modulo p, (example). Clear `is_defined` in place where a divisor is 0."""
     match tree:
         case ast.BinOp(left, ast.Pow(), ast.Constant(int(exponent))):
-            base, power = _reduced(left, x, y, p, is_defined), np.ones_like(x) % p
-            for _ in range(exponent):  # reduced at each factor, so that no product exceeds p²
-                power = power * base % p
-            return power
+            powers = np.array([pow(n, exponent, p) for n in range(p)], dtype=np.int64)
+            return powers[_reduced(left, x, y, p, is_defined)]
         case ast.BinOp(left, ast.Div(), right):
             divisor = _reduced(right, x, y, p, is_defined)
             is_defined &= divisor != 0
