@@ -59,12 +59,15 @@ def run(
     profile: Annotated[
         str | None, typer.Option(help="run jobs elsewhere: slurm, or the name of another folder in profiles/")
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="replace results of another config that has the same `study:` name")
+    ] = False,
 ) -> None:
     """Run all jobs of a study that are not up to date, and make its report."""
     from general_circuits.pipeline.launch import LaunchError, launch
 
     try:
-        report = launch(study, cores, Path.cwd(), profile)
+        report = launch(study, cores, Path.cwd(), profile, replace)
     except LaunchError as error:
         raise _refusal(error) from None
     typer.echo(f"\nThe report is in {report}")

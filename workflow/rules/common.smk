@@ -14,7 +14,7 @@ import general_circuits
 from general_circuits.config.errors import ConfigError
 from general_circuits.config.load import load
 from general_circuits.figures.registry import DRAWINGS
-from general_circuits.pipeline import configs, environment, slurm
+from general_circuits.pipeline import configs, environment, made_from, slurm
 from general_circuits.pipeline.dag import Dag, options, or_all
 from general_circuits.records import to_json
 from general_circuits.pipeline.fingerprints import fingerprint
@@ -34,9 +34,12 @@ if unfit := environment.unfit_python():
 if command := slurm.own_command(sys.argv, os.environ):
     os.execlp("sh", "sh", "-c", command)
 
+CONFIGS = [Path(file) for file in workflow.config_settings.configfiles]
 try:
     JOBS = Dag(load(configs.written(workflow)))
-except ConfigError as error:
+    if workflow.is_main_process:
+        made_from.check(JOBS.results, CONFIGS, Path.cwd())
+except (ConfigError, made_from.OtherConfigError) as error:
     raise WorkflowError(str(error)) from None
 
 STUDY = JOBS.study
@@ -51,7 +54,7 @@ os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
     PYTHONPATH=str(SOURCE),
     # A job that refuses a file names the command that makes it anew, with this study's config.
-    **{CONFIG: " ".join(os.path.relpath(file) for file in workflow.config_settings.configfiles)},
+    **{CONFIG: " ".join(map(os.path.relpath, CONFIGS))},
 )
 
 # Jobs that run here at once never need more memory than this machine has, however many cores they get. Jobs sent to a

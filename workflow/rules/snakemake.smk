@@ -13,8 +13,20 @@ from general_circuits.pipeline.reruns import decide_by_content
 
 digests = Digests(Path(".snakemake/digests.json").absolute())
 decide_by_content(digests)
-if workflow.is_main_process:
-    atexit.register(lambda: workflow.dryrun or digests.save())
+
+
+def claim_results():
+    """Record which config these results are made from."""
+    made_from.keep(JOBS.results, CONFIGS, Path.cwd())
+
+
+@atexit.register
+def keep_records():
+    """Keep what the next run needs, also if this run had nothing to do. A dry run keeps nothing."""
+    if workflow.is_main_process and workflow.executor_plugin and not workflow.dryrun:
+        digests.save()
+        claim_results()
+
 
 # The DAG has millions of objects, and all of them stay. Python need not search them for garbage, now or later.
 gc.disable()

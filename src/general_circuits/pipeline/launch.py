@@ -16,7 +16,7 @@ from general_circuits import machine
 from general_circuits.config.errors import ConfigError
 from general_circuits.config.load import load
 from general_circuits.config.read import read
-from general_circuits.pipeline import report_record
+from general_circuits.pipeline import made_from, report_record
 from general_circuits.pipeline.dag import Dag
 
 
@@ -24,7 +24,7 @@ class LaunchError(RuntimeError):
     """Refusal to start a study now. The message says why."""
 
 
-def launch(study: str, cores: int, root: Path, profile: str | None = None) -> Path:
+def launch(study: str, cores: int, root: Path, profile: str | None = None, replace: bool = False) -> Path:
     """Bring a study up to date and return its report.
 
     Args:
@@ -33,12 +33,13 @@ def launch(study: str, cores: int, root: Path, profile: str | None = None) -> Pa
         cores: largest number of threads that jobs use together on this machine.
         root: the checkout.
         profile: name of a profile under profiles/, which says how jobs run. `None` runs them on this machine.
+        replace: whether results that another config made may be replaced.
 
     Raises:
         LaunchError: there is no such config or profile, another launch runs in this checkout, or a job failed.
     """
     how = ["--cores", str(cores)] if profile is None else ["--workflow-profile", str(_profile(profile, root))]
-    with _snakemake(study, root) as (snakemake, results, lock):
+    with _snakemake(study, root, replace) as (snakemake, results, lock):
         start, report = time.monotonic(), results / "report.html"
         try:
             _run([*snakemake, *how], study, root, lock)
@@ -77,13 +78,20 @@ def target(study: str, path: str, root: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _snakemake(study: str, root: Path) -> Iterator[tuple[list[str], Path, int]]:
+def _snakemake(study: str, root: Path, replace: bool = False) -> Iterator[tuple[list[str], Path, int]]:
     """Take the lock, clear what a killed run left, and yield Snakemake's command, the study's folder and the lock."""
     config = config_file(study, root)
     snakemake = [sys.executable, "-m", "snakemake", "--configfile", str(config.relative_to(root))]
     with _only_launch(root) as lock:
         _recover(snakemake, root)
-        yield snakemake, root / "results" / _name(config), lock
+        results = root / "results" / _name(config)
+        if replace:
+            (results / made_from.RECORD).unlink(missing_ok=True)
+        try:
+            made_from.check(results, [config], root)
+        except made_from.OtherConfigError as error:
+            raise LaunchError(str(error)) from None
+        yield snakemake, results, lock
 
 
 def _run(snakemake: list[str], study: str, root: Path, lock: int) -> None:
