@@ -167,6 +167,34 @@ def claims(
 
 
 @app.command()
+def prune(
+    study: Annotated[str, typer.Option(help=STUDY_HELP)] = "workstation",
+    remove: Annotated[bool, typer.Option("--remove", help="remove the listed files")] = False,
+) -> None:
+    """List the results that no longer belong to a study, such as those of a removed condition, or remove them.
+
+    Replays and training states belong to a study as long as it has their condition and block.
+    """
+    settings = _study(study)
+    from general_circuits.pipeline import launch, made_from, prune
+
+    root = Path.cwd()
+    try:
+        with launch.alone(root):
+            old = prune.find(settings, launch.config_file(study, root), root)
+            if remove:
+                prune.remove(old.files)
+    except (launch.LaunchError, made_from.OtherConfigError) as error:
+        raise _refusal(error) from None
+    for path in old.files:
+        typer.echo(path.relative_to(root))
+    for path in old.others:
+        typer.echo(f"{path.relative_to(root)}: left alone, since the workflow makes no such file")
+    done = "were removed" if remove else "would be removed; --remove removes them"
+    typer.echo(f"{settings.study}: {len(old.files):,} files ({old.size / 1e6:,.1f} MB) {done}")
+
+
+@app.command()
 def readme(
     check: Annotated[bool, typer.Option("--check", help="change nothing; fail if the README is stale")] = False,
 ) -> None:

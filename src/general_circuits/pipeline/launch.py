@@ -152,6 +152,21 @@ def _only_launch(root: Path) -> Iterator[int]:
         yield file.fileno()
 
 
+@contextlib.contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Hold the lock of launches, so that no run can begin, and refuse if one goes on or has left its own locks.
+
+    Raises:
+        LaunchError: a run goes on in this checkout, or was stopped here and has to be finished first.
+    """
+    with _only_launch(root):
+        if running := _snakemake_in(root):
+            raise LaunchError(f"Snakemake is running in this folder (process {running}); wait for it, or stop it")
+        if any((root / ".snakemake" / "locks").glob("*")):
+            raise LaunchError("a run was stopped here, or goes on elsewhere; run its study again first")
+        yield
+
+
 def _wait_for(process: subprocess.Popen[bytes]) -> int:
     """Wait until a process ends, and return its exit status.
 
