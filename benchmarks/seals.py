@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -38,12 +37,12 @@ def main() -> None:
         "PYTHONPATH": str(ROOT / "src"),
         SPENT: str(spent),
     }
-    snakemake = ["snakemake", "--configfile", CONFIG, "--cores", "1", "--dry-run", "--forceall", "--printshellcmds"]
-    plan = subprocess.run(snakemake, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    snakemake = ["snakemake", "--configfile", CONFIG, "--detailed-summary"]
+    summary = subprocess.run(snakemake, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
     commands: dict[str, str] = {}
-    for line in (plan.stdout + plan.stderr).splitlines():
-        if stage := re.match(r" +python -m general_circuits\.stages\.(\w+) ", line):
-            commands.setdefault(stage[1], line.strip())
+    for line in summary.splitlines()[1:]:
+        _, _, rule, _, _, command, *_ = line.split("\t")
+        commands.setdefault(rule, command)
     for command in commands.values():
         timed = command.replace("-m general_circuits.stages.", f"{__file__} ", 1)
         subprocess.run(["bash", "-c", timed], cwd=ROOT, env=environment, check=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -269,6 +270,27 @@ def test_a_file_of_another_digest_is_reported_and_not_used(kept, kind, step):
     assert any("0123456789abcdef" in line for line in kept.lines)
 
 
+def test_a_file_of_another_replica_is_reported_and_not_used(tmp_path):
+    """Its digest fits its bytes and its step fits its name, so the file itself has to say whose it is."""
+    mine, other = Kept(tmp_path / "mine"), Kept(tmp_path / "other")
+    for path in mine.states.folder.iterdir():
+        path.unlink()
+    for path in other.states.folder.iterdir():
+        shutil.copy(path, mine.states.folder)
+    assert mine.states.nearest(2500) is None
+    assert len(mine.lines) == len(STEPS)
+    assert all("is a state of other and not a state of mine; not used" in line for line in mine.lines)
+    assert mine.states.resume() is None
+
+
+def test_a_record_is_not_taken_for_a_state(kept):
+    kept.path("state", 2000).unlink()
+    path = kept.path("record", 2000)
+    path.rename(path.with_name(path.name.replace("record", "state")))
+    assert kept.states.nearest(2400).step == 1500
+    assert "is a record of " in kept.lines[0]
+
+
 @pytest.mark.parametrize("to", [750, 1500, 3000])
 @pytest.mark.parametrize("kind", ["state", "record"])
 def test_a_file_renamed_to_another_step_is_not_used(kept, kind, to):
@@ -459,6 +481,7 @@ def test_the_folder_changes_with_everything_that_states_depend_on(tmp_path, spli
     assert len(set(folders)) == len(folders) == 7
     assert folders[0].parent == tmp_path / "states" / "replica-0"
     assert folders[1].parent == tmp_path / "states" / "replica-1"
+    assert folders[0].name != folders[1].name, "files know their replica by the folder's name"
 
 
 def test_the_folder_does_not_depend_on_where_the_split_lies(tmp_path, split):

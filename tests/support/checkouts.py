@@ -94,6 +94,10 @@ class Project:
         """Environment variables without an activated environment: Python finds only the checkout's own package."""
         return {**os.environ, "PATH": "/usr/bin:/bin", "PYTHONPATH": str(self.root / "src")}
 
+    def with_python(self) -> dict[str, str]:
+        """Environment variables with which the command of a job finds its Python."""
+        return {**self.environment, "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+
     def configure(self, **changes: object) -> None:
         (self.root / "config" / "tiny.yaml").write_text(yaml.safe_dump({**TINY, **changes}))
 

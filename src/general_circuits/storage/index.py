@@ -24,7 +24,7 @@ def path_of(results: Path, table: str) -> Path:
 
 def write(output: Path, results: Path, table: Table, axes: Axes) -> None:
     """List a table's files along `axes`. A damaged or foreign file gets no line: it is refused."""
-    lines = [f"# {UNSEALED}"]
+    lines = [f"# {UNSEALED} {results}"]
     for file, seeds in files_and_seeds(table, axes):
         check(results / file, table, seeds)
         lines.append(f"{_digest(results / file)}  {results / file}")
@@ -41,13 +41,14 @@ def verify(results: Path, table: Table, axes: Axes) -> None:
     """
     index = path_of(results, table.name)
     check_seal(index)
-    lines = index.read_text(encoding="utf-8").splitlines()[1:]
-    digests = {path: digest for digest, path in (line.split("  ", 1) for line in lines)}
+    heading, *lines = index.read_text(encoding="utf-8").splitlines()
+    written_in = heading.split(" ", 2)[2]
+    digests = {path.removeprefix(f"{written_in}/"): digest for digest, path in (line.split("  ", 1) for line in lines)}
     for file, _ in files_and_seeds(table, axes):
         path = results / file
-        if str(path) not in digests:
+        if file not in digests:
             raise UnusableFileError(index, f"lacks {path}")
-        if not path.is_file() or digests[str(path)] != _digest(path):
+        if not path.is_file() or digests[file] != _digest(path):
             raise UnusableFileError(path, f"is not the file that {index} lists, so it changed since")
 
 

@@ -1,0 +1,95 @@
+"""Damaged and foreign files between stages: each is refused in one sentence, which says how to go on.
+
+`DAMAGE=1` damages every kind of file of every rule in the smoke study too; `make faults` does so.
+"""
+
+from __future__ import annotations
+
+import collections
+import os
+import re
+import subprocess
+
+from checkouts import TINY, Project
+from damage import Study, commands, faults
+
+from general_circuits.config.load import load
+from general_circuits.pipeline.dag import Dag
+from general_circuits.storage.files import UnusableFileError
+
+
+def outcomes(study: Study) -> dict[str, collections.Counter[str]]:
+    """Give one file of each kind every fault, and count by fault what its reader does."""
+    kinds, found = study.files(), {}
+    for seed, kind in enumerate(kinds):
+        path = kinds[kind][-1]
+        before, counts = path.read_bytes(), collections.Counter[str]()
+        study.read(path)  # the reader accepts the file as it is
+        for fault, make in faults(path, kinds, kind, seed):
+            make()
+            assert path.read_bytes() != before, (path, fault)
+            try:
+                study.read(path)
+            except UnusableFileError as refusal:
+                # An index that lacks a file is refused by its own name, and so is a file that it does not know.
+                counts["refused"] += str(path.name) in str(refusal) and "make it anew: snakemake" in str(refusal)
+            counts["tried"] += 1
+            path.write_bytes(before)
+        found[kind] = counts
+    return found
+
+
+def test_every_fault_in_every_kind_of_file_is_refused(project: Project) -> None:
+    study = Study(project.results, Dag(load(TINY)).axes)
+    found = outcomes(study)
+    assert {kind: counts["tried"] - counts["refused"] for kind, counts in found.items()} == dict.fromkeys(found, 0)
+    assert len(found) >= 25
+    assert min(counts["tried"] for counts in found.values()) >= 20
+
+
+SAMPLE = ("find_events", "replay_moments", "ablate_neurons", "plot_figure", "write_front_page")
+"""Rules whose jobs get damaged inputs in every run of the suite."""
+
+
+def test_a_job_ends_with_one_sentence_whichever_of_its_inputs_is_damaged(project: Project) -> None:
+    """A bit is flipped in each input in turn. No output may change, whether or not the job reads that input."""
+    found = commands(project.snakemake("--detailed-summary").stdout)
+    rules = found if os.environ.get("DAMAGE") else SAMPLE
+    tried = collections.Counter[str]()
+    for rule in rules:
+        job = found[rule]
+        before = {output: (project.root / output).read_bytes() for output in job.outputs}
+        for damaged in job.inputs if os.environ.get("DAMAGE") else job.inputs[-2:]:
+            path = project.root / damaged
+            content = path.read_bytes()
+            path.write_bytes(content[:200] + bytes([content[200] ^ 4]) + content[201:])
+            run = subprocess.run(
+                ["bash", "-c", job.shell], cwd=project.root, env=project.with_python(), capture_output=True, check=False
+            )
+            message = (project.root / job.log).read_text().splitlines()[-1]
+            assert run.returncode != 0, (rule, damaged)
+            assert message.startswith(f"{damaged}: is damaged: "), (rule, damaged, message)
+            assert f"make it anew: snakemake --cores 1 --force {damaged}" in message
+            assert "Traceback" not in (project.root / job.log).read_text()
+            assert {output: (project.root / output).read_bytes() for output in job.outputs} == before
+            path.write_bytes(content)
+            tried[rule] += 1
+    print(dict(tried))
+    assert set(tried) >= set(SAMPLE)
+
+
+def test_the_command_in_the_sentence_mends_the_study(project: Project) -> None:
+    path = project.results / "runs/grokking/0/weights-0.safetensors"
+    before = {file: file.read_bytes() for file in project.results.rglob("*.parquet")} | {path: path.read_bytes()}
+    path.write_bytes(b"")
+    run = project.snakemake("--cores", "2")
+    assert run.returncode != 0
+    sentence = f"{path.relative_to(project.root)}: is empty; make it anew: "
+    told = re.search(re.escape(sentence) + r"snakemake (.*)", run.stdout + run.stderr)
+    assert told, run.stderr
+    assert "--configfile config/tiny.yaml" in told[1]
+    words = [word for word in told[1].split() if not word.startswith("--configfile") and word != "config/tiny.yaml"]
+    assert project.snakemake(*words).returncode == 0
+    assert project.snakemake("--cores", "2").returncode == 0
+    assert {file: file.read_bytes() for file in before} == before
+    assert project.planned() == {}
