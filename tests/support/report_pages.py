@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pandas as pd
 from verdict_tables import MARKUP, in_parts, two_claims
@@ -22,7 +21,7 @@ ABOUT = pages.About(
         "grokking": {"task": {"operation": "x+y"}, "schedule": {"steps": 7000}},
         NASTY: {"task": {"operation": "x+y"}, "schedule": {"steps": 300}},
     },
-    Path("nowhere"),
+    {},
 )
 
 

@@ -22,6 +22,7 @@ rule write_page:
         indexed=lambda wildcards: JOBS.indexed(PAGES[wildcards.page].tables),
         axes=lambda wildcards: JOBS.axes_option(PAGES[wildcards.page].tables, JOBS.axes),
         settings=lambda wildcards: JOBS.study_option,
+        timed=lambda wildcards: timed_jobs(JOBS, workflow.rules) if wildcards.page == "run_times" else "{}",
         caption=lambda wildcards: PAGES[wildcards.page].caption,
         # One page is the data dictionary, which describes every schema.
         code=fingerprint("stages.write_page", *(f"storage.schemas.{name}" for name in schemas.names())),
@@ -31,7 +32,7 @@ rule write_page:
         "python -m general_circuits.stages.write_page --page {wildcards.page} --results {params.results}"
         " --reads={params.reads} --indexed={params.indexed}"
         " --axes <(echo {params.axes:q}) --settings <(echo {params.settings:q})"
-        " --output {output} > {log} 2>&1"
+        " --timed <(echo {params.timed:q}) --output {output} > {log} 2>&1"
 
 
 rule write_front_page:

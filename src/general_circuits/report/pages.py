@@ -46,12 +46,12 @@ class About:
     Attributes:
         study: settings of the study itself.
         conditions: resolved settings of each condition, nested, by name.
-        benchmarks: folder where Snakemake records the costs of jobs.
+        costs: files in which Snakemake has recorded the costs of this study's jobs, by rule.
     """
 
     study: Mapping[str, Any]
     conditions: Mapping[str, Mapping[str, Any]]
-    benchmarks: Path
+    costs: Mapping[str, Sequence[Path]]
 
 
 Frames = Mapping[str, pd.DataFrame]
@@ -175,7 +175,7 @@ def versions(frames: Frames, about: About) -> str:
 
 def run_times(frames: Frames, about: About) -> str:
     """Write the costs of jobs, a row per rule."""
-    jobs = _jobs(about.benchmarks).groupby("rule", sort=False)
+    jobs = _jobs(about.costs).groupby("rule", sort=False)
     rows = pd.DataFrame(
         {
             "jobs": jobs.size().map("{:,}".format),
@@ -188,14 +188,17 @@ def run_times(frames: Frames, about: About) -> str:
     return _table("run_times", rows.reset_index())
 
 
-def _jobs(benchmarks: Path) -> pd.DataFrame:
-    """Read the cost of every job whose rule has a `benchmark`, oldest first.
+def _jobs(costs: Mapping[str, Sequence[Path]]) -> pd.DataFrame:
+    """Read the cost of every job whose rule has a `benchmark`.
 
     Columns: `rule`, `s` (wall seconds) and `max_rss` (MB).
     """
-    files = sorted(benchmarks.glob("*/*/*.tsv"), key=lambda file: file.stat().st_mtime)
     columns = ["s", "max_rss"]
-    frames = [pd.read_csv(file, sep="\t", na_values="-")[columns].assign(rule=file.parts[-3]) for file in files]
+    frames = [
+        pd.read_csv(file, sep="\t", na_values="-")[columns].assign(rule=rule)
+        for rule, files in costs.items()
+        for file in files
+    ]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*columns, "rule"])
 
 
