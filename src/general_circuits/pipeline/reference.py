@@ -140,6 +140,12 @@ The sections below explain each table's columns, its key first. In the code, eac
 missing number reads as NaN. The schema of every file holds the package version. It also holds the settings that made
 the file, except in the tables of claims. It holds no date, so equal work gives equal bytes on the same kind of
 processor.
+
+Each file also says what it is. The metadata of a table have a key `file` with its place in the study's folder, the
+condition and block in it, and its number of rows; `replicas` are the block's seeds. A file of weights has the same in
+its header, and its replica. All files, pictures and pages too, hold a seal: the word `general-circuits-sha256:` and the
+SHA-256 of the file, computed with 64 zeros in place of the digest. A file that is damaged, or lies in another's place,
+is refused when it is read. [docs/reliability.md](../docs/reliability.md) says more.
 """
 
 
