@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from general_circuits.claims.registry import CLAIMS
 from general_circuits.pipeline.dag import Dag
+from general_circuits.storage import tables
 from general_circuits.storage.schemas import registry as schemas
 
 
@@ -21,17 +21,35 @@ def timed_jobs(dag: Dag, rules: Iterable[Any]) -> str:
         dag: the study's DAG.
         rules: Snakemake's rules.
     """
-    timed = {rule.name: _conditions(dag, map(str, rule.output)) for rule in rules if rule.benchmark}
+    needed, timed = _needed(dag), {}
+    for rule in rules:
+        if rule.benchmark:
+            paths = [_unconstrained(str(path)).removeprefix(f"{dag.results}/") for path in rule.output]
+            timed[rule.name] = [name for name in dag.conditions if _is_in(needed, paths, name)]
     return json.dumps({name: [conditions, dag.axes["block"]] for name, conditions in timed.items()})
 
 
-def _conditions(dag: Dag, outputs: Iterable[str]) -> list[str]:
-    """Return the conditions that a rule has jobs for. Its outputs say which table it makes."""
-    # Snakemake writes {condition,[a-z]+} where a wildcard has a constraint.
-    paths = [re.sub(r"\{(\w+),[^}]*\}", r"{\1}", output).removeprefix(f"{dag.results}/") for output in outputs]
-    if any(path.startswith("specifications/") for path in paths):
-        needed = {name for claim in dag.specified_claims if dag.specified(claim) for name in CLAIMS[claim].needs}
-        return [name for name in dag.conditions if name in needed]
-    tables = [name for name in schemas.names() if schemas.table(name).path in paths]
-    conditions: list[str] = dag.axes_of(tables[0], dag.axes)["condition"] if tables else []
-    return conditions
+def _needed(dag: Dag) -> set[str]:
+    """Return the tables of blocks that anything in the study reads, below the study's folder."""
+    files = dag.files_of(dag.tables_of_blocks, dag.axes)
+    files += [file for claim in dag.measured_claims for file in dag.claim_tables(claim)]
+    files += [file for drawing in dag.drawings for file in dag.figure_tables(drawing)]
+    every_way = [file for claim in dag.specified_claims for file in dag.specified_tables(claim)]
+    # Distributions are made from saliency. Measurements also read the moments of conditions that are no branches.
+    files += every_way + [file.replace("/distribution/", "/saliency/") for file in every_way]
+    measured = {
+        name for table in ("saliency", "progress", "updates") for name in dag.axes_of(table, dag.axes)["condition"]
+    }
+    moments = {"condition": sorted(measured - set(dag.branches)), "block": dag.axes["block"]}
+    needed = {file.removeprefix("<results>/") for file in files}
+    return needed | set(tables.files(schemas.table("moments"), moments))
+
+
+def _unconstrained(path: str) -> str:
+    """Return a path without the constraints that Snakemake writes into wildcards: {condition,[a-z]+}."""
+    return re.sub(r"\{(\w+),[^}]*\}", r"{\1}", path)
+
+
+def _is_in(needed: set[str], paths: Iterable[str], condition: str) -> bool:
+    """Tell whether any output of a condition's first block is needed."""
+    return any(path.format(condition=condition, block=0) in needed for path in paths)
