@@ -297,7 +297,7 @@ def _check_replay(study: Study, condition: str, block: int, first: int, last: in
 def _refusal(error: Exception) -> typer.Exit:
     """Print why a command cannot do its work, and return the exception that ends it."""
     typer.echo(f"general-circuits: {error}", err=True)
-    return typer.Exit(1)
+    return typer.Exit(getattr(error, "status", 1))
 
 
 def main() -> None:

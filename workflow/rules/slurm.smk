@@ -26,6 +26,6 @@ def take_over():
             slurm.check_status_command(workflow.executor_settings.status_command)
             slurm.submit_alike_together()
         run = workflow.scheduler._executor.run_uuid if is_slurm else None
-        slurm.take_over(JOBS.results / ".state" / "slurm_run", run, logger.info)
+        slurm.take_over(slurm.record(JOBS.results), run, logger.info)
     except slurm.ClusterError as error:
         raise WorkflowError(str(error)) from None

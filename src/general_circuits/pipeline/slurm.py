@@ -16,6 +16,7 @@ Job arrays. They have three faults:
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
@@ -37,11 +38,23 @@ class ClusterError(RuntimeError):
     """Refusal to start on a cluster now. The message says why."""
 
 
+def record(results: Path) -> Path:
+    """Return the file with the name of a study's latest run on a cluster. All SLURM jobs of a run have its name."""
+    return results / ".state" / "slurm_run"
+
+
+def cancel(record: Path) -> None:
+    """Cancel the jobs of the latest run, if it was on a cluster. The next run waits until they are gone."""
+    if record.is_file():
+        with contextlib.suppress(ClusterError):
+            _output("scancel", "--name", record.read_text(encoding="utf-8").strip())
+
+
 def take_over(record: Path, run: str | None, say: Callable[[str], None] = print, patience: float = 900) -> None:
     """Cancel jobs that an earlier run left in the queue, wait until they are gone, and record this run.
 
     Args:
-        record: file with the name of the study's latest run on a cluster. All SLURM jobs of a run have its name.
+        record: file with the name of the study's latest run on a cluster.
         run: name of this run; `None` if it submits nothing.
         say: receives a line when jobs are cancelled.
         patience: seconds to wait for the jobs to go.

@@ -10,10 +10,12 @@ import functools
 import gc
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from general_circuits.stages.interruption import end_when_asked, room_for
 from general_circuits.storage.files import UnusableFileError
 
 Stage = Callable[..., None]
@@ -22,7 +24,7 @@ Stage = Callable[..., None]
 def with_options(main: Stage) -> Stage:
     """Return `main` as a function whose arguments typer reads from required options.
 
-    A file that it cannot use ends the process with one sentence.
+    A file that it cannot use or write ends the process with one sentence.
 
     Args:
         main: function of a stage, with arguments of any number or with one dataclass. It has no defaults.
@@ -38,10 +40,11 @@ def with_options(main: Stage) -> Stage:
     @functools.wraps(main)
     def command(**arguments: Any) -> None:
         try:
-            if record is not None:
-                main(record(**arguments))
-            else:
-                main(**arguments)
+            with room_for(Path(inspect.getfile(main)).stem):
+                if record is not None:
+                    main(record(**arguments))
+                else:
+                    main(**arguments)
         except UnusableFileError as error:
             raise SystemExit(str(error)) from None
 
@@ -57,6 +60,7 @@ def with_options(main: Stage) -> Stage:
 
 def run(main: Stage) -> None:
     """Run a stage from the command line."""
+    end_when_asked()
     # Imported modules stay until the end. Looking through torch for garbage would take a third of a second at the end.
     gc.freeze()
     typer.run(with_options(main))

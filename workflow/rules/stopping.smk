@@ -1,0 +1,30 @@
+# How Snakemake and its jobs stop, and what it says beside another run.
+import snakemake.exceptions
+from snakemake.exceptions import WorkflowError
+
+from general_circuits.pipeline import lock, slurm, stopping
+
+# Until jobs run (`stop_when_asked`), a signal ends Snakemake at once.
+stopping.handle(stopping.leave)
+
+# A terminal sends Ctrl-C to jobs as well. They leave it to Snakemake, which asks them to stop. With `exec`, no shell
+# stands between the two.
+shell.prefix("set -euo pipefail; trap '' INT HUP QUIT; exec ")
+
+
+class InUse(snakemake.exceptions.LockException):
+    """Snakemake's refusal to start beside another run, which names that run."""
+
+    def __init__(self):
+        killed = "a killed run has left its lock here; `general-circuits run` or `snakemake --unlock` removes it"
+        WorkflowError.__init__(self, lock.holder(Path.cwd()) or killed)
+
+
+snakemake.exceptions.LockException = InUse
+
+
+def stop_when_asked():
+    """Let signals end this run and its jobs. First, end the jobs of a killed run and remove what they were writing."""
+    stopping.end_orphans(JOBS.results)
+    stopping.remove_unfinished(JOBS.results)
+    stopping.end_jobs_on_signals(workflow.scheduler, logger, lambda: slurm.cancel(slurm.record(JOBS.results)))
