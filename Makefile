@@ -1,4 +1,4 @@
-# All targets work on a fresh machine with Python ≥ 3.11, git and make. Each target sets up what it needs.
+# All targets work on a fresh machine with Python 3.11, 3.12 or 3.13, git and make. Each target sets up what it needs.
 #
 #   make figures [STUDY=smoke|workstation|comments|full] [CORES=8]   run a study, make its figures, tables and report
 #   make figures PROFILE=slurm                              the same, with jobs sent to a cluster: docs/slurm.md
@@ -13,18 +13,20 @@
 #   make clean STUDY=smoke                                  remove a study's results, state included
 
 STUDY ?= workstation
-CORES ?= $(shell getconf _NPROCESSORS_ONLN)
+CORES ?= all
 PYTHON ?= python3
 BIN := .venv/bin
 # A copied or moved folder runs its own code, although its environment still names the old path.
 export PYTHONPATH := $(CURDIR)/src
+# A user's own settings of Python and matplotlib end no command.
+unexport MPLBACKEND PYTHONHOME PYTHONINSPECT PYTHONIOENCODING PYTHONOPTIMIZE PYTHONWARNINGS
 COMMAND := $(BIN)/python -m general_circuits.cli
 
 .DELETE_ON_ERROR:
-.PHONY: figures test test-jobs test-others test-slurm faults costs lint bench readme reference clean
+.PHONY: .venv/runtime .venv/dev figures test test-jobs test-others test-slurm faults costs lint bench readme reference clean
 
 figures: .venv/runtime
-	@$(COMMAND) run --study $(STUDY) --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE))
+	@$(COMMAND) run --study "$(STUDY)" --cores "$(CORES)" $(if $(PROFILE),--profile $(PROFILE))
 
 # Two processes, since every test uses one thread. Tests that start jobs, without those of branches, take as long as all
 # other tests.
@@ -66,7 +68,7 @@ bench: .venv/runtime
 	$(BIN)/python benchmarks/scale.py
 
 readme: .venv/runtime
-	@$(COMMAND) run --study workstation --cores $(CORES)
+	@$(COMMAND) run --study workstation --cores "$(CORES)"
 	@$(COMMAND) readme
 
 reference: .venv/runtime
@@ -76,13 +78,13 @@ clean:
 	@case "$(STUDY)" in ""|*/*|.*) echo "make clean: STUDY=$(STUDY): name one study" >&2; exit 1;; esac
 	rm -rf "results/$(STUDY)"
 
-.venv/runtime: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "make: $$($(PYTHON) --version) is too old: Python 3.11 or newer is needed (make PYTHON=python3.12 …)" >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
-	@touch $@
+# The Python of .venv if it fits, or else PYTHON, brings .venv up to date.
+FITS := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
 
-.venv/dev: .venv/runtime
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	@touch $@
+.venv/dev: | .venv/runtime
+
+.venv/runtime .venv/dev:
+	@for python in $(BIN)/python $(PYTHON); do \
+		if $$python $(FITS) 2>/dev/null; then exec $$python -P src/general_circuits/pipeline/install.py $(@F); fi; \
+	done; \
+	echo "make: $(PYTHON) is not Python 3.11, 3.12 or 3.13; name one that is: make PYTHON=python3.13 …" >&2; exit 1

@@ -20,7 +20,7 @@ ORDER = (
     ("storage",),
     ("models", "claims", "figures"),
     ("tasks", "analysis"),
-    ("seeds", "records", "devices", "registered", "formatting", "machine"),
+    ("seeds", "records", "devices", "registered", "formatting", "machine", "console"),
 )
 """Rooms from the top down. A room imports only rooms below it, and none on its own floor."""
 FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
@@ -38,6 +38,7 @@ MAY_NOT = {
     "registered": ("seeds", "records", "devices", "formatting"),
     "formatting": ("seeds", "records", "devices", "registered"),
     "machine": ("seeds", "records", "devices", "registered", "formatting"),
+    "console": ("seeds", "records", "devices", "registered", "formatting", "machine"),
 }
 """Rooms and outside packages that a room imports neither directly nor through others, in addition to the order."""
 OF_MEASUREMENTS = ("saliency", "ablation", "progress", "updates", "answers")

@@ -13,10 +13,10 @@ import typer
 from typer.core import TyperGroup
 
 from general_circuits import stages
+from general_circuits.console import print_table, take_any_letter
+from general_circuits.pipeline import environment
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from general_circuits.config.study import Study
 
 STUDY_HELP = "workstation, smoke, full, or {name} for config/{name}.yaml"
@@ -55,7 +55,7 @@ def stage_names() -> list[str]:
 @app.command()
 def run(
     study: Annotated[str, typer.Option(help=STUDY_HELP)] = "workstation",
-    cores: Annotated[int, typer.Option(help="number of CPU cores to use; all by default", min=1)] = os.cpu_count() or 1,
+    cores: Annotated[str, typer.Option(help="number of CPU cores to use, or all")] = "all",
     profile: Annotated[
         str | None, typer.Option(help="run jobs elsewhere: slurm, or the name of another folder in profiles/")
     ] = None,
@@ -67,7 +67,7 @@ def run(
     from general_circuits.pipeline.launch import LaunchError, launch
 
     try:
-        report = launch(study, cores, Path.cwd(), profile, replace)
+        report = launch(study, _cores(cores), Path.cwd(), profile, replace)
     except LaunchError as error:
         raise _refusal(error) from None
     typer.echo(f"\nThe report is in {report}")
@@ -160,7 +160,7 @@ def claims(
         typer.echo(display.markdown(verdicts), nl=False)
     else:
         # A terminal is narrow, and the sentences below tell whether the prediction holds.
-        _print_table(display.shown(verdicts).drop(columns="predicted"))
+        print_table(display.shown(verdicts).drop(columns="predicted"), whole=("interval",))
         for row in display.judged(verdicts).itertuples():
             typer.echo(f"\n{display.named(row.claim, row.contrast)}: {row.sentence}")
         typer.echo(f"\n{display.rest(verdicts)}".rstrip())
@@ -233,19 +233,13 @@ def reference(
         typer.echo(f"wrote {path}")
 
 
-def _print_table(table: pd.DataFrame) -> None:
-    """Print a table that is at most as wide as the terminal."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    shown = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
-    for column in table.columns:
-        wide = 13 if column == "verdict" else None
-        shown.add_column(column, no_wrap=column in ("claim", "interval"), min_width=wide)
-    for row in table.to_numpy():
-        shown.add_row(*row)
-    Console().print(shown)
+def _cores(given: str) -> int:
+    """Return a number of cores. End the command if it is none."""
+    if given == "all":
+        return os.cpu_count() or 1
+    if not (given.isascii() and given.isdecimal() and len(given) < 7 and int(given)):
+        raise _refusal(ValueError(f"--cores {given[:20]}: should be a whole number above 0, or all"))
+    return int(given)
 
 
 def _study(name: str) -> Study:
@@ -301,8 +295,24 @@ def _refusal(error: Exception) -> typer.Exit:
 
 
 def main() -> None:
-    """Run the command `general-circuits`."""
-    app()
+    """Run the command `general-circuits`. A file that it cannot use or write ends it with one sentence."""
+    from general_circuits.storage.files import UnusableFileError
+
+    if unfit := environment.unfit_python():
+        raise SystemExit(f"general-circuits: {unfit}")
+    environment.run_own_code()
+    environment.settle()
+    take_any_letter()
+    try:
+        app()
+    except UnusableFileError as error:
+        raise SystemExit(f"general-circuits: {error}") from None
+    except OSError as error:
+        if error.errno not in environment.NOT_ALLOWED:
+            raise
+        raise SystemExit(
+            f"general-circuits: {error.filename or 'the output'} cannot be written: {error.strerror}"
+        ) from None
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from snakemake.exceptions import WorkflowError
 SOURCE = Path(str(workflow.current_basedir)).parents[1] / "src"
 sys.path.insert(0, str(SOURCE))
 
-import general_circuits
 from general_circuits.config.errors import ConfigError
 from general_circuits.config.load import load
 from general_circuits.figures.registry import DRAWINGS
@@ -24,11 +23,7 @@ from general_circuits.report.registry import PAGES
 from general_circuits.storage.files import CONFIG
 from general_circuits.storage.schemas import registry as schemas
 
-if not Path(general_circuits.__file__).is_relative_to(SOURCE):
-    raise WorkflowError(
-        f"{general_circuits.__file__} would run instead of the code in {SOURCE}: start Snakemake in {SOURCE.parent}"
-    )
-if unfit := environment.unfit_python():
+if unfit := environment.unfit_python() or environment.not_own_code(SOURCE):
     raise WorkflowError(unfit)
 
 # SLURM starts every task of a job array with the first task's command. The other tasks switch to their own command.

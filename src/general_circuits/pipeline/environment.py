@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -28,6 +29,10 @@ PERSONAL = frozenset(
 """Variables with which a user asks Python or matplotlib for other behaviour. Jobs start without them."""
 
 
+NOT_ALLOWED = {errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS}
+"""Errors of the machine that a user can do something about: no permission, or no room."""
+
+
 def unfit_python(version: tuple[int, ...] = sys.version_info[:2]) -> str:
     """Say that this version of Python is not supported; empty if it is."""
     if FIRST <= version[:2] <= LAST:
@@ -40,6 +45,32 @@ def unfit_python(version: tuple[int, ...] = sys.version_info[:2]) -> str:
 
 def _dotted(version: tuple[int, int]) -> str:
     return f"{version[0]}.{version[1]}"
+
+
+def run_own_code() -> None:
+    """Start again with the code of the checkout in this folder, if the code of another one is running.
+
+    The environment of a copied checkout still names the original.
+
+    Raises:
+        SystemExit: the code in this folder cannot be run.
+    """
+    own = Path.cwd() / "src"
+    if (own / "general_circuits" / "cli.py").is_file() and (why := not_own_code(own)):
+        if os.environ.get("PYTHONPATH") == str(own):
+            raise SystemExit(f"general-circuits: {why}")
+        os.environ["PYTHONPATH"] = str(own)
+        os.execv(sys.executable, [sys.executable, "-m", "general_circuits.cli", *sys.argv[1:]])
+
+
+def not_own_code(source: Path) -> str:
+    """Say why the code in a folder cannot run, or is not what runs; empty if it runs."""
+    if unusable := [letter for letter in (os.pathsep, "{", "}") if letter in str(source)]:
+        return f"{source}: Python and Snakemake cannot use a path with {unusable[0]}; rename the folder"
+    running = Path(__file__).parents[2]
+    if not running.samefile(source):
+        return f"the code in {running} would run instead of the code in {source}; start in {source.parent}"
+    return ""
 
 
 def settle(environment: MutableMapping[str, str] = os.environ) -> None:
