@@ -1,5 +1,5 @@
-# What reruns is decided by content. Other settings keep Snakemake itself fast with thousands of blocks. docs/slurm.md
-# has the measurements.
+# Content decides what reruns, and texts in the report stay texts. Other settings keep Snakemake itself fast with
+# thousands of blocks. docs/slurm.md has the measurements.
 import atexit
 import functools
 import gc
@@ -9,8 +9,10 @@ import snakemake.common
 import snakemake.rules
 
 from general_circuits.pipeline.digests import Digests
+from general_circuits.pipeline.report_texts import stay_texts
 from general_circuits.pipeline.reruns import decide_by_content
 
+stay_texts()
 digests = Digests(Path(".snakemake/digests.json").absolute())
 decide_by_content(digests)
 
