@@ -13,7 +13,7 @@ from builders import MODULUS, VOCABULARY, addition, condition, mlp_settings, mod
 from safetensors import safe_open
 from torch import Tensor
 
-from general_circuits.storage import checkpoints
+from general_circuits.storage import checkpoints, tensors
 from general_circuits.storage.checkpoints import Checkpoints
 from general_circuits.training import loop
 
@@ -84,9 +84,9 @@ def test_the_file_is_safetensors_with_steps_first_and_settings_in_its_header(tmp
     assert shapes == {"steps": (6,), **{name: tuple(weight.shape) for name, weight in run.weights.items()}}
     has_equals = run.model.settings.architecture == "transformer"
     assert shapes["embed.W_E"] == (6, MODULUS + has_equals, run.model.settings.d_model)
-    assert list(metadata) == [checkpoints.HEADER]
+    assert list(metadata) == [tensors.HEADER]
     model = dataclasses.asdict(run.model.settings)
-    header = json.loads(metadata[checkpoints.HEADER])
+    header = json.loads(metadata[tensors.HEADER])
     assert re.fullmatch("general-circuits-sha256:[0-9a-f]{64}", header.pop("file").pop("seal"))
     assert header == {
         "replica": 3,
@@ -118,13 +118,13 @@ def test_weights_that_are_not_contiguous_come_back_exactly(tmp_path):
     assert all(torch.equal(weight, -model.state_dict()[name]) for name, weight in stored.state_dict().items())
 
 
-def interrupted(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+def interrupted(_: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
     Path(path).write_bytes(b"half of it")
     raise KeyboardInterrupt
 
 
 def test_an_interrupted_write_leaves_no_file(tmp_path, run, monkeypatch):
-    monkeypatch.setattr(checkpoints, "save_file", interrupted)
+    monkeypatch.setattr(tensors, "save_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path / "block" / "weights.safetensors", run)
     assert list((tmp_path / "block").iterdir()) == []
@@ -134,7 +134,7 @@ def test_an_interrupted_write_leaves_the_old_file_as_it_was(tmp_path, run, monke
     path = tmp_path / "weights.safetensors"
     write(path, run)
     before = path.read_bytes()
-    monkeypatch.setattr(checkpoints, "save_file", interrupted)
+    monkeypatch.setattr(tensors, "save_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write(path, run)
     assert path.read_bytes() == before

@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from general_circuits.duels.module_training import DuelExamples, ModuleGroup, Planted, module_groups, network
 from general_circuits.duels.settings import Planting
 from general_circuits.duels.stacked_networks import Modules
-from general_circuits.storage.files import (
-    UNSEALED,
-    UnusableFileError,
-    check_place,
-    check_seal,
-    place_of,
-    replacing,
-    seal,
-)
+from general_circuits.storage import tensors
+from general_circuits.storage.files import UnusableFileError
 
-HEADER = "modules"
-"""The only key of the file's metadata, since safetensors writes several in no fixed order."""
 PLACES = ["duels/planted/{block}/modules.safetensors"]
 
 
 def write(path: Path, planted: Mapping[int, Planted]) -> None:
     """Write the modules of all replicas, by seed, into one safetensors file."""
-    tensors = {
-        _key(replica, group, name): weight.contiguous()
+    weights = {
+        _key(replica, group, name): weight
         for replica, of_replica in planted.items()
         for group, modules in of_replica.items()
         for name, weight in modules.weights.items()
     }
-    place, names = place_of(path, PLACES)
-    header = json.dumps({"place": place, **names, "replicas": list(planted), "seal": UNSEALED})
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={HEADER: header})
-        seal(temporary)
+    tensors.write(path, weights, {"replicas": list(planted)}, PLACES)
 
 
 def read(path: Path, planting: Planting, examples: DuelExamples, replica: int) -> Planted:
@@ -49,16 +32,9 @@ def read(path: Path, planting: Planting, examples: DuelExamples, replica: int) -
         UnusableFileError: the file is damaged, or is not this block's.
     """
     planted = {}
-    check_seal(path)
-    try:
-        opened = safe_open(path, "pt")
-        header = json.loads(opened.metadata()[HEADER])
-    except (SafetensorError, KeyError, TypeError):
-        raise UnusableFileError(path, "is no file of modules") from None
-    check_place(path, PLACES, header)
-    if replica not in header["replicas"]:
-        raise UnusableFileError(path, f"holds replicas {header['replicas']}, and not {replica}")
-    with opened as file:
+    with tensors.opened(path, PLACES) as (file, values):
+        if replica not in values["replicas"]:
+            raise UnusableFileError(path, f"holds replicas {values['replicas']}, and not {replica}")
         for group in module_groups(planting):
             # The file has weights alone: names and shapes come from a network built from the same settings.
             like = network(planting, examples, group.parts)

@@ -1,14 +1,9 @@
-"""Weights on disk: one safetensors file per replica, each weight stacked over its checkpoints on a step axis.
-
-A file is written whole or not at all, and its seal is checked before it is read (storage/files.py). The format holds
-numbers and JSON, and reading it runs no code.
-"""
+"""Weights on disk: one safetensors file per replica, each weight stacked over its checkpoints on a step axis."""
 
 from __future__ import annotations
 
 import dataclasses
 import heapq
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,30 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from general_circuits.models.build import build
 from general_circuits.models.network import Network
 from general_circuits.models.settings import Model
+from general_circuits.storage import tensors
 from general_circuits.storage.blocks import Block
-from general_circuits.storage.files import (
-    UNSEALED,
-    WEIGHTS,
-    UnusableFileError,
-    check_place,
-    check_seal,
-    place_of,
-    replacing,
-    seal,
-)
+from general_circuits.storage.files import WEIGHTS, UnusableFileError
 from general_circuits.tasks.vocabulary import Vocabulary
-
-HEADER = "checkpoints"
-"""The only key of the file's metadata.
-
-safetensors writes several keys in an order that changes from run to run; equal work must give equal bytes."""
 
 PLACES = [f"{folder}/weights-{{position}}.safetensors" for folder in WEIGHTS.values()]
 
@@ -59,23 +39,12 @@ def write(path: Path, replica: int, weights: Mapping[str, Tensor], steps: Sequen
         steps: the step of each checkpoint.
         model: a network of the same shape; its settings and vocabulary are kept in the header.
     """
-    place, names = place_of(path, PLACES)
-    header = {
-        "file": {"place": place, **names, "seal": UNSEALED},
+    values = {
         "replica": replica,
         "model": dataclasses.asdict(model.settings),
         "vocabulary": dataclasses.asdict(model.vocabulary),
     }
-    tensors = {name: weight.contiguous() for name, weight in weights.items()}
-    with replacing(path) as temporary:
-        temporary.touch()
-        mode = temporary.stat().st_mode
-        save_file(
-            {"steps": torch.tensor(steps), **tensors}, temporary, metadata={HEADER: json.dumps(header, sort_keys=True)}
-        )
-        # safetensors makes files that only their owner may read. These get the permissions of any other new file.
-        temporary.chmod(mode)
-        seal(temporary)
+    tensors.write(path, {"steps": torch.tensor(steps), **weights}, values, PLACES)
 
 
 def none_of(model: Network) -> dict[str, Tensor]:
@@ -125,17 +94,10 @@ class Checkpoints:
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, dict[str, Any]]]:
         """Open the file, and yield it with its header, if it is the one that is asked for."""
-        check_seal(self.path)
-        try:
-            file = safe_open(self.path, "pt")
-            header = json.loads(file.metadata()[HEADER])
-        except (SafetensorError, KeyError, TypeError):
-            raise UnusableFileError(self.path, "is no file of weights") from None
-        check_place(self.path, PLACES, header["file"])
-        if header["replica"] != self.replica:
-            raise UnusableFileError(self.path, f"holds replica {header['replica']}, not {self.replica}")
-        with file:
-            yield file, header
+        with tensors.opened(self.path, PLACES) as (file, values):
+            if values["replica"] != self.replica:
+                raise UnusableFileError(self.path, f"holds replica {values['replica']}, not {self.replica}")
+            yield file, values
 
 
 def stored(block: Block, position: int) -> Checkpoints:

@@ -147,35 +147,44 @@ class States:
         """List files of this kind by step: names have steps of a fixed width, so that they sort as numbers do."""
         return sorted(self.folder.glob(f"{kind}-[0-9]*-*.safetensors"))
 
-    def _is(self, kind: str) -> str:
-        return f"a {kind} of {self.folder.name}"
-
     def _write(self, kind: str, state: State) -> None:
         # One JSON text with sorted keys, so that equal states give equal bytes, and with them equal names.
-        header = json.dumps({"step": state.step, IS: self._is(kind), **state.values}, sort_keys=True)
+        header = json.dumps({"step": state.step, IS: _is(kind, self.folder), **state.values}, sort_keys=True)
         content = save({name: tensor.contiguous() for name, tensor in state.tensors.items()}, metadata={HEADER: header})
         path = self.folder / f"{kind}-{state.step:09d}-{_digest(content)}.safetensors"
         with replacing(path) as temporary:
             temporary.write_bytes(content)
 
     def _read(self, path: Path) -> State | None:
-        """Read a file; report it and return None if its bytes are not those that were written."""
-        content = path.read_bytes()
-        if _digest(content) != path.stem.rsplit("-", 1)[1]:
-            self.report(f"{path}: truncated or altered since it was written; not used")
+        """Read a file; report it and return None if it is not what was written under this name."""
+        if wrong := fault(path):
+            self.report(f"{wrong}; not used")
             return None
+        content = path.read_bytes()
         with safe_open(path, "pt") as file:
             values = json.loads(file.metadata()[HEADER])
-        # The digest covers the bytes and not their place: a file that was renamed or copied here is found out now.
-        kind = path.name.split("-")[0]
-        if (found := values.pop(IS, "nothing known")) != self._is(kind):
-            self.report(f"{path}: is {found} and not {self._is(kind)}; not used")
-            return None
-        if values["step"] != _step(path):
-            self.report(f"{path}: holds step {values['step']}, which is not the step in its name; not used")
-            return None
+        del values[IS]
         # `load` gives views of the bytes that were read, which nothing may write to. Training needs copies.
         return State(values.pop("step"), {name: tensor.clone() for name, tensor in load(content).items()}, values)
+
+
+def fault(path: Path) -> str:
+    """Return in words what is wrong with a file of states or records; empty text if nothing is."""
+    if _digest(path.read_bytes()) != path.stem.rsplit("-", 1)[-1]:
+        return f"{path}: truncated or altered since it was written"
+    with safe_open(path, "pt") as file:
+        values = json.loads(file.metadata()[HEADER])
+    # The digest covers the bytes and not their place: a file that was renamed or copied here is found out now.
+    kind = path.name.split("-")[0]
+    if (found := values.get(IS, "nothing known")) != _is(kind, path.parent):
+        return f"{path}: is {found} and not {_is(kind, path.parent)}"
+    if values["step"] != _step(path):
+        return f"{path}: holds step {values['step']}, which is not the step in its name"
+    return ""
+
+
+def _is(kind: str, folder: Path) -> str:
+    return f"a {kind} of {folder.name}"
 
 
 def _digest(content: bytes) -> str:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from general_circuits.storage import index, schemas, tables
+from general_circuits.storage.files import UnusableFileError, place_of
 from general_circuits.storage.tables import Table
 
 
@@ -29,6 +30,20 @@ def table(name: str) -> Table:
     """Return the table of this name."""
     loaded: Table = importlib.import_module(f"{schemas.__name__}.{name}").TABLE
     return loaded
+
+
+def of_path(path: Path) -> Table:
+    """Return the table that a file in a study's folder is of, by its path.
+
+    Raises:
+        UnusableFileError: the path is no table's.
+    """
+    places = {place: name for name in names() for place in table(name).places}
+    found = [place for place in places if place_of(path, [place])[0]]
+    if not found:
+        raise UnusableFileError(path, "does not lie where a table of a study lies")
+    # A longer place says more: answers/{condition}/{block}-deciles.parquet is also of the form {block}.parquet.
+    return table(places[max(found, key=len)])
 
 
 def names() -> list[str]:
