@@ -167,6 +167,27 @@ def claims(
 
 
 @app.command()
+def check(study: Annotated[str, typer.Option(help=STUDY_HELP)] = "workstation") -> None:
+    """Check that all files of a study are whole and in their places, weights and training states included."""
+    results = Path("results") / _study(study).study
+    from general_circuits.pipeline.check import faults
+    from general_circuits.pipeline.launch import config_file
+    from general_circuits.storage.files import CONFIG
+
+    if not results.is_dir():
+        raise _refusal(ValueError(f"{results} is missing: nothing of this study has run"))
+    # The sentences name the command that makes a file anew.
+    os.environ[CONFIG] = os.path.relpath(config_file(study, Path.cwd()))
+    found = [fault for _, fault in faults(results)]
+    wrong = [fault for fault in found if fault]
+    for fault in wrong:
+        typer.echo(fault)
+    typer.echo(f"{study}: {len(found):,} files checked, {len(wrong):,} cannot be used")
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
 def prune(
     study: Annotated[str, typer.Option(help=STUDY_HELP)] = "workstation",
     remove: Annotated[bool, typer.Option("--remove", help="remove the listed files")] = False,

@@ -54,7 +54,7 @@ class Study:
         folder = path.relative_to(self.results).parts[0]
         match path.suffix:
             case ".parquet":
-                return f"table {self.table(path).name}" + (" of all ways" if folder == "specifications" else "")
+                return f"table {registry.of_path(path).name}" + (" of all ways" if folder == "specifications" else "")
             case ".safetensors":
                 return f"weights of {folder}"
             case ".sha256":
@@ -63,18 +63,12 @@ class Study:
                 return f"{folder}, {path.suffix[1:]}"
         return ""
 
-    def table(self, path: Path) -> tables.Table:
-        """Return the table that a path is of."""
-        known = [(place, table) for table in map(registry.table, registry.names()) for place in table.places]
-        of_path = [(place, table) for place, table in known if place_of(path, [place])[0]]
-        return max(of_path, key=lambda pair: len(pair[0]))[1]
-
     def read(self, path: Path) -> None:
         """Read a file as a stage does that needs all of it."""
         names = path.relative_to(self.results).parts
         match path.suffix:
             case ".parquet":
-                tables.read(path, self.table(path), self._seeds(path))
+                tables.read(path, registry.of_path(path), self._seeds(path))
             case ".safetensors" if path.name == "modules.safetensors":
                 block = Block(path.with_name("split.parquet"), CPU)
                 planting = tables.read_metadata(path.with_suffix(".parquet"))["planting"]
@@ -104,7 +98,7 @@ class Study:
         return self.axes | {"condition": [name for name in self.axes["condition"] if name in has]}
 
     def _seeds(self, path: Path) -> list[int] | None:
-        _, names = place_of(path, self.table(path).places)
+        _, names = place_of(path, registry.of_path(path).places)
         if "block" not in names:
             return None
         size = len(self.axes["replica"]) // len(self.axes["block"])
