@@ -47,6 +47,13 @@ def each_once(items: list[Item]) -> list[Item]:
     return items
 
 
+def _without_repeats(name: str) -> str:
+    """Return a name that does not repeat the same letters ten times. Snakemake takes such wildcards for a loop."""
+    if re.search(r"(.+)\1{9}", name):
+        raise PydanticCustomError("repeats", "should not repeat the same letters ten times")
+    return name
+
+
 Number = Annotated[float, BeforeValidator(number)]
 Count = Annotated[int, Field(ge=1, le=MOST_STEPS)]
 Steps = Annotated[int, Field(ge=0, le=MOST_STEPS)]
@@ -59,7 +66,7 @@ Rate = Annotated[Number, Field(gt=0, le=1000)]
 Decay = Annotated[Number, Field(ge=0, le=1000)]
 Strength = Annotated[Number, Field(ge=0, le=1000)]
 # Names become folders, wildcards of rules and Python identifiers. Names of files hold 255 bytes.
-Name = Annotated[str, Field(pattern=NAMES, max_length=64)]
+Name = Annotated[str, Field(pattern=NAMES, max_length=64), AfterValidator(_without_repeats)]
 Text = Annotated[str, Field(pattern=ASCII, max_length=200)]
 Pattern = Annotated[str, Field(pattern=PATTERNS, max_length=100)]
 Choices = Annotated[list[Item], Field(min_length=1, max_length=20), AfterValidator(each_once)]
