@@ -46,7 +46,7 @@ def main(group: str) -> None:
             )
         _tie()
     except OSError as error:
-        raise SystemExit(f"make: {error.filename or VENV} cannot be written: {error.strerror}") from None
+        raise SystemExit(f"make: {error.filename or VENV}: {error.strerror}; .venv is not up to date") from None
 
 
 def wanted(group: str) -> list[str]:
