@@ -23,7 +23,7 @@ from general_circuits.report.registry import PAGES
 from general_circuits.storage.files import CONFIG
 from general_circuits.storage.schemas import registry as schemas
 
-if unfit := environment.unfit_python() or environment.not_own_code(SOURCE):
+if unfit := environment.unfit_python() or environment.not_own_code(SOURCE) or environment.unfit_folder():
     raise WorkflowError(unfit)
 
 # SLURM starts every task of a job array with the first task's command. The other tasks switch to their own command.

@@ -73,6 +73,12 @@ def not_own_code(source: Path) -> str:
     return ""
 
 
+def unfit_folder() -> str:
+    """Say why a study cannot run in the current folder; empty if it can."""
+    folder = Path.cwd()
+    return "" if os.access(folder, os.W_OK) else f"{folder} cannot be written, and results would go there"
+
+
 def settle(environment: MutableMapping[str, str] = os.environ) -> None:
     """Take the user's own settings of Python and matplotlib out of an environment, and let Python speak UTF-8."""
     for name in PERSONAL & environment.keys():
