@@ -4,7 +4,7 @@
 #   make figures PROFILE=slurm                              the same, with jobs sent to a cluster: docs/slurm.md
 #   make test                                               the whole suite
 #   make test-slurm [ONLY=…]                                start a SLURM cluster here; test a study and faults on it
-#   make faults                                             kill a training job 20 times; the suite kills it 3 times
+#   make faults                                             kill a training job and a study 30 times; the suite kills 3 times
 #   make costs                                              check the predicted memory of every job; the suite checks some
 #   make lint                                               style, types, workflow
 #   make bench                                              time training, saliency, duels and planning; refresh their tables
@@ -47,7 +47,7 @@ test-slurm: .venv/dev
 	$(BIN)/python -m pytest -m slurm -rs tests/slurm $(if $(ONLY),-k "$(ONLY)")
 
 faults: .venv/dev
-	KILLS=20 $(BIN)/python -m pytest tests/stages/test_train_block.py
+	KILLS=30 $(BIN)/python -m pytest tests/stages/test_train_block.py tests/workflow/test_faults.py
 
 costs: .venv/dev
 	EVERY_COST=1 $(BIN)/python -m pytest tests/pipeline/test_memory.py

@@ -4,9 +4,14 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of NumPy and of jobs that tests start, as Snakemake sets it; read when imported
 
+import signal
+
 import pytest
 import torch
 from hypothesis import settings
+
+# A shell that runs the suite in the background makes it ignore Ctrl-C. The processes it starts would ignore it too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 torch.set_num_threads(1)
 settings.register_profile("repeatable", derandomize=True, deadline=None)

@@ -1,14 +1,27 @@
-"""Launches: the record that they leave for the README, and names that they refuse."""
+"""Launches: the record that they leave for the README, and what they refuse before they write anything."""
 
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from general_circuits.pipeline import launch
+from general_circuits.pipeline.stopping import SIGNALS
+
+
+@pytest.fixture(autouse=True)
+def handlers_are_kept() -> Iterator[None]:
+    """Give this process its own signal handlers back. A launch sets others."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_every_launch_adds_a_line_below_one_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,3 +46,75 @@ def test_an_unknown_profile_is_refused_with_the_known_ones() -> None:
     assert launch._profile("slurm", root) == root / "profiles" / "slurm"
     with pytest.raises(launch.LaunchError, match=r"no profiles/slrum; known: default, slurm"):
         launch._profile("slrum", root)
+
+
+VALID = "study: mine\nconditions: {grokking: {}}\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        (VALID.replace("mine", "../../x"), "study = '../../x'"),
+        (VALID.replace("mine", "/tmp/x"), "study = '/tmp/x'"),
+        (VALID.replace("mine", '""'), "study = ''"),
+        (VALID + "replicas: 0\n", "replicas = 0"),
+        (VALID + "study: other\n", "written twice"),
+        (VALID + "measurements: [salience]\n", "measurements"),
+        ("conditions: {grokking: {}}\n", "study: missing"),
+        ("", "is empty"),
+        ("[" * 3000, "nested"),
+    ],
+)
+def test_a_config_that_cannot_run_is_refused_before_anything_is_written(
+    written: str, words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/mine.yaml").write_text(written)
+    with pytest.raises(launch.LaunchError) as refusal:
+        launch.launch("mine", 1, tmp_path)
+    assert words in str(refusal.value)
+    assert "goes on from there" not in str(refusal.value)
+    assert [path.name for path in tmp_path.rglob("*")] == ["config", "mine.yaml"]
+
+
+@pytest.mark.parametrize("name", ["../config/mine", "/etc/passwd", "sub/mine", "", "."])
+def test_a_study_is_named_and_not_given_by_a_path(name: str, tmp_path: Path) -> None:
+    (tmp_path / "config/sub").mkdir(parents=True)
+    for path in ("config/mine.yaml", "config/sub/mine.yaml"):
+        (tmp_path / path).write_text(VALID)
+    with pytest.raises(launch.LaunchError, match=r"there is no config/.*; known: mine"):
+        launch.config_file(name, tmp_path)
+    with pytest.raises(launch.LaunchError, match="has no config/: run this in the folder of the project"):
+        launch.config_file(name, tmp_path / "config")
+
+
+def test_results_that_lead_elsewhere_are_refused_and_left_alone(tmp_path: Path) -> None:
+    """The folder of all results may be a link, to a larger disk for example."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/mine.yaml").write_text(VALID)
+    for folder in ("disk", "elsewhere"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "results").symlink_to(tmp_path / "disk")
+    launch._check_results(tmp_path / "results/mine")
+    (tmp_path / "results/mine").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(launch.LaunchError, match="results/mine is a link that leads out of results/"):
+        launch.launch("mine", 1, tmp_path)
+    assert not list((tmp_path / "elsewhere").iterdir())
+    assert not (tmp_path / ".snakemake").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/mine.yaml").write_text(VALID)
+    (tmp_path / ".snakemake").write_text("a file where a folder should be")
+    with pytest.raises(launch.LaunchError, match=r"mine: .*/.snakemake: File exists"):
+        launch.launch("mine", 1, tmp_path)
+
+
+def test_a_full_disk_is_refused_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/mine.yaml").write_text(VALID)
+    monkeypatch.setattr(launch.shutil, "disk_usage", lambda folder: SimpleNamespace(free=3_000_000))
+    with pytest.raises(launch.LaunchError, match=r"^mine: not started, since the disk of .* has 3 MB left: make room$"):
+        launch.launch("mine", 1, tmp_path)
+    assert [path.name for path in tmp_path.rglob("*")] == ["config", "mine.yaml"]

@@ -61,6 +61,46 @@ def test_a_signal_of_another_kind_still_ends_the_process():
     process.stdout.close()
 
 
+def test_a_job_of_the_workflow_leaves_ctrl_c_to_snakemake():
+    """The shell of a job ignores Ctrl-C, and so does the job."""
+    command = ["bash", "-c", 'trap "" INT; exec "$0" "$@"', sys.executable, "-c", WAITING]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate()[0] == b"asked\n"
+    assert process.returncode == 128 + signal.SIGTERM
+
+
+WRITING = """
+import sys, time
+from pathlib import Path
+from general_circuits.stages import command
+from general_circuits.storage.files import replacing
+def main(path: Path) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text("half")
+        print("ready", flush=True)
+        time.sleep(60)
+command.run(main)
+"""
+
+
+def test_a_stage_that_is_stopped_while_it_writes_leaves_no_file_and_no_traceback(tmp_path):
+    script = tmp_path / "writing.py"
+    script.write_text(WRITING)
+    command = [sys.executable, str(script), "--path", str(tmp_path / "out/table")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    assert len(list((tmp_path / "out").iterdir())) == 1
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate() == (b"", b"")
+    assert process.returncode == 128 + signal.SIGTERM
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_a_full_disk_ends_the_work_with_one_line_that_names_work_reason_and_file(number):
     with pytest.raises(SystemExit) as end, room_for("grokking"):
@@ -81,7 +121,16 @@ def test_an_error_without_a_file_name_gives_a_message_without_one():
     assert "None" not in end.value.code
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOENT, errno.EIO, errno.EROFS])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_a_file_that_may_not_be_used_ends_the_work_with_one_line(number):
+    with pytest.raises(SystemExit) as end, room_for("grokking"):
+        raise OSError(number, os.strerror(number), "results/weights")
+    message = end.value.code
+    assert message.startswith(f"grokking: a file may not be read or written ({os.strerror(number)}: results/weights)")
+    assert message.endswith(". Earlier files are complete: give access to it, and run this again")
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EIO])
 def test_other_errors_of_the_system_are_raised_unchanged(number):
     error = OSError(number, os.strerror(number), "results/weights")
     with pytest.raises(OSError, match=os.strerror(number)) as raised, room_for("grokking"):

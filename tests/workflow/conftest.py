@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
 from checkouts import Project, checkout
-
-# A shell that runs the suite in the background makes it ignore Ctrl-C. The processes it starts would ignore it too.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

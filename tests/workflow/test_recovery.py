@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,9 @@ import psutil
 import pytest
 from checkouts import BRIEF, TINY, Project, checkout
 
-LONG = {**TINY["defaults"], "steps": 4000, "checkpoints": {"log": 2, "every": 2000}}
+from general_circuits.pipeline.stopping import CONTINUES
+
+LONG = {**TINY["defaults"], "steps": 8000, "checkpoints": {"log": 2, "every": 4000}}
 
 
 @pytest.fixture
@@ -25,7 +29,7 @@ def fresh(tmp_path: Path) -> Project:
 
 
 def test_the_same_command_resumes_and_finishes_training_after_every_interruption(fresh: Project) -> None:
-    """The interruptions follow one another: a killed job, Ctrl-C, a killed Snakemake, a second launch at once."""
+    """The interruptions follow one another: a killed job, Ctrl-C, a killed Snakemake, a killed launcher, SIGTERM."""
     states = fresh.results / ".state/grokking/0/replica-0"
     _kill_the_job(fresh, states)
     kept = _last_step(states)
@@ -33,18 +37,20 @@ def test_the_same_command_resumes_and_finishes_training_after_every_interruption
     _interrupt(fresh)
     log = (fresh.results / "logs/train_block/grokking/0.log").read_text()
     assert f"goes on from step {kept:,}\n" in log
-    _kill_snakemake(fresh)
+    orphan = _kill_snakemake(fresh)
+    launcher = fresh.launch()
+    training = _training(launcher.pid)
+    assert _has_ended(orphan), "two jobs write the same files"
+    _kill_the_launcher(fresh, launcher)
+    assert _has_ended(training)
     last = fresh.launch()
     training = _training(last.pid)
-    second = fresh.launch()
-    _, errors = second.communicate(timeout=60)
-    assert second.returncode == 1
-    assert "already running" in errors
+    assert f"as process {last.pid} since" in _refused(fresh)
     training.wait(timeout=120)
     metrics = pd.read_parquet(fresh.results / "runs/grokking/0/metrics.parquet")
     assert metrics["step"].max() == LONG["steps"]
-    os.killpg(last.pid, signal.SIGINT)
-    last.communicate(timeout=60)
+    last.terminate()
+    _assert_stopped(fresh, last, signal.SIGTERM, "SIGTERM")
 
 
 def test_a_study_ends_with_its_report_and_a_second_run_does_nothing(project: Project) -> None:
@@ -68,35 +74,73 @@ def _kill_the_job(fresh: Project, states: Path) -> None:
     training.send_signal(signal.SIGKILL)
     _, errors = launched.communicate(timeout=120)
     assert launched.returncode == 1
-    assert "Finished jobs are kept" in errors
+    assert f"not finished, since a job failed; {CONTINUES}" in errors
     assert "Traceback" not in errors
 
 
 def _interrupt(fresh: Project) -> None:
+    """Press Ctrl-C twice, as an impatient user does."""
     launched = fresh.launch()
     training = _training(launched.pid)
     log = fresh.results / "logs/train_block/grokking/0.log"
     while "goes on from" not in log.read_text():
         assert training.is_running(), "training ended before it resumed: the test shows nothing"
         time.sleep(0.01)
-    os.killpg(launched.pid, signal.SIGINT)
-    launched.communicate(timeout=60)
-    assert launched.returncode == 1
+    for _ in range(2):
+        os.killpg(launched.pid, signal.SIGINT)
+    _assert_stopped(fresh, launched, signal.SIGINT, "Ctrl-C")
     assert _has_ended(training)
-    assert not list((fresh.root / ".snakemake/locks").glob("*")), "Snakemake had no time to remove its lock"
+    assert "which is kept" in log.read_text()
 
 
-def _kill_snakemake(fresh: Project) -> None:
+def _assert_stopped(fresh: Project, launched: subprocess.Popen[str], number: int, cause: str) -> None:
+    """Assert that a launch ends in time, with one sentence, and with nothing that still runs or is locked."""
+    _, errors = launched.communicate(timeout=30)
+    assert launched.returncode == 128 + number, errors
+    assert errors.splitlines()[-1] == f"general-circuits: tiny: stopped by {cause}; {CONTINUES}"
+    assert "Traceback" not in errors
+    assert "Error" not in errors
+    assert not list((fresh.root / ".snakemake/locks").glob("*"))
+    with pytest.raises(ProcessLookupError):
+        os.killpg(launched.pid, 0)
+
+
+def _kill_snakemake(fresh: Project) -> psutil.Process:
+    """Kill Snakemake alone, and return the job that it leaves behind."""
     launched = fresh.launch()
-    _training(launched.pid)
+    training = _training(launched.pid)
     snakemake = _process(launched.pid, lambda words: "snakemake" in words)
-    orphans = snakemake.children(recursive=True)
     snakemake.send_signal(signal.SIGKILL)
     launched.communicate(timeout=60)
     assert any((fresh.root / ".snakemake/locks").iterdir()), "Snakemake left no lock: the test shows nothing"
-    for orphan in orphans:
-        if orphan.is_running():
-            orphan.kill()
+    assert not _has_ended(training)
+    return training
+
+
+def _kill_the_launcher(fresh: Project, launched: subprocess.Popen[str]) -> None:
+    """Kill the launcher alone. Snakemake goes on, and is stopped as the refusal of a second launch says."""
+    snakemake = _process(launched.pid, lambda words: "snakemake" in words)
+    launched.kill()
+    launched.wait()
+    said = re.search(r"stop it with `kill (\d+)`", _refused(fresh))
+    assert said is not None
+    assert int(said[1]) == snakemake.pid
+    os.kill(snakemake.pid, signal.SIGTERM)
+    deadline = time.monotonic() + 30
+    while not _has_ended(snakemake):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not list((fresh.root / ".snakemake/locks").glob("*"))
+
+
+def _refused(fresh: Project) -> str:
+    """Launch a second time, beside the launch that runs, and return the refusal."""
+    second = fresh.launch()
+    _, errors = second.communicate(timeout=60)
+    assert second.returncode == 1
+    assert "already running in this folder" in errors
+    assert len(errors.splitlines()) == 1
+    return str(errors)
 
 
 def test_an_unknown_study_is_refused_with_a_list_of_the_known_ones(fresh: Project) -> None:

@@ -1,8 +1,13 @@
 # How Snakemake and its jobs stop, and what it says beside another run.
+import logging
+
 import snakemake.exceptions
 from snakemake.exceptions import WorkflowError
 
 from general_circuits.pipeline import lock, slurm, stopping
+
+# On a full disk, Snakemake's log would print a traceback for every line that it cannot keep.
+logging.raiseExceptions = False
 
 # Until jobs run (`stop_when_asked`), a signal ends Snakemake at once.
 stopping.handle(stopping.leave)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import signal
 import sys
 import time
@@ -57,6 +59,10 @@ LAUNCHES = Path("benchmarks/launches.tsv")
 """File below a study's results: seconds of each launch on one machine, with the report, its cores and the machine."""
 
 
+LEAST_ROOM = 20_000_000
+"""Bytes that have to be free. With fewer, Snakemake cannot even keep its own records."""
+
+
 def _record(results: Path, seconds: float, cores: int) -> None:
     """Add a line to the file `LAUNCHES` of a study."""
     path = results / LAUNCHES
@@ -109,8 +115,10 @@ class Run:
         progress = ["--logger", "rich"] if sys.stderr.isatty() else []
         if self.snakemake(*arguments, "--rerun-incomplete", *progress):
             # Another Snakemake may have started at the same time, and made this one fail.
-            other = lock.holder(self.root)
-            raise LaunchError(f"{self.study}: {other or f'not finished, since a job failed; {CONTINUES}'}")
+            if other := lock.holder(self.root):
+                raise LaunchError(f"{self.study}: {other}")
+            cause = _unwritable(self.root) or "a job failed"
+            raise LaunchError(f"{self.study}: not finished, since {cause}; {CONTINUES}")
 
     def snakemake(self, *arguments: str) -> int:
         """Run Snakemake and return its exit status.
@@ -142,6 +150,8 @@ def _running(study: str, root: Path, replace: bool = False) -> Iterator[Run]:
             made_from.check(results, [config], root)
     except (ConfigError, made_from.OtherConfigError) as error:
         raise LaunchError(f"{study}: {error}") from None
+    if cause := _unwritable(root):
+        raise LaunchError(f"{study}: not started, since {cause}")
     try:
         with lock.only_launch(study, root) as descriptor:
             lock.clear(root)
@@ -150,6 +160,15 @@ def _running(study: str, root: Path, replace: bool = False) -> Iterator[Run]:
             yield Run(study, root, config, dag, descriptor, stopper)
     except OSError as error:
         raise LaunchError(f"{study}: {error.filename or root}: {error.strerror}. Mend this, and run it again") from None
+
+
+def _unwritable(root: Path) -> str | None:
+    """Return why results cannot be written here; `None` if they can."""
+    folder = root / "results" if (root / "results").is_dir() else root
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_ROOM:
+        return f"the disk of {folder} has {free / 1e6:.0f} MB left: make room"
+    return None if os.access(folder, os.W_OK) else f"{folder} may not be written: give access to it"
 
 
 def config_file(study: str, root: Path) -> Path:
