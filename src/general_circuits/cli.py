@@ -204,7 +204,7 @@ def prune(
         with launch.alone(root):
             old = prune.find(settings, launch.config_file(study, root), root)
             if remove:
-                prune.remove(old.files)
+                prune.remove(old)
     except (launch.LaunchError, made_from.OtherConfigError) as error:
         raise _refusal(error) from None
     for path in old.files:

@@ -32,11 +32,13 @@ class Old:
     """Files that no longer belong to a study.
 
     Attributes:
+        results: the study's folder.
         files: those in folders that the workflow writes to; pruning removes them.
         others: files and links elsewhere in the study's folder, which are left alone.
         size: bytes of `files`.
     """
 
+    results: Path
     files: list[Path]
     others: list[Path]
     size: int
@@ -68,18 +70,17 @@ def find(study: Study, config: Path, root: Path) -> Old:
             continue
         is_ours = within.parts[0] in folders and len(within.parts) > 1 and not (path.is_symlink() and path.is_dir())
         (files if is_ours else others).append(path)
-    return Old(files, others, sum(path.lstat().st_size for path in files))
+    return Old(root / results, files, others, sum(path.lstat().st_size for path in files))
 
 
-def remove(files: Iterable[Path]) -> None:
-    """Remove files, and the folders that they leave empty."""
-    for path in files:
+def remove(old: Old) -> None:
+    """Remove files that no longer belong to a study, and the folders in it that they leave empty."""
+    for path in old.files:
         path.unlink(missing_ok=True)
-        for folder in path.parents:
-            try:
-                folder.rmdir()
-            except OSError:  # it is not empty
-                break
+        folder = path.parent
+        while folder != old.results and not any(folder.iterdir()):
+            folder.rmdir()
+            folder = folder.parent
 
 
 def _workflow(config: Path, root: Path) -> tuple[set[str], list[re.Pattern[str]], set[str]]:

@@ -12,7 +12,7 @@ from general_circuits.report import registry as pages
 from general_circuits.report.registry import PAGES
 from general_circuits.storage.files import replacing
 
-RECORD = "report.sha256"
+RECORD = "report_shows.txt"
 """Name of the record in a study's folder."""
 
 
