@@ -328,6 +328,8 @@ def main() -> None:
         app()
     except UnusableFileError as error:
         raise SystemExit(f"general-circuits: {error}") from None
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"general-circuits: not installed: {error.name}; {environment.MENDS}") from None
     except OSError as error:
         if error.errno not in environment.NOT_ALLOWED:
             raise

@@ -7,11 +7,13 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from general_circuits.pipeline import environment
+from general_circuits import cli
+from general_circuits.pipeline import environment, install
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,3 +90,23 @@ def test_caches_move_into_this_folder_if_those_of_the_user_cannot_be_written(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     environment._find_a_cache()
     assert os.environ["XDG_CACHE_HOME"] == str(tmp_path / "cache")
+
+
+def test_missing_packages_and_other_versions_are_told_with_what_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment.unlike_packages() == ("", "")
+    versions = {"torch": "2.11.0+cu130", "numpy": "2.4.6+local"}
+    monkeypatch.setattr(install, "wanted", lambda group: ["this==1", "torch==2.13.0", "numpy==2.4.6", "absent==1"])
+    monkeypatch.setattr(metadata, "version", lambda name: versions.get(name) or metadata.distribution(name).version)
+    missing, others = environment.unlike_packages()
+    assert missing == f"not installed: absent; {environment.MENDS}"
+    assert others == f"results may have other bytes with torch 2.11.0+cu130 instead of 2.13.0; {environment.MENDS}"
+
+
+def test_a_command_whose_package_is_missing_says_so_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run() -> None:
+        raise ModuleNotFoundError("No module named 'rich'", name="rich")
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(cli, "app", run)
+    with pytest.raises(SystemExit, match=r"^general-circuits: not installed: rich; `make \.venv/runtime`"):
+        cli.main()

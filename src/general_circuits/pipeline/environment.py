@@ -7,7 +7,10 @@ import os
 import sys
 import tempfile
 from collections.abc import MutableMapping
+from importlib import metadata
 from pathlib import Path
+
+from general_circuits.pipeline import install
 
 FIRST, LAST = (3, 11), (3, 13)
 """Versions of Python that the tests have run on. pyproject.toml and the Makefile name the same."""
@@ -28,6 +31,8 @@ PERSONAL = frozenset(
 )
 """Variables with which a user asks Python or matplotlib for other behaviour. Jobs start without them."""
 
+
+MENDS = "`make .venv/runtime` or the command of docs/running.md installs what this checkout asks for"
 
 NOT_ALLOWED = {errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS}
 """Errors of the machine that a user can do something about: no permission, or no room."""
@@ -90,12 +95,32 @@ def prepare() -> None:
     """Prepare the process that has started Snakemake. Profiles call this, before Snakemake looks at anything else.
 
     Raises:
-        SystemExit: this version of Python is not supported.
+        SystemExit: this version of Python is not supported, or a package is missing.
     """
-    if unfit := unfit_python():
+    missing, others = unlike_packages()
+    if unfit := unfit_python() or missing:
         raise SystemExit(f"snakemake: {unfit}")
+    if others:
+        print(f"snakemake: {others}", file=sys.stderr)
     settle()
     _find_a_cache()
+
+
+def unlike_packages() -> tuple[str, str]:
+    """Say which packages are missing, and which have another version than this checkout asks for; empty if none."""
+    missing, others = [], []
+    for name, _, version in (line.partition("==") for line in install.wanted("runtime")[1:]):
+        try:
+            found = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+        else:
+            if found.partition("+")[0] != version:
+                others.append(f"{name} {found} instead of {version}")
+    return (
+        f"not installed: {', '.join(missing)}; {MENDS}" if missing else "",
+        f"results may have other bytes with {', '.join(others)}; {MENDS}" if others else "",
+    )
 
 
 def _find_a_cache() -> None:
