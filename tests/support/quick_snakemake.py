@@ -35,9 +35,7 @@ class Fork:
             return
         status = 1
         try:
-            with open(log, "w", encoding="utf-8") as file:
-                os.dup2(file.fileno(), 1)
-                os.dup2(file.fileno(), 2)
+            _print_to(Path(log))
             sys.argv = [stage, *shlex.split(options)]
             import typer
 
@@ -75,9 +73,7 @@ def run(arguments: list[str], root: Path, output: Path) -> int:
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    with output.open("w", encoding="utf-8") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+    _print_to(output)
     status = 1
     try:
         os.chdir(root)
@@ -110,6 +106,14 @@ def run(arguments: list[str], root: Path, output: Path) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _print_to(path: Path) -> None:
+    """Let this process print to a file, also if a test captures what it prints."""
+    with path.open("w", encoding="utf-8") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
 
 
 def _file(echoed: re.Match[str]) -> str:

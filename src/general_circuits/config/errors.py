@@ -179,4 +179,6 @@ def _settings_in(annotation: Any) -> Any:
 def _nearest(word: str, known: Any) -> str:
     """Return a hint at the known key that is closest to a word, or at all known keys."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(known)}"
+    names = list(known)
+    every = ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:12])}, …; config/README.md lists all"
+    return f"; did you mean {close[0]}?" if close else f"; known: {every}"
