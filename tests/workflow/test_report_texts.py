@@ -78,7 +78,7 @@ def reported(folder: Path, is_guarded: bool) -> Path:
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 @pytest.mark.parametrize("is_guarded", [True, False])
 def test_no_text_in_a_report_runs_and_each_can_be_read(is_guarded: bool, folder: Path) -> None:
-    """Without the guard the texts do run, so the test would see it."""
+    """The same texts do run without the guard, so the test would see it."""
     path = reported(folder, is_guarded)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

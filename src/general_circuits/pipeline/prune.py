@@ -87,8 +87,8 @@ def _workflow(config: Path, root: Path) -> tuple[set[str], list[re.Pattern[str]]
     """Return what Snakemake knows of a study, with paths relative to the checkout.
 
     Returns:
-        The files that the study's jobs make, patterns of files that are made on request, and the first folders of all
-        rules below the study's folder.
+        The files that the study's jobs make; patterns of files that are made on request; and folders that rules write
+        to, directly below the study's folder.
     """
     configs.read_strictly()
     quiet = OutputSettings(quiet={Quietness.ALL}, enable_file_logging=False)
