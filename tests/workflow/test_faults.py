@@ -57,7 +57,7 @@ EVERY_RULE = {
 REPLAY = ("replay", "--condition", "grokking", "--first", "700", "--last", "900", "--checkpoints-every", "100")
 """A command that runs the only rule which no study asks for."""
 
-TIMED = {"report.html", "report.sha256", "report/run_times.html"}
+TIMED = {"report.html", "report_shows.txt", "report/run_times.html"}
 """Files that tell when and how long the jobs ran."""
 
 
