@@ -46,6 +46,8 @@ def test_an_unknown_profile_is_refused_with_the_known_ones() -> None:
     assert launch._profile("slurm", root) == root / "profiles" / "slurm"
     with pytest.raises(launch.LaunchError, match=r"no profiles/slrum; known: default, slurm"):
         launch._profile("slrum", root)
+    with pytest.raises(launch.LaunchError, match=r"should be a name and no path; known: default, slurm"):
+        launch._profile("../profiles/slurm", root)
 
 
 VALID = "study: mine\nconditions: {grokking: {}}\n"
@@ -82,7 +84,7 @@ def test_a_study_is_named_and_not_given_by_a_path(name: str, tmp_path: Path) -> 
     (tmp_path / "config/sub").mkdir(parents=True)
     for path in ("config/mine.yaml", "config/sub/mine.yaml"):
         (tmp_path / path).write_text(VALID)
-    with pytest.raises(launch.LaunchError, match=r"there is no config/.*; known: mine"):
+    with pytest.raises(launch.LaunchError, match=r"(there is no config/|should be a name and no path).*; known: mine$"):
         launch.config_file(name, tmp_path)
     with pytest.raises(launch.LaunchError, match="has no config/: run this in the folder of the project"):
         launch.config_file(name, tmp_path / "config")

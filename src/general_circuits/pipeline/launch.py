@@ -180,10 +180,12 @@ def config_file(study: str, root: Path) -> Path:
     folder = root / "config"
     path = folder / ("config.yaml" if study == "workstation" else f"{study}.yaml")
     if path.parent != folder or not path.is_file():
-        known = sorted({"workstation" if file.stem == "config" else file.stem for file in folder.glob("*.yaml")})
-        if not known:
+        files = [file.stem for file in folder.glob("*.yaml") if file.is_file()]
+        if not files:
             raise LaunchError(f"{root} has no config/: run this in the folder of the project")
-        raise LaunchError(f"study {study!r}: there is no config/{path.name}; known: {', '.join(known)}")
+        known = ", ".join(sorted("workstation" if name == "config" else name for name in files))
+        wrong = f"there is no config/{path.name}" if path.parent == folder else "should be a name and no path"
+        raise LaunchError(f"study {study!r}: {wrong}; known: {known}")
     return path
 
 
@@ -192,8 +194,9 @@ def _profile(name: str, root: Path) -> Path:
     folder = root / "profiles"
     path = folder / name
     if path.parent != folder or not (path / "config.yaml").is_file():
-        known = sorted(file.parent.name for file in folder.glob("*/config.yaml"))
-        raise LaunchError(f"profile {name!r}: there is no profiles/{name}; known: {', '.join(known)}")
+        known = ", ".join(sorted(file.parent.name for file in folder.glob("*/config.yaml")))
+        wrong = f"there is no profiles/{name}" if path.parent == folder else "should be a name and no path"
+        raise LaunchError(f"profile {name!r}: {wrong}; known: {known}")
     return path
 
 
