@@ -14,6 +14,7 @@ import snakemake_executor_plugin_slurm as slurm
 
 from general_circuits.pipeline.slurm import (
     ClusterError,
+    cancel,
     check_status_command,
     own_command,
     submit_alike_together,
@@ -64,6 +65,19 @@ def test_jobs_that_do_not_end_are_named_and_the_new_run_is_not_recorded(tmp_path
     with pytest.raises(ClusterError, match=r"still there: 7\."):
         take_over(record, "second", lambda line: None, patience=0)
     assert record.read_text() == "first\n"
+
+
+def test_a_run_that_is_stopped_cancels_its_jobs_and_keeps_its_name_for_the_next(tmp_path: Path, commands: Path) -> None:
+    queue(commands, "7")
+    record = tmp_path / "run"
+    cancel(record)
+    assert not (commands / "calls").exists(), "the run was not on a cluster"
+    record.write_text("first\n")
+    cancel(record)
+    assert (commands / "calls").read_text() == "scancel --name first\n"
+    assert record.read_text() == "first\n"
+    command(commands, "scancel", "exit 1")
+    cancel(record)  # the next run waits for the jobs, and says what is wrong
 
 
 def test_a_run_that_submits_nothing_leaves_no_name(tmp_path: Path, commands: Path) -> None:
