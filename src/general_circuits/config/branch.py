@@ -16,7 +16,18 @@ from general_circuits.config.condition import (
     ConditionSettings,
     ModelSettings,
 )
-from general_circuits.config.kinds import Count, Examples, Name, Number, Settings, Strength, Text, number
+from general_circuits.config.kinds import (
+    Count,
+    Examples,
+    Name,
+    Number,
+    Probability,
+    Settings,
+    Strength,
+    Text,
+    each_once,
+    number,
+)
 from general_circuits.training.events import EVENTS
 from general_circuits.training.settings import STEP, Branch, Condition, Intervention
 
@@ -24,6 +35,7 @@ TIMES = re.compile(r"[x×] ?([0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?)")
 """Pattern of a factor on the parent's value, such as x10."""
 
 Measurement = Literal["saliency", "ablation", "progress", "updates", "answers", "spikes"]
+Measured = Annotated[list[Measurement], Field(max_length=6), AfterValidator(each_once)]
 ALL: tuple[Measurement, ...] = get_args(Measurement)
 """Names of all measurements that a condition can have."""
 BY_REPLAY: tuple[Measurement, ...] = ("spikes",)
@@ -55,8 +67,8 @@ class ChangeSettings(Settings):
         le=1e6,
         description="the loss divides logits by this number; below 1 the same logits are more confident",
     )
-    ignore_above: Number | None = Field(
-        None, gt=0, le=1, description="the loss leaves out examples whose label has this probability or more"
+    ignore_above: Probability | None = Field(
+        None, description="the loss leaves out examples whose label has this probability or more"
     )
     noise_instead: Strength | None = Field(
         None,
@@ -122,7 +134,7 @@ class StudyCondition(ConditionSettings):
         description="continues another condition. A branch inherits that condition's settings; changes stand under"
         " `change`",
     )
-    measurements: Literal["all"] | list[Measurement] | None = Field(
+    measurements: Literal["all"] | Measured | None = Field(
         None,
         description="measurements that this condition has: `all`, or a list of saliency, ablation, progress,"
         " updates, answers and spikes. Ablation needs saliency. By default, a condition has all of"

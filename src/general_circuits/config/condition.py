@@ -23,6 +23,7 @@ from general_circuits.config.kinds import (
     Steps,
     Strength,
     Text,
+    Times,
 )
 from general_circuits.models.compatibility import why_not_reduced
 from general_circuits.models.presets import PRESETS
@@ -279,7 +280,7 @@ class ScheduleSettings(Settings):
     """Length of training, and the steps at which it is recorded."""
 
     steps: Steps = Field(6000, description="number of updates; with 0, the starting weights are measured")
-    until: Annotated[Annotated[Number, Field(gt=0, le=1000)] | Text | None, AfterValidator(_end)] = Field(
+    until: Annotated[Times | Text | None, AfterValidator(_end)] = Field(
         None,
         description="training ends earlier. With a number such as `1.5`, it ends at so many times t_g of grokking's"
         " replica with the same number. This saves time in controls, which claims read up to 1.5 t_g. With"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from general_circuits.config.condition import (
     ConditionSettings,
@@ -12,15 +12,26 @@ from general_circuits.config.condition import (
     SplitSettings,
     TaskSettings,
 )
-from general_circuits.config.kinds import MOST_EXAMPLES, Choices, Count, Decay, Few, Number, Rate, Settings, each_once
+from general_circuits.config.kinds import (
+    MOST_EXAMPLES,
+    Choices,
+    Count,
+    Decay,
+    Few,
+    Number,
+    Rate,
+    Settings,
+    each_once,
+    number,
+)
 from general_circuits.duels import settings as duels
 from general_circuits.duels import toy_grid
 from general_circuits.training.settings import Condition
 
 # Numbers in lists, where a field's own bounds would be those of the list.
-Margin = Annotated[Number, Field(ge=1e-3, le=50)]
-Share = Annotated[Number, Field(ge=1e-3, le=0.999)]
-Noise = Annotated[Number, Field(ge=0, lt=1)]
+Margin = Annotated[float, Field(ge=1e-3, le=50), BeforeValidator(number)]
+Share = Annotated[float, Field(ge=1e-3, le=0.999), BeforeValidator(number)]
+Noise = Annotated[float, Field(ge=0, lt=1), BeforeValidator(number)]
 
 Pairs = Annotated[int, Field(ge=1, le=64)]
 # Lists that may be empty: then a duel does not vary this setting.

@@ -55,6 +55,7 @@ def _without_repeats(name: str) -> str:
 
 
 Number = Annotated[float, BeforeValidator(number)]
+# The order matters: a range after the conversion of text would be missing in the schema.
 Count = Annotated[int, Field(ge=1, le=MOST_STEPS)]
 Steps = Annotated[int, Field(ge=0, le=MOST_STEPS)]
 Examples = Annotated[int, Field(ge=1, le=MOST_EXAMPLES)]
@@ -62,9 +63,11 @@ Examples = Annotated[int, Field(ge=1, le=MOST_EXAMPLES)]
 Few = Annotated[int, Field(ge=1, le=10_000)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)] | Literal["replica"]
 # Training diverges at some of these rates. Divergence is recorded, and is no error.
-Rate = Annotated[Number, Field(gt=0, le=1000)]
-Decay = Annotated[Number, Field(ge=0, le=1000)]
-Strength = Annotated[Number, Field(ge=0, le=1000)]
+Rate = Annotated[float, Field(gt=0, le=1000), BeforeValidator(number)]
+Decay = Annotated[float, Field(ge=0, le=1000), BeforeValidator(number)]
+Probability = Annotated[float, Field(gt=0, le=1), BeforeValidator(number)]
+Times = Annotated[float, Field(gt=0, le=1000), BeforeValidator(number)]
+Strength = Annotated[float, Field(ge=0, le=1000), BeforeValidator(number)]
 # Names become folders, wildcards of rules and Python identifiers. Names of files hold 255 bytes.
 Name = Annotated[str, Field(pattern=NAMES, max_length=64), AfterValidator(_without_repeats)]
 Text = Annotated[str, Field(pattern=ASCII, max_length=200)]
