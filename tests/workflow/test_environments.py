@@ -77,18 +77,13 @@ def elsewhere(root: Path, **variables: str) -> Elsewhere:
     return project
 
 
-@pytest.fixture
-def profile(tmp_path: Path) -> Path:
+def test_a_global_profile_changes_neither_what_is_up_to_date_nor_what_runs_again(
+    finished: Project, tmp_path: Path
+) -> None:
+    """It has the name of a profile in the user's folder, as a site's would have one in /etc."""
     folder = tmp_path / "config/snakemake/mine"
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(PROFILE)
-    return folder
-
-
-def test_a_global_profile_changes_neither_what_is_up_to_date_nor_what_runs_again(
-    finished: Project, profile: Path, tmp_path: Path
-) -> None:
-    """It has the name of a profile in the user's folder, as a site's would have one in /etc."""
     by_name = {"SNAKEMAKE_PROFILE": "mine", "XDG_CONFIG_HOME": str(tmp_path / "config")}
     run = elsewhere(finished.root, **by_name).snakemake("--dry-run")
     assert "Nothing to be done" in run.stdout + run.stderr
@@ -98,7 +93,6 @@ def test_a_global_profile_changes_neither_what_is_up_to_date_nor_what_runs_again
     project = elsewhere(copy, **by_name)
     project.configure(conditions={**TINY["conditions"], "grokking": {"weight_decay": 0.5}})
     assert project.planned() == Project(copy).planned() != {}
-    assert project.planned("--profile", str(profile)) == Project(copy).planned()
 
 
 def test_hostile_settings_of_the_user_and_a_strange_path_change_no_byte(finished: Project, tmp_path: Path) -> None:
@@ -116,23 +110,11 @@ def test_hostile_settings_of_the_user_and_a_strange_path_change_no_byte(finished
         assert made.stat().st_mtime_ns > (root / "config/tiny.yaml").stat().st_mtime_ns
 
 
-@pytest.mark.parametrize("letter", ["{", ":"])
-def test_a_path_that_snakemake_cannot_use_is_refused_before_any_job(letter: str, tmp_path: Path) -> None:
-    project = checkout(tmp_path / f"a{letter}b")
-    for command in (["snakemake", "-n", "--configfile", "config/tiny.yaml"], ["general_circuits.cli", "run"]):
-        run = subprocess.run(
-            [sys.executable, "-m", *command], cwd=project.root, capture_output=True, text=True, check=False
-        )
-        assert run.returncode == 1
-        assert f"cannot use a path with {letter}; rename the folder" in run.stderr
-        assert "Traceback" not in run.stderr
-
-
-def test_a_profile_that_does_not_exist_is_told_and_nothing_runs(tmp_path: Path) -> None:
-    run = elsewhere(checkout(tmp_path / "fresh").root, SNAKEMAKE_PROFILE="none-such").snakemake("--dry-run")
+def test_a_path_that_snakemake_cannot_use_is_refused_before_any_job(tmp_path: Path) -> None:
+    run = checkout(tmp_path / "a{b}").snakemake("--dry-run")
     assert run.returncode == 1
-    assert "none-such" in run.stderr
-    assert "Traceback" not in run.stderr
+    assert "cannot use a path with {; rename the folder" in run.stdout + run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root, to mount a folder read-only")
@@ -152,5 +134,6 @@ def test_a_folder_that_cannot_be_written_is_refused_in_a_sentence(command: str, 
     if "mount:" in run.stderr:
         pytest.skip("mounting is not allowed here")
     assert run.returncode == 1
-    assert "cannot be written" in run.stderr or "Read-only file system" in run.stderr
-    assert "Traceback" not in run.stderr
+    assert f"{project.root} " in run.stdout + run.stderr
+    assert " be written" in run.stdout + run.stderr
+    assert "Traceback" not in run.stdout + run.stderr

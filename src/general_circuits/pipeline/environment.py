@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import MutableMapping
 from importlib import metadata
 from pathlib import Path
@@ -102,6 +103,8 @@ def prepare() -> None:
         raise SystemExit(f"snakemake: {unfit}")
     if others:
         print(f"snakemake: {others}", file=sys.stderr)
+    if "PYTHONWARNINGS" in os.environ:
+        warnings.simplefilter("ignore")  # Snakemake's own warnings would end it if they were errors
     settle()
     _find_a_cache()
 
