@@ -137,7 +137,7 @@ def test_a_study_of_every_rule_killed_at_random_moments_ends_with_the_same_bytes
     for name, *options in whole:
         assert start(expected, launch(name, *options)).wait() == 0, output_of(expected)
     kinds = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGSTOP)
-    faults, studies = Faults(KILLS, kinds, longest=25.0), 0
+    faults, studies = Faults(KILLS, kinds, longest=40.0), 0
     while not faults.are_over:
         project = checkout(tmp_path / f"study-{studies}")
         project.configure(**EVERY_RULE)
