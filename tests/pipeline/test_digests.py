@@ -34,7 +34,7 @@ def store(tmp_path: Path, file: Path) -> Path:
 def test_a_digest_is_kept_between_runs_and_the_file_is_not_read_again(
     file: Path, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(digests.hashlib, "file_digest", None)  # reading would fail
+    monkeypatch.setattr(hashlib, "file_digest", None)  # reading would fail
     assert Digests(store).of(str(file)) == hashlib.sha256(b"one").hexdigest()
 
 
