@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -103,3 +106,36 @@ def test_curves_over_training_have_only_steps_that_all_replicas_of_a_condition_h
         line = figure.axes[0].lines[0].get_xydata().tolist()
         plt.close(figure)
     assert line == [[0, 1], [100, 2], [200, 3]]
+
+
+def drawn(path: Path) -> bytes:
+    """Return the bytes of a figure with lines, words, ticks and a legend, as SVG and PNG."""
+    with style.theme():
+        figure, axes = plt.subplots(figsize=(3, 2))
+        style.draw_band(axes, TABLE, "C1")
+        axes.set_title("$t_m$, 1,000 −")
+        axes.plot([0, 30], [1e6, 2e6], label="a line")
+        axes.legend()
+        style.save(figure, {"svg": path / "a.svg", "png": path / "a.png"}, "title", "words")
+        plt.close(figure)
+    return (path / "a.svg").read_bytes() + (path / "a.png").read_bytes()
+
+
+def test_no_setting_of_the_user_changes_a_byte_of_a_figure(tmp_path: Path) -> None:
+    plain = drawn(tmp_path)
+    loud = {
+        "axes.facecolor": "red",
+        "axes.formatter.use_locale": True,
+        "axes.prop_cycle": "cycler(color=['k'])",
+        "font.size": 30,
+        "lines.linewidth": 12,
+        "path.simplify": False,
+        "savefig.bbox": "tight",
+        "savefig.facecolor": "blue",
+        "svg.hashsalt": "another",
+        "text.usetex": True,
+        "xtick.direction": "in",
+    }
+    with matplotlib.rc_context(loud):
+        assert drawn(tmp_path) == plain
+        assert matplotlib.rcParams["font.size"] == 30  # and the user's own settings are back
