@@ -5,6 +5,7 @@
 #   make test                                               the whole suite
 #   make test-slurm [ONLY=…]                                start a SLURM cluster here; test a study and faults on it
 #   make faults                                             kill a training job and a study 30 times; the suite kills 3 times
+#   make fuzz                                               try 5,000 random configs, plan 200, run 200; the suite tries some
 #   make costs                                              check the predicted memory of every job; the suite checks some
 #   make lint                                               style, types, workflow
 #   make bench                                              time training, saliency, duels and planning; refresh their tables
@@ -23,7 +24,7 @@ unexport MPLBACKEND PYTHONHOME PYTHONINSPECT PYTHONIOENCODING PYTHONOPTIMIZE PYT
 COMMAND := $(BIN)/python -m general_circuits.cli
 
 .DELETE_ON_ERROR:
-.PHONY: .venv/runtime .venv/dev figures test test-jobs test-others test-slurm faults costs lint bench readme reference clean
+.PHONY: .venv/runtime .venv/dev figures test test-jobs test-others test-slurm faults fuzz costs lint bench readme reference clean
 
 figures: .venv/runtime
 	@$(COMMAND) run --study "$(STUDY)" --cores "$(CORES)" $(if $(PROFILE),--profile $(PROFILE))
@@ -48,6 +49,9 @@ test-slurm: .venv/dev
 
 faults: .venv/dev
 	KILLS=30 $(BIN)/python -m pytest tests/stages/test_train_block.py tests/workflow/test_faults.py
+
+fuzz: .venv/dev
+	FUZZED=5000 PLANNED=200 RUN=200 $(BIN)/python -m pytest tests/config/test_fuzz.py tests/workflow/test_random_studies.py
 
 costs: .venv/dev
 	EVERY_COST=1 $(BIN)/python -m pytest tests/pipeline/test_memory.py
