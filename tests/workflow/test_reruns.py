@@ -186,5 +186,5 @@ def test_a_new_claim_is_judged_and_only_the_pages_and_the_figure_of_claims_are_m
 
 
 def test_a_new_default_retrains_no_condition_that_sets_the_key(project: Project) -> None:
-    project.edit("src/general_circuits/config/condition.py", "steps: int = Field(6000", "steps: int = Field(7000")
+    project.edit("src/general_circuits/config/condition.py", "steps: Steps = Field(6000", "steps: Steps = Field(7000")
     assert project.planned() == {}
