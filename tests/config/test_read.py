@@ -46,6 +46,7 @@ REFUSED = {
     "a: !!binary aGk=": "has the tag",
     "a: !mine 1": "has the tag '!mine'",
     "a: !!str 1": "has the tag 'str'",
+    "!!int '1': a": "1: has a tag",
     "a: !!set {b}": "has the tag 'set'",
     "a: &x 1\nb: &x 2\nc: *x": "the anchor &x is written twice",
     "a:\n\tb: 1": "line 2: has a tab; indent with spaces",

@@ -141,7 +141,7 @@ def _faults(node: Node, path: tuple[str, ...], around: tuple[int, ...], known: s
                 yield key.start_mark.line + 1, f"{name}: is written twice, first on line {first}; keep one"
             seen.setdefault(key.value, key.start_mark.line + 1)
             yield from _faults(value, (*path, cut(key.value, quoted=False)), (*around, id(node)), known)
-    elif fault := _plain_fault(node):
+    elif isinstance(node, ScalarNode) and (fault := _plain_fault(node)):
         yield line, f"{here} = {cut(node.value, quoted=False)}: {fault}"
 
 
@@ -150,6 +150,8 @@ def _key_fault(key: Node) -> str | None:
     if not isinstance(key, ScalarNode):
         return "a list or a mapping cannot be a key"
     kinds = _kinds(key)
+    if kinds[0] != str(key.tag).rsplit(":", 1)[-1]:
+        return f"{cut(key.value, quoted=False)}: has a tag; a config has no tags"
     if key.style is None and key.value != "<<" and kinds != ("str", "str"):
         kind = next(kind for kind in kinds if kind != "str")
         name = cut(key.value, quoted=False) or "a key"
@@ -157,7 +159,7 @@ def _key_fault(key: Node) -> str | None:
     return None
 
 
-def _plain_fault(node: Node) -> str | None:
+def _plain_fault(node: ScalarNode) -> str | None:
     """Return why a value without quotes may be read as something else; `None` if it may not."""
     # Few readers take y and n for booleans, and both are formulas.
     if node.style is not None or node.value in ("y", "n", "Y", "N"):
@@ -177,7 +179,7 @@ def _in_words(kind: str) -> str:
     return words.get(kind, "text" if kind == "str" else "something else")
 
 
-def _kinds(node: Node) -> tuple[str, str]:
+def _kinds(node: ScalarNode) -> tuple[str, str]:
     """Return the kinds of value that YAML 1.2 and YAML 1.1 read a text without quotes as."""
     if node.style is not None:
         return "str", "str"
@@ -192,7 +194,7 @@ def _kinds(node: Node) -> tuple[str, str]:
 def _resolver(version: tuple[int, int]) -> Any:
     """Return the part of a reader of this version of YAML that tells kinds of values apart."""
     yaml = YAML(typ="safe", pure=True)
-    yaml.version = version  # type: ignore[assignment]
+    yaml.version = version
     return yaml.resolver
 
 
