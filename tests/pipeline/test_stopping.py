@@ -87,9 +87,10 @@ def test_a_job_whose_snakemake_was_killed_is_ended_and_others_are_not(tmp_path: 
 def test_only_files_that_were_being_written_are_removed(tmp_path: Path) -> None:
     writing = replacing(tmp_path / "deep/table.parquet")
     writing.__enter__().write_text("half of a table")
+    (tmp_path / "deep/.tmpeYdsOx").write_text("half of the weights, by safetensors")
     (tmp_path / "deep/.hidden").write_text("")
     (tmp_path / "deep/table.parquet.0123456789abcdef0123456789abcdef").write_text("")
-    assert len(list((tmp_path / "deep").iterdir())) == 3
+    assert len(list((tmp_path / "deep").iterdir())) == 4
     stopping.remove_unfinished(tmp_path)
     assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == [
         ".hidden",

@@ -27,8 +27,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 PATIENCE = 11
 """Seconds that a job has for keeping its state. Training looks after every step whether it should stop."""
 
-UNFINISHED = r"\..+\.[0-9a-f]{32}"
-"""Names of files that are being written. `storage.files.replacing` gives them, and renames whole files."""
+UNFINISHED = r"\..+\.[0-9a-f]{32}|\.tmp[0-9A-Za-z]{6}"
+"""Names of files that are being written. `storage.files.replacing` gives the first kind, and safetensors the second."""
 
 CONTINUES = "finished jobs and training states are kept, and the same command goes on from there"
 
