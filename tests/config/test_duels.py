@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from configs import undescribed
 
-from general_circuits.config.kinds import Settings
 from general_circuits.config.duels import DuelSettings, PlantedSettings, RuleSettings, ToySettings
+from general_circuits.config.kinds import Settings
 from general_circuits.config.load import load
 
 
