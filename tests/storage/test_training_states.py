@@ -271,7 +271,7 @@ def test_a_file_of_another_digest_is_reported_and_not_used(kept, kind, step):
 
 
 def test_a_file_of_another_replica_is_reported_and_not_used(tmp_path):
-    """Its digest fits its bytes and its step fits its name, so the file itself has to say whose it is."""
+    """Digest and step of such a file fit its name, so the file itself has to say whose it is."""
     mine, other = Kept(tmp_path / "mine"), Kept(tmp_path / "other")
     for path in mine.states.folder.iterdir():
         path.unlink()

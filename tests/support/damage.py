@@ -121,7 +121,7 @@ def faults(path: Path, kinds: dict[str, list[Path]], kind: str, seed: int) -> It
     if path.suffix == ".parquet" and pq.read_metadata(path).num_rows > 1:
         yield "half the rows", partial(_with_rows, path, 0.5)
         yield "no rows", partial(_with_rows, path, 0.0)
-    if path.suffix == ".safetensors" and path.name.startswith("weights"):
+    if path.suffix == ".safetensors" and path.name.startswith("weights") and _steps(path) > 1:
         yield "half the steps", partial(_with_steps, path)
     same = [other for other in kinds[kind] if other != path]
     other_kinds = [other for name, files in kinds.items() if name != kind for other in files]
@@ -138,6 +138,11 @@ def _with_rows(path: Path, share: float) -> None:
     with pq.ParquetWriter(path, table.schema, compression="zstd") as file:
         file.write_table(table.slice(0, int(share * table.num_rows)))
         file.add_key_value_metadata(metadata)
+
+
+def _steps(path: Path) -> int:
+    with safe_open(path, "pt") as file:
+        return len(file.get_tensor("steps"))
 
 
 def _with_steps(path: Path) -> None:
