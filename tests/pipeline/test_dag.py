@@ -233,8 +233,8 @@ def test_an_index_stands_for_a_table_of_blocks_and_files_for_any_other() -> None
 def test_a_stage_gets_each_tables_own_axes() -> None:
     of = dag(measurements=PARTS)
     assert json.loads(of.axes_option(["metrics", "progress", "conditions"], of.axes)) == {
-        "metrics": {"condition": list(CONDITIONS), "block": [0, 1]},
-        "progress": {"condition": ["grokking", "random_labels"], "block": [0, 1]},
+        "metrics": {"condition": list(CONDITIONS), "block": [0, 1], "replica": [0, 1, 2, 3]},
+        "progress": {"condition": ["grokking", "random_labels"], "block": [0, 1], "replica": [0, 1, 2, 3]},
         "conditions": {},
     }
 

@@ -70,7 +70,7 @@ def test_a_control_is_measured_at_its_own_and_its_partners_memorisation(tmp_path
 def test_metadata_carries_the_resolved_condition(finished: Project) -> None:
     metadata = pq.read_schema(finished.results / "runs/random_labels/0/metrics.parquet").metadata
     assert b'"label_noise": 1.0' in metadata[b"condition"]
-    assert set(metadata) == {b"condition", b"general_circuits"}
+    assert set(metadata) == {b"condition", b"general_circuits", b"replicas"}
 
 
 def test_figures_are_drawn_as_svg_and_png_and_described_as_text(finished: Project) -> None:
@@ -218,7 +218,7 @@ def test_a_condition_trained_again_by_itself_has_the_same_bytes(finished: Projec
 
 def test_a_diverged_run_is_kept_as_data_and_drawn_in_the_figures(project: Project) -> None:
     """Every figure shows it together with conditions of another depth, width and task."""
-    explosion = {"optimiser": "sgd", "learning_rate": 1e30}
+    explosion = {"optimiser": "sgd", "learning_rate": 1000.0, "weight_decay": 1000.0}
     other = {"operation": "x/y", "n_layers": 2, "normalisation": "post", "positions": "sinusoidal", "d_mlp": 24}
     project.configure(replicas=1, conditions={**TINY["conditions"], "explosion": explosion, "other": other})
     not_of_conditions = {"specification", "toy", "planted"}  # their rows belong to no condition
@@ -233,8 +233,8 @@ def test_a_diverged_run_is_kept_as_data_and_drawn_in_the_figures(project: Projec
     assert run.returncode == 0, run.stderr
     assert all(path.stat().st_mtime_ns > date for path, date in zip(drawings, before, strict=True))
     metrics = pd.read_parquet(project.results / "runs/explosion/0/metrics.parquet")
-    assert metrics.loc[metrics["step"] > 0, "diverged"].all()
+    assert metrics.loc[metrics["step"] > 1, "diverged"].all()
     assert not metrics.loc[metrics["step"] == 0, "diverged"].any()
     distribution = pd.read_parquet(project.results / "distribution/explosion/0.parquet")
-    assert distribution.loc[distribution["step"] > 0, "degenerate"].all()
+    assert distribution.loc[distribution["step"] > 1, "degenerate"].all()
     assert pd.read_parquet(project.results / "runs/explosion/0/events.parquet")["censored"].all()
