@@ -89,6 +89,6 @@ FITS := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .venv/runtime .venv/dev:
 	@for python in $(BIN)/python $(PYTHON); do \
-		if $$python $(FITS) 2>/dev/null; then exec $$python -P src/general_circuits/pipeline/install.py $(@F); fi; \
+		if $$python $(FITS) 2>/dev/null; then exec $$python -P src/general_circuits/running/install.py $(@F); fi; \
 	done; \
 	echo "make: $(PYTHON) is not Python 3.11, 3.12 or 3.13; name one that is: make PYTHON=python3.13 …" >&2; exit 1

@@ -15,11 +15,11 @@ import pandas as pd
 
 from general_circuits import devices, formatting
 from general_circuits.config.duels import PlantedSettings, ToySettings
+from general_circuits.documentation.readme import between
 from general_circuits.duels import planted_training, toy_training
 from general_circuits.duels.module_training import DuelExamples, plant
 from general_circuits.duels.planted_grid import planted_duels
 from general_circuits.duels.toy_grid import Grid, toys
-from general_circuits.pipeline.readme import between
 from general_circuits.pipeline.timings import generated_splits
 from general_circuits.tasks import registry
 

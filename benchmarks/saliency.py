@@ -24,6 +24,7 @@ from captum.attr import IntegratedGradients
 from torch import Tensor
 
 from general_circuits import devices, formatting, machine
+from general_circuits.documentation.readme import between
 from general_circuits.measurements.ablation.answers import recomputed
 from general_circuits.measurements.ablation.nested import Nested
 from general_circuits.measurements.ablation.rankings import sizes
@@ -35,7 +36,6 @@ from general_circuits.models.build import build
 from general_circuits.models.layer import Layer
 from general_circuits.models.network import Network, Place
 from general_circuits.models.presets import PRESETS
-from general_circuits.pipeline.readme import between
 from general_circuits.tasks.vocabulary import Vocabulary
 
 ROOT = Path(__file__).parents[1]

@@ -18,7 +18,7 @@ import pandas as pd
 import yaml
 
 from general_circuits import formatting
-from general_circuits.pipeline.readme import between
+from general_circuits.documentation.readme import between
 
 ROOT = Path(__file__).parents[1]
 TABLE, PAGE = ROOT / "results" / "benchmarks_scale.parquet", ROOT / "docs" / "slurm.md"

@@ -27,7 +27,7 @@ SPENT = "GENERAL_CIRCUITS_SPENT"
 
 def main() -> None:
     """Run one job of every rule, print the table, and refresh the page of the documentation."""
-    from general_circuits.pipeline.readme import between
+    from general_circuits.documentation.readme import between
 
     spent = ROOT / "results" / "benchmarks_seals.jsonl"
     spent.unlink(missing_ok=True)

@@ -24,7 +24,7 @@ import torch
 
 from general_circuits import devices, formatting
 from general_circuits.config.load import load
-from general_circuits.pipeline.readme import between
+from general_circuits.documentation.readme import between
 from general_circuits.pipeline.timings import generated_replica, generated_splits
 from general_circuits.storage import checkpoints
 from general_circuits.storage.training_states import States

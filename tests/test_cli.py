@@ -15,7 +15,7 @@ from verdict_tables import REASON, in_parts, two_claims
 from general_circuits import cli, stages
 from general_circuits.claims import verdicts
 from general_circuits.claims.registry import CLAIMS
-from general_circuits.pipeline import readme
+from general_circuits.documentation import readme
 from general_circuits.storage import tables
 from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS
 

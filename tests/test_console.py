@@ -16,7 +16,7 @@ from verdict_tables import two_claims
 from general_circuits import cli
 from general_circuits.claims import verdicts
 from general_circuits.console import print_table
-from general_circuits.pipeline import launch
+from general_circuits.running import launch
 from general_circuits.storage import tables
 from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS
 

@@ -13,6 +13,8 @@ GRAPH = grimp.build_graph(PACKAGE, include_external_packages=True, cache_dir=Non
 MODULES = sorted(name for name in GRAPH.modules if name.split(".")[0] == PACKAGE)
 ORDER = (
     ("cli",),
+    ("documentation",),
+    ("running",),
     ("pipeline",),
     ("config", "stages"),
     ("measurements", "duels"),
@@ -103,9 +105,9 @@ def test_no_import_goes_in_a_circle() -> None:
         assert module not in GRAPH.find_upstream_modules(module)
 
 
-def test_only_the_pipeline_and_the_command_line_import_the_config() -> None:
+def test_only_the_rooms_above_the_stages_import_the_config() -> None:
     importers = {room_of(name) for name in GRAPH.find_downstream_modules(f"{PACKAGE}.config.study")}
-    assert importers <= {"config", "pipeline", "cli"}
+    assert importers <= {"config", "pipeline", "running", "documentation", "cli"}
 
 
 @pytest.mark.parametrize("part", OF_MEASUREMENTS)
@@ -182,7 +184,7 @@ def test_a_stage_imports_at_most_one_of_the_rooms_that_do_the_work(stage: str) -
 def test_only_training_and_its_timings_import_the_training_step(part: str) -> None:
     importers = GRAPH.find_downstream_modules(f"{PACKAGE}.training.{part}")
     stages = {f"{PACKAGE}.stages.{name}" for name in WORKERS["training"]}
-    assert {room_of(name) for name in importers - stages} <= {"training", "pipeline", "cli"}
+    assert {room_of(name) for name in importers - stages} <= {"training", "pipeline", "documentation", "cli"}
     assert importers & inside("stages") <= stages
 
 

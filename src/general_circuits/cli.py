@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from general_circuits import stages
 from general_circuits.console import print_table, take_any_letter
-from general_circuits.pipeline import environment
+from general_circuits.running import environment
 
 if TYPE_CHECKING:
     from general_circuits.config.study import Study
@@ -64,7 +64,7 @@ def run(
     ] = False,
 ) -> None:
     """Run all jobs of a study that are not up to date, and make its report."""
-    from general_circuits.pipeline.launch import LaunchError, launch
+    from general_circuits.running.launch import LaunchError, launch
 
     try:
         report = launch(study, _cores(cores), Path.cwd(), profile, replace)
@@ -118,7 +118,7 @@ def replay(
 
     A run that has not finished is trained to its end first.
     """
-    from general_circuits.pipeline.launch import LaunchError, target
+    from general_circuits.running.launch import LaunchError, target
 
     _check_replay(_study(study), condition, block, first, last)
     name = f"steps-{first}-{last}-checkpoints-{checkpoints_every}-metrics-{metrics_every}"
@@ -170,8 +170,8 @@ def claims(
 def check(study: Annotated[str, typer.Option(help=STUDY_HELP)] = "workstation") -> None:
     """Check that all files of a study are whole and in their places, weights and training states included."""
     results = Path("results") / _study(study).study
-    from general_circuits.pipeline.check import faults
-    from general_circuits.pipeline.launch import config_file
+    from general_circuits.running.check import faults
+    from general_circuits.running.launch import config_file
     from general_circuits.storage.files import CONFIG
 
     if not results.is_dir():
@@ -197,7 +197,7 @@ def prune(
     Replays and training states belong to a study as long as it has their condition and block.
     """
     settings = _study(study)
-    from general_circuits.pipeline import launch, made_from, prune
+    from general_circuits.running import launch, made_from, prune
 
     root = Path.cwd()
     try:
@@ -220,7 +220,7 @@ def readme(
     check: Annotated[bool, typer.Option("--check", help="change nothing; fail if the README is stale")] = False,
 ) -> None:
     """Write the results of results/workstation into the README."""
-    from general_circuits.pipeline import readme as page
+    from general_circuits.documentation import readme as page
 
     try:
         if not check:
@@ -241,7 +241,7 @@ def reference(
     check: Annotated[bool, typer.Option("--check", help="change nothing; fail if a file is out of date")] = False,
 ) -> None:
     """Regenerate the config's schema and documentation, the data dictionary, and the pages of tasks and networks."""
-    from general_circuits.pipeline.reference import files
+    from general_circuits.documentation.reference import files
 
     for path, text in files().items():
         if path.is_file() and path.read_text(encoding="utf-8") == text:
@@ -268,7 +268,7 @@ def _study(name: str) -> Study:
     from general_circuits.config.errors import ConfigError
     from general_circuits.config.load import load
     from general_circuits.config.read import read
-    from general_circuits.pipeline.launch import LaunchError, config_file
+    from general_circuits.running.launch import LaunchError, config_file
 
     try:
         return load(read(config_file(name, Path.cwd())))

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from checkouts import TINY, Project, checkout
 
-from general_circuits.pipeline.stopping import UNFINISHED
+from general_circuits.running.stopping import UNFINISHED
 
 KILLS = int(os.environ.get("KILLS", "3"))
 """Number of kills. With more than 10, a study of every rule is killed as well."""
@@ -117,7 +117,7 @@ def test_a_block_killed_at_random_moments_ends_with_the_same_bytes(project: Proj
     """The launcher, Snakemake and the job are killed together, while all files of one block are made anew."""
     for path in project.results.rglob("random_labels/0*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    code = "from pathlib import Path; from general_circuits.pipeline.launch import target"
+    code = "from pathlib import Path; from general_circuits.running.launch import target"
     code += "; target('tiny', 'ablation/random_labels/0.parquet', Path.cwd())"
     faults = Faults(min(KILLS, 3), (signal.SIGKILL,), longest=7.0)
     faults.finish(project, [sys.executable, "-c", code])

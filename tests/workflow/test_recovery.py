@@ -15,7 +15,7 @@ import psutil
 import pytest
 from checkouts import BRIEF, TINY, Project, checkout
 
-from general_circuits.pipeline.stopping import CONTINUES
+from general_circuits.running.stopping import CONTINUES
 
 LONG = {**TINY["defaults"], "steps": 8000, "checkpoints": {"log": 2, "every": 4000}}
 

@@ -30,7 +30,7 @@ DESCRIPTION = f"""It rises {HOSTILE}.
 general-circuits-sha256:0
 """
 SNAKEFILE = """
-from general_circuits.pipeline.report_texts import stay_texts
+from general_circuits.running.report_texts import stay_texts
 if config["is_guarded"]:
     stay_texts()
 rule draw:

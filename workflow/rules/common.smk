@@ -13,7 +13,8 @@ sys.path.insert(0, str(SOURCE))
 from general_circuits.config.errors import ConfigError
 from general_circuits.config.load import load
 from general_circuits.figures.registry import DRAWINGS
-from general_circuits.pipeline import configs, environment, made_from, slurm
+from general_circuits.pipeline import slurm
+from general_circuits.running import configs, environment, made_from
 from general_circuits.pipeline.costs import timed_jobs
 from general_circuits.pipeline.dag import Dag, options, or_all
 from general_circuits.records import to_json

@@ -8,9 +8,9 @@ from pathlib import Path
 import snakemake.common
 import snakemake.rules
 
-from general_circuits.pipeline.digests import Digests
-from general_circuits.pipeline.report_texts import stay_texts
-from general_circuits.pipeline.reruns import decide_by_content
+from general_circuits.running.digests import Digests
+from general_circuits.running.report_texts import stay_texts
+from general_circuits.running.reruns import decide_by_content
 
 stay_texts()
 digests = Digests(Path(".snakemake/digests.json").absolute())

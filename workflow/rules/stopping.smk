@@ -4,7 +4,8 @@ import logging
 import snakemake.exceptions
 from snakemake.exceptions import WorkflowError
 
-from general_circuits.pipeline import lock, slurm, stopping
+from general_circuits.pipeline import slurm
+from general_circuits.running import lock, stopping
 
 # On a full disk, Snakemake's log would print a traceback for every line that it cannot keep.
 logging.raiseExceptions = False

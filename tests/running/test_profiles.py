@@ -9,7 +9,7 @@ import yaml
 from snakemake.cli import get_argument_parser
 from snakemake.settings.enums import RerunTrigger
 
-from general_circuits.pipeline import profiles
+from general_circuits.running import profiles
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,8 +10,8 @@ import pytest
 from checkouts import TINY
 
 from general_circuits.config.load import load
-from general_circuits.pipeline import report_record
 from general_circuits.pipeline.dag import Dag
+from general_circuits.running import report_record
 
 DAG = Dag(load(TINY))
 

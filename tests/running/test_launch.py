@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from general_circuits.pipeline import launch
-from general_circuits.pipeline.stopping import SIGNALS
+from general_circuits.running import launch
+from general_circuits.running.stopping import SIGNALS
 
 
 @pytest.fixture(autouse=True)

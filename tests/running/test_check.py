@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from general_circuits.pipeline.check import faults
+from general_circuits.running.check import faults
 from general_circuits.storage import index, tables, tensors
 from general_circuits.storage.checkpoints import PLACES
 from general_circuits.storage.files import end_with_seal

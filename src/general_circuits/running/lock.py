@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from general_circuits.pipeline.stopping import runs
+from general_circuits.running.stopping import runs
 
 LAUNCH, SNAKEMAKE = Path(".snakemake/launch.lock"), Path(".snakemake/locks")
 """Places of both locks in a folder: a file that the kernel locks, and a folder of lists that Snakemake writes."""

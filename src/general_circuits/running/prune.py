@@ -18,7 +18,7 @@ from snakemake.api import SnakemakeApi
 from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
 from general_circuits.config.study import Study
-from general_circuits.pipeline import configs, launch, made_from, report_record
+from general_circuits.running import configs, launch, made_from, report_record
 
 ON_REQUEST = ("replay_block", "extract_example_saliency")
 """Rules whose jobs run only if their files are asked for."""

@@ -25,7 +25,7 @@ from general_circuits.config.study import Study
 from general_circuits.figures.registry import FIGURES
 from general_circuits.pipeline.dag import Dag
 from general_circuits.pipeline.fingerprints import fingerprint
-from general_circuits.pipeline.launch import LAUNCHES
+from general_circuits.running.launch import LAUNCHES
 from general_circuits.storage import tables
 from general_circuits.storage.files import check_end, read_text
 from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS

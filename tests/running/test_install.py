@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from checkouts import checkout
 
-from general_circuits.pipeline import install
+from general_circuits.running import install
 
 ROOT = Path(__file__).parents[2]
 MARK = "print('code of this folder')\n"
@@ -105,7 +105,7 @@ def environment(root: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", root / ".venv"], check=True)
     packages = next(root.glob(".venv/lib/python*/site-packages"))
     (packages / "others.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
-    script = ["-P", "src/general_circuits/pipeline/install.py", "runtime"]
+    script = ["-P", "src/general_circuits/running/install.py", "runtime"]
     subprocess.run([".venv/bin/python", *script], cwd=root, env=plain(), check=True)
     # pip writes the absolute path of the environment into its commands.
     start = f"#!/bin/sh\n'''exec' '{root}/.venv/bin/python' \"$0\" \"$@\"\n' '''\n"
@@ -130,7 +130,7 @@ def test_a_moved_environment_is_tied_to_its_new_folder_without_a_connection(copi
     shutil.copytree(copied, moved, symlinks=True)
     activate = moved / ".venv/bin/activate"
     assert str(moved) not in activate.read_text()
-    command = [".venv/bin/python", "-P", "src/general_circuits/pipeline/install.py", "runtime"]
+    command = [".venv/bin/python", "-P", "src/general_circuits/running/install.py", "runtime"]
     subprocess.run(command, cwd=moved, env=plain(), check=True)
     assert str(moved) in activate.read_text()
     before = activate.stat().st_mtime_ns

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from general_circuits.documentation import catalogue
 from general_circuits.models.presets import PRESETS
 from general_circuits.models.settings import Model
-from general_circuits.pipeline import catalogue
 from general_circuits.tasks import registry
 
 

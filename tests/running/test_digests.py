@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from general_circuits.pipeline import digests
-from general_circuits.pipeline.digests import Digests
+from general_circuits.running import digests
+from general_circuits.running.digests import Digests
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from general_circuits.config.measurements import (
     UpdateSettings,
 )
 from general_circuits.config.study import KeepSettings, Study
-from general_circuits.pipeline import catalogue
+from general_circuits.documentation import catalogue
 from general_circuits.storage.schemas import registry
 from general_circuits.storage.tables import Table
 

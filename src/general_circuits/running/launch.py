@@ -16,11 +16,11 @@ from general_circuits import machine
 from general_circuits.config.errors import ConfigError
 from general_circuits.config.load import load
 from general_circuits.config.read import read
-from general_circuits.pipeline import lock, made_from, report_record
 from general_circuits.pipeline.dag import Dag
-from general_circuits.pipeline.lock import LaunchError as LaunchError
-from general_circuits.pipeline.lock import alone as alone
-from general_circuits.pipeline.stopping import CONTINUES, Stopper
+from general_circuits.running import lock, made_from, report_record
+from general_circuits.running.lock import LaunchError as LaunchError
+from general_circuits.running.lock import alone as alone
+from general_circuits.running.stopping import CONTINUES, Stopper
 
 
 def launch(study: str, cores: int, root: Path, profile: str | None = None, replace: bool = False) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from general_circuits import cli
-from general_circuits.pipeline import environment, install
+from general_circuits.running import environment, install
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,7 +47,7 @@ def test_pip_conda_and_make_want_the_versions_that_the_code_accepts() -> None:
 def test_a_command_that_starts_with_another_python_says_so_without_a_traceback(command: str, tmp_path: Path) -> None:
     """Only Python 3.99 is supported here, since no unsupported Python has the packages."""
     (tmp_path / "sitecustomize.py").write_text(
-        "from general_circuits.pipeline import environment\nenvironment.FIRST = environment.LAST = (3, 99)\n"
+        "from general_circuits.running import environment\nenvironment.FIRST = environment.LAST = (3, 99)\n"
     )
     path = os.pathsep.join([str(tmp_path), str(ROOT / "src")])
     run = subprocess.run(

@@ -17,7 +17,7 @@ from snakemake.dag import DAG
 from snakemake.io import _IOFile
 from snakemake.persistence import PersistenceBase
 
-from general_circuits.pipeline.digests import Digests
+from general_circuits.running.digests import Digests
 
 
 def decide_by_content(digests: Digests) -> None:

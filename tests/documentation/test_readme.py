@@ -18,9 +18,10 @@ from general_circuits import stages
 from general_circuits.claims import display
 from general_circuits.claims import verdicts as claims
 from general_circuits.claims.findings import UNDECIDED
+from general_circuits.documentation import readme
 from general_circuits.figures.registry import DRAWINGS
-from general_circuits.pipeline import plan, readme
-from general_circuits.pipeline.launch import LAUNCHES
+from general_circuits.pipeline import plan
+from general_circuits.running.launch import LAUNCHES
 from general_circuits.storage import tables
 from general_circuits.storage.files import UnusableFileError, end_with_seal
 from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from general_circuits.pipeline import made_from
+from general_circuits.running import made_from
 
 
 @pytest.fixture

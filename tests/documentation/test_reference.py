@@ -14,7 +14,7 @@ from general_circuits.config.errors import ConfigError
 from general_circuits.config.load import load
 from general_circuits.config.measurements import AblationSettings, SaliencySettings
 from general_circuits.config.study import Study
-from general_circuits.pipeline import reference
+from general_circuits.documentation import reference
 from general_circuits.storage.schemas import registry
 
 ROOT = Path(__file__).parents[2]

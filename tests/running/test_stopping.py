@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from general_circuits.pipeline import stopping
+from general_circuits.running import stopping
 from general_circuits.storage.files import replacing
 
 RUNNING = """
 import sys
 from pathlib import Path
-from general_circuits.pipeline import stopping
+from general_circuits.running import stopping
 stopping.PATIENCE = 0.25
 print(stopping.Stopper().run([sys.executable, "-c", sys.argv[1]], Path.cwd()))
 """

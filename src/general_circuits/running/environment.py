@@ -11,7 +11,7 @@ from collections.abc import MutableMapping
 from importlib import metadata
 from pathlib import Path
 
-from general_circuits.pipeline import install
+from general_circuits.running import install
 
 FIRST, LAST = (3, 11), (3, 13)
 """Versions of Python that the tests have run on. pyproject.toml and the Makefile name the same."""

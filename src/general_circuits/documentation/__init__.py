@@ -1,0 +1,1 @@
+"""Generated documentation: the README's results, references of config, tables, tasks and networks."""
