@@ -4,11 +4,12 @@
 #   make figures PROFILE=slurm                              the same, with jobs sent to a cluster: docs/slurm.md
 #   make test                                               the whole suite
 #   make test-slurm [ONLY=…]                                start a SLURM cluster here; test a study and faults on it
-#   make faults                                             kill a training job and a study 30 times; the suite kills 3 times
+#   make faults                                             kill a training job and a study 30 times, damage every input;
+#                                                           the suite does some of it
 #   make fuzz                                               try 5,000 random configs, plan 200, run 200; the suite tries some
 #   make costs                                              check the predicted memory of every job; the suite checks some
 #   make lint                                               style, types, workflow
-#   make bench                                              time training, saliency, duels and planning; refresh their tables
+#   make bench                                              time training, saliency, duels, planning and seals; refresh tables
 #   make readme                                             run the workstation study; refresh the README's results
 #   make reference                                          regenerate the files that are generated from models
 #   make clean STUDY=smoke                                  remove a study's results, state included
@@ -48,7 +49,8 @@ test-slurm: .venv/dev
 	$(BIN)/python -m pytest -m slurm -rs tests/slurm $(if $(ONLY),-k "$(ONLY)")
 
 faults: .venv/dev
-	KILLS=30 $(BIN)/python -m pytest tests/stages/test_train_block.py tests/workflow/test_faults.py
+	KILLS=30 DAMAGE=1 $(BIN)/python -m pytest tests/stages/test_train_block.py tests/workflow/test_faults.py \
+	    tests/workflow/test_damage.py
 
 fuzz: .venv/dev
 	FUZZED=5000 PLANNED=200 RUN=200 $(BIN)/python -m pytest tests/config/test_fuzz.py tests/workflow/test_random_studies.py
@@ -70,6 +72,8 @@ bench: .venv/runtime
 	$(BIN)/python benchmarks/saliency.py
 	$(BIN)/python benchmarks/duels.py
 	$(BIN)/python benchmarks/scale.py
+	$(COMMAND) run --study smoke --cores "$(CORES)"
+	$(BIN)/python benchmarks/seals.py
 
 readme: .venv/runtime
 	@$(COMMAND) run --study workstation --cores "$(CORES)"

@@ -21,6 +21,8 @@ import psutil
 
 ROOT = Path(__file__).parents[1]
 PAGE, CONFIG = ROOT / "docs" / "reliability.md", "config/smoke.yaml"
+SHOWN = 8
+"""Number of stages in the table, those with the largest shares."""
 SPENT = "GENERAL_CIRCUITS_SPENT"
 """Environment variable with the file that a timed job adds its line to."""
 
@@ -59,10 +61,10 @@ def _markdown(table: pd.DataFrame) -> str:
     header = ("stage", "job, s", "of this for seals, s", "share, %")
     rows = [
         (row.stage.replace("_", " "), f"{row.job_s:.2f}", f"{row.seals_s:.4f}", f"{100 * row.share:.2f}")
-        for row in table.sort_values("share", ascending=False).itertuples()
+        for row in table.sort_values("share", ascending=False).drop_duplicates("stage").head(SHOWN).itertuples()
     ]
     total = table[["job_s", "seals_s"]].sum()
-    rows.append(("all", f"{total.job_s:.1f}", f"{total.seals_s:.3f}", f"{100 * total.seals_s / total.job_s:.2f}"))
+    rows.append((f"all {len(table)}", f"{total.job_s:.1f}", f"{total.seals_s:.3f}", f"{100 * total.seals_s / total.job_s:.2f}"))
     return formatting.markdown_table(header, rows)
 
 

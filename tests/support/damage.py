@@ -176,7 +176,7 @@ def commands(summary: str) -> dict[str, Command]:
     _, *lines = summary.splitlines()
     for line in lines:
         output, _, rule, log, inputs, shell, *_ = line.split("\t")
-        files = [file for file in inputs.split(",") if file != "-"]
+        files = [file for file in inputs.split(",") if file]
         if rule in found and found[rule].shell == shell:
             found[rule].outputs.append(output)
         elif rule not in found or len(files) > len(found[rule].inputs):

@@ -1,6 +1,6 @@
 """Damaged and foreign files between stages: each is refused in one sentence, which says how to go on.
 
-`DAMAGE=1` damages every kind of file of every rule in the smoke study too; `make faults` does so.
+`DAMAGE=1` damages every input of every rule; `make faults` does so.
 """
 
 from __future__ import annotations
