@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,13 +67,6 @@ def test_exactly_the_files_of_a_removed_condition_are_listed_and_removed(project
     assert (outside / "metrics.parquet").read_bytes() == b"mine"
     assert not [path for path in project.results.rglob("*") if path.is_dir() and not any(path.iterdir())]
     assert project.planned() == planned
-
-
-def test_exactly_the_files_of_removed_replicas_are_listed(project: Project) -> None:
-    project.configure(replicas=1)
-    listed = set(prune(project).stdout.splitlines()[:-1])
-    assert listed == {str(path) for path in files(project) if re.search(r"/1(-\w+)?(\.\w+)?(/|$)", str(path))}
-    assert len(listed) > 50
 
 
 def test_pruning_waits_for_a_run_and_refuses_results_of_another_config(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -101,8 +102,20 @@ def _assert_stopped(fresh: Project, launched: subprocess.Popen[str], number: int
     assert "Traceback" not in errors
     assert "Error" not in errors
     assert not list((fresh.root / ".snakemake/locks").glob("*"))
-    with pytest.raises(ProcessLookupError):
-        os.killpg(launched.pid, 0)
+    deadline = time.monotonic() + 10  # a process that was killed may still be on its way out
+    while left := _of_group(launched.pid):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+def _of_group(number: int) -> list[psutil.Process]:
+    """Return the processes of a group that still run."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.Error):
+            if os.getpgid(process.pid) == number and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 def _kill_snakemake(fresh: Project) -> psutil.Process:
