@@ -64,7 +64,9 @@ def _markdown(table: pd.DataFrame) -> str:
         for row in table.sort_values("share", ascending=False).drop_duplicates("stage").head(SHOWN).itertuples()
     ]
     total = table[["job_s", "seals_s"]].sum()
-    rows.append((f"all {len(table)}", f"{total.job_s:.1f}", f"{total.seals_s:.3f}", f"{100 * total.seals_s / total.job_s:.2f}"))
+    rows.append(
+        (f"all {len(table)}", f"{total.job_s:.1f}", f"{total.seals_s:.3f}", f"{100 * total.seals_s / total.job_s:.2f}")
+    )
     return formatting.markdown_table(header, rows)
 
 
