@@ -92,7 +92,7 @@ def job(stage: str) -> None:
     from general_circuits.stages.command import run
     from general_circuits.storage import index
 
-    index._digest = timed(index._digest)
+    index.digest_of = timed(index.digest_of)
     sys.argv = [stage, *sys.argv[2:]]
     try:
         run(importlib.import_module(f"general_circuits.stages.{stage}").main)

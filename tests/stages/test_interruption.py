@@ -101,13 +101,26 @@ def test_a_stage_that_is_stopped_while_it_writes_leaves_no_file_and_no_traceback
     assert list((tmp_path / "out").iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_a_full_disk_ends_the_work_with_one_line_that_names_work_reason_and_file(number):
+FULL, FORBIDDEN = (
+    ("nothing more can be written", "make room"),
+    ("a file may not be read or written", "give access to it"),
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        *((number, FULL) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)),
+        *((number, FORBIDDEN) for number in (errno.EACCES, errno.EPERM, errno.EROFS)),
+    ],
+)
+def test_a_full_disk_or_a_forbidden_file_ends_the_work_with_one_line_that_names_work_reason_and_file(number, words):
+    wrong, right = words
     with pytest.raises(SystemExit) as end, room_for("grokking"):
         raise OSError(number, os.strerror(number), "results/weights")
     message = end.value.code
-    assert message.startswith(f"grokking: nothing more can be written ({os.strerror(number)}: results/weights)")
-    assert message.endswith(". Earlier files are complete: make room, and run this again")
+    assert message.startswith(f"grokking: {wrong} ({os.strerror(number)}: results/weights)")
+    assert message.endswith(f". Earlier files are complete: {right}, and run this again")
     assert "\n" not in message
     assert end.value.__cause__ is None
     assert end.value.__suppress_context__
@@ -119,15 +132,6 @@ def test_an_error_without_a_file_name_gives_a_message_without_one():
         raise OSError(errno.ENOSPC, "No space left on device")
     assert "No space left on device" in end.value.code
     assert "None" not in end.value.code
-
-
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
-def test_a_file_that_may_not_be_used_ends_the_work_with_one_line(number):
-    with pytest.raises(SystemExit) as end, room_for("grokking"):
-        raise OSError(number, os.strerror(number), "results/weights")
-    message = end.value.code
-    assert message.startswith(f"grokking: a file may not be read or written ({os.strerror(number)}: results/weights)")
-    assert message.endswith(". Earlier files are complete: give access to it, and run this again")
 
 
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.EIO])

@@ -27,7 +27,7 @@ from general_circuits.pipeline import memory
 from general_circuits.pipeline.fingerprints import fingerprint
 from general_circuits.pipeline.memory import Size
 from general_circuits.records import flat, to_json
-from general_circuits.storage.files import WEIGHTS
+from general_circuits.storage.files import STATES, WEIGHTS
 from general_circuits.storage.schemas import registry as schemas
 from general_circuits.storage.tables import files
 from general_circuits.tasks import registry as tasks
@@ -154,7 +154,7 @@ class Dag:
 
         States are no outputs of a rule, because Snakemake removes outputs before a rerun.
         """
-        return f"{self.results}/.state/{{condition}}/{{block}}"
+        return f"{self.results}/{STATES}/{{condition}}/{{block}}"
 
     def task_table(self, condition: str) -> str:
         """Return the path of the table of a condition's task."""

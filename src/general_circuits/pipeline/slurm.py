@@ -30,6 +30,8 @@ from typing import Any
 import snakemake_executor_plugin_slurm as slurm
 import snakemake_executor_plugin_slurm_jobstep as jobstep
 
+from general_circuits.storage.files import STATES
+
 LONGEST_WAIT = 180
 """Longest time, in seconds, between two checks of the executor on its jobs; fixed in the plugin."""
 
@@ -40,7 +42,7 @@ class ClusterError(RuntimeError):
 
 def record(results: Path) -> Path:
     """Return the file with the name of a study's latest run on a cluster. All SLURM jobs of a run have its name."""
-    return results / ".state" / "slurm_run"
+    return results / STATES / "slurm_run"
 
 
 def cancel(record: Path) -> None:

@@ -11,7 +11,6 @@ from general_circuits.storage.schemas import registry
 
 PICTURES = ("figures", "report")
 """Folders whose files end with a seal."""
-STATES = ".state"
 TENSORS = [*checkpoints.PLACES, *modules.PLACES]
 
 
@@ -22,7 +21,7 @@ def faults(results: Path) -> Iterator[tuple[Path, str]]:
         if not path.is_file() or path.name.startswith("."):
             continue
         try:
-            if STATES in inside.parts and path.suffix == ".safetensors":
+            if files.STATES in inside.parts and path.suffix == ".safetensors":
                 yield path, training_states.fault(path)
                 continue
             if path.suffix == ".parquet":

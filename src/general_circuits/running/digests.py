@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import time
 from pathlib import Path
 
-from general_circuits.storage.files import replacing
+from general_circuits.storage.files import digest_of, replacing
 
 SETTLED = 2.0
 """Seconds after which a change of a file certainly has another time of change. Clocks of file systems are coarse."""
@@ -40,8 +39,7 @@ class Digests:
         known = self._known.get(path)
         if isinstance(known, list) and known[:-1] == seen:
             return str(known[-1])
-        with open(path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = digest_of(path)
         # A later change within the same tick of the clock would not show, so a file that has just changed is not kept.
         if _state(path) == seen and time.time() - os.stat(path).st_ctime > SETTLED:
             self._known[path] = [*seen, digest]

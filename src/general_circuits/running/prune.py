@@ -19,12 +19,12 @@ from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, 
 
 from general_circuits.config.study import Study
 from general_circuits.running import configs, launch, made_from, report_record
+from general_circuits.storage.files import STATES
 
 ON_REQUEST = ("replay_block", "extract_example_saliency")
 """Rules whose jobs run only if their files are asked for."""
 BESIDE = ("report.html", report_record.RECORD, made_from.RECORD, str(launch.LAUNCHES))
 """Files in a study's folder that are no outputs of a rule."""
-STATES = ".state"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from general_circuits.figures import registry as figures
 from general_circuits.pipeline.dag import Dag
 from general_circuits.report import registry as pages
 from general_circuits.report.registry import PAGES
-from general_circuits.storage.files import replacing
+from general_circuits.storage.files import digest_of, replacing
 
 RECORD = "report_shows.txt"
 """Name of the record in a study's folder."""
@@ -47,6 +46,6 @@ def _digests(dag: Dag, root: Path) -> bytes:
     """Return a line for the report and for each file that it shows, in the format of `sha256sum --check`."""
     lines = []
     for path in [root / dag.results / "report.html", *shown(dag, root)]:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
+        digest = digest_of(path) if path.is_file() else "missing"
         lines.append(f"{digest}  {os.path.relpath(path, root)}\n")
     return "".join(lines).encode()

@@ -31,6 +31,8 @@ WEIGHTS: Mapping[str, str] = {
     "watch_spikes": "spikes/{condition}/{block}",
 }
 """Folders of the weights that rules write, in a study's folder."""
+STATES = ".state"
+"""Folder of the training states, in a study's folder."""
 COMMENT = ("<!-- ", " -->")
 """Beginning and end of a comment in SVG and HTML."""
 CONFIG = "GENERAL_CIRCUITS_CONFIG"
@@ -43,6 +45,12 @@ class UnusableFileError(ValueError):
     def __init__(self, path: Path, fault: str) -> None:
         configs = f" --configfile {os.environ[CONFIG]}" if os.environ.get(CONFIG) else ""
         super().__init__(f"{path}: {fault}; make it anew: snakemake --cores 1{configs} --force {path}")
+
+
+def digest_of(path: Path | str) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with open(path, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 @contextmanager

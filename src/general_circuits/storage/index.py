@@ -6,12 +6,11 @@ was made is refused.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from general_circuits.storage.files import UNSEALED, UnusableFileError, check_seal, replacing, seal
+from general_circuits.storage.files import UNSEALED, UnusableFileError, check_seal, digest_of, replacing, seal
 from general_circuits.storage.tables import Table, check, files_and_seeds
 
 Axes = Mapping[str, Sequence[Any]]
@@ -27,7 +26,7 @@ def write(output: Path, results: Path, table: Table, axes: Axes) -> None:
     lines = [f"# {UNSEALED} {results}"]
     for file, seeds in files_and_seeds(table, axes):
         check(results / file, table, seeds)
-        lines.append(f"{_digest(results / file)}  {results / file}")
+        lines.append(f"{digest_of(results / file)}  {results / file}")
     with replacing(output) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
         seal(temporary)
@@ -48,10 +47,5 @@ def verify(results: Path, table: Table, axes: Axes) -> None:
         path = results / file
         if file not in digests:
             raise UnusableFileError(index, f"lacks {path}")
-        if not path.is_file() or digests[file] != _digest(path):
+        if not path.is_file() or digests[file] != digest_of(path):
             raise UnusableFileError(path, f"is not the file that {index} lists, so it changed since")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
