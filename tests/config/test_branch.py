@@ -138,7 +138,7 @@ def test_the_settings_of_results_name_a_branch_by_its_parent() -> None:
         (branch(at="memorized"), f".at = 'memorized': should be {EVENTS}, or a step as in 'step 1000'"),
         (branch(at="step 601"), ".at = 'step 601': should be a step from 0 to 600"),
         (branch(change={"learnin_rate": 1}), ".change.learnin_rate: unknown key; did you mean learning_rate?"),
-        (branch(change={"learning_rate": "y10"}), ".change.learning_rate = 'y10': should be a valid number"),
+        (branch(change={"learning_rate": "y10"}), ".change.learning_rate = 'y10': should be a number"),
         (branch(change={"learning_rate": -1}), ".change.learning_rate = -1: should be greater than 0"),
         (
             branch(change={"optimiser": "x2"}),

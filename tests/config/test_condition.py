@@ -85,7 +85,7 @@ def test_decay_may_be_on_all_weights_or_on_named_ones() -> None:
     assert resolved.optimiser.decay_on == tuple(patterns)
     assert from_json(Condition, to_json(resolved)) == resolved
     assert faults(study(conditions={"one": {"decay_on": "embed.W_E"}})) == [
-        "conditions.one.decay_on = 'embed.W_E': should be 'all' or a valid list"
+        "conditions.one.decay_on = 'embed.W_E': should be 'all' or a list"
     ]
     assert faults(study(defaults={"decay_on": []})) == ["defaults.decay_on = []: should not be empty"]
 

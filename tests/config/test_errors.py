@@ -51,13 +51,13 @@ def test_an_unknown_key_that_resembles_none_is_answered_with_all_known_keys() ->
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"replicas": "3"}, "replicas = '3': should be a valid integer"),
-        ({"replicas": True}, "replicas = True: should be a valid integer"),
+        ({"replicas": "3"}, "replicas = '3': should be a whole number"),
+        ({"replicas": True}, "replicas = True: should be a whole number"),
         ({"replicas": 0}, "replicas = 0: should be greater than or equal to 1"),
         ({"device": "gpu"}, "device = 'gpu': should be 'cpu' or 'cuda'"),
-        ({"defaults": {"steps": 6e3}}, "defaults.steps = 6000.0: should be a valid integer"),
-        ({"defaults": {"learning_rate": "fast"}}, "defaults.learning_rate = 'fast': should be a valid number"),
-        ({"defaults": {"learning_rate": True}}, "defaults.learning_rate = True: should be a valid number"),
+        ({"defaults": {"steps": 6e3}}, "defaults.steps = 6000.0: should be a whole number"),
+        ({"defaults": {"learning_rate": "fast"}}, "defaults.learning_rate = 'fast': should be a number"),
+        ({"defaults": {"learning_rate": True}}, "defaults.learning_rate = True: should be a number"),
         ({"defaults": {"learning_rate": float("nan")}}, "defaults.learning_rate = nan: should be a finite number"),
         ({"defaults": {"learning_rate": "inf"}}, "defaults.learning_rate = inf: should be a finite number"),
         ({"defaults": {"learning_rate": 0.0}}, "defaults.learning_rate = 0.0: should be greater than 0"),
@@ -77,7 +77,7 @@ def test_an_unknown_key_that_resembles_none_is_answered_with_all_known_keys() ->
         ),
         ({"defaults": {"arithmetic": "fast"}}, "defaults.arithmetic = 'fast': should be 'reduced' or 'plain'"),
         ({"keep": {"states": -1}}, "keep.states = -1: should be greater than or equal to 0"),
-        ({"keep": {"weights": "no"}}, "keep.weights = 'no': should be a valid boolean"),
+        ({"keep": {"weights": "no"}}, "keep.weights = 'no': should be true or false"),
         ({"keep": False}, "keep = False: should be a mapping of keys to values"),
         ({"defaults": {"split_by": "row"}}, "defaults.split_by = 'row': should be 'pair' or 'example'"),
         ({"defaults": {"modulus": 1}}, "defaults.modulus = 1: should be greater than or equal to 2"),
@@ -102,7 +102,7 @@ def test_a_wrong_value_is_named_with_its_key_and_what_would_be_right(changes: di
 
 def test_a_batch_size_may_be_a_number_or_full() -> None:
     assert faults(study(defaults={"batch_size": "half"})) == [
-        "defaults.batch_size = 'half': should be a valid integer or 'full'"
+        "defaults.batch_size = 'half': should be a whole number or 'full'"
     ]
     assert load(study(defaults={"batch_size": "full"})).conditions["grokking"].resolve().optimiser.batch_size == "full"
 
@@ -119,7 +119,7 @@ def test_every_fault_is_listed() -> None:
         "conditions.one.steps = -2: should be greater than or equal to 0",
         "conditions.two.weight_decay = -1.0: should be greater than or equal to 0",
         "defaults.modulus = 1: should be greater than or equal to 2",
-        "replicas = '3': should be a valid integer",
+        "replicas = '3': should be a whole number",
     ]
     together = study(replicas=3, block=2, conditions={"one": {"n_heads": 3}, "two": {"batch_size": 10_000}})
     assert [line.split(" = ")[0] for line in faults(together)] == [
@@ -185,6 +185,6 @@ def test_equal_faults_are_listed_once_in_the_order_of_their_first_appearance() -
 
 
 def test_a_wrong_value_is_shown_as_python_writes_it() -> None:
-    assert errors.at("defaults.steps", "10", "should be a valid integer") == (
-        "defaults.steps = '10': should be a valid integer"
+    assert errors.at("defaults.steps", "10", "should be a whole number") == (
+        "defaults.steps = '10': should be a whole number"
     )

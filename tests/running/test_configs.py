@@ -46,7 +46,7 @@ def test_snakemake_refuses_a_file_in_a_sentence(fault: str, tmp_path: Path) -> N
         ("study", "Error: --config study: should be key=value"),
         ("study=on", "Error: --config study cannot be used"),
         ("defaults={steps: 5, steps: 6}", "line 1: steps: is written twice"),
-        ("defaults={steps: ٣}", "defaults.steps = '٣': should be a valid integer"),
+        ("defaults={steps: ٣}", "defaults.steps = '٣': should be a whole number"),
         ("defaults={steps: -5}", "defaults.steps = -5: should be greater than or equal to 0"),
         ("defaults=" + "[" * 3000, "is nested more than 20 levels deep"),
     ],

@@ -22,6 +22,18 @@ LONGEST = 60
 WORDS = reprlib.Repr()
 """Spelling of values that may be deep, long, or contain themselves."""
 WORDS.maxlevel, WORDS.maxstring, WORDS.maxother, WORDS.maxlong = 3, 4 * LONGEST, 4 * LONGEST, 4 * LONGEST
+KINDS = {
+    "a valid integer, unable to parse string as an integer": "a whole number",
+    "a valid integer, got a number with a fractional part": "a whole number",
+    "a valid integer": "a whole number",
+    "a valid number, unable to parse string as a number": "a number",
+    "a valid number": "a number",
+    "a valid boolean": "true or false",
+    "a valid string": "text",
+    "a valid list": "a list",
+    "a valid tuple": "a list",
+}
+"""Words for pydantic's names of kinds of values. Longer names come before those that begin them."""
 Location = tuple[str | int, ...]
 """Keys, and positions in lists, that lead to a value."""
 
@@ -104,7 +116,10 @@ def _reason(fault: Any) -> str:
             return ALPHABETS[context["pattern"]]
         case "model_type" | "dict_type":
             return "should be a mapping of keys to values"
-    return str(fault["msg"]).replace("Input should be", "should be")
+    text = str(fault["msg"]).replace("Input should be", "should be")
+    for pydantics, ours in KINDS.items():
+        text = text.replace(pydantics, ours)
+    return text
 
 
 def place(location: tuple[str, ...], raw: Mapping[str, Any]) -> str:
