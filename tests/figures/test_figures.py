@@ -30,6 +30,7 @@ from general_circuits.figures import style
 from general_circuits.figures.registry import DRAWINGS, FIGURES
 from general_circuits.measurements.saliency import histograms
 from general_circuits.registered import REGISTERED
+from general_circuits.storage.schemas import registry as schemas
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -249,6 +250,14 @@ def frames_of(name: str, without: bool = False) -> Mapping[str, pd.DataFrame]:
     return tables(events_reached=False, conditions=("mine",)) if without else tables()
 
 
+def without_measurements(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return a table of networks that diverged at once: every measured number is missing."""
+    if name in ("claim", "specification", "moments", "events"):
+        return frame
+    measured = [column for column in schemas.table(name).columns if column in frame and frame[column].dtype.kind == "f"]
+    return frame.assign(**dict.fromkeys(measured, np.nan))
+
+
 @lru_cache
 def words(drawing: str, without: bool = False) -> str:
     """Return the description of a drawing."""
@@ -298,6 +307,18 @@ def test_a_figure_drawn_twice_is_the_same_bytes_and_warns_of_nothing(drawing: st
 @pytest.mark.parametrize("drawing", DRAWINGS)
 def test_a_figure_can_do_without_events_and_controls(drawing: str) -> None:
     assert ElementTree.fromstring(drawn(drawing, without=True).svg).tag == f"{SVG}svg"
+
+
+@pytest.mark.parametrize("drawing", DRAWINGS)
+def test_a_figure_can_do_without_any_finite_measurement(drawing: str) -> None:
+    name, view = DRAWINGS[drawing]
+    frames = {table: without_measurements(frame, table) for table, frame in frames_of(name).items()}
+    module = importlib.import_module(f"general_circuits.figures.{name}")
+    assert module.describe(frames, view)
+    with style.theme():
+        figure = module.draw(frames, view)
+        figure.draw_without_rendering()
+        plt.close(figure)
 
 
 @pytest.mark.parametrize("drawing", DRAWINGS)

@@ -7,10 +7,12 @@ import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 import yaml
+from config_space import valid
 from configs import study
 from snakemake.exceptions import WorkflowError
 
@@ -49,6 +51,17 @@ def dag(**changes: Any) -> Dag:
     """Return the DAG of two blocks of two replicas of small networks, with some keys of the config changed."""
     usual = {"replicas": 4, "block": 2, "defaults": SMALL, "conditions": CONDITIONS}
     return Dag(load(study(**usual | changes)))
+
+
+@pytest.mark.parametrize("number", range(40))
+def test_nothing_is_drawn_or_judged_from_tables_without_files(number: int) -> None:
+    dag = Dag(load(valid(Random(f"dag {number}"))))
+    readers = [(f"figure {name}", dag.figure(name).tables, dag.figure_axes(name)) for name in dag.drawings]
+    for claim in dag.measured_claims:
+        readers.append((f"claim {claim}", dag.claim_reads(claim), dag.claim_axes(claim)))
+        readers.append((f"specifications of {claim}", dag.specified(claim), dag.specified_axes(claim)))
+    without = [(reader, table) for reader, names, axes in readers for table in names if not dag.files_of([table], axes)]
+    assert without == []
 
 
 # Contents of the study.

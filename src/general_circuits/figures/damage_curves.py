@@ -69,6 +69,8 @@ def draw(tables: Mapping[str, pd.DataFrame], lost: str) -> Figure:
 def describe(tables: Mapping[str, pd.DataFrame], lost: str) -> str:
     """Give what is lost when a quarter of the units is deleted, at each moment."""
     condition, panels = _read(tables, lost)
+    if not any(map(len, panels.values())):
+        return f"At {next(iter(panels))}, {style.readable(condition)} has no finite {lost} to lose."
     parts, quarter = [], 0
     for name, rows in panels.items():
         sizes = rows["k"].unique()
@@ -91,4 +93,5 @@ def _read(tables: Mapping[str, pd.DataFrame], lost: str) -> tuple[str, dict[str,
     steps = moments.steps_of(tables["moments"], condition)
     panels = {name: rows[rows["step"] == rows["replica"].map(steps[moment])] for moment, name in PANELS.items()}
     panels = {name: of_moment for name, of_moment in panels.items() if len(of_moment)}
-    return condition, panels or {f"step {rows['step'].max():,}": rows[rows["step"] == rows["step"].max()]}
+    last = curves.index.get_level_values("step").max()
+    return condition, panels or {f"step {last:,}": rows[rows["step"] == last]}

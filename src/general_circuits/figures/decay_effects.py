@@ -74,7 +74,7 @@ def describe(tables: Mapping[str, pd.DataFrame], view: str) -> str:
             for cause, sides in effects.items()
             if np.isfinite([at.mean for at in sides.values()]).all()
         ]
-        parts.append(f"{optimiser}, {', '.join(words)}")
+        parts.append(f"{optimiser}, {', '.join(words) or 'no finite effect'}")
     return (
         "Relative change of the general and of the shallow part per 1,000 steps in planted duels with the most decay:"
         f" {'; '.join(parts)}."

@@ -74,7 +74,7 @@ def _planted(planted: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def _table(rows: pd.DataFrame, across: str) -> pd.DataFrame:
     """Pivot to the mean share, decay × values of a column."""
-    return rows.pivot_table(index="weight_decay", columns=across, values="share", observed=True)
+    return rows.pivot_table(index="weight_decay", columns=across, values="share", observed=True, dropna=False)
 
 
 def _annotate(axes: Axes, table: pd.DataFrame) -> None:

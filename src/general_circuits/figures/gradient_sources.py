@@ -32,7 +32,8 @@ def draw(tables: Mapping[str, pd.DataFrame], view: str) -> Figure:
         axes.set_ylabel(label)
         style.mark_events(axes, style.median_steps(tables["events"], BASE))
     panels[0].legend(fontsize="x-small", loc="lower right")
-    panels[1].set_yscale("log")
+    if (rows["gradient_norm"] > 0).any():
+        panels[1].set_yscale("log")
     return figure
 
 

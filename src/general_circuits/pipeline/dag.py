@@ -302,14 +302,19 @@ class Dag:
     def drawings(self) -> dict[str, tuple[str, str]]:
         """Figures and views that the study can draw, by the stem of their file.
 
-        A figure needs all of its tables. A figure of a claim also needs everything that the claim needs.
+        A figure needs files of all its tables, and a figure of a claim needs everything that the claim needs.
         """
         return {
             drawing: (name, view)
             for drawing, (name, view) in DRAWINGS.items()
-            if not {*self.absent} & {*FIGURES[name].tables}
+            if all(self._has(table, self.figure_axes(drawing)) for table in FIGURES[name].tables)
             and not (FIGURES[name].claim and self.lacks(FIGURES[name].claim))
         }
+
+    def _has(self, table: str, axes: Axes) -> bool:
+        """Tell whether the study has any file of a table along these axes."""
+        along = self.axes_of(table, axes)
+        return table not in self.absent and all(along[axis] for axis in schemas.table(table).axes)
 
     @property
     def front_drawings(self) -> list[str]:
