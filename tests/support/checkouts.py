@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import quick_snakemake
 import yaml
 
 from general_circuits.config.load import load
@@ -102,7 +103,14 @@ class Project:
         (self.root / "config" / "tiny.yaml").write_text(yaml.safe_dump({**TINY, **changes}))
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "snakemake", "--configfile", "config/tiny.yaml", *arguments]
+        return self._run(["-m", "snakemake"], arguments)
+
+    def quickly(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake as `snakemake` does, with jobs that are forks: for runs of many jobs."""
+        return self._run([quick_snakemake.__file__], arguments)
+
+    def _run(self, program: list[str], arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *program, "--configfile", "config/tiny.yaml", *arguments]
         return subprocess.run(command, cwd=self.root, env=self.environment, capture_output=True, text=True, check=False)
 
     def launch(self) -> subprocess.Popen[str]:

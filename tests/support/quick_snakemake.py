@@ -1,7 +1,7 @@
 """Snakemake with this workflow, in a process that has imported all stages: each job is a fork and not a new Python.
 
 The DAG, the rules, their commands and options are the real ones. Only the start of the interpreter and its imports are
-left out, which take most of a tiny job's time.
+left out, which take most of a tiny job's time. As a script, it takes Snakemake's arguments.
 """
 
 from __future__ import annotations
@@ -11,17 +11,15 @@ import importlib
 import os
 import re
 import shlex
+import subprocess
 import sys
-import tempfile
 import traceback
 from pathlib import Path
 from typing import Any
 
 ECHOED = re.compile(r"<\(echo ('(?:[^']|'\"'\"')*'|[^)\s]*)\)")
 """Text that a command gets as a file."""
-COMMAND = re.compile(
-    r"\s*(?:set -euo pipefail; *)?python -m general_circuits\.stages\.(\w+) (.*) > (\S+) 2>&1\s*", re.DOTALL
-)
+COMMAND = re.compile(r".*; exec \s*python -m general_circuits\.stages\.(\w+) (.*) > (\S+) 2>&1\s*", re.DOTALL)
 """Command of a job: its stage, its options, and its log."""
 
 
@@ -36,7 +34,7 @@ class Fork:
         status = 1
         try:
             _print_to(Path(log))
-            sys.argv = [stage, *shlex.split(options)]
+            sys.argv = [stage, *shlex.split(ECHOED.sub(_file, options))]
             import typer
 
             from general_circuits.stages.command import with_options
@@ -73,31 +71,11 @@ def run(arguments: list[str], root: Path, output: Path) -> int:
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    _print_to(output)
     status = 1
     try:
+        _print_to(output)
         os.chdir(root)
-        import snakemake.shell
-        from snakemake.cli import main
-
-        class Quick:
-            """Stand-in for the module `subprocess` in Snakemake's shell."""
-
-            def __getattr__(self, name: str) -> Any:
-                return getattr(subprocess, name)
-
-            @staticmethod
-            def Popen(command: str, *args: Any, **kwargs: Any) -> Any:
-                job = COMMAND.fullmatch(command)
-                if job is None:
-                    return subprocess.Popen(command, *args, **kwargs)
-                return Fork(job[1], ECHOED.sub(_file, job[2]), job[3])
-
-        import subprocess
-
-        snakemake.shell.sp = Quick()
-        main(arguments)
-        status = 0
+        snakemake(arguments)
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:
@@ -106,6 +84,31 @@ def run(arguments: list[str], root: Path, output: Path) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def snakemake(arguments: list[str]) -> None:
+    """Run Snakemake with these arguments, and leave this process as it does."""
+    from snakemake.cli import main
+
+    shell = importlib.import_module("snakemake.shell")  # the package's attribute `shell` is a class
+    assert shell.sp is subprocess
+    shell.sp = Quick()
+    sys.exit(main(arguments))
+
+
+class Quick:
+    """Stand-in for the module `subprocess` in Snakemake's shell."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(subprocess, name)
+
+    @staticmethod
+    def Popen(command: str, *args: Any, **kwargs: Any) -> Any:
+        job = COMMAND.fullmatch(command)
+        if job is None:
+            assert "general_circuits.stages" not in str(command), f"unlike a job's command: {command}"
+            return subprocess.Popen(command, *args, **kwargs)
+        return Fork(job[1], job[2], job[3])
 
 
 def _print_to(path: Path) -> None:
@@ -117,10 +120,10 @@ def _print_to(path: Path) -> None:
 
 
 def _file(echoed: re.Match[str]) -> str:
-    """Return the path of a file that holds an echoed text."""
-    with tempfile.NamedTemporaryFile("w", dir=".", suffix=".echoed", delete=False, encoding="utf-8") as file:
-        print(*shlex.split(echoed[1]), file=file)
-    return file.name
+    """Return the path of a file in memory that holds an echoed text."""
+    number = os.memfd_create("echoed")
+    os.write(number, " ".join(shlex.split(echoed[1])).encode() + b"\n")
+    return f"/dev/fd/{number}"
 
 
 def preload() -> None:
@@ -138,3 +141,8 @@ def preload() -> None:
         package = importlib.import_module(f"{general_circuits.__name__}.{room}")
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{package.__name__}.{module.name}")
+
+
+if __name__ == "__main__":
+    preload()
+    snakemake(sys.argv[1:])

@@ -13,7 +13,7 @@ from checkouts import Project, checkout
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return the study after a full run. A test that changes something asks for `project` instead."""
     project = checkout(tmp_path_factory.mktemp("finished") / "project")
-    run = project.snakemake("--cores", "2")
+    run = project.quickly("--cores", "2")
     assert run.returncode == 0, run.stdout + run.stderr
     return project
 

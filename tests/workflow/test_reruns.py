@@ -103,7 +103,7 @@ def test_jobs_that_failed_run_again_and_their_figures_are_redrawn(project: Proje
     drawn = [FIGURES[name] for name, _ in TINY_DRAWINGS.values() if not FIGURES[name].claim]
     assert planned["plot_figure"] == sum(bool(of_blocks & set(figure.tables)) for figure in drawn)
     targets = [*(f"index/{name}.sha256" for name in ("metrics", "events")), f"figures/{figure.name}"]
-    assert project.snakemake("--cores", "2", *(f"results/tiny/{path}" for path in targets)).returncode == 0
+    assert project.quickly("--cores", "2", *(f"results/tiny/{path}" for path in targets)).returncode == 0
     assert figure.read_bytes() != before
     assert "train_block" not in project.planned()
 

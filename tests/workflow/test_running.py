@@ -54,7 +54,7 @@ def test_a_control_is_measured_at_its_own_and_its_partners_memorisation(tmp_path
     spacings = {"checkpoints": {"log": 1, "every": 100}, "metrics": {"log": 1, "every": 1}}
     project.configure(**BRIEF, defaults={**TINY["defaults"], **quick, **spacings})
     names = [f"{table}/{condition}/0.parquet" for table in ("moments", "ablation") for condition in TINY["conditions"]]
-    run = project.snakemake("--cores", "2", *(f"results/tiny/{name}" for name in names))
+    run = project.quickly("--cores", "2", *(f"results/tiny/{name}" for name in names))
     assert run.returncode == 0, run.stdout + run.stderr
     frames = [pd.read_parquet(project.results / name) for name in names]
     rows = [frame[frame["moment"] != AROUND_ONSET] for frame in frames[:2]]
@@ -229,7 +229,7 @@ def test_a_diverged_run_is_kept_as_data_and_drawn_in_the_figures(project: Projec
     }
     drawings = [project.results / f"figures/{name}-{view}.svg" for name, view in shown.items()]
     before = [path.stat().st_mtime_ns for path in drawings]
-    run = project.snakemake("--cores", "2", *(str(path.relative_to(project.root)) for path in drawings))
+    run = project.quickly("--cores", "2", *(str(path.relative_to(project.root)) for path in drawings))
     assert run.returncode == 0, run.stderr
     assert all(path.stat().st_mtime_ns > date for path, date in zip(drawings, before, strict=True))
     metrics = pd.read_parquet(project.results / "runs/explosion/0/metrics.parquet")
