@@ -45,6 +45,7 @@ def changes(frame: pd.DataFrame, value: str, choices: Sequence[str], steps: pd.D
         steps: the condition's moments, from `moments.steps_of`.
     """
     known = frame.dropna(subset=[value]).astype(dict.fromkeys(choices, str)).sort_values("step")
+    steps = steps.reindex(known["replica"].unique())  # a replica without any moment has no row
     by_key = {
         tuple(key): change_to_late_window(
             pd.Series(rows[value].to_numpy(), rows["step"].to_numpy()), steps.loc[key[-1]]
