@@ -168,22 +168,32 @@ def claims(
 
 @app.command()
 def check(study: Annotated[str, typer.Option(help=STUDY_HELP)] = "workstation") -> None:
-    """Check that all files of a study are whole and in their places, weights and training states included."""
-    results = Path("results") / _study(study).study
+    """Check that all files of a study are there, whole and in their places, weights and training states included."""
+    settings, root = _study(study), Path.cwd()
+    results = Path("results") / settings.study
+    from general_circuits.running import launch, made_from, products
     from general_circuits.running.check import faults
-    from general_circuits.running.launch import config_file
-    from general_circuits.storage.files import CONFIG
+    from general_circuits.storage.files import OPTIONS, options_of
 
     if not results.is_dir():
         raise _refusal(ValueError(f"{results} is missing: nothing of this study has run"))
+    config = launch.config_file(study, root)
+    try:
+        made_from.check(root / results, [config], root)
+    except made_from.OtherConfigError as error:
+        raise _refusal(error) from None
     # The sentences name the command that makes a file anew.
-    os.environ[CONFIG] = os.path.relpath(config_file(study, Path.cwd()))
-    found = [fault for _, fault in faults(results)]
-    wrong = [fault for fault in found if fault]
+    os.environ[OPTIONS] = options_of(made_from.relative([config], root))
+    kept = [Path(name).relative_to(results) for name in products.of_study(config, root).kept]
+    found = list(faults(results, kept))
+    missing = [path for path, _ in found if not os.path.lexists(path)]
+    wrong = [fault for path, fault in found if fault and path not in missing]
     for fault in wrong:
         typer.echo(fault)
-    typer.echo(f"{study}: {len(found):,} files checked, {len(wrong):,} cannot be used")
-    if wrong:
+    if missing:
+        typer.echo(f"{missing[0]}: missing, one of {len(missing):,}; a run of the study makes what is missing")
+    typer.echo(f"{study}: {len(found) - len(missing):,} files checked, {len(wrong):,} cannot be used")
+    if wrong or missing:
         raise typer.Exit(1)
 
 
@@ -210,7 +220,7 @@ def prune(
     for path in old.files:
         typer.echo(path.relative_to(root))
     for path in old.others:
-        typer.echo(f"{path.relative_to(root)}: left alone, since the workflow makes no such file")
+        typer.echo(f"{path.relative_to(root)}: left alone, since the workflow did not write it")
     done = "were removed" if remove else "would be removed; --remove removes them"
     typer.echo(f"{settings.study}: {len(old.files):,} files ({old.size / 1e6:,.1f} MB) {done}")
 

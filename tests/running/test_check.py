@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
-from general_circuits.running.check import faults
+from general_circuits.running import check
 from general_circuits.storage import index, tables, tensors
 from general_circuits.storage.checkpoints import PLACES
-from general_circuits.storage.files import end_with_seal
+from general_circuits.storage.files import STATES, end_with_seal
 from general_circuits.storage.schemas.events import TABLE as EVENTS
 from general_circuits.storage.training_states import State, States
 
@@ -34,9 +35,13 @@ def results(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("<svg/>\n")
         end_with_seal(tmp_path / name, tmp_path / name, "<!-- ", " -->")
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "logs/a.log").write_text("Nobody computes with this.")
     return tmp_path
+
+
+def faults(results: Path) -> Iterator[tuple[Path, str]]:
+    """Check everything but states as an output of the study."""
+    outputs = (path.relative_to(results) for path in results.rglob("*.*") if path.is_file())
+    return check.faults(results, [path for path in outputs if path.parts[0] != STATES])
 
 
 def test_a_sound_study_has_no_fault(results: Path) -> None:
@@ -62,10 +67,12 @@ def test_every_damaged_file_is_found(results: Path) -> None:
         ("runs/a/0/events.parquet", "runs/b/0/events.parquet"),
         ("runs/a/0/weights-0.safetensors", "runs/b/0/weights-0.safetensors"),
         ("figures/one.svg", "figures/two.svg"),
+        ("index/events.sha256", "index/metrics.sha256"),
     ],
 )
 def test_a_file_that_was_copied_over_another_is_found(source: str, target: str, results: Path) -> None:
     shutil.copy(results / source, results / target)
+    assert dict(faults(results))[results / source] == ""
     found = {file: fault for file, fault in faults(results) if fault}
     assert list(found) == [results / target]
     assert "and copied here; make it anew: snakemake --cores 1 --force " in found[results / target]
@@ -80,3 +87,12 @@ def test_a_state_of_another_condition_is_found(results: Path) -> None:
     ((path, fault),) = [(path, fault) for path, fault in faults(results) if fault]
     assert path == folder / source.name
     assert fault == f"{path}: is a state of digest-a and not a state of digest-b"
+
+
+def test_a_missing_file_and_a_folder_in_place_of_a_file_are_found(results: Path) -> None:
+    (results / "figures/one.svg").unlink()
+    (results / "figures/two.svg").unlink()
+    (results / "figures/two.svg").mkdir()
+    outputs = [Path("figures/one.svg"), Path("figures/two.svg")]
+    sentences = [fault for _, fault in check.faults(results, outputs) if fault]
+    assert ["is missing" in sentences[0], "is no regular file" in sentences[1]] == [True, True]

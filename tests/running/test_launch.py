@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from general_circuits.running import launch
+from general_circuits.running import launch, lock
 from general_circuits.running.stopping import SIGNALS
 
 
@@ -97,7 +97,7 @@ def test_results_that_lead_elsewhere_are_refused_and_left_alone(tmp_path: Path) 
     for folder in ("disk", "elsewhere"):
         (tmp_path / folder).mkdir()
     (tmp_path / "results").symlink_to(tmp_path / "disk")
-    launch._check_results(tmp_path / "results/mine")
+    launch.check_results(tmp_path / "results/mine")
     (tmp_path / "results/mine").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(launch.LaunchError, match="results/mine is a link that leads out of results/"):
         launch.launch("mine", 1, tmp_path)
@@ -120,3 +120,28 @@ def test_a_full_disk_is_refused_before_anything_is_written(tmp_path: Path, monke
     with pytest.raises(launch.LaunchError, match=r"^mine: not started, since the disk of .* has 3 MB left: make room$"):
         launch.launch("mine", 1, tmp_path)
     assert [path.name for path in tmp_path.rglob("*")] == ["config", "mine.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("words", "is_run"),
+    [
+        ("snakemake --cores 1", True),
+        ("/usr/bin/python3 /home/a/.venv/bin/snakemake -n", True),
+        ("python -m snakemake --cores 1", True),
+        ("python -W ignore -P -X dev -m snakemake", True),
+        ("coverage run --branch -m snakemake --cores 1", True),
+        ("python -m snakemake --target-jobs a:b=c", False),  # one job of another Snakemake, on a cluster
+        ("grep -r -e snakemake", False),
+        ("python -m pip install -U snakemake", False),
+        ("", False),
+    ],
+)
+def test_a_run_of_snakemake_is_known_however_python_was_started(words: str, is_run: bool) -> None:
+    assert lock.is_run(words.split()) == is_run
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"), [(143, "SIGTERM"), (-9, "SIGKILL"), (130, "SIGINT"), (1, None), (2, None)]
+)
+def test_a_snakemake_that_was_stopped_alone_is_told_from_a_failed_job(status: int, cause: str | None) -> None:
+    assert launch._stopped(status) == (f"Snakemake was stopped by {cause}" if cause else None)

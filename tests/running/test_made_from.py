@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from general_circuits.running import made_from
+from general_circuits.storage.files import MADE_FROM
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def test_a_copy_of_the_config_is_refused_and_both_are_named(root: Path) -> None:
         check(root, "config/mine.yaml")
     for part in ("config/mine.yaml", "config/tiny.yaml", "results/tiny/made_from.txt", "--replace"):
         assert part in str(refusal.value)
-    (root / "results/tiny" / made_from.RECORD).unlink()
+    (root / "results/tiny" / MADE_FROM).unlink()
     check(root, "config/mine.yaml")
 
 
@@ -72,7 +73,7 @@ def test_a_config_outside_the_checkout_is_known_by_its_whole_path(root: Path, tm
 
 def test_results_without_a_readable_record_are_anybody_s(root: Path) -> None:
     for content in (b"", b"\xff"):
-        (root / "results/tiny" / made_from.RECORD).write_bytes(content)
+        (root / "results/tiny" / MADE_FROM).write_bytes(content)
         check(root, "config/mine.yaml")
 
 

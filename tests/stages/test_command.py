@@ -7,7 +7,7 @@ import inspect
 import pkgutil
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import pytest
 import typer
@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from general_circuits import stages
 from general_circuits.stages.ablate_neurons import Ablation
-from general_circuits.stages.command import Stage, with_options
+from general_circuits.stages.command import Stage, of_another_run, with_options
 from general_circuits.stages.extract_saliency import Extraction
 from general_circuits.stages.measure_progress import Progress
 from general_circuits.stages.replay_block import Replay
@@ -111,6 +111,38 @@ def test_a_value_of_another_type_is_refused_with_the_name_of_its_option() -> Non
 @pytest.mark.parametrize(("main", "text"), [(of_arguments, "Measure SPLIT."), (of_dataclass, "Train a block.")])
 def test_help_shows_the_docstring_of_the_stage(main: Stage, text: str) -> None:
     assert text in called(main, "--help").output
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({}, ""),
+        ({"saliency": Path("s/random_labels/3.parquet")}, "s/random_labels/3.parquet: is of random_labels, block 3"),
+        ({"saliency": Path("s/grokking/2.parquet")}, "s/grokking/2.parquet: is of grokking, block 2"),
+        (
+            {"moments": "moments/random_labels/3.parquet"},
+            "moments/random_labels/3.parquet: is of random_labels, block 3",
+        ),
+        ({"moments": "", "saliency": Path("mine.parquet")}, ""),
+        ({"partner": "runs/fast/3/events.parquet"}, ""),
+        ({"partner": "runs/fast/2/events.parquet"}, "runs/fast/2/events.parquet: is of fast, block 2"),
+        ({"condition": "random_labels"}, "runs/grokking/3/split.parquet: is of grokking, block 3"),
+        ({"block": 4}, "runs/grokking/3/split.parquet: is of grokking, block 3"),
+        ({"settings": '{"operation": "x/2"}', "axes": Path("/dev/fd/63")}, ""),
+    ],
+)
+def test_a_file_of_another_condition_or_block_is_refused(changed: dict[str, Any], fault: str) -> None:
+    arguments: dict[str, Any] = {
+        "split": Path("runs/grokking/3/split.parquet"),
+        "moments": "moments/grokking/3.parquet",
+        "saliency": Path("saliency/grokking/3.parquet"),
+        "condition": "grokking",
+        "states": Path(".state/grokking/3"),
+        "output": Path("ablation/grokking/3.parquet"),
+    }
+    found = of_another_run({**arguments, **changed})
+    assert found.startswith(fault)
+    assert bool(found) == bool(fault)
 
 
 # The stages themselves

@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from general_circuits.storage.files import (
-    CONFIG,
+    MADE_FROM,
+    OPTIONS,
     UNSEALED,
     UnusableFileError,
     check_end,
     check_place,
     check_seal,
     end_with_seal,
+    options_of,
     place_of,
     read_text,
     replacing,
@@ -100,13 +103,41 @@ def test_what_is_wrong_is_said_in_a_sentence_with_the_command_that_mends_it(
     path = tmp_path / "file"
     if content is not None:
         path.write_bytes(content)
-    monkeypatch.setenv(CONFIG, "config/smoke.yaml")
+    monkeypatch.setenv(OPTIONS, "--configfile config/smoke.yaml")
     with pytest.raises(UnusableFileError) as refused:
         check_seal(path)
     command = f"snakemake --cores 1 --configfile config/smoke.yaml --force {path}"
     assert str(refused.value) == f"{path}: {fault}; make it anew: {command}"
-    monkeypatch.delenv(CONFIG)
+    monkeypatch.delenv(OPTIONS)
     assert str(UnusableFileError(path, "is odd")).endswith(f"make it anew: snakemake --cores 1 --force {path}")
+
+
+@pytest.mark.parametrize("here", [".", "elsewhere"])
+def test_outside_of_a_run_the_command_is_for_the_study_that_the_file_belongs_to(
+    here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "my project"
+    (root / "results/tiny/claims").mkdir(parents=True)
+    (root / "results/tiny" / MADE_FROM).write_text("config/my tiny.yaml\n")
+    (root / "elsewhere").mkdir()
+    monkeypatch.chdir(root / here)
+    path = Path(os.path.relpath(root / "results/tiny/claims/verdicts.parquet"))
+    command = str(UnusableFileError(path, "is odd")).partition("make it anew: ")[2]
+    there = "" if here == "." else f"cd '{root}' && "
+    made = "--configfile 'config/my tiny.yaml' --force results/tiny/claims/verdicts.parquet"
+    assert command == f"{there}snakemake --cores 1 {made}"
+
+
+def test_options_of_a_study_are_quoted_for_a_shell() -> None:
+    words = options_of(["config/my tiny.yaml"], ["study=mine", "defaults={steps: 5}"])
+    assert words == "--configfile 'config/my tiny.yaml' --config study=mine 'defaults={steps: 5}'"
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to(path)])
+def test_what_is_no_file_is_refused_in_a_sentence(make: Callable[[Path], object], tmp_path: Path) -> None:
+    make(tmp_path / "metrics.parquet")
+    with pytest.raises(UnusableFileError, match=r"metrics\.parquet: (is no regular file|cannot be read \(.+\)); make"):
+        check_seal(tmp_path / "metrics.parquet")
 
 
 def test_damage_is_found_though_size_and_date_stay_the_same(tmp_path: Path) -> None:

@@ -6,14 +6,19 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import os
+import shlex
 import subprocess
+import sys
+from pathlib import Path
 
 from checkouts import TINY, Project
 from damage import Study, commands, faults
 
 from general_circuits.config.load import load
 from general_circuits.pipeline.dag import Dag
+from general_circuits.stages.command import OF_OTHER_CONDITIONS, of_another_run
 from general_circuits.storage.files import UnusableFileError
 
 
@@ -31,7 +36,9 @@ def outcomes(study: Study) -> dict[str, collections.Counter[str]]:
                 study.read(path)
             except UnusableFileError as refusal:
                 # An index that lacks a file is refused by its own name, and so is a file that it does not know.
-                counts["refused"] += str(path.name) in str(refusal) and "make it anew: snakemake" in str(refusal)
+                counts["refused"] += str(path.name) in str(
+                    refusal
+                ) and "snakemake --cores 1 --configfile config/tiny.yaml --force " in str(refusal)
             counts["tried"] += 1
             path.write_bytes(before)
         found[kind] = counts
@@ -68,13 +75,30 @@ def test_a_job_ends_with_one_sentence_whichever_of_its_inputs_is_damaged(project
             message = (project.root / job.log).read_text().splitlines()[-1]
             assert run.returncode != 0, (rule, damaged)
             assert message.startswith((f"{damaged}: is damaged: ", f"{damaged}: has no seal, ")), (rule, message)
-            assert f"make it anew: snakemake --cores 1 --force {damaged}" in message
+            assert f"make it anew: snakemake --cores 1 --configfile config/tiny.yaml --force {damaged}" in message
             assert "Traceback" not in (project.root / job.log).read_text()
             assert {output: (project.root / output).read_bytes() for output in job.outputs} == before
             path.write_bytes(content)
             tried[rule] += 1
     print(dict(tried))
     assert set(tried) >= set(SAMPLE)
+
+
+def test_no_job_takes_a_file_of_another_condition_or_block(finished: Project) -> None:
+    tried = 0
+    for rule, job in commands(finished.snakemake("--detailed-summary").stdout).items():
+        words = shlex.split(job.shell.replace("<(", "").replace(")", ""))
+        options = {word[2:]: value for word, value in itertools.pairwise(words) if word.startswith("--")}
+        paths = {name: Path(text) if text else "" for name, text in options.items() if "/" in text and "{" not in text}
+        given = {**paths, **{name: options[name] for name in ("condition",) if name in options}}
+        assert of_another_run(given) == "", rule
+        for name, text in ((name, str(path)) for name, path in paths.items() if str(path) in job.inputs):
+            for here, there in (("grokking/", "random_labels/"), ("random_labels/", "grokking/"), ("/0", "/1")):
+                if here in text and (here == "/0" or name not in OF_OTHER_CONDITIONS):
+                    other = Path(text.replace(here, there))
+                    assert of_another_run({**given, name: other}).startswith(f"{other}: is of "), (rule, name)
+                    tried += 1
+    assert tried > 20
 
 
 def test_the_command_in_the_sentence_mends_the_study(project: Project) -> None:
@@ -86,6 +110,9 @@ def test_the_command_in_the_sentence_mends_the_study(project: Project) -> None:
     last_line = (project.root / job.log).read_text().splitlines()[-1]
     sentence, _, command = last_line.partition("; make it anew: snakemake ")
     assert sentence == f"{path.relative_to(project.root)}: is empty"
-    assert project.snakemake(*command.split()).returncode == 0
+    made = subprocess.run(
+        [sys.executable, "-m", "snakemake", *command.split()], cwd=project.root, env=project.environment
+    )
+    assert made.returncode == 0
     assert {file: file.read_bytes() for file in before} == before
     assert project.planned() == {}

@@ -72,3 +72,46 @@ def test_a_replaced_figure_is_drawn_again(dated: Project) -> None:
     shutil.copyfile(loss, accuracy)
     _date(accuracy, FUTURE)
     assert dated.planned() == {"plot_figure": 1, "write_front_page": 1, "all": 1}
+
+
+def test_an_output_that_is_gone_is_made_again_although_nothing_reads_it(project: Project) -> None:
+    words = project.results / "figures/damage_curves-accuracy.txt"
+    before = words.read_bytes()
+    words.unlink()
+    assert project.planned() == {"plot_figure": 1, "all": 1}
+    assert project.snakemake("--cores", "1").returncode == 0
+    assert words.read_bytes() == before
+    assert project.planned() == {}
+    (project.results / "runs/grokking/0/weights-0.safetensors").unlink()
+    assert project.planned()["train_block"] == 1
+
+
+def test_results_without_records_are_made_again_unless_they_are_declared_right(project: Project) -> None:
+    """Nothing tells what made them: a copy of results/ alone may be of other code or settings."""
+    shutil.rmtree(project.root / ".snakemake")
+    planned = project.planned()
+    assert {"generate_task", "duel_toys", "train_block", "plot_figure", "write_page"} <= planned.keys()
+    assert project.snakemake("--cores", "1", "--touch").returncode == 0
+    assert project.planned() == {}
+
+
+def test_a_file_that_is_damaged_before_it_is_recorded_fails_its_job(project: Project) -> None:
+    """A copy of the checkout whose stage damages its output, as a bad disk would."""
+    page = project.results / "report/settings.html"
+    before = page.read_bytes()
+    writer = "src/general_circuits/stages/write_page.py"
+    text = (project.root / writer).read_text()
+    damage = (
+        "import atexit, sys\natexit.register(lambda: open(sys.argv[sys.argv.index('--output') + 1], 'a').write('x'))\n"
+    )
+    (project.root / writer).write_text(
+        text.replace("from __future__ import annotations\n", f"from __future__ import annotations\n{damage}", 1)
+    )
+    run = project.snakemake("--cores", "1", "--force", "results/tiny/report/settings.html")
+    assert run.returncode == 1
+    assert "results/tiny/report/settings.html: is damaged: its bytes are not those that were written" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert not page.exists()
+    (project.root / writer).write_text(text)
+    assert project.snakemake("--cores", "1", "results/tiny/report/settings.html").returncode == 0
+    assert page.read_bytes() == before

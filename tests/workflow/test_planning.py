@@ -152,3 +152,12 @@ def _training_jobs(ancestor: int) -> int:
         except psutil.Error:
             continue
     return count
+
+
+def test_snakemake_writes_nothing_through_a_link_out_of_the_results(project: Project, tmp_path: Path) -> None:
+    (project.root / "results/mine").symlink_to(tmp_path)
+    run = project.snakemake("--cores", "1", "--config", "study=mine", "--", "results/mine/conditions.parquet")
+    assert run.returncode == 1
+    assert "results/mine is a link that leads out of results/" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 from checkouts import TINY, TINY_DRAWINGS, Project
 
 from general_circuits.config.load import load
 from general_circuits.pipeline.dag import Dag
+from general_circuits.storage import tables
+from general_circuits.storage.schemas.metrics import TABLE as METRICS
 
 REPLAYS = [f"replays/{name}/0/steps-5-15-checkpoints-5-metrics-1/metrics.parquet" for name in ("grokking", "no_delay")]
 
@@ -45,22 +49,34 @@ def test_exactly_the_files_of_a_removed_condition_are_listed_and_removed(project
     outside = project.root / "outside"
     outside.mkdir()
     (outside / "metrics.parquet").write_bytes(b"mine")
-    (project.results / "notes.txt").write_bytes(b"mine")
+    mine = [
+        "notes.txt",
+        "runs/random_labels/0/analysis.ipynb",
+        "figures/.git/config",
+        "figures/mine.svg",
+        ".state/mine/n",
+    ]
+    for name in mine:
+        (project.results / name).parent.mkdir(parents=True, exist_ok=True)
+        (project.results / name).write_bytes(b"mine")
+    shutil.copyfile(project.results / "figures/damage_curves-accuracy.svg", project.results / "figures/old.svg")
     (project.results / "runs/linked").symlink_to(outside)
+    frame = pd.read_parquet(project.results / "runs/random_labels/0/metrics.parquet")
     for name in REPLAYS:
-        (project.results / name).parent.mkdir(parents=True)
-        (project.results / name).write_bytes(b"")
+        tables.write(project.results / name, METRICS, frame)
     project.configure(conditions={"grokking": {}})
     gone = TINY_DRAWINGS.keys() - Dag(load({**TINY, "conditions": {"grokking": {}}})).drawings
     planned, before = project.planned(), files(project)
     old = {path for path in before if "random_labels" in path.parts or REPLAYS[1] in str(path)}
+    old -= {Path("results/tiny") / name for name in mine}
     old |= {path for path in before if path.parts[-2] in ("figures", "plot_figure") and path.stem in gone}
     listed = prune(project)
     lines = listed.stdout.splitlines()
     assert {Path(line) for line in lines[:-1] if "left alone" not in line} == old
     size = sum(len(before[path]) for path in old) / 1e6
     assert lines[-1] == f"tiny: {len(old)} files ({size:,.1f} MB) would be removed; --remove removes them"
-    assert "results/tiny/notes.txt: left alone, since the workflow makes no such file" in lines
+    for name in [*mine, "figures/old.svg"]:
+        assert f"results/tiny/{name}: left alone, since the workflow did not write it" in lines
     assert files(project) == before
     assert prune(project, "--remove").returncode == 0
     assert files(project) == {path: content for path, content in before.items() if path not in old}

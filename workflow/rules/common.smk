@@ -14,14 +14,14 @@ from general_circuits.config.errors import ConfigError
 from general_circuits.config.load import load
 from general_circuits.figures.registry import DRAWINGS
 from general_circuits.pipeline import slurm
-from general_circuits.running import configs, environment, made_from
+from general_circuits.running import configs, environment, launch, made_from
 from general_circuits.pipeline.costs import timed_jobs
 from general_circuits.pipeline.dag import Dag, options, or_all
 from general_circuits.records import to_json
 from general_circuits.pipeline.fingerprints import fingerprint
 from general_circuits.pipeline.memory import SNAKEMAKE_MB, machine_mb
 from general_circuits.report.registry import PAGES
-from general_circuits.storage.files import CONFIG
+from general_circuits.storage.files import OPTIONS, options_of
 from general_circuits.storage.schemas import registry as schemas
 
 if unfit := environment.unfit_python() or environment.not_own_code(SOURCE) or environment.unfit_folder():
@@ -35,8 +35,9 @@ CONFIGS = [Path(file) for file in workflow.config_settings.configfiles]
 try:
     JOBS = Dag(load(configs.written(workflow)))
     if workflow.is_main_process:
+        launch.check_results(JOBS.results)
         made_from.check(JOBS.results, CONFIGS, Path.cwd())
-except (ConfigError, made_from.OtherConfigError) as error:
+except (ConfigError, launch.LaunchError, made_from.OtherConfigError) as error:
     raise WorkflowError(str(error)) from None
 
 STUDY = JOBS.study
@@ -51,7 +52,7 @@ os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
     PYTHONPATH=str(SOURCE),
     # A job that refuses a file names the command that makes it anew, with this study's config.
-    **{CONFIG: " ".join(map(os.path.relpath, CONFIGS))},
+    **{OPTIONS: options_of(map(os.path.relpath, CONFIGS), workflow.config_settings.config_args or [])},
 )
 
 # Jobs that run here at once never need more memory than this machine has, however many cores they get. Jobs sent to a

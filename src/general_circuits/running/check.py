@@ -1,41 +1,50 @@
-"""Check of all files of a study: their seals and places, weights and training states included."""
+"""Check of a study's files: seals, places and indexes, weights and training states included."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from general_circuits.duels import files as modules
-from general_circuits.storage import checkpoints, files, tables, tensors, training_states
+from general_circuits.storage import checkpoints, files, index, tables, tensors, training_states
 from general_circuits.storage.schemas import registry
 
-PICTURES = ("figures", "report")
-"""Folders whose files end with a seal."""
 TENSORS = [*checkpoints.PLACES, *modules.PLACES]
 
 
-def faults(results: Path) -> Iterator[tuple[Path, str]]:
-    """Yield every file in a study's folder that can be checked, with the sentence that refuses it, or an empty text."""
-    for path in sorted(results.rglob("*.*")):
-        inside = path.relative_to(results)
-        if not path.is_file() or path.name.startswith("."):
-            continue
-        try:
-            if files.STATES in inside.parts and path.suffix == ".safetensors":
-                yield path, training_states.fault(path)
-                continue
-            if path.suffix == ".parquet":
-                tables.check(path, registry.of_path(path))
-            elif path.suffix == ".safetensors":
-                with tensors.opened(path, TENSORS):
-                    pass
-            elif path.suffix == ".sha256":
-                files.check_seal(path)
-            elif inside.parts[0] in PICTURES:
-                files.check_end(path)
-            else:
-                continue
-        except files.UnusableFileError as error:
-            yield path, str(error)
+def faults(results: Path, outputs: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+    """Yield every file that a study should have, with the sentence that refuses it, or an empty text.
+
+    Training states come last: each that is there is checked.
+
+    Args:
+        results: the study's folder.
+        outputs: the files, relative to this folder.
+    """
+    for inside in sorted(outputs):
+        yield results / inside, fault(results / inside, inside)
+    for path in sorted((results / files.STATES).rglob("*.safetensors")):
+        if not path.name.startswith("."):  # such a file is being written
+            yield path, training_states.fault(path)
+
+
+def fault(path: Path, inside: Path) -> str:
+    """Return the sentence that refuses a file of a study; an empty text if it can be used.
+
+    Args:
+        path: the file.
+        inside: its path in the study's folder.
+    """
+    try:
+        if path.suffix == ".parquet":
+            tables.check(path, registry.of_path(path))
+        elif path.suffix == ".safetensors":
+            with tensors.opened(path, TENSORS):
+                pass
+        elif path.suffix == ".sha256":
+            index.check_own(path)
         else:
-            yield path, ""
+            files.check_end(path)
+    except files.UnusableFileError as error:
+        return str(error)
+    return ""

@@ -21,6 +21,7 @@ from general_circuits.running import lock, made_from, report_record
 from general_circuits.running.lock import LaunchError as LaunchError
 from general_circuits.running.lock import alone as alone
 from general_circuits.running.stopping import CONTINUES, Stopper
+from general_circuits.storage.files import MADE_FROM
 
 
 def launch(study: str, cores: int, root: Path, profile: str | None = None, replace: bool = False) -> Path:
@@ -113,11 +114,11 @@ class Run:
             LaunchError: a job failed, or a signal asked for a stop.
         """
         progress = ["--logger", "rich"] if sys.stderr.isatty() else []
-        if self.snakemake(*arguments, "--rerun-incomplete", *progress):
+        if status := self.snakemake(*arguments, "--rerun-incomplete", *progress):
             # Another Snakemake may have started at the same time, and made this one fail.
             if other := lock.holder(self.root):
                 raise LaunchError(f"{self.study}: {other}")
-            cause = _unwritable(self.root) or "a job failed"
+            cause = _unwritable(self.root) or _stopped(status) or "a job failed"
             raise LaunchError(f"{self.study}: not finished, since {cause}; {CONTINUES}")
 
     def snakemake(self, *arguments: str) -> int:
@@ -145,7 +146,7 @@ def _running(study: str, root: Path, replace: bool = False) -> Iterator[Run]:
     try:
         dag = Dag(load(read(config)))
         results = root / dag.results
-        _check_results(results)
+        check_results(results)
         if not replace:
             made_from.check(results, [config], root)
     except (ConfigError, made_from.OtherConfigError) as error:
@@ -156,10 +157,17 @@ def _running(study: str, root: Path, replace: bool = False) -> Iterator[Run]:
         with lock.only_launch(study, root) as descriptor:
             lock.clear(root)
             if replace:
-                (results / made_from.RECORD).unlink(missing_ok=True)
+                (results / MADE_FROM).unlink(missing_ok=True)
             yield Run(study, root, config, dag, descriptor, stopper)
     except OSError as error:
         raise LaunchError(f"{study}: {error.filename or root}: {error.strerror}. Mend this, and run it again") from None
+
+
+def _stopped(status: int) -> str | None:
+    """Return which signal ended Snakemake, from its exit status; `None` if none did."""
+    number = -status if status < 0 else status - 128
+    known = {each.value: each.name for each in signal.Signals}
+    return f"Snakemake was stopped by {known[number]}" if number in known else None
 
 
 def _unwritable(root: Path) -> str | None:
@@ -200,7 +208,7 @@ def _profile(name: str, root: Path) -> Path:
     return path
 
 
-def _check_results(results: Path) -> None:
+def check_results(results: Path) -> None:
     """Refuse a folder of results that leads out of results/. The folder results/ itself may be a link."""
     if results.resolve() != results.parent.resolve() / results.name:
         raise LaunchError(f"{results} is a link that leads out of results/, to {results.resolve()}; remove the link")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import shlex
@@ -97,12 +98,17 @@ def _snakemake_in(root: Path) -> psutil.Process | None:
     """Return another process of Snakemake that runs in this folder; `None` if there is none."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):  # the process has ended, or belongs to another user
-            words = process.cmdline()
-            # With --target-jobs, a cluster started it for one job. It belongs to another Snakemake, which may be gone.
-            is_run = any(Path(word).name == "snakemake" for word in words[:3]) and "--target-jobs" not in words
-            if is_run and process.pid != os.getpid() and Path(process.cwd()) == root:
+            if process.pid != os.getpid() and is_run(process.cmdline()) and Path(process.cwd()) == root:
                 return process
     return None
+
+
+def is_run(words: list[str]) -> bool:
+    """Tell whether a command is a run of Snakemake, however Python was told to start it."""
+    is_module = any(pair == ("-m", "snakemake") for pair in itertools.pairwise(words))
+    is_script = any(Path(word).name == "snakemake" for word in words[:3])
+    # With --target-jobs, a cluster started it for one job. It belongs to another Snakemake, which may be gone.
+    return (is_module or is_script) and "--target-jobs" not in words
 
 
 def _launcher_in(root: Path) -> tuple[str, psutil.Process] | None:

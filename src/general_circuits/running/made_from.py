@@ -9,10 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from general_circuits.storage.files import replacing
-
-RECORD = "made_from.txt"
-"""Name of the record in a study's folder. It has a line for each config file, relative to the checkout."""
+from general_circuits.storage.files import MADE_FROM, replacing
 
 
 class OtherConfigError(ValueError):
@@ -31,29 +28,31 @@ def check(results: Path, configs: Sequence[Path], root: Path) -> None:
         OtherConfigError: the results are another config's.
     """
     try:
-        recorded = [root / line for line in (results / RECORD).read_text(encoding="utf-8").splitlines() if line]
+        text = (results / MADE_FROM).read_text(encoding="utf-8") if (results / MADE_FROM).is_file() else ""
     except (OSError, ValueError):
         return
+    recorded = [root / line for line in text.splitlines() if line]
     for other in recorded:
         if other.is_file() and not any(config.exists() and config.samefile(other) for config in configs):
-            name, now = os.path.relpath(other, root), " and ".join(_relative(configs, root)) or "the command line"
+            record = os.path.relpath(results / MADE_FROM, root)
+            name, now = os.path.relpath(other, root), " and ".join(relative(configs, root)) or "the command line"
             raise OtherConfigError(
                 f"{now}: the results in {os.path.relpath(results, root)} were made from {name}, and would be replaced."
-                f" Give the study another name (`study:`), or remove {os.path.relpath(results / RECORD, root)} if the"
-                " results may be replaced (`general-circuits run --replace` does that)"
+                f" Give the study another name (`study:`), or remove {record} if the results may be replaced"
+                " (`general-circuits run --replace` does that)"
             )
 
 
 def keep(results: Path, configs: Sequence[Path], root: Path) -> None:
     """Record the config files of a run. Arguments are those of `check`."""
-    text = "".join(f"{name}\n" for name in _relative(configs, root))
-    path = results / RECORD
+    text = "".join(f"{name}\n" for name in relative(configs, root))
+    path = results / MADE_FROM
     if not path.is_file() or path.read_bytes() != text.encode():
         with replacing(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
 
-def _relative(configs: Sequence[Path], root: Path) -> list[str]:
+def relative(configs: Sequence[Path], root: Path) -> list[str]:
     """Return the names of files below the checkout relative to it, so that they hold in a copy, and others in full."""
     home, files = root.resolve(), [(root / config).resolve() for config in configs]
     return [str(file.relative_to(home) if file.is_relative_to(home) else file) for file in files]

@@ -4,20 +4,29 @@ Snakemake 9 compares an input's content with what its job read only if the input
 change is hidden by an output with a date in the future, or by an old date on the changed input. Here, Snakemake
 compares every input, whatever its date.
 
-It compares outputs too. A file in place of an output, such as an older copy, is not what its job wrote, so the job runs
-again. Snakemake records digests of a job's inputs, and no place for its outputs. They stand beside the inputs here.
+It compares outputs too. A file in place of an output, such as an older copy, is not what its job wrote, so the job
+runs again. So does a job one of whose outputs is gone or has no record. Snakemake records digests of a job's inputs,
+and has no place for those of its outputs. They stand beside the inputs here.
+
+A job whose outputs are damaged before they are recorded has failed. Otherwise the record would vouch for the damage.
 """
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from snakemake.dag import DAG
-from snakemake.io import _IOFile
+from snakemake.exceptions import WorkflowError
+from snakemake.io import _IOFile, is_flagged
 from snakemake.persistence import PersistenceBase
 
 from general_circuits.running.digests import Digests
+from general_circuits.storage.files import UnusableFileError, check_seal
+
+UNREADABLE = "unreadable"
+"""Stands for the digest of a file that cannot be read. No record has it, so the file's readers run and name it."""
 
 
 def decide_by_content(digests: Digests) -> None:
@@ -27,13 +36,23 @@ def decide_by_content(digests: Digests) -> None:
         return not file.is_ancient
 
     async def is_checksum_eligible(file: Any, threshold: float | None) -> bool:
-        return os.path.isfile(file)
+        return os.path.lexists(file)
 
     async def checksum(file: Any, *_: Any, **__: Any) -> str | None:
-        return f"sha256:{digests.of(file)}" if os.path.isfile(file) else None
+        if not os.path.lexists(file):
+            return None
+        try:
+            return f"sha256:{digests.of(file)}" if os.path.isfile(file) else UNREADABLE
+        except OSError:
+            return UNREADABLE
 
     async def check_output_mtime(dag: Any, job: Any, outputs: Any) -> None:
-        """Accept outputs that are dated earlier than an input."""
+        """Check that outputs are whole, and accept those that are dated earlier than an input."""
+        try:
+            for output in job.output:
+                check_seal(Path(output))
+        except UnusableFileError as error:
+            raise WorkflowError(str(error)) from None
 
     _IOFile.is_newer = is_newer
     _IOFile.is_checksum_eligible = is_checksum_eligible
@@ -59,13 +78,16 @@ def _compare_outputs() -> None:
 
     async def incomplete(persistence: Any, job: Any) -> list[Any]:
         found: list[Any] = await find_incomplete(persistence, job)
+        if not persistence.dag.workflow.is_main_process:
+            return found
         others = [output for output in job.output if output not in found]
         return found + [output for output in others if await is_altered(persistence, output)]
 
     async def is_altered(persistence: Any, output: Any) -> bool:
         record = persistence.metadata(output)
-        written = (record.input_checksums or {}).get(str(output)) if record else None
-        return written is not None and await output.exists() and await output.checksum() != written
+        if not os.path.lexists(output):
+            return record is not None and not is_flagged(output, "temp")
+        return not record or await output.checksum() != (record.input_checksums or {}).get(str(output))
 
     PersistenceBase.finished = finished
     PersistenceBase.incomplete = incomplete

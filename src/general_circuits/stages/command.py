@@ -9,7 +9,8 @@ import dataclasses
 import functools
 import gc
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -19,12 +20,16 @@ from general_circuits.stages.interruption import end_when_asked, room_for
 from general_circuits.storage.files import UnusableFileError
 
 Stage = Callable[..., None]
+RUN = re.compile(r"(?:^|/)([a-z][a-z0-9_]*)/(\d+)(?=[/.-]|$)")
+"""Condition and block in the path of a file or folder; `/dev/fd/63` is neither."""
+OF_OTHER_CONDITIONS = ("parent", "parent_states", "partner", "as_kicked")
+"""Options with files of another condition's same block."""
 
 
 def with_options(main: Stage) -> Stage:
     """Return `main` as a function whose arguments typer reads from required options.
 
-    A file that it cannot use or write ends the process with one sentence.
+    A file that it cannot use or write, or that is of another run, ends the process with one sentence.
 
     Args:
         main: function of a stage, with arguments of any number or with one dataclass. It has no defaults.
@@ -39,6 +44,8 @@ def with_options(main: Stage) -> Stage:
 
     @functools.wraps(main)
     def command(**arguments: Any) -> None:
+        if fault := of_another_run(arguments):
+            raise SystemExit(fault)
         try:
             with room_for(Path(inspect.getfile(main)).stem):
                 if record is not None:
@@ -56,6 +63,28 @@ def with_options(main: Stage) -> Stage:
     command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
     command.__annotations__ = {option.name: option.annotation for option in options}
     return command
+
+
+def of_another_run(arguments: Mapping[str, Any]) -> str:
+    """Return in words which file is of another condition or block than the job; empty text if none is.
+
+    A job is of the condition and block that its options name, or else of those of its last file, which it writes.
+    """
+    paths = {
+        name: str(value)
+        for name, value in arguments.items()
+        if (isinstance(value, Path) and value.parts[:2] != ("/", "dev")) or str(value).endswith(".parquet")
+    }
+    runs = {name: found[-1] for name, path in paths.items() if (found := RUN.findall(path))}
+    own = [run for name, run in runs.items() if name not in OF_OTHER_CONDITIONS]
+    if not own:
+        return ""
+    condition, block = own[-1]
+    condition, block = arguments.get("condition", condition), str(arguments.get("block", block))
+    for name, (of, number) in runs.items():
+        if number != block or (of != condition and name not in OF_OTHER_CONDITIONS):
+            return f"{paths[name]}: is of {of}, block {number}, and this job is of {condition}, block {block}"
+    return ""
 
 
 def run(main: Stage) -> None:

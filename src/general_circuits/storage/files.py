@@ -13,8 +13,10 @@ import hashlib
 import mmap
 import os
 import re
+import shlex
+import stat
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -35,16 +37,42 @@ STATES = ".state"
 """Folder of the training states, in a study's folder."""
 COMMENT = ("<!-- ", " -->")
 """Beginning and end of a comment in SVG and HTML."""
-CONFIG = "GENERAL_CIRCUITS_CONFIG"
-"""Environment variable with the config files of the study that runs. The workflow sets it for its jobs."""
+OPTIONS = "GENERAL_CIRCUITS_OPTIONS"
+"""Environment variable with Snakemake's options for the study that runs. The workflow sets it for its jobs."""
+MADE_FROM = "made_from.txt"
+"""Name of the record in a study's folder of what it was made from. It has a line for each config file."""
 
 
 class UnusableFileError(ValueError):
     """Refusal of a file. The message names the file, its fault, and the command that makes it anew."""
 
     def __init__(self, path: Path, fault: str) -> None:
-        configs = f" --configfile {os.environ[CONFIG]}" if os.environ.get(CONFIG) else ""
-        super().__init__(f"{path}: {fault}; make it anew: snakemake --cores 1{configs} --force {path}")
+        super().__init__(f"{path}: {fault}; make it anew: {_remaking(path)}")
+
+
+def options_of(configs: Iterable[str], changes: Sequence[str] = ()) -> str:
+    """Return Snakemake's options for a study, as a shell reads them.
+
+    Args:
+        configs: the study's config files, relative to the checkout.
+        changes: texts such as `study=mine`, which replace values in them.
+    """
+    given = {"--configfile": list(configs), "--config": list(changes)}
+    return shlex.join(word for option, values in given.items() if values for word in (option, *values))
+
+
+def _remaking(path: Path) -> str:
+    """Return the command that makes a file anew, for the folder that this process works in."""
+    options, root, target = os.environ.get(OPTIONS, ""), Path.cwd(), path
+    if not options:  # no job of the workflow reads this file, so the record beside it tells its study
+        place = Path(os.path.abspath(path))
+        study = next((folder for folder in place.parents if folder.parent.name == "results"), None)
+        if study and (study / MADE_FROM).is_file():
+            root = study.parents[1]
+            configs = (study / MADE_FROM).read_text(encoding="utf-8").splitlines()
+            options, target = options_of(configs), place.relative_to(root)
+    there = "" if root == Path.cwd() else f"cd {shlex.quote(str(root))} && "
+    return there + " ".join(filter(None, ["snakemake --cores 1", options, "--force", shlex.quote(str(target))]))
 
 
 def digest_of(path: Path | str) -> str:
@@ -122,11 +150,15 @@ def check_seal(path: Path) -> None:
     """
     try:
         about = path.stat()
+        # Stages read several parts of a file one by one. Its bytes are read for this check once.
+        fault = (
+            _fault(path, about.st_size, about.st_ino, about.st_mtime_ns, about.st_ctime_ns)
+            if stat.S_ISREG(about.st_mode)
+            else "is no regular file"
+        )
     except OSError as error:
         fault = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-        raise UnusableFileError(path, fault) from None
-    # Stages read several parts of a file one by one. Its bytes are read for this check once.
-    if fault := _fault(path, about.st_size, about.st_ino, about.st_mtime_ns, about.st_ctime_ns):
+    if fault:
         raise UnusableFileError(path, fault)
 
 
@@ -159,7 +191,7 @@ def place_of(path: Path, templates: Iterable[str]) -> tuple[str, dict[str, str]]
         The place and, for example, the condition and the block; empty if the path ends like none of the templates.
     """
     for template in sorted(templates, key=len, reverse=True):
-        if found := _pattern(template).search(path.as_posix()):
+        if found := place_pattern(template).search(path.as_posix()):
             return found["place"], {name: text for name, text in found.groupdict().items() if name != "place"}
     return "", {}
 
@@ -178,7 +210,7 @@ def check_place(path: Path, templates: Iterable[str], written: Mapping[str, obje
 
 
 @lru_cache
-def _pattern(template: str) -> re.Pattern[str]:
+def place_pattern(template: str) -> re.Pattern[str]:
     """Return the pattern of paths that end as a template does."""
     parts = [
         re.escape(text) + (f"(?P<{name}>[^/]+)" if name else "") for text, name, _, _ in Formatter().parse(template)

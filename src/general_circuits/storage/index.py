@@ -23,13 +23,25 @@ def path_of(results: Path, table: str) -> Path:
 
 def write(output: Path, results: Path, table: Table, axes: Axes) -> None:
     """List a table's files along `axes`. A damaged or foreign file gets no line: it is refused."""
-    lines = [f"# {UNSEALED} {results}"]
+    lines = [f"# {UNSEALED} {path_of(results, table.name)}"]
     for file, seeds in files_and_seeds(table, axes):
         check(results / file, table, seeds)
         lines.append(f"{digest_of(results / file)}  {results / file}")
     with replacing(output) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
         seal(temporary)
+
+
+def check_own(index: Path) -> None:
+    """Check the bytes of an index, and that it is the index of the table that its name tells.
+
+    Raises:
+        UnusableFileError: the index is damaged, or another table's.
+    """
+    check_seal(index)
+    written_as = index.read_text(encoding="utf-8").split("\n", 1)[0].split(" ", 2)[2]
+    if Path(written_as).name != index.name:
+        raise UnusableFileError(index, f"was written as {written_as} and copied here")
 
 
 def verify(results: Path, table: Table, axes: Axes) -> None:
@@ -39,9 +51,9 @@ def verify(results: Path, table: Table, axes: Axes) -> None:
         UnusableFileError: the index is damaged, or a file is not the one that was indexed.
     """
     index = path_of(results, table.name)
-    check_seal(index)
+    check_own(index)
     heading, *lines = index.read_text(encoding="utf-8").splitlines()
-    written_in = heading.split(" ", 2)[2]
+    written_in = heading.split(" ", 2)[2].rpartition("/index/")[0]
     digests = {path.removeprefix(f"{written_in}/"): digest for digest, path in (line.split("  ", 1) for line in lines)}
     for file, _ in files_and_seeds(table, axes):
         path = results / file

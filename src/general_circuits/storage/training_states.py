@@ -113,7 +113,7 @@ class States:
         unfinished = self.folder.glob(".*")  # temporary files of a write that was killed
         for path in [*unfinished, *(path for kind in ("record", "state") for path in self._files(kind))]:
             if path.name.startswith(".") or _step(path) > last_step:
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         return last
 
     def nearest(self, step: int) -> State | None:
@@ -170,7 +170,11 @@ class States:
 
 def fault(path: Path) -> str:
     """Return in words what is wrong with a file of states or records; empty text if nothing is."""
-    if _digest(path.read_bytes()) != path.stem.rsplit("-", 1)[-1]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return f"{path}: cannot be read ({error.strerror})"
+    if _digest(content) != path.stem.rsplit("-", 1)[-1]:
         return f"{path}: truncated or altered since it was written"
     with safe_open(path, "pt") as file:
         values = json.loads(file.metadata()[HEADER])
