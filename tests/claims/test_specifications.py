@@ -198,6 +198,18 @@ def test_events_that_never_came_are_rows_with_a_failure(censored: tuple[int, ...
     assert len(found) == len(of_claim("topk_damage")[0])
 
 
+@pytest.mark.parametrize("claim", ["saliency_skew", "topk_damage"])
+def test_a_study_in_which_no_replica_has_a_moment_has_rows_with_a_failure(claim: str) -> None:
+    """The table of moments is empty then, and every replica is read at its last checkpoint."""
+    specified, tables = of_claim(claim)
+    found = {"saliency_skew": saliency_skew, "topk_damage": topk_damage}[claim].specify(
+        {**tables, "moments": tables["moments"][:0]}
+    )
+    assert len(found) == len(specified)
+    assert found["estimate"].isna().all()
+    assert (found["failure"] != "").all()
+
+
 def test_a_combination_without_data_is_a_row_that_says_so() -> None:
     tables = {"moments": moments(), "specified_distribution": histograms()}
     frame = tables["specified_distribution"]
