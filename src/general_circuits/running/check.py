@@ -22,19 +22,14 @@ def faults(results: Path, outputs: Iterable[Path]) -> Iterator[tuple[Path, str]]
         outputs: the files, relative to this folder.
     """
     for inside in sorted(outputs):
-        yield results / inside, fault(results / inside, inside)
+        yield results / inside, fault(results / inside)
     for path in sorted((results / files.STATES).rglob("*.safetensors")):
         if not path.name.startswith("."):  # such a file is being written
             yield path, training_states.fault(path)
 
 
-def fault(path: Path, inside: Path) -> str:
-    """Return the sentence that refuses a file of a study; an empty text if it can be used.
-
-    Args:
-        path: the file.
-        inside: its path in the study's folder.
-    """
+def fault(path: Path) -> str:
+    """Return the sentence that refuses a file of a study; an empty text if it can be used."""
     try:
         if path.suffix == ".parquet":
             tables.check(path, registry.of_path(path))

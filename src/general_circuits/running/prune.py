@@ -79,8 +79,8 @@ def remove(old: Old) -> None:
             folder = folder.parent
 
 
-STATE = re.compile(rf"{STATES}/([^/]+)/(\d+)/replica-(\d+)/[^/]+/[^/]+\.safetensors")
-"""Places of training states: condition, block and replica's position."""
+STATE = re.compile(rf"{STATES}/([^/]+)/(\d+)/replica-(\d+)/[^/]+/\.?(?:state|record)-[^/]+")
+"""Places of training states and records: condition, block and replica's position. A dot begins an unfinished one."""
 
 
 def _is_ours(path: Path, within: Path, name: str, of_study: Products) -> bool:
@@ -89,7 +89,7 @@ def _is_ours(path: Path, within: Path, name: str, of_study: Products) -> bool:
         return False
     if STATE.fullmatch(str(within)) or any(pattern.search(name) for pattern in of_study.unsealed):
         return True
-    return any(pattern.search(name) for pattern in of_study.sealed) and not check.fault(path, within)
+    return any(pattern.search(name) for pattern in of_study.sealed) and not check.fault(path)
 
 
 def _is_kept(study: Study, within: Path, name: str, of_study: Products) -> bool:
