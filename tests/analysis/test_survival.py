@@ -44,6 +44,14 @@ def test_without_censoring_the_median_is_the_middle_one() -> None:
     assert median_time([4, 1, 3, 2, 5], [0] * 5).time == 3
 
 
+def test_missing_times_say_nothing_about_the_median() -> None:
+    assert median_time([4, np.nan, 3, 2], [0, 1, 0, 0]) == median_time([4, 3, 2], [0, 0, 0])
+    for missing in ([], [np.nan, np.nan]):
+        assert all(len(part) == 0 for part in kaplan_meier(missing, [1] * len(missing)))
+        found = median_time(missing, [1] * len(missing))
+        assert np.isnan([found.time, found.low, found.high]).all()
+
+
 X = np.tile(np.log([0.5, 1, 2, 4]), 5)
 REPLICA = np.repeat(np.arange(5), 4)
 NONE = np.zeros(20, bool)

@@ -104,6 +104,16 @@ def test_a_level_at_which_no_replica_generalised_is_a_bound_beside_the_slope() -
     )
 
 
+def test_runs_of_no_steps_are_not_testable() -> None:
+    """With `steps: 0` every event is censored at step 0, so no replica has any steps left."""
+    for judge, tables in ((speed.of_decay, decays(-0.7)), (speed.of_batches, batches(0.3))):
+        untrained = tables["events"].assign(after=0, step=0, censored=True)
+        first, *others = judge({**tables, "events": untrained})
+        assert first.verdict == NOT_TESTABLE
+        assert len(others) >= 2
+        assert all(each.sentence.endswith(": no replica was trained.") for each in others)
+
+
 def test_two_levels_are_no_slope() -> None:
     found = registered(speed.of_decay(of_levels({level: of_power(-1.0, level) for level in (0.3, 1.0, 2.0)})))
     assert found.verdict == NOT_TESTABLE

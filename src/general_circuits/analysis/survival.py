@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Median:
-    """Median time with its 95 % interval; infinite where the share never falls to a half."""
+    """Median time with its 95 % interval; infinite where the share never falls to a half, NaN without subjects."""
 
     time: float
     low: float
@@ -45,10 +45,10 @@ class Slopes:
 def kaplan_meier(times: ArrayLike, censored: ArrayLike) -> tuple[Array, Array, Array, Array]:
     """Return the share of subjects without the event by time (Kaplan and Meier 1958), with its 95 % interval.
 
-    The interval is Greenwood's, on the scale of log(−log).
+    The interval is Greenwood's, on the scale of log(−log). Subjects whose time is missing are left out.
 
     Args:
-        times: (subject).
+        times: (subject). NaN where missing.
         censored: whether each time is censored, (subject).
 
     Returns:
@@ -56,7 +56,12 @@ def kaplan_meier(times: ArrayLike, censored: ArrayLike) -> tuple[Array, Array, A
     """
     from scipy import stats
 
-    data = stats.CensoredData.right_censored(np.asarray(times, float), np.asarray(censored, bool))
+    times, censored = np.asarray(times, float), np.asarray(censored, bool)
+    known = ~np.isnan(times)
+    if not known.any():
+        nothing = np.empty(0)
+        return nothing, nothing, nothing, nothing
+    data = stats.CensoredData.right_censored(times[known], censored[known])
     survival = stats.ecdf(data).sf
     with warnings.catch_warnings():
         # SciPy warns where the interval is undefined, at shares of 0 and 1. Such ends become 0 and 1 below.
@@ -76,6 +81,8 @@ def median_time(times: ArrayLike, censored: ArrayLike) -> Median:
     half. Arguments are the same as for `kaplan_meier`.
     """
     at, share, low, high = kaplan_meier(times, censored)
+    if np.isnan(np.asarray(times, float)).all():
+        return Median(float("nan"), float("nan"), float("nan"))
 
     def first(values: Array) -> float:
         below = np.flatnonzero(values <= 0.5)

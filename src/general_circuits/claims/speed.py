@@ -157,11 +157,14 @@ def _ratios(events: pd.DataFrame, at: Mapping[str, str]) -> Iterator[Finding]:
     for name, where in at.items():
         rows = variant_outcomes.left(events, name, START)
         finding = beside(f"steps {where}", RATIO, variant_outcomes.log_ratio(rows, base))
+        known = rows.dropna(subset=["steps"])
         ended, total = int((~rows["censored"]).sum()), len(rows)
         if ended:
             sentence = f"{finding.sentence} {ended} of {total} replicas generalised."
+        elif known.empty:
+            sentence = f"Steps {where}: no replica was trained."
         else:
-            horizon = rows["steps"].min()
+            horizon = known["steps"].min()
             sentence = f"Steps {where}: no replica generalised within {horizon:,.0f} steps"
             sentence += f", at least {horizon / median:.1f} times grokking's steps." if np.isfinite(median) else "."
         yield replace(finding, sentence=sentence)
