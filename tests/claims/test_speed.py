@@ -105,7 +105,7 @@ def test_a_level_at_which_no_replica_generalised_is_a_bound_beside_the_slope() -
 
 
 def test_runs_of_no_steps_are_not_testable() -> None:
-    """With `steps: 0` every event is censored at step 0, so no replica has any steps left."""
+    """Every event is censored at step 0 with `steps: 0`, so no replica has any steps left."""
     for judge, tables in ((speed.of_decay, decays(-0.7)), (speed.of_batches, batches(0.3))):
         untrained = tables["events"].assign(after=0, step=0, censored=True)
         first, *others = judge({**tables, "events": untrained})
