@@ -17,6 +17,7 @@ from general_circuits.training.settings import Branch
 DEFAULTS = {"modulus": 13, "train_fraction": 0.7, "batch_size": 64, "steps": 600, "learning_rate": "1e-3"}
 HERE = "conditions.fast.branch"
 EVENTS = "memorised, validation_loss_peak, onset, generalised"
+NO_SETTING = "should be {}, since a branch changes settings alone"
 OTHER = "should be a number, or another branch from grokking at memorised whose own kick is not a name"
 
 
@@ -138,6 +139,17 @@ def test_the_settings_of_results_name_a_branch_by_its_parent() -> None:
         (branch(at="memorized"), f".at = 'memorized': should be {EVENTS}, or a step as in 'step 1000'"),
         (branch(at="step 601"), ".at = 'step 601': should be a step from 0 to 600"),
         (branch(change={"learnin_rate": 1}), ".change.learnin_rate: unknown key; did you mean learning_rate?"),
+        (branch(change={"kik": 1}), ".change.kik: unknown key; did you mean kick?"),
+        (branch(change={"masks": 0.5}), ".change.masks: unknown key; did you mean mask?"),
+        (branch(change={"branch": None}), f".change.branch: {NO_SETTING.format('a condition of its own')}"),
+        (branch(change={"branch": branch()}), f".change.branch: {NO_SETTING.format('a condition of its own')}"),
+        (branch(change={"measurements": "all"}), f".change.measurements: {NO_SETTING.format('beside branch')}"),
+        (branch(change={"for": 5}), ".change.for: should be beside change"),
+        (branch(change={"change": {}}), ".change.change: should be beside change"),
+        (
+            branch(change={"until": None}),
+            ".change.until = None: should not be set for a branch: its `for` says how long it lasts",
+        ),
         (branch(change={"learning_rate": "y10"}), ".change.learning_rate = 'y10': should be a number"),
         (branch(change={"learning_rate": -1}), ".change.learning_rate = -1: should be greater than 0"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -182,6 +183,50 @@ def test_a_fault_is_placed_where_the_user_wrote_the_value(location: tuple[str, .
 
 def test_equal_faults_are_listed_once_in_the_order_of_their_first_appearance() -> None:
     assert errors.listed(iter(["b", "a", "b"])) == "the config cannot run:\n  b\n  a"
+
+
+def test_of_many_faults_the_first_are_listed_and_the_others_counted() -> None:
+    found = errors.listed(f"fault {number}" for number in range(1_500))
+    assert found.splitlines()[1:] == [*(f"  fault {number}" for number in range(20)), "  and 1,480 more"]
+    assert errors.listed(["a"] * 20 + ["b"], "wrong:") == "wrong:\n  a\n  b"
+
+
+def test_of_many_possible_values_the_first_are_named() -> None:
+    assert errors.some("abc") == "a, b, c"
+    assert errors.some((f"c{number}" for number in range(99)), "; see there").endswith("c10, c11, …; see there")
+
+
+MANY = {
+    "wrong parents": {"conditions": {f"c{n}": {"branch": {"from": "x", "at": "onset"}} for n in range(20_000)}},
+    "wrong parents of many": {
+        "conditions": {f"c{n}": {"branch": {"from": "x", "at": "onset"}} if n % 2 else {} for n in range(20_000)}
+    },
+    "unknown keys": {f"key{n}": 1 for n in range(20_000)},
+    "unknown keys of conditions": {"conditions": {f"c{n}": {"stepz": 1} for n in range(15_000)}},
+    "wrong values": {"conditions": {f"c{n}": {"measurements": ["salience"]} for n in range(15_000)}},
+    "wrong changes": {
+        "conditions": {
+            f"c{n}": {"branch": {"from": "g", "at": "onset", "change": {f"stepz{n}": 1}}} for n in range(9_000)
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("kind", MANY)
+def test_a_large_config_with_a_fault_everywhere_is_refused_briefly_and_soon(kind: str) -> None:
+    start = time.process_time()
+    lines = faults(study(**MANY[kind]))
+    assert time.process_time() - start < 10
+    assert len(lines) <= 21
+    assert lines[-1].startswith("and ")
+    assert all(len(line) < 300 for line in lines)
+
+
+def test_a_branch_in_a_study_of_branches_is_told_that_there_is_no_parent() -> None:
+    lonely = study(conditions={"fast": {"branch": {"from": "x", "at": "onset"}}})
+    assert faults(lonely) == [
+        "conditions.fast.branch.from = 'x': should be a condition that is no branch, and the study has none"
+    ]
 
 
 def test_a_wrong_value_is_shown_as_python_writes_it() -> None:

@@ -16,6 +16,7 @@ from general_circuits.config.condition import (
     ConditionSettings,
     ModelSettings,
 )
+from general_circuits.config.errors import nearest, some
 from general_circuits.config.kinds import (
     Count,
     Examples,
@@ -170,6 +171,18 @@ def change_in(settings: Any) -> Mapping[str, Any]:
     return {key: value for key, value in change.items() if key not in ChangeSettings.model_fields}
 
 
+def unchangeable(key: str) -> str:
+    """Say why a key that is no setting cannot stand in a branch's `change`, and where it belongs."""
+    if key == "branch":
+        return "should be a condition of its own, since a branch changes settings alone"
+    if key == "measurements":
+        return "should be beside branch, since a branch changes settings alone"
+    if key in {field.alias or name for name, field in BranchSettings.model_fields.items()}:
+        return "should be beside change"
+    possible = ConditionSettings.model_fields.keys() - ModelSettings.model_fields.keys() - {"until"}
+    return f"unknown key{nearest(key, (*sorted(possible), *ChangeSettings.model_fields))}"
+
+
 def multiplied(change: Mapping[str, Any], parent: Mapping[str, Any]) -> dict[str, Any]:
     """Return `change` with every factor, such as `x10`, worked out from the parent's raw settings.
 
@@ -194,6 +207,9 @@ def against_branches(
     conditions: Mapping[str, StudyCondition],
 ) -> Iterator[tuple[tuple[str, ...], Any, str]]:
     """Yield every fault of a branch: the place of a value, the value, and what would be right."""
+    possible = some(name for name, settings in conditions.items() if not settings.branch)
+    right = "should be a condition that is no branch"
+    allowed = f"{right}: {possible}" if possible else f"{right}, and the study has none"
     for name, settings in conditions.items():
         if settings.measurements and "ablation" in settings.measured and "saliency" not in settings.measured:
             yield (
@@ -210,8 +226,7 @@ def against_branches(
         here = ("conditions", name, "branch")
         parent = conditions.get(branch.parent)
         if parent is None or parent.branch:
-            possible = ", ".join(other for other, each in conditions.items() if not each.branch)
-            yield (*here, "from"), branch.parent, f"should be a condition that is no branch: {possible}"
+            yield (*here, "from"), branch.parent, allowed
             continue
         for key, value, right in _against(branch, settings, parent):
             yield (*here, *key), value, right
@@ -239,6 +254,8 @@ def _against(
     changed, change = branch.change.settings, branch.change
     for key in changed.keys() & ModelSettings.model_fields.keys():
         yield ("change", key), changed[key], "cannot be changed: a branch continues its parent's network"
+    if "until" in changed:
+        yield ("change", "until"), changed["until"], "should not be set for a branch: its `for` says how long it lasts"
     if named := STEP.fullmatch(branch.at):
         last = min(parent.steps, settings.steps)
         if int(named[1]) > last:

@@ -13,6 +13,7 @@ from typing import Any
 from general_circuits.config.branch import StudyCondition, against_branches
 from general_circuits.config.condition import LINE_SEARCHING, ConditionSettings, TaskSettings
 from general_circuits.config.duels import PlantedSettings, ToySettings
+from general_circuits.config.errors import some
 from general_circuits.config.measurements import MeasurementSettings
 from general_circuits.config.study import Study
 from general_circuits.models.compatibility import by_hand_misfits, misfits, why_not_reduced
@@ -147,7 +148,7 @@ def _network(trained: Trained) -> Iterator[KeyFault]:
         names = weight_shapes(model, own.vocabulary)
         for pattern in settings.decay_on:
             if not fnmatch.filter(names, pattern):
-                yield "decay_on", pattern, f"matches no weight; they are {', '.join(sorted(names))}"
+                yield "decay_on", pattern, f"matches no weight; they are {some(sorted(names))}"
 
 
 def _decay(trained: Trained) -> Iterator[KeyFault]:
@@ -215,13 +216,8 @@ def _spacings(trained: Trained) -> Iterator[KeyFault]:
 def _until(trained: Trained) -> Iterator[KeyFault]:
     """Yield a fault if training ends with grokking's, but there is no other condition to wait for."""
     settings = trained.settings
-    until = settings.until
-    if until is None:
-        return
-    if isinstance(settings, StudyCondition) and settings.branch:
-        yield "until", until, "should not be set for a branch: its `for` says how long it lasts"
-    elif trained.resolved.schedule.waits_for_partner and trained.study.conditions.get(BASE) in (None, settings):
-        yield "until", until, f"should be set only in conditions beside one named {BASE}, with which they end"
+    if trained.resolved.schedule.waits_for_partner and trained.study.conditions.get(BASE) in (None, settings):
+        yield "until", settings.until, f"should be set only in conditions beside one named {BASE}, with which they end"
 
 
 CHECKS: tuple[Callable[[Trained], Iterator[KeyFault]], ...] = (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -19,6 +20,8 @@ class ConfigError(ValueError):
 
 LONGEST = 60
 """Number of letters after which a message cuts a value."""
+MOST_FAULTS, MOST_NAMES = 20, 12
+"""Numbers of faults and of possible values that a message lists."""
 WORDS = reprlib.Repr()
 """Spelling of values that may be deep, long, or contain themselves."""
 WORDS.maxlevel, WORDS.maxstring, WORDS.maxother, WORDS.maxlong = 3, 4 * LONGEST, 4 * LONGEST, 4 * LONGEST
@@ -60,9 +63,10 @@ def explained(faults: Sequence[Any], raw: Mapping[str, Any], merged: Any, root: 
     located: dict[Location, list[Any]] = {}
     for fault in faults:
         located.setdefault(_location(fault, merged), []).append(fault)
+    around = {location[:length] for location in located for length in range(len(location))}
     for location, here in located.items():
         # A list that fits no kind is faulty itself, and its items are too: they say more.
-        if not any(other[: len(location)] == location for other in located if len(other) > len(location)):
+        if location not in around:
             yield _message(tuple(str(part) for part in location if not isinstance(part, int)), here, raw, root)
 
 
@@ -84,7 +88,7 @@ def _message(location: tuple[str, ...], faults: Sequence[Any], raw: Mapping[str,
     """Return the message for one value. It has several faults if it fits none of several kinds."""
     kind, value = faults[0]["type"], faults[0]["input"]
     if kind == "extra_forbidden":
-        return f"{place(location, raw)}: unknown key{_nearest(location[-1], list(_fields(location, root)))}"
+        return f"{place(location, raw)}: unknown key{nearest(location[-1], tuple(_fields(location, root)))}"
     if kind == "missing":
         return f"{'.'.join(location)}: missing; {_fields(location, root)[location[-1]].description or 'needed'}"
     # Where one kind fits and only its range does not, the other kinds say nothing.
@@ -167,9 +171,17 @@ def at(where: str, value: Any, right: str) -> str:
     return f"{where} = {cut(value)}: {right}"
 
 
-def listed(faults: Iterator[str]) -> str:
+def listed(faults: Iterable[str], heading: str = "the config cannot run:") -> str:
     """Return the message of several faults, each once. Every condition would repeat a fault in `defaults`."""
-    return "\n".join(["the config cannot run:", *(f"  {fault}" for fault in dict.fromkeys(faults))])
+    different = list(dict.fromkeys(faults))
+    more = [f"and {len(different) - MOST_FAULTS:,} more"] if len(different) > MOST_FAULTS else []
+    return "\n  ".join([heading, *different[:MOST_FAULTS], *more])
+
+
+def some(names: Iterable[str], where: str = "") -> str:
+    """Return a list of names in words. Where there are many it breaks off, and may say where all of them are."""
+    every = list(names)
+    return ", ".join([*every[:MOST_NAMES], f"…{where}"] if len(every) > MOST_NAMES else every)
 
 
 def _fields(location: tuple[str, ...], root: type[BaseModel]) -> dict[str, Any]:
@@ -191,9 +203,9 @@ def _settings_in(annotation: Any) -> Any:
     return next((model for part in get_args(annotation) if (model := _settings_in(part))), None)
 
 
-def _nearest(word: str, known: Any) -> str:
+@cache
+def nearest(word: str, known: tuple[str, ...]) -> str:
     """Return a hint at the known key that is closest to a word, or at all known keys."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    names = list(known)
-    every = ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:12])}, …; config/README.md lists all"
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    every = some(known, "; config/README.md lists all")
     return f"; did you mean {close[0]}?" if close else f"; known: {every}"

@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from general_circuits.config.branch import branch_in, change_in, multiplied
+from general_circuits.config.branch import branch_in, change_in, multiplied, unchangeable
 from general_circuits.config.checks import contradictions
-from general_circuits.config.errors import ConfigError, at, cut, explained, listed, place
+from general_circuits.config.condition import ConditionSettings
+from general_circuits.config.errors import ConfigError, at, cut, explained, listed, mapping, place
 from general_circuits.config.study import Study
 from general_circuits.models.compatibility import lacking
 
@@ -42,8 +43,8 @@ def load(raw: Mapping[str, Any]) -> Study:
                 parent = branch.get("from") if isinstance(branch.get("from"), str) else None
                 inherited, own = merged["conditions"].get(parent), written.get(parent)
                 merged["conditions"][name] = _branched(settings, inherited, own)
-    if misplaced := [*_both_given(raw), *_beside_branches(written)]:
-        raise ConfigError(listed(iter(misplaced)))
+    if misplaced := [*_both_given(raw), *_misplaced(written)]:
+        raise ConfigError(listed(misplaced))
     try:
         study = Study.model_validate(merged)
     except ValidationError as error:
@@ -93,13 +94,18 @@ def _branched(own: Mapping[str, Any], parent: Any, written: Any) -> dict[str, An
     return {**_merged(kept, multiplied(change_in(own), kept)), **own}
 
 
-def _beside_branches(conditions: Any) -> Iterator[str]:
-    """Yield settings of conditions that stand beside a `branch:` instead of in its `change:`."""
-    for name, settings in conditions.items() if isinstance(conditions, Mapping) else ():
-        for key in settings if branch_in(settings) is not None else ():
+def _misplaced(conditions: Any) -> Iterator[str]:
+    """Yield settings that stand beside a `branch:` instead of in its `change:`, and keys that no change can have."""
+    for name, settings in mapping(conditions).items():
+        if branch_in(settings) is None:
+            continue
+        for key in settings:
             if key not in ("branch", "measurements"):
                 right = "should be under branch: change, since a branch inherits its parent's settings"
-                yield f"conditions.{name}.{key}: {right}"
+                yield f"{place(('conditions', name, key), {})}: {right}"
+        for key in change_in(settings):
+            if key not in ConditionSettings.model_fields:
+                yield f"{place(('conditions', name, 'branch', 'change', key), {})}: {unchangeable(key)}"
 
 
 def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
