@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ruamel.yaml import YAML
 
 from general_circuits.config.errors import ConfigError
 from general_circuits.config.read import DEEPEST, LARGEST, merged, parsed, read
@@ -58,6 +59,8 @@ REFUSED = {
     "a: " + "{b: " * 3000 + "1" + "}" * 3000: f"nested more than {DEEPEST} levels deep",
     "- " * 3000 + "a": f"nested more than {DEEPEST} levels deep",
     "a: " + "9" * 5000: "is no valid YAML",
+    'study: "\\UFFFFFFFF"': "is no valid YAML",
+    'study: "\\U00110000"': "is no valid YAML",
     "{a: 1": "line 1: is no valid YAML",
     "a: b: c": "line 1: is no valid YAML",
 }
@@ -156,6 +159,50 @@ def test_files_and_changes_merge_key_by_key(tmp_path: Path) -> None:
     config = merged([first, second], ["study=two", "defaults={modulus: 11, learning_rate: 1e-3}"])
     defaults = {"steps": 6, "modulus": 11, "learning_rate": 1e-3}
     assert config == {"study": "two", "defaults": defaults, "conditions": {"a": {}}}
+
+
+@pytest.mark.parametrize(
+    ("later", "place"),
+    [
+        ("defaults:", "defaults"),
+        ("conditions: {a: null}", "conditions.a"),
+        ("defaults: {metrics: }", "defaults.metrics"),
+    ],
+)
+def test_an_empty_value_removes_nothing_that_was_given_before(later: str, place: str, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("defaults: {steps: 5, metrics: {log: 3}}\nconditions: {a: {modulus: 7}, b: {}}\n")
+    second.write_text(later)
+    right = "is empty, and would remove what was given before; leave it out or fill it"
+    with pytest.raises(ConfigError, match=f"^{second}: {place}: {right}$"):
+        merged([first, second], [])
+    key, _, value = later.partition(":")
+    with pytest.raises(ConfigError, match=f"^--config: {place}: {right}$"):
+        merged([first], [f"{key}={value.strip()}"])
+    second.write_text("conditions: {b: null, c: null}")
+    assert merged([first, second], [])["conditions"] == {"a": {"modulus": 7}, "b": None, "c": None}
+
+
+def test_a_key_that_the_command_line_gives_twice_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^--config replicas: is given twice; keep one$"):
+        merged([], ["replicas=2", "study=a", "replicas=3"])
+
+
+def test_whatever_the_yaml_library_raises_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise AssertionError("inside")
+
+    monkeypatch.setattr(YAML, "compose", fail)
+    with pytest.raises(ConfigError, match=r"^mine\.yaml: is no valid YAML: 'inside'$"):
+        parsed("whatever: 1", "mine.yaml")
+
+
+def test_of_many_faults_the_first_are_listed() -> None:
+    with pytest.raises(ConfigError) as refused:
+        parsed("a: 1\n" * 5_000, "mine.yaml")
+    _, *lines = str(refused.value).splitlines()
+    assert len(lines) == 21
+    assert lines[-1] == "  and 4,979 more"
 
 
 @pytest.mark.parametrize("change", ["study", "study=on", "defaults={a: 1, a: 2}", "keep=\x00", "a=" + "[" * 3000])

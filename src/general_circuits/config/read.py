@@ -11,10 +11,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import MaxDepthExceededError
-from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from general_circuits.config.errors import ConfigError, cut
+from general_circuits.config.errors import ConfigError, cut, listed
 
 LARGEST, DEEPEST, LONGEST, MOST = 1_000_000, 20, 45_000, 200_000
 """Limits of a file: bytes, levels of nesting, commas and colons, and values once every alias is written out.
@@ -87,7 +87,7 @@ def parsed(text: str, source: str) -> Any:
         if node is None:
             return None
         if faults := [f"line {line}: {fault}" for line, fault in _faults(node, (), (), set())]:
-            raise ConfigError("\n  ".join([f"{source} cannot be used:", *dict.fromkeys(faults)]))
+            raise ConfigError(listed(faults, f"{source} cannot be used:"))
         if _size(node, {}) > MOST:
             raise ConfigError(f"{source}: has more than {MOST:,} values once its aliases are written out")
         return yaml.constructor.construct_document(node)
@@ -102,9 +102,9 @@ def parsed(text: str, source: str) -> Any:
         where = f", line {mark.line + 1}" if mark else ""
         wrong = " ".join(str(part) for part in (error.context, error.problem) if part)
         raise ConfigError(f"{source}{where}: is no valid YAML: {wrong}") from None
-    except (YAMLError, ValueError) as error:
-        if isinstance(error, ConfigError):
-            raise
+    except ConfigError:
+        raise
+    except Exception as error:  # the library ends with errors of many kinds, such as OverflowError for "\\UFFFFFFFF"
         raise ConfigError(f"{source}: is no valid YAML: {cut(str(error))}") from None
 
 
@@ -181,10 +181,13 @@ def _in_words(kind: str) -> str:
 
 def _kinds(node: ScalarNode) -> tuple[str, str]:
     """Return the kinds of value that YAML 1.2 and YAML 1.1 read a text without quotes as."""
-    if node.style is not None:
-        return "str", "str"
+    return ("str", "str") if node.style is not None else _kinds_of(node.value)
+
+
+@cache
+def _kinds_of(text: str) -> tuple[str, str]:
     new, old = (
-        str(_resolver(version).resolve(ScalarNode, node.value, (True, False))).rsplit(":", 1)[-1]
+        str(_resolver(version).resolve(ScalarNode, text, (True, False))).rsplit(":", 1)[-1]
         for version in ((1, 2), (1, 1))
     )
     return new, old
@@ -211,25 +214,41 @@ def merged(files: Sequence[Path], changes: Sequence[str]) -> dict[str, Any]:
     """Return the config of several files, later ones first, with changes from the command line.
 
     Args:
-        files: config files. Mappings of a later file are merged into those of an earlier one.
+        files: config files. Mappings of a later file are merged into those of an earlier one, which nothing removes.
         changes: texts `key=value`, as for Snakemake's option `--config`; a value is YAML.
 
     Raises:
-        ConfigError: as for `read`, or a change is no `key=value`.
+        ConfigError: as for `read`, or a change is no `key=value`, a key has two changes, or an empty value would remove
+            a mapping.
     """
     config: dict[str, Any] = {}
     for file in files:
-        config = _merged(config, read(file))
+        config = _merged(config, read(file), (str(file),))
+    given: set[str] = set()
     for change in changes:
         key, equals, value = change.partition("=")
+        here = f"--config {cut(key, quoted=False)}"
         if not equals:
-            raise ConfigError(f"--config {cut(change, quoted=False)}: should be key=value")
-        config = _merged(config, {key: parsed(value, f"--config {cut(key, quoted=False)}")})
+            raise ConfigError(f"{here}: should be key=value")
+        if key in given:
+            raise ConfigError(f"{here}: is given twice; keep one")
+        given.add(key)
+        config = _merged(config, {key: parsed(value, here)}, ("--config",))
     return config
 
 
-def _merged(earlier: Any, later: Any) -> Any:
-    """Return `later` with the keys of `earlier` that it does not have, also inside mappings."""
+def _merged(earlier: Any, later: Any, path: tuple[str, ...]) -> Any:
+    """Return `later` with the keys of `earlier` that it does not have, also inside mappings.
+
+    Args:
+        earlier, later: two values of the same key.
+        path: the source of the later one, and keys that lead to it.
+    """
+    if earlier and isinstance(earlier, dict) and later is None:
+        where = cut(".".join(path[1:]), quoted=False)
+        raise ConfigError(
+            f"{path[0]}: {where}: is empty, and would remove what was given before; leave it out or fill it"
+        )
     if not isinstance(earlier, dict) or not isinstance(later, dict):
         return later
-    return {**earlier, **{key: _merged(earlier.get(key), value) for key, value in later.items()}}
+    return {**earlier, **{key: _merged(earlier.get(key), value, (*path, key)) for key, value in later.items()}}
