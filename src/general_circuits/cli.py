@@ -13,15 +13,18 @@ import typer
 from typer.core import TyperGroup
 
 from general_circuits import stages
-from general_circuits.console import print_table, take_any_letter
+from general_circuits.console import open_missing, print_table, take_any_letter
 from general_circuits.running import environment
 
 if TYPE_CHECKING:
     from general_circuits.config.study import Study
 
-STUDY_HELP = "workstation, smoke, full, or {name} for config/{name}.yaml"
+STUDY_HELP = "{name} for config/{name}.yaml, such as smoke; workstation stands for config/config.yaml"
+MOST_STEPS = 10_000_000  # as in config.kinds, which takes a while to import
 NO_STAGES = {"command", "interruption"}
 """Modules of the package `stages` that several stages import. They are no stages themselves."""
+LONGEST_PATH = 200
+"""Number of letters after which a refusal cuts a path."""
 
 
 class StagesOnDemand(TyperGroup):
@@ -78,7 +81,7 @@ def plan(
     study: Annotated[str, typer.Option(help=STUDY_HELP)] = "workstation",
     claim: Annotated[str, typer.Option(help="count only the jobs that this claim needs")] = "",
     seconds: Annotated[
-        float, typer.Option(help="shortest time, in seconds, for which each kind of work is timed", min=0.0)
+        float, typer.Option(help="shortest time, in seconds, for which each kind of work is timed", min=0.0, max=3600.0)
     ] = 0.5,
 ) -> None:
     """Predict the jobs, core-hours, memory and disk of a study. The work of one step is timed on this machine."""
@@ -107,12 +110,16 @@ def plan(
 @app.command()
 def replay(
     condition: Annotated[str, typer.Option(help="name of the condition")],
-    first: Annotated[int, typer.Option(help="first step of the replay", min=0)],
-    last: Annotated[int, typer.Option(help="last step of the replay", min=0)],
+    first: Annotated[int, typer.Option(help="first step of the replay", min=0, max=MOST_STEPS)],
+    last: Annotated[int, typer.Option(help="last step of the replay", min=0, max=MOST_STEPS)],
     study: Annotated[str, typer.Option(help=STUDY_HELP)] = "workstation",
-    block: Annotated[int, typer.Option(help="number of the block of replicas, from 0", min=0)] = 0,
-    checkpoints_every: Annotated[int, typer.Option(help="number of steps between two checkpoints", min=1)] = 1,
-    metrics_every: Annotated[int, typer.Option(help="number of steps between two evaluations", min=1)] = 1,
+    block: Annotated[int, typer.Option(help="number of the block of replicas, from 0", min=0, max=99)] = 0,
+    checkpoints_every: Annotated[
+        int, typer.Option(help="number of steps between two checkpoints", min=1, max=MOST_STEPS)
+    ] = 1,
+    metrics_every: Annotated[
+        int, typer.Option(help="number of steps between two evaluations", min=1, max=MOST_STEPS)
+    ] = 1,
 ) -> None:
     """Train some steps of a run again, byte for byte, with more checkpoints and metrics.
 
@@ -207,6 +214,8 @@ def prune(
     Replays and training states belong to a study as long as it has their condition and block.
     """
     settings = _study(study)
+    if unfit := environment.unfit_folder():
+        raise _refusal(ValueError(unfit))
     from general_circuits.running import launch, made_from, prune
 
     root = Path.cwd()
@@ -289,12 +298,13 @@ def _study(name: str) -> Study:
 def _of_claim(study: Study, claim: str) -> Study:
     """Return the part of a study that a claim needs. End the command if the claim is unknown or cannot be tested."""
     from general_circuits.claims.registry import CLAIMS
+    from general_circuits.config.errors import cut
     from general_circuits.pipeline.dag import Dag
     from general_circuits.pipeline.plan import of_claim
 
     known = [name for name, each in CLAIMS.items() if each.is_measured]
     if claim not in known:
-        raise _refusal(ValueError(f"--claim {claim}: should be one of {', '.join(known)}"))
+        raise _refusal(ValueError(f"--claim {cut(claim, quoted=False)}: should be one of {', '.join(known)}"))
     if lacks := Dag(study).lacks(claim):
         raise _refusal(ValueError(f"--claim {claim}: the claim needs more; the study {study.study} has {lacks}"))
     return of_claim(study, claim)
@@ -303,10 +313,11 @@ def _of_claim(study: Study, claim: str) -> Study:
 def _check_replay(study: Study, condition: str, block: int, first: int, last: int) -> None:
     """End the command if the study has no such steps, before anything is trained."""
     from general_circuits.config.branch import replay_refusal
+    from general_circuits.config.errors import cut, some
 
     if condition not in study.conditions:
-        known = ", ".join(study.conditions)
-        raise _refusal(ValueError(f"--condition {condition}: {study.study} has no such condition; known: {known}"))
+        wrong = f"{study.study} has no such condition; known: {some(study.conditions)}"
+        raise _refusal(ValueError(f"--condition {cut(condition, quoted=False)}: {wrong}"))
     if branch := study.conditions[condition].branch:
         raise _refusal(ValueError(f"--condition {condition}: {replay_refusal(branch.parent)}"))
     if block >= study.blocks:
@@ -329,6 +340,7 @@ def main() -> None:
     """Run the command `general-circuits`. A file that it cannot use or write ends it with one sentence."""
     from general_circuits.storage.files import UnusableFileError
 
+    open_missing()
     if unfit := environment.unfit_python():
         raise SystemExit(f"general-circuits: {unfit}")
     environment.run_own_code()
@@ -343,9 +355,9 @@ def main() -> None:
     except OSError as error:
         if error.errno not in environment.NOT_ALLOWED:
             raise
-        raise SystemExit(
-            f"general-circuits: {error.filename or 'the output'} cannot be written: {error.strerror}"
-        ) from None
+        name = str(error.filename or "the output")
+        name = name if len(name) <= LONGEST_PATH else f"{name[:LONGEST_PATH]}…"
+        raise SystemExit(f"general-circuits: {name} cannot be used: {error.strerror}") from None
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -18,6 +19,21 @@ PLAIN = str.maketrans(
     {"−": "-", "–": "-", "—": "-", "×": "x", "·": "*", "±": "+-", "≤": "<=", "≥": ">=", "’": "'", "…": "..."}
 )
 """Letters of plain ASCII for those that an encoding may lack."""
+
+
+def open_missing() -> None:
+    """Open standard input, output and errors on /dev/null where the caller has closed them.
+
+    Otherwise the next files that open would get their numbers, and what is printed would go there.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number, which is this one
+    for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def take_any_letter() -> None:

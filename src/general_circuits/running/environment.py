@@ -18,6 +18,8 @@ FIRST, LAST = (3, 11), (3, 13)
 
 PERSONAL = frozenset(
     {
+        "BASHOPTS",
+        "BASH_ENV",
         "MATPLOTLIBRC",
         "MPLBACKEND",
         "PYTHONDEVMODE",
@@ -28,15 +30,17 @@ PERSONAL = frozenset(
         "PYTHONSTARTUP",
         "PYTHONVERBOSE",
         "PYTHONWARNINGS",
+        "SHELLOPTS",
+        "TERMINAL_WIDTH",
     }
 )
-"""Variables with which a user asks Python or matplotlib for other behaviour. Jobs start without them."""
+"""Variables with which a user asks Python, matplotlib, bash or typer for other behaviour. Jobs start without them."""
 
 
 MENDS = "`make .venv/runtime` or the command of docs/running.md installs what this checkout asks for"
 
-NOT_ALLOWED = {errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS}
-"""Errors of the machine that a user can do something about: no permission, or no room."""
+NOT_ALLOWED = {errno.EACCES, errno.EDQUOT, errno.ENAMETOOLONG, errno.ENOSPC, errno.EPERM, errno.EROFS}
+"""Errors of the machine that a user can do something about: no permission, no room, or too long a name."""
 
 
 def unfit_python(version: tuple[int, ...] = sys.version_info[:2]) -> str:
@@ -71,6 +75,10 @@ def run_own_code() -> None:
 
 def not_own_code(source: Path) -> str:
     """Say why the code in a folder cannot run, or is not what runs; empty if it runs."""
+    try:
+        str(source).encode()
+    except UnicodeEncodeError:
+        return f"{str(source)!a}: Python and Snakemake cannot use a path with bytes that are no UTF-8; rename the folder"
     if unusable := [letter for letter in (os.pathsep, "{", "}") if letter in str(source)]:
         return f"{source}: Python and Snakemake cannot use a path with {unusable[0]}; rename the folder"
     running = Path(__file__).parents[2]
@@ -81,12 +89,15 @@ def not_own_code(source: Path) -> str:
 
 def unfit_folder() -> str:
     """Say why a study cannot run in the current folder; empty if it can."""
-    folder = Path.cwd()
-    return "" if os.access(folder, os.W_OK) else f"{folder} cannot be written, and results would go there"
+    for name, what in (("", "results"), (".snakemake", "Snakemake's records"), ("results", "results")):
+        folder = Path.cwd() / name
+        if folder.is_dir() and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            return f"{folder} cannot be written, and {what} would go there; give access to it"
+    return ""
 
 
 def settle(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Take the user's own settings of Python and matplotlib out of an environment, and let Python speak UTF-8."""
+    """Take the user's own settings of `PERSONAL` out of an environment, and let Python speak UTF-8."""
     for name in PERSONAL & environment.keys():
         del environment[name]
     environment["PYTHONUTF8"] = "1"

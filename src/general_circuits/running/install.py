@@ -18,9 +18,10 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 
 START = """#!/bin/sh
-# Runs the Python beside this file, so that a copied or moved folder runs its own code.
+# Runs the Python beside this file, so that a copied or moved folder runs its own code. PYTHONHOME names another Python.
 python="$(dirname -- "$(realpath -- "$0")")/python"
 [ -x "$python" ] || {{ echo "$0: there is no Python in .venv any more; make .venv/runtime mends it" >&2; exit 1; }}
+unset PYTHONHOME
 exec "$python" -m {module} "$@"
 """
 COMMANDS = {"general-circuits": "general_circuits.cli", "snakemake": "snakemake"}

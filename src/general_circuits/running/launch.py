@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from general_circuits import machine
-from general_circuits.config.errors import ConfigError
+from general_circuits.config.errors import ConfigError, cut, some
 from general_circuits.config.load import load
 from general_circuits.config.read import read
 from general_circuits.pipeline.dag import Dag
@@ -179,33 +179,43 @@ def _unwritable(root: Path) -> str | None:
     return None if os.access(folder, os.W_OK) else f"{folder} may not be written: give access to it"
 
 
+WORKSTATION = "workstation"
+"""Name of the study in config/config.yaml. Every other config has the name of its study."""
+
+
 def config_file(study: str, root: Path) -> Path:
     """Return the config file of a study.
 
     Raises:
-        LaunchError: there is none of this name.
+        LaunchError: there is none of this name, or there are two.
     """
     folder = root / "config"
-    path = folder / ("config.yaml" if study == "workstation" else f"{study}.yaml")
-    if path.parent != folder or not path.is_file():
-        files = [file.stem for file in folder.glob("*.yaml") if file.is_file()]
-        if not files:
-            raise LaunchError(f"{root} has no config/: run this in the folder of the project")
-        known = ", ".join(sorted("workstation" if name == "config" else name for name in files))
-        wrong = f"there is no config/{path.name}" if path.parent == folder else "should be a name and no path"
-        raise LaunchError(f"study {study!r}: {wrong}; known: {known}")
-    return path
+    # Names are looked up and no path is made of them: a path can be too long, or lead elsewhere.
+    files = {file.stem: file for file in folder.iterdir() if file.suffix == ".yaml"} if folder.is_dir() else {}
+    if not files:
+        raise LaunchError(f"{root} has no config/: run this in the folder of the project")
+    if {"config", WORKSTATION} <= files.keys() and study in ("config", WORKSTATION):
+        both = f"config/config.yaml and config/{WORKSTATION}.yaml"
+        raise LaunchError(f"study {study!r}: {both} have this name; rename config/{WORKSTATION}.yaml")
+    named = {WORKSTATION if name == "config" else name: file for name, file in files.items()}
+    if study not in named:
+        wrong = (
+            "should be a name and no path" if "/" in study else f"there is no config/{cut(study, quoted=False)}.yaml"
+        )
+        if study == "config":
+            wrong = f"config/config.yaml is the study {WORKSTATION}"
+        raise LaunchError(f"study {cut(study)}: {wrong}; known: {some(sorted(named))}")
+    return named[study]
 
 
 def _profile(name: str, root: Path) -> Path:
     """Return the folder of a profile; refuse a name without one."""
     folder = root / "profiles"
-    path = folder / name
-    if path.parent != folder or not (path / "config.yaml").is_file():
-        known = ", ".join(sorted(file.parent.name for file in folder.glob("*/config.yaml")))
-        wrong = f"there is no profiles/{name}" if path.parent == folder else "should be a name and no path"
-        raise LaunchError(f"profile {name!r}: {wrong}; known: {known}")
-    return path
+    known = sorted(file.parent.name for file in folder.glob("*/config.yaml"))
+    if name not in known:
+        wrong = "should be a name and no path" if "/" in name else f"there is no profiles/{cut(name, quoted=False)}"
+        raise LaunchError(f"profile {cut(name)}: {wrong}; known: {some(known)}")
+    return folder / name
 
 
 def check_results(results: Path) -> None:
