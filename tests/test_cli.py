@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from verdict_tables import REASON, in_parts, two_claims
 from general_circuits import cli, stages
 from general_circuits.claims import verdicts
 from general_circuits.claims.registry import CLAIMS
+from general_circuits.config.kinds import MOST_STEPS
 from general_circuits.documentation import readme
 from general_circuits.storage import tables
 from general_circuits.storage.schemas.verdicts import TABLE as VERDICTS
@@ -28,6 +30,48 @@ def test_every_stage_and_helper_is_a_command() -> None:
     assert set(cli.stage_names()) == files
     for name in files | {"run", "plan", "replay", "claims", "readme", "reference"}:
         assert name in listed
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        *((f"{command} --study {LONG}", "there is no config/xxx") for command in ("plan", "run", "prune", "check")),
+        (f"run --study smoke --profile {LONG}", "there is no profiles/xxx"),
+        (f"claims {LONG}", "xxx… cannot be used: File name too long"),
+        (f"plan --study smoke --claim {LONG}", "xxx…: should be one of"),
+        (f"replay --study smoke --condition {LONG} --first 0 --last 1", "smoke has no such condition; known: grokking"),
+        ("plan --study config", "study 'config': config/config.yaml is the study workstation; known: "),
+    ],
+    ids=lambda text: text[:12],
+)
+def test_names_that_no_file_can_have_are_refused_in_a_sentence(
+    arguments: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["general-circuits", *arguments.split()])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    printed = capsys.readouterr().err + str(ended.value)
+    assert said in printed
+    assert len(printed) < 420
+    assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("option", ["--checkpoints-every", "--metrics-every", "--first", "--last", "--block"])
+def test_numbers_of_a_replay_have_a_largest_one(option: str) -> None:
+    given = {"--condition": "grokking", "--first": "0", "--last": "1", option: "1" + "0" * 300}
+    run = CLI.invoke(cli.app, ["replay", *(text for pair in given.items() for text in pair)])
+    assert run.exit_code == 2
+    assert option in run.output
+    assert MOST_STEPS == cli.MOST_STEPS
+
+
+def test_a_users_width_of_the_terminal_that_is_no_number_does_no_harm() -> None:
+    command = [sys.executable, "-m", "general_circuits.cli", "--help"]
+    run = subprocess.run(command, env={**os.environ, "TERMINAL_WIDTH": "abc"}, capture_output=True, check=False)
+    assert (run.returncode, run.stderr) == (0, b"")
 
 
 def test_a_stage_takes_its_parameters_as_options() -> None:

@@ -108,6 +108,28 @@ def test_a_full_disk_is_told_in_one_sentence(results: Path) -> None:
     )
 
 
+def test_a_closed_output_is_opened_before_another_file_gets_its_number(tmp_path: Path) -> None:
+    """Python has no `sys.stderr` where the caller has closed it, and gives its number to the next file."""
+    code = f"""
+import sys
+from general_circuits import cli
+def app():
+    with open({str(tmp_path / "said")!r}, "w") as file:
+        print(file.fileno(), sys.stdin.read(), sys.stdout.isatty(), sys.stderr.isatty(), file=file)
+    print("lost")
+cli.app = app
+cli.main()"""
+    run = shell('exec $PYTHON -c "$CODE" <&- >&- 2>&-', PYTHON=sys.executable, CODE=code)
+    assert run.returncode == 0
+    assert (tmp_path / "said").read_text() == "3  False False\n"
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "2>&- >&- <&-"])
+def test_a_command_without_outputs_ends_as_usual(closed: str) -> None:
+    assert shell(f"$CLI plan --study absent {closed}").returncode == 1
+    assert shell(f"$CLI plan --study smoke --seconds 0 {closed}").returncode == 0
+
+
 @pytest.mark.parametrize("cores", ["0", "-1", "abc", "1.5", "٣", "", "99999999999", "ALL"])
 def test_a_number_of_cores_that_is_none_is_refused_in_one_sentence(cores: str) -> None:
     run = CliRunner().invoke(cli.app, ["run", "--study", "smoke", "--cores", cores])

@@ -355,9 +355,11 @@ def main() -> None:
     except OSError as error:
         if error.errno not in environment.NOT_ALLOWED:
             raise
-        name = str(error.filename or "the output")
-        name = name if len(name) <= LONGEST_PATH else f"{name[:LONGEST_PATH]}…"
-        raise SystemExit(f"general-circuits: {name} cannot be used: {error.strerror}") from None
+        if error.filename is None:
+            raise SystemExit(f"general-circuits: the output cannot be written: {error.strerror}") from None
+        path = str(error.filename)
+        path = path if len(path) <= LONGEST_PATH else f"{path[:LONGEST_PATH]}…"
+        raise SystemExit(f"general-circuits: {path} cannot be used: {error.strerror}") from None
 
 
 if __name__ == "__main__":

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 import quick_snakemake
+
+from general_circuits.running import configs
 
 ROOT = Path(__file__).parents[2]
 GOOD = "study: tiny\ndefaults: {modulus: 7, batch_size: full}\nconditions: {grokking: {}}\n"
@@ -44,6 +47,7 @@ def test_snakemake_refuses_a_file_in_a_sentence(fault: str, tmp_path: Path) -> N
     ("change", "message"),
     [
         ("study", "Error: --config study: should be key=value"),
+        ("defaults=", "--config: defaults: is empty, and would remove what was given before; leave it out or fill it"),
         ("study=on", "Error: --config study cannot be used"),
         ("defaults={steps: 5, steps: 6}", "line 1: steps: is written twice"),
         ("defaults={steps: ٣}", "defaults.steps = '٣': should be a whole number"),
@@ -55,6 +59,22 @@ def test_snakemake_refuses_a_file_in_a_sentence(fault: str, tmp_path: Path) -> N
 def test_snakemake_reads_changes_on_the_command_line_as_strictly(change: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(GOOD)
     assert message in refused(tmp_path, "--configfile", str(tmp_path / "mine.yaml"), "--config", change)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        ("--config replicas=2 --config study=a", "--config"),
+        ("-C replicas=2 --config=study=a", "--config"),
+        ("--configfile a.yaml --configfiles=b.yaml", "--configfile"),
+    ],
+)
+def test_an_option_whose_first_values_snakemake_would_forget_is_refused(
+    arguments: str, option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["snakemake", *arguments.split()])
+    with pytest.raises(SystemExit, match=f"^snakemake: {option} is given twice"):
+        configs.read_strictly()
 
 
 def test_without_a_profile_a_fault_that_snakemake_does_not_see_is_refused_by_the_workflow(tmp_path: Path) -> None:

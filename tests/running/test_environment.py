@@ -77,6 +77,30 @@ def test_a_path_that_python_or_snakemake_cannot_use_is_refused(letter: str) -> N
     assert said == f"/a{letter}b/src: Python and Snakemake cannot use a path with {letter}; rename the folder"
 
 
+def test_a_path_of_bytes_that_are_no_text_is_refused() -> None:
+    said = environment.not_own_code(Path(os.fsdecode(b"/a\xff/src")))
+    assert (
+        said
+        == r"'/a\udcff/src': Python and Snakemake cannot use a path with bytes that are no UTF-8; rename the folder"
+    )
+
+
+@pytest.mark.parametrize("name", ["", ".snakemake", "results"])
+def test_a_folder_without_access_is_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in (".snakemake", "results"):
+        (tmp_path / folder).mkdir()
+    assert environment.unfit_folder() == ""
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / name)
+    assert environment.unfit_folder().startswith(f"{tmp_path / name} cannot be written, and ")
+
+
+def test_a_file_that_bash_would_run_first_reaches_no_job() -> None:
+    variables = {"BASH_ENV": "/a/file", "SHELLOPTS": "noexec", "BASHOPTS": "extglob", "TERMINAL_WIDTH": "abc"}
+    environment.settle(variables)
+    assert variables == {"PYTHONUTF8": "1"}
+
+
 @pytest.mark.parametrize("home", ["/proc/none", "/dev/null", "/dev/null/none"])
 def test_caches_move_into_this_folder_if_those_of_the_user_cannot_be_written(
     home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -125,6 +125,13 @@ def test_a_copied_checkout_runs_its_own_code_by_every_command(how: str, copied: 
     assert MARK[7:-3] in run.stdout + run.stderr
 
 
+def test_commands_of_the_environment_start_without_a_users_home_of_python(copied: Path) -> None:
+    for command in (HOW["its own command"], HOW["its own Snakemake"]):
+        env = {**plain(), "PYTHONHOME": "/none"}
+        run = subprocess.run(command, cwd=copied, env=env, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+
+
 def test_a_moved_environment_is_tied_to_its_new_folder_without_a_connection(copied: Path, tmp_path: Path) -> None:
     moved = tmp_path / "moved"
     shutil.copytree(copied, moved, symlinks=True)

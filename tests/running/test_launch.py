@@ -50,6 +50,44 @@ def test_an_unknown_profile_is_refused_with_the_known_ones() -> None:
         launch._profile("../profiles/slurm", root)
 
 
+def test_two_configs_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    for name in ("config", "other"):
+        (tmp_path / f"config/{name}.yaml").write_text(VALID)
+    assert launch.config_file("workstation", tmp_path) == tmp_path / "config/config.yaml"
+    with pytest.raises(
+        launch.LaunchError, match=r"^study 'config': config/config.yaml is the study workstation; known"
+    ):
+        launch.config_file("config", tmp_path)
+    (tmp_path / "config/workstation.yaml").write_text(VALID)
+    for name in ("workstation", "config"):
+        with pytest.raises(launch.LaunchError, match=r"config/config.yaml and config/workstation.yaml have this name"):
+            launch.config_file(name, tmp_path)
+    assert launch.config_file("other", tmp_path) == tmp_path / "config/other.yaml"
+
+
+def test_a_folder_of_configs_that_may_not_be_read_is_not_called_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").mkdir()
+
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(PermissionError, match="config"):
+        launch.config_file("mine", tmp_path)
+
+
+def test_nothing_goes_on_where_snakemake_did_not_start(tmp_path: Path) -> None:
+    """Snakemake has the status 2 where it refuses an option or a profile."""
+    stopper = SimpleNamespace(run=lambda *_: 2)
+    run = launch.Run("mine", tmp_path, tmp_path / "config/mine.yaml", None, 0, stopper)
+    with pytest.raises(launch.LaunchError) as refused:
+        run.make()
+    assert str(refused.value) == "mine: not started, since Snakemake refused an option or a profile"
+
+
 VALID = "study: mine\nconditions: {grokking: {}}\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,20 @@ from snakemake.settings import types
 from general_circuits.config.errors import ConfigError
 from general_circuits.config.read import merged
 
+OPTIONS = (("--config", "-C"), ("--configfile", "--configfiles"))
+"""Options of Snakemake that take configs, each with its other names."""
+
 
 def read_strictly() -> None:
     """Let Snakemake read what `--configfile` and `--config` give with `config.read`. Profiles call this.
 
     Snakemake reads configs before the Snakefile. Its own reader runs templates in them as code. It ends with a
     traceback for bytes that are no UTF-8, for deep nesting and for an alias of itself. In YAML that stands on the
-    command line, it takes every number for text.
+    command line, it takes every number for text. Of an option that is given twice it takes the last one in silence.
     """
+    for option in OPTIONS:
+        if sum(argument.partition("=")[0] in option for argument in sys.argv) > 1:
+            raise SystemExit(f"snakemake: {option[0]} is given twice, and the last would count; give all values to one")
     types.load_configfile = lambda path: _read([Path(path)], [])
     cli.parse_config = lambda entries: _read([], entries or [])
 

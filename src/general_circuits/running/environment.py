@@ -16,6 +16,9 @@ from general_circuits.running import install
 FIRST, LAST = (3, 11), (3, 13)
 """Versions of Python that the tests have run on. pyproject.toml and the Makefile name the same."""
 
+UNSTARTED = 2
+"""Exit status of Snakemake where it refuses an option or a profile, before it runs anything."""
+
 PERSONAL = frozenset(
     {
         "BASHOPTS",
@@ -78,7 +81,9 @@ def not_own_code(source: Path) -> str:
     try:
         str(source).encode()
     except UnicodeEncodeError:
-        return f"{str(source)!a}: Python and Snakemake cannot use a path with bytes that are no UTF-8; rename the folder"
+        return (
+            f"{str(source)!a}: Python and Snakemake cannot use a path with bytes that are no UTF-8; rename the folder"
+        )
     if unusable := [letter for letter in (os.pathsep, "{", "}") if letter in str(source)]:
         return f"{source}: Python and Snakemake cannot use a path with {unusable[0]}; rename the folder"
     running = Path(__file__).parents[2]

@@ -18,6 +18,7 @@ from general_circuits.config.load import load
 from general_circuits.config.read import read
 from general_circuits.pipeline.dag import Dag
 from general_circuits.running import lock, made_from, report_record
+from general_circuits.running.environment import UNSTARTED
 from general_circuits.running.lock import LaunchError as LaunchError
 from general_circuits.running.lock import alone as alone
 from general_circuits.running.stopping import CONTINUES, Stopper
@@ -125,7 +126,7 @@ class Run:
         """Run Snakemake and return its exit status.
 
         Raises:
-            LaunchError: a signal asked for a stop.
+            LaunchError: a signal asked for a stop, or Snakemake did not start.
         """
         command = [sys.executable, "-m", "snakemake", "--configfile", str(self.config.relative_to(self.root))]
         # Snakemake inherits the lock. If this process is killed, no second launch can start while Snakemake still runs.
@@ -135,6 +136,8 @@ class Run:
             number = self.stopper.signal
             cause = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
             raise LaunchError(f"{self.study}: stopped by {cause}; {CONTINUES}", 128 + number)
+        if status == UNSTARTED:
+            raise LaunchError(f"{self.study}: not started, since Snakemake refused an option or a profile")
         return status
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import IO, Any
+import textwrap
+from functools import cache
+from typing import IO, Any, NoReturn
 
 from snakemake.cli import get_argument_parser
 from snakemake.profiles import ProfileConfigFileParser
+
+from general_circuits.running.environment import UNSTARTED
 
 _HARMLESS = """
     benchmark-extended conda-base-path conda-frontend conda-prefix container-image cores debug-dag default-res
@@ -22,14 +26,22 @@ HARMLESS = frozenset(_HARMLESS.split())
 
 
 def ignore_what_decides() -> None:
-    """Ignore settings of a user's or a site's profile that decide what runs, and name them.
+    """Ignore settings of a user's or a site's profile that decide what runs, and name them; refuse one that is none.
 
     Profiles of this project call this. Snakemake reads the workflow's own profile first, and then all others.
     """
     parse = ProfileConfigFileParser.parse
 
     def parse_harmless(parser: Any, stream: IO[str]) -> dict[str, Any]:
-        settings = parse(parser, stream)
+        try:
+            settings = parse(parser, stream)
+        except Exception as error:
+            # Where the file is YAML, but no mapping, Snakemake's own words say no more.
+            why = str(error).partition("Couldn't parse config file: ")[2]
+            why = f" ({textwrap.shorten(why, 100, placeholder=' …')})" if why else ""
+            _refuse(stream.name, f"cannot be read as keys with values, such as jobs: 4{why}")
+        if unknown := {name for name in settings if name.lstrip("-") not in _options()}:
+            _refuse(stream.name, f"Snakemake has no option {', '.join(sorted(unknown))}")
         ignored = {name for name in settings if name.lstrip("-") in deciding()}
         if ignored:
             print(
@@ -42,8 +54,26 @@ def ignore_what_decides() -> None:
     ProfileConfigFileParser.parse = parse_harmless
 
 
+def _refuse(profile: str, why: str) -> NoReturn:
+    """End Snakemake as it ends itself at a wrong option, but in one sentence and without all of its options."""
+    print(f"snakemake: the profile {profile}: {why}; mend it, or unset SNAKEMAKE_PROFILE", file=sys.stderr)
+    raise SystemExit(UNSTARTED)
+
+
 def deciding() -> set[str]:
     """Return all options of Snakemake itself that are not in `HARMLESS`. Options of plugins are not among them."""
-    groups = [group for group in get_argument_parser()._action_groups if "plugin settings" not in group.title]
-    options = {option for group in groups for action in group._group_actions for option in action.option_strings}
-    return {option.lstrip("-") for option in options if option.startswith("--")} - HARMLESS
+    return {name for name, is_own in _options().items() if is_own} - HARMLESS
+
+
+@cache
+def _options() -> dict[str, bool]:
+    """Map the long name of every option to whether it is one of Snakemake itself, and not of a plugin."""
+    groups = get_argument_parser()._action_groups
+    groups = sorted(groups, key=lambda group: "plugin settings" not in group.title)
+    return {
+        option.lstrip("-"): "plugin settings" not in group.title
+        for group in groups
+        for action in group._group_actions
+        for option in action.option_strings
+        if option.startswith("--")
+    }
