@@ -222,6 +222,20 @@ def test_a_large_config_with_a_fault_everywhere_is_refused_briefly_and_soon(kind
     assert all(len(line) < 300 for line in lines)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"branch": {"at": "onset"}},
+        {"branch": {"from": "x", "at": "onset"}, "steps": 1},
+        {"branch": {"from": "x", "at": "onset", "change": {"y" * 9_000: 1}}},
+        {"operation": "x+y", "expression": "x"},
+        {"y" * 9_000: 1},
+    ],
+)
+def test_long_names_are_cut_in_every_message(settings: dict[str, Any]) -> None:
+    assert all(len(line) < 400 for line in faults(study(conditions={"x" * 9_000: settings})))
+
+
 def test_a_branch_in_a_study_of_branches_is_told_that_there_is_no_parent() -> None:
     lonely = study(conditions={"fast": {"branch": {"from": "x", "at": "onset"}}})
     assert faults(lonely) == [

@@ -61,6 +61,8 @@ REFUSED = {
     "a: " + "9" * 5000: "is no valid YAML",
     'study: "\\UFFFFFFFF"': "is no valid YAML",
     'study: "\\U00110000"': "is no valid YAML",
+    "a: *" + "x" * 9_000: "line 1: is no valid YAML: ",
+    "a: &{0} 1\nb: &{0} 2".format("x" * 9_000): "…",
     "{a: 1": "line 1: is no valid YAML",
     "a: b: c": "line 1: is no valid YAML",
 }

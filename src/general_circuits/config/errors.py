@@ -90,7 +90,7 @@ def _message(location: tuple[str, ...], faults: Sequence[Any], raw: Mapping[str,
     if kind == "extra_forbidden":
         return f"{place(location, raw)}: unknown key{nearest(location[-1], tuple(_fields(location, root)))}"
     if kind == "missing":
-        return f"{'.'.join(location)}: missing; {_fields(location, root)[location[-1]].description or 'needed'}"
+        return f"{dotted(*location)}: missing; {_fields(location, root)[location[-1]].description or 'needed'}"
     # Where one kind fits and only its range does not, the other kinds say nothing.
     telling = [fault for fault in faults if not fault["type"].endswith(("_type", "literal_error"))] or faults
     reasons = list(dict.fromkeys(map(_reason, telling)))
@@ -142,14 +142,19 @@ def place(location: tuple[str, ...], raw: Mapping[str, Any]) -> str:
         branch = mapping(own.get("branch"))
         if branch and location[2] not in ("branch", "measurements"):
             if _has(branch.get("change"), location[2:]):
-                return ".".join((*location[:2], "branch", "change", *location[2:]))
+                return dotted(*location[:2], "branch", "change", *location[2:])
             parent = branch.get("from")
             # A branch of a branch is refused, and inherits nothing.
             if isinstance(parent, str) and parent in conditions and not mapping(conditions[parent]).get("branch"):
                 return place(("conditions", parent, *location[2:]), raw)
         if not _has(own, location[2:]) and _has(defaults, location[2:]):
-            return ".".join(("defaults", *location[2:]))
-    return ".".join(cut(part, quoted=False) for part in location)
+            return dotted("defaults", *location[2:])
+    return dotted(*location)
+
+
+def dotted(*keys: str) -> str:
+    """Return keys as a path with dots, each key without its end if it is long."""
+    return ".".join(cut(key, quoted=False) for key in keys)
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

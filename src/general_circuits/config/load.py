@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from general_circuits.config.branch import branch_in, change_in, multiplied, unchangeable
 from general_circuits.config.checks import contradictions
 from general_circuits.config.condition import ConditionSettings
-from general_circuits.config.errors import ConfigError, at, cut, explained, listed, mapping, place
+from general_circuits.config.errors import ConfigError, at, cut, dotted, explained, listed, mapping, place
 from general_circuits.config.study import Study
 from general_circuits.models.compatibility import lacking
 
@@ -60,7 +60,7 @@ def _both_given(raw: Mapping[str, Any]) -> Iterator[str]:
     conditions = raw.get("conditions")
     mappings = {"defaults": raw.get("defaults")}
     if isinstance(conditions, Mapping):
-        mappings |= {f"conditions.{name}": settings for name, settings in conditions.items()}
+        mappings |= {dotted("conditions", name): settings for name, settings in conditions.items()}
     for where, settings in mappings.items():
         for keys in ALTERNATIVES if isinstance(settings, Mapping) else ():
             assert isinstance(settings, Mapping)
@@ -102,10 +102,10 @@ def _misplaced(conditions: Any) -> Iterator[str]:
         for key in settings:
             if key not in ("branch", "measurements"):
                 right = "should be under branch: change, since a branch inherits its parent's settings"
-                yield f"{place(('conditions', name, key), {})}: {right}"
+                yield f"{dotted('conditions', name, key)}: {right}"
         for key in change_in(settings):
             if key not in ConditionSettings.model_fields:
-                yield f"{place(('conditions', name, 'branch', 'change', key), {})}: {unchangeable(key)}"
+                yield f"{dotted('conditions', name, 'branch', 'change', key)}: {unchangeable(key)}"
 
 
 def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -14,7 +15,7 @@ from ruamel.yaml.composer import MaxDepthExceededError
 from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from general_circuits.config.errors import ConfigError, cut, listed
+from general_circuits.config.errors import ConfigError, cut, dotted, listed
 
 LARGEST, DEEPEST, LONGEST, MOST = 1_000_000, 20, 45_000, 200_000
 """Limits of a file: bytes, levels of nesting, commas and colons, and values once every alias is written out.
@@ -93,14 +94,16 @@ def parsed(text: str, source: str) -> Any:
         return yaml.constructor.construct_document(node)
     except ReusedAnchorWarning as error:
         anchor = re.search("anchor '(.*)'", str(error))
-        raise ConfigError(f"{source}: the anchor &{anchor[1] if anchor else ''} is written twice; rename one") from None
+        raise ConfigError(
+            f"{source}: the anchor &{cut(anchor[1], quoted=False) if anchor else ''} is written twice; rename one"
+        ) from None
     except MaxDepthExceededError as error:
         line = error.problem_mark.line + 1
         raise ConfigError(f"{source}, line {line}: is nested more than {DEEPEST} levels deep") from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}" if mark else ""
-        wrong = " ".join(str(part) for part in (error.context, error.problem) if part)
+        wrong = textwrap.shorten(" ".join(str(part) for part in (error.context, error.problem) if part), 200)
         raise ConfigError(f"{source}{where}: is no valid YAML: {wrong}") from None
     except ConfigError:
         raise
@@ -245,7 +248,7 @@ def _merged(earlier: Any, later: Any, path: tuple[str, ...]) -> Any:
         path: the source of the later one, and keys that lead to it.
     """
     if earlier and isinstance(earlier, dict) and later is None:
-        where = cut(".".join(path[1:]), quoted=False)
+        where = dotted(*path[1:])
         raise ConfigError(
             f"{path[0]}: {where}: is empty, and would remove what was given before; leave it out or fill it"
         )

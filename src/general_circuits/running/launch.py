@@ -217,7 +217,7 @@ def _profile(name: str, root: Path) -> Path:
     known = sorted(file.parent.name for file in folder.glob("*/config.yaml"))
     if name not in known:
         wrong = "should be a name and no path" if "/" in name else f"there is no profiles/{cut(name, quoted=False)}"
-        raise LaunchError(f"profile {cut(name)}: {wrong}; known: {some(known)}")
+        raise LaunchError(f"profile {cut(name)}: {wrong}; known: {some(known) or 'none'}")
     return folder / name
 
 
