@@ -138,6 +138,13 @@ def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
             read(path)
 
 
+def test_equal_texts_are_read_once_and_refused_by_their_own_names() -> None:
+    assert parsed("a: {b: 1}", "relative.yaml") is parsed("a: {b: 1}", "/absolute.yaml")
+    for source in ("one.yaml", "two.yaml"):
+        with pytest.raises(ConfigError, match=f"^{source}, line 1: is no valid YAML"):
+            parsed("{a: 1", source)
+
+
 def test_aliases_that_multiply_are_refused_at_once() -> None:
     lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))]
     with pytest.raises(ConfigError, match="more than 200,000 values"):

@@ -57,7 +57,6 @@ def read(path: Path) -> dict[str, Any]:
     return value
 
 
-@cache
 def parsed(text: str, source: str) -> Any:
     """Return the value that a YAML text describes. Nobody may change it, since equal texts share it.
 
@@ -68,17 +67,26 @@ def parsed(text: str, source: str) -> Any:
     Raises:
         ConfigError: as for `read`.
     """
+    try:
+        return _parsed(text)
+    except ConfigError as error:
+        raise ConfigError(f"{source}{error}") from None
+
+
+@cache
+def _parsed(text: str) -> Any:
+    """Return the value that a YAML text describes. Messages lack the source, with which they begin."""
     text = text.replace("\r\n", "\n")
     if unseen := CONTROL.search(text):
         line = text.count("\n", 0, unseen.start()) + 1
         names = {"\t": "a tab; indent with spaces", "\ufeff": "a byte-order mark; save the file without one"}
         named = names.get(unseen[0], f"the control character U+{ord(unseen[0]):04X}; remove it")
-        raise ConfigError(f"{source}, line {line}: has {named}")
+        raise ConfigError(f", line {line}: has {named}")
     if text.count(",") + text.count(":") > LONGEST:
-        raise ConfigError(f"{source}: has more than {LONGEST:,} keys and values, the longest config that is read")
+        raise ConfigError(f": has more than {LONGEST:,} keys and values, the longest config that is read")
     if directive := re.search("^%", text, re.MULTILINE):
         line = text.count("\n", 0, directive.start()) + 1
-        raise ConfigError(f"{source}, line {line}: begins with %; configs are YAML 1.2 without directives")
+        raise ConfigError(f", line {line}: begins with %; configs are YAML 1.2 without directives")
     yaml = YAML(typ="safe", pure=True)
     yaml.max_depth = DEEPEST
     try:
@@ -88,27 +96,27 @@ def parsed(text: str, source: str) -> Any:
         if node is None:
             return None
         if faults := [f"line {line}: {fault}" for line, fault in _faults(node, (), (), set())]:
-            raise ConfigError(listed(faults, f"{source} cannot be used:"))
+            raise ConfigError(listed(faults, " cannot be used:"))
         if _size(node, {}) > MOST:
-            raise ConfigError(f"{source}: has more than {MOST:,} values once its aliases are written out")
+            raise ConfigError(f": has more than {MOST:,} values once its aliases are written out")
         return yaml.constructor.construct_document(node)
     except ReusedAnchorWarning as error:
         anchor = re.search("anchor '(.*)'", str(error))
         raise ConfigError(
-            f"{source}: the anchor &{cut(anchor[1], quoted=False) if anchor else ''} is written twice; rename one"
+            f": the anchor &{cut(anchor[1], quoted=False) if anchor else ''} is written twice; rename one"
         ) from None
     except MaxDepthExceededError as error:
         line = error.problem_mark.line + 1
-        raise ConfigError(f"{source}, line {line}: is nested more than {DEEPEST} levels deep") from None
+        raise ConfigError(f", line {line}: is nested more than {DEEPEST} levels deep") from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}" if mark else ""
         wrong = textwrap.shorten(" ".join(str(part) for part in (error.context, error.problem) if part), 200)
-        raise ConfigError(f"{source}{where}: is no valid YAML: {wrong}") from None
+        raise ConfigError(f"{where}: is no valid YAML: {wrong}") from None
     except ConfigError:
         raise
     except Exception as error:  # the library ends with errors of many kinds, such as OverflowError for "\\UFFFFFFFF"
-        raise ConfigError(f"{source}: is no valid YAML: {cut(str(error))}") from None
+        raise ConfigError(f": is no valid YAML: {cut(str(error))}") from None
 
 
 def _faults(node: Node, path: tuple[str, ...], around: tuple[int, ...], known: set[int]) -> Iterator[tuple[int, str]]:
