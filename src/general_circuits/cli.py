@@ -338,9 +338,9 @@ def _refusal(error: Exception) -> typer.Exit:
 
 def main() -> None:
     """Run the command `general-circuits`. A file that it cannot use or write ends it with one sentence."""
+    open_missing()
     from general_circuits.storage.files import UnusableFileError
 
-    open_missing()
     if unfit := environment.unfit_python():
         raise SystemExit(f"general-circuits: {unfit}")
     environment.run_own_code()
