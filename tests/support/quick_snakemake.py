@@ -130,11 +130,13 @@ def preload() -> None:
     """Import all stages and what their jobs import by name."""
     import pkgutil
 
+    import torch
+
     import general_circuits
     from general_circuits import stages
-    from general_circuits.devices import set_up
 
-    set_up("cpu")
+    # A fork of a process that has threads can hang. What else a stage sets up stays its own: figures round otherwise.
+    torch.set_num_threads(1)
     for module in pkgutil.iter_modules(stages.__path__):
         importlib.import_module(f"{stages.__name__}.{module.name}")
     for room in ("claims", "figures", "analysis", "storage.schemas", "tasks", "measurements.saliency", "report"):
