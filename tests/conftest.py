@@ -10,8 +10,11 @@ import pytest
 import torch
 from hypothesis import settings
 
-# A shell that runs the suite in the background makes it ignore Ctrl-C. The processes it starts would ignore it too.
+# A shell that runs the suite in the background makes it ignore Ctrl-C and Ctrl-\, and `nohup` a closed terminal. The
+# processes it starts would ignore them too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)
 
 torch.set_num_threads(1)
 settings.register_profile("repeatable", derandomize=True, deadline=None)
