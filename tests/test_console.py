@@ -127,7 +127,7 @@ cli.main()"""
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", "2>&- >&- <&-"])
 def test_a_command_without_outputs_ends_as_usual(closed: str) -> None:
     assert shell(f"$CLI plan --study absent {closed}").returncode == 1
-    assert shell(f"$CLI plan --study smoke --seconds 0 {closed}").returncode == 0
+    assert shell(f"$CLI plan --help {closed}").returncode == 0
 
 
 @pytest.mark.parametrize("cores", ["0", "-1", "abc", "1.5", "٣", "", "99999999999", "ALL"])

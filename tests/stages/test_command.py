@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from collections import defaultdict
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -15,14 +16,17 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from general_circuits import stages
+from general_circuits.duels.files import PLACES
 from general_circuits.stages.ablate_neurons import Ablation
-from general_circuits.stages.command import Stage, of_another_run, with_options
+from general_circuits.stages.command import FOLDERS, RUN, Stage, of_another_run, with_options
 from general_circuits.stages.extract_saliency import Extraction
 from general_circuits.stages.measure_progress import Progress
 from general_circuits.stages.replay_block import Replay
 from general_circuits.stages.replay_moments import Moments
 from general_circuits.stages.train_block import Training
 from general_circuits.stages.watch_spikes import Watch
+from general_circuits.storage.files import STATES, WEIGHTS
+from general_circuits.storage.schemas import registry as schemas
 
 RECEIVED: list[object] = []
 """Arguments that reached a stage."""
@@ -117,8 +121,11 @@ def test_help_shows_the_docstring_of_the_stage(main: Stage, text: str) -> None:
     ("changed", "fault"),
     [
         ({}, ""),
-        ({"saliency": Path("s/random_labels/3.parquet")}, "s/random_labels/3.parquet: is of random_labels, block 3"),
-        ({"saliency": Path("s/grokking/2.parquet")}, "s/grokking/2.parquet: is of grokking, block 2"),
+        (
+            {"saliency": Path("saliency/random_labels/3.parquet")},
+            "saliency/random_labels/3.parquet: is of random_labels, block 3",
+        ),
+        ({"saliency": Path("saliency/grokking/2.parquet")}, "saliency/grokking/2.parquet: is of grokking, block 2"),
         (
             {"moments": "moments/random_labels/3.parquet"},
             "moments/random_labels/3.parquet: is of random_labels, block 3",
@@ -128,7 +135,11 @@ def test_help_shows_the_docstring_of_the_stage(main: Stage, text: str) -> None:
         ({"partner": "runs/fast/2/events.parquet"}, "runs/fast/2/events.parquet: is of fast, block 2"),
         ({"condition": "random_labels"}, "runs/grokking/3/split.parquet: is of grokking, block 3"),
         ({"block": 4}, "runs/grokking/3/split.parquet: is of grokking, block 3"),
-        ({"settings": '{"operation": "x/2"}', "axes": Path("/dev/fd/63")}, ""),
+        ({"settings": '{"operation": "x/2"}', "axes": Path("/dev/fd/63"), "output": Path("/home/mine/7.parquet")}, ""),
+        (
+            {"saliency": Path("/home/runs/9/results/tiny/specifications/damage/grokking/2.parquet")},
+            "/home/runs/9/results",
+        ),
     ],
 )
 def test_a_file_of_another_condition_or_block_is_refused(changed: dict[str, Any], fault: str) -> None:
@@ -143,6 +154,15 @@ def test_a_file_of_another_condition_or_block_is_refused(changed: dict[str, Any]
     found = of_another_run({**arguments, **changed})
     assert found.startswith(fault)
     assert bool(found) == bool(fault)
+
+
+def test_every_file_of_a_block_is_known_by_its_folder() -> None:
+    places = {place for name in schemas.names() for place in schemas.table(name).places}
+    of_blocks = {place for place in {*places, *WEIGHTS.values(), *PLACES} if "{block}" in place}
+    for place in of_blocks:
+        path = f"results/tiny/{place}".format_map(defaultdict(lambda: "x", condition="grokking", block=7))
+        assert RUN.findall(path)[-1:] == [("planted" if "planted" in place else "grokking", "7")], place
+    assert {place.split("/")[0] for place in of_blocks} | {STATES} == set(FOLDERS)
 
 
 # The stages themselves

@@ -20,8 +20,13 @@ from general_circuits.stages.interruption import end_when_asked, room_for
 from general_circuits.storage.files import UnusableFileError
 
 Stage = Callable[..., None]
-RUN = re.compile(r"(?:^|/)([a-z][a-z0-9_]*)/(\d+)(?=[/.-]|$)")
-"""Condition and block in the path of a file or folder; `/dev/fd/63` is neither."""
+FOLDERS = (
+    *(".state", "ablation", "answers", "damage", "distribution", "duels", "example_saliency", "moments", "progress"),
+    *("replays", "runs", "saliency", "specifications", "spikes", "updates"),
+)
+"""Folders of a study with files of single blocks."""
+RUN = re.compile(rf"(?:^|/)(?:{'|'.join(map(re.escape, FOLDERS))})/(?:[a-z_]+/)?([a-z][a-z0-9_]*)/(\d+)(?=[/.-]|$)")
+"""Condition and block in the path of such a file or folder."""
 OF_OTHER_CONDITIONS = ("parent", "parent_states", "partner", "as_kicked")
 """Options with files of another condition's same block."""
 
@@ -73,7 +78,7 @@ def of_another_run(arguments: Mapping[str, Any]) -> str:
     paths = {
         name: str(value)
         for name, value in arguments.items()
-        if (isinstance(value, Path) and value.parts[:2] != ("/", "dev")) or str(value).endswith(".parquet")
+        if isinstance(value, Path) or str(value).endswith(".parquet")
     }
     runs = {name: found[-1] for name, path in paths.items() if (found := RUN.findall(path))}
     own = [run for name, run in runs.items() if name not in OF_OTHER_CONDITIONS]
