@@ -32,16 +32,19 @@ def write(output: Path, results: Path, table: Table, axes: Axes) -> None:
         seal(temporary)
 
 
-def check_own(index: Path) -> None:
-    """Check the bytes of an index, and that it is the index of the table that its name tells.
+def read(index: Path) -> dict[str, str]:
+    """Check an index, and return the digest of each file that it lists, by the file's path in the study's folder.
 
     Raises:
-        UnusableFileError: the index is damaged, or another table's.
+        UnusableFileError: the index is damaged, or of another table than its name tells.
     """
     check_seal(index)
-    written_as = index.read_text(encoding="utf-8").split("\n", 1)[0].split(" ", 2)[2]
-    if Path(written_as).name != index.name:
+    heading, *lines = index.read_text(encoding="utf-8").splitlines()
+    written_as = heading.split(" ", 2)[2]
+    folder, _, name = written_as.rpartition("/index/")
+    if name != index.name:
         raise UnusableFileError(index, f"was written as {written_as} and copied here")
+    return {path.removeprefix(f"{folder}/"): digest for digest, path in (line.split("  ", 1) for line in lines)}
 
 
 def verify(results: Path, table: Table, axes: Axes) -> None:
@@ -51,10 +54,7 @@ def verify(results: Path, table: Table, axes: Axes) -> None:
         UnusableFileError: the index is damaged, or a file is not the one that was indexed.
     """
     index = path_of(results, table.name)
-    check_own(index)
-    heading, *lines = index.read_text(encoding="utf-8").splitlines()
-    written_in = heading.split(" ", 2)[2].rpartition("/index/")[0]
-    digests = {path.removeprefix(f"{written_in}/"): digest for digest, path in (line.split("  ", 1) for line in lines)}
+    digests = read(index)
     for file, _ in files_and_seeds(table, axes):
         path = results / file
         if file not in digests:
