@@ -194,7 +194,7 @@ def check(study: Annotated[str, typer.Option(help=STUDY_HELP)] = "workstation") 
     kept = [Path(name).relative_to(results) for name in products.of_study(config, root).kept]
     found = list(faults(results, kept))
     missing = [path for path, _ in found if not os.path.lexists(path)]
-    wrong = [fault for path, fault in found if fault and path not in missing]
+    wrong = [fault for path, fault in found if fault and os.path.lexists(path)]
     for fault in wrong:
         typer.echo(fault)
     if missing:
